@@ -1,0 +1,8 @@
+//! Mesos v1: the messages and their JSON dialect, RecordIO framing, resource arithmetic, and clients
+//! for the scheduler, executor and operator APIs.
+//!
+//! The crate knows the protocol and nothing of Aurora. Start reading at [`v1`] for the messages and at
+//! [`message`] for how they are declared, read and written.
+
+pub mod message;
+pub mod v1;
