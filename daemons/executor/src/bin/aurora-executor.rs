@@ -1,0 +1,3 @@
+//! aurora-executor
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! aurora-local
+
+fn main() {}

@@ -1,0 +1,140 @@
+//! `aurora-mesos-agent launch-container`: the first life of every container's process.
+//!
+//! ```text
+//! agent                                   helper (this module)                      container
+//!   | spawn, stdin = pipe, stdout = pipe      |
+//!   | -------- one line of JSON ------------> | own session, joins the cgroups
+//!   | (writes pid and start time to disk)     | waits
+//!   | -------- "go\n" ----------------------> | user, directory, stdout and stderr
+//!   |                                         | exec -----------------------------> | same pid
+//!   | <------- end of file: it runs --------- |
+//!   | <------- text: why it does not -------- |
+//! ```
+//!
+//! While the helper waits, the end of its standard input means that the agent is gone: the helper ends too. So a process
+//! whose pid is not on disk never becomes an executor, whenever the agent is killed. The helper is a program of its own and
+//! not code between fork and exec, because a forked copy of a threaded process may do almost nothing safely, and because
+//! such a copy would hold the other containers' pipes open.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use serde::{Deserialize, Serialize};
+
+use super::users::Account;
+
+/// The hidden subcommand of the agent's program.
+pub(crate) const SUBCOMMAND: &str = "launch-container";
+/// The line that lets the helper go on.
+pub(crate) const GO: &str = "go\n";
+/// Longest specification that the helper reads; environments and arguments together cannot be larger in the kernel.
+const MAX_SPEC_BYTES: u64 = 8 << 20;
+
+/// Everything that the helper needs to become the container's process.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct LaunchSpec {
+    /// The program; an absolute path, or a name that is looked up in the container's `PATH`.
+    pub(crate) program: String,
+    /// The arguments, the first (argv[0]) included; empty means the program's own name.
+    pub(crate) arguments: Vec<String>,
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) sandbox: PathBuf,
+    /// `None`: stay the user that the agent is.
+    pub(crate) account: Option<Account>,
+    /// `cgroup.procs` files to enter.
+    pub(crate) cgroup_procs: Vec<PathBuf>,
+}
+
+/// Runs the helper. Returns only when the container's program could not be started.
+pub fn main() -> ExitCode {
+    // Kept aside before the sandbox's own file takes its place; closed by the exec.
+    let mut status = match io::stdout().as_fd().try_clone_to_owned() {
+        Ok(fd) => File::from(fd),
+        Err(_) => return ExitCode::FAILURE,
+    };
+    match run() {
+        Ok(Ended::AgentGone) => ExitCode::FAILURE,
+        Err(message) => {
+            // The agent may be gone by now; then the exit code is all there is to tell.
+            let _ = status.write_all(message.as_bytes());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+enum Ended {
+    AgentGone,
+}
+
+fn run() -> Result<Ended, String> {
+    let mut input = io::BufReader::new(io::stdin().lock());
+    let mut line = String::new();
+    let read = input.by_ref().take(MAX_SPEC_BYTES).read_line(&mut line).map_err(|error| format!("reading the launch: {error}"))?;
+    if read == 0 {
+        return Ok(Ended::AgentGone);
+    }
+    let spec: LaunchSpec = serde_json::from_str(&line).map_err(|error| format!("reading the launch: {error}"))?;
+    // A session of its own: signals to the agent's terminal or group do not reach the container.
+    nix::unistd::setsid().map_err(|error| format!("starting a session: {error}"))?;
+    for procs in &spec.cgroup_procs {
+        std::fs::write(procs, "0").map_err(|error| format!("entering the cgroup {}: {error}", procs.display()))?;
+    }
+    line.clear();
+    let read = input.by_ref().take(GO.len() as u64).read_line(&mut line).map_err(|error| format!("waiting for the agent: {error}"))?;
+    if read == 0 || line != GO {
+        return Ok(Ended::AgentGone);
+    }
+    Err(become_container(&spec))
+}
+
+/// Replaces this process. Returns what went wrong when that fails.
+fn become_container(spec: &LaunchSpec) -> String {
+    if let Err(message) = take_identity(spec.account.as_ref()) {
+        return message;
+    }
+    if let Err(error) = std::env::set_current_dir(&spec.sandbox) {
+        return format!("entering the sandbox {}: {error}", spec.sandbox.display());
+    }
+    let (stdout, stderr) = match (output(&spec.sandbox, "stdout"), output(&spec.sandbox, "stderr")) {
+        (Ok(stdout), Ok(stderr)) => (stdout, stderr),
+        (Err(message), _) | (_, Err(message)) => return message,
+    };
+    let mut command = Command::new(&spec.program);
+    if let Some((first, rest)) = spec.arguments.split_first() {
+        command.arg0(first).args(rest);
+    }
+    command.env_clear().envs(spec.environment.iter().map(|(name, value)| (name, value)));
+    // Shells set PWD themselves; other programs find it as under Mesos.
+    command.env("PWD", &spec.sandbox);
+    command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+    let error = command.exec();
+    format!("executing '{}': {error}", spec.program)
+}
+
+/// Becomes the account's user for good; `None` changes nothing. To be called before threads are started.
+pub(crate) fn take_identity(account: Option<&Account>) -> Result<(), String> {
+    let Some(account) = account else { return Ok(()) };
+    let groups: Vec<nix::unistd::Gid> = account.groups.iter().map(|gid| nix::unistd::Gid::from_raw(*gid)).collect();
+    nix::unistd::setgroups(&groups).map_err(|error| format!("taking the groups of user '{}': {error}", account.name))?;
+    nix::unistd::setgid(nix::unistd::Gid::from_raw(account.gid))
+        .map_err(|error| format!("taking the group of user '{}': {error}", account.name))?;
+    nix::unistd::setuid(nix::unistd::Uid::from_raw(account.uid))
+        .map_err(|error| format!("taking the identity of user '{}': {error}", account.name))
+}
+
+/// Opens one of the sandbox's own log files, as the container's user: a link that somebody left in its place is refused.
+pub(crate) fn output(sandbox: &Path, name: &str) -> Result<File, String> {
+    let path = sandbox.join(name);
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o644)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(&path)
+        .map_err(|error| format!("opening {}: {error}", path.display()))
+}

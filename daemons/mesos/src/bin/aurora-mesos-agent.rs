@@ -1,0 +1,3 @@
+//! aurora-mesos-agent
+
+fn main() {}

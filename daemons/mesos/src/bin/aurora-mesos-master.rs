@@ -1,0 +1,3 @@
+//! aurora-mesos-master
+
+fn main() {}

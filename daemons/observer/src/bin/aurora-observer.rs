@@ -1,0 +1,3 @@
+//! aurora-observer
+
+fn main() {}

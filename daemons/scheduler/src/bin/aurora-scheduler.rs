@@ -1,0 +1,3 @@
+//! aurora-scheduler
+
+fn main() {}

@@ -1,0 +1,19 @@
+//! Aurora's data model and Thrift service, with the protocols that carry them.
+//!
+//! Start with [`model`] for the types, [`service`] for the calls, [`message`] for requests and answers on the wire.
+//! This crate knows nothing of HTTP, of Mesos, of files or clocks.
+
+pub mod binary;
+pub mod eval;
+pub mod feed;
+pub mod job_key;
+pub mod message;
+pub mod model;
+pub mod resources;
+pub mod service;
+pub mod simple;
+pub mod status;
+pub mod storage;
+pub mod thermos;
+pub mod tjson;
+pub mod wire;

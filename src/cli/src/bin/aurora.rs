@@ -1,0 +1,3 @@
+//! aurora
+
+fn main() {}

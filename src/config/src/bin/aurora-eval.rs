@@ -1,0 +1,3 @@
+//! aurora-eval
+
+fn main() {}

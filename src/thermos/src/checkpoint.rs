@@ -1,0 +1,289 @@
+//! Checkpoint streams: the file format shared with upstream's runner and observer
+//! (aurora: `src/main/python/apache/thermos/common/ckpt.py`, twitter.common.recordio).
+//!
+//! A stream is a sequence of records, each a 4-byte big-endian length and that many bytes of a Thrift-binary
+//! [`RunnerCkpt`]. A record is handed to the kernel in one write, without fsync: the stream has to outlive the process
+//! that writes it, not the machine.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use aurora_api::thermos::RunnerCkpt;
+
+/// The longest record that is read or written, in bytes.
+pub const MAX_RECORD: usize = 64 << 20;
+
+/// How much is read from a stream at a time unless one record is longer.
+const READ_STEP: usize = 32 << 10;
+
+/// Why a stream cannot be read further.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The file is missing or unreadable.
+    #[error("cannot read the checkpoint stream {}", path.display())]
+    Io {
+        /// The stream.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// A length above [`MAX_RECORD`]: not a checkpoint stream, or a damaged one.
+    #[error("the record at byte {offset} of {} claims {length} bytes, more than the {MAX_RECORD} that a record may have", path.display())]
+    TooLong {
+        /// The stream.
+        path: PathBuf,
+        /// Where the record starts.
+        offset: u64,
+        /// The claimed length.
+        length: u64,
+    },
+    /// The bytes of a whole record do not decode.
+    #[error("the record at byte {offset} of {} is damaged: {reason}", path.display())]
+    Damaged {
+        /// The stream.
+        path: PathBuf,
+        /// Where the record starts.
+        offset: u64,
+        /// What the decoder said.
+        reason: String,
+    },
+}
+
+/// Reads a stream that may still be growing.
+///
+/// ```no_run
+/// # use aurora_thermos::{checkpoint::Reader, state::RunnerState};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut reader = Reader::new("/root/checkpoints/task/runner");
+/// let mut state = RunnerState::default();
+/// while let Some(record) = reader.next()? {
+///     state.apply(&record)?;
+/// }
+/// // Later: `reader.next()` goes on where the stream ended before.
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Reader {
+    path: PathBuf,
+    file: Option<File>,
+    /// Where the next record starts.
+    offset: u64,
+    /// Bytes of the file from `offset` on.
+    buffer: Vec<u8>,
+    /// How much of `buffer` is already consumed.
+    consumed: usize,
+}
+
+impl Reader {
+    /// A reader at the start of the stream. The file is opened at the first [`Reader::next`].
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self::at(path, 0)
+    }
+
+    /// A reader that starts at `offset`, which must be where a record starts (see [`Reader::offset`]).
+    #[must_use]
+    pub fn at(path: impl Into<PathBuf>, offset: u64) -> Self {
+        Self { path: path.into(), file: None, offset, buffer: Vec::new(), consumed: 0 }
+    }
+
+    /// The byte after the last record returned.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The stream's path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The next whole record. `None` when the stream ends here, be it between records or inside one that is still being
+    /// written (or was cut off): asking again later goes on from the same place.
+    ///
+    /// # Errors
+    /// [`ReadError`]; the reader stays where it is, so that the same call reports the same damage.
+    #[expect(clippy::should_implement_trait, reason = "not an iterator: it goes on after it has returned None")]
+    pub fn next(&mut self) -> Result<Option<RunnerCkpt>, ReadError> {
+        if !self.have(4)? {
+            return Ok(None);
+        }
+        let ahead = &self.buffer[self.consumed..];
+        let length = u32::from_be_bytes([ahead[0], ahead[1], ahead[2], ahead[3]]) as usize;
+        if length > MAX_RECORD {
+            return Err(ReadError::TooLong { path: self.path.clone(), offset: self.offset, length: length as u64 });
+        }
+        if !self.have(4 + length)? {
+            return Ok(None);
+        }
+        let body = &self.buffer[self.consumed + 4..self.consumed + 4 + length];
+        let record = aurora_api::binary::decode(body).map_err(|error| ReadError::Damaged {
+            path: self.path.clone(),
+            offset: self.offset,
+            reason: error.to_string(),
+        })?;
+        self.consumed += 4 + length;
+        self.offset += 4 + length as u64;
+        Ok(Some(record))
+    }
+
+    /// Makes `wanted` unconsumed bytes available, or drops the buffer and says that the file does not have them.
+    fn have(&mut self, wanted: usize) -> Result<bool, ReadError> {
+        let fault = |source| ReadError::Io { path: self.path.clone(), source };
+        if self.buffer.len() - self.consumed >= wanted {
+            return Ok(true);
+        }
+        let file = match &self.file {
+            Some(file) => file,
+            None => self.file.insert(File::open(&self.path).map_err(fault)?),
+        };
+        self.buffer.drain(..self.consumed);
+        self.consumed = 0;
+        // The length is a claim by the file: memory is taken only for bytes that are there.
+        let present = file.metadata().map_err(fault)?.len().saturating_sub(self.offset);
+        if present < wanted as u64 {
+            self.buffer = Vec::new();
+            return Ok(false);
+        }
+        let target = wanted.max(READ_STEP.min(usize::try_from(present).unwrap_or(READ_STEP)));
+        let mut filled = self.buffer.len();
+        self.buffer.resize(target.max(filled), 0);
+        while filled < self.buffer.len() {
+            let read = match file.read_at(&mut self.buffer[filled..], self.offset + filled as u64) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                other => other.map_err(fault)?,
+            };
+            if read == 0 {
+                break;
+            }
+            filled += read;
+        }
+        self.buffer.truncate(filled);
+        if filled < wanted {
+            self.buffer = Vec::new();
+            return Ok(false);
+        }
+        Ok(true)
+    }
+}
+
+/// Why a stream cannot be led or written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// Somebody else holds the lock: another runner leads this task.
+    #[error("the checkpoint stream {} is locked by another process", path.display())]
+    Locked {
+        /// The stream.
+        path: PathBuf,
+    },
+    /// The kernel refused.
+    #[error("cannot write the checkpoint stream {}", path.display())]
+    Io {
+        /// The stream.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// The record is longer than [`MAX_RECORD`], for example because of a huge process name.
+    #[error("a checkpoint record of {length} bytes is longer than the {MAX_RECORD} that a record may have")]
+    TooLong {
+        /// Its length.
+        length: usize,
+    },
+}
+
+/// Appends records to a stream that this process leads.
+#[derive(Debug)]
+pub struct Writer {
+    path: PathBuf,
+    file: File,
+}
+
+impl Writer {
+    /// Opens (creating it and its folder) and locks a stream for appending. The lock is `flock`: it lives as long as the
+    /// open file, in whichever process that is.
+    ///
+    /// # Errors
+    /// [`WriteError::Locked`] when another process leads the stream, [`WriteError::Io`] otherwise.
+    pub fn lock(path: impl Into<PathBuf>) -> Result<Self, WriteError> {
+        let path = path.into();
+        let fault = |source| WriteError::Io { path: path.clone(), source };
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(fault)?;
+        }
+        let file =
+            OpenOptions::new().read(true).append(true).create(true).mode(0o644).open(&path).map_err(fault)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { path, file }),
+            Err(TryLockError::WouldBlock) => Err(WriteError::Locked { path }),
+            Err(TryLockError::Error(source)) => Err(WriteError::Io { path, source }),
+        }
+    }
+
+    /// Takes over a stream that was opened and locked elsewhere.
+    #[must_use]
+    pub(crate) fn from_file(path: PathBuf, file: File) -> Self {
+        Self { path, file }
+    }
+
+    /// The open file, to be handed to the process that goes on writing.
+    #[must_use]
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// How long the stream is now, in bytes.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`].
+    pub fn len(&self) -> Result<u64, WriteError> {
+        self.file.metadata().map(|metadata| metadata.len()).map_err(|source| self.fault(source))
+    }
+
+    /// Whether nothing was ever written.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`].
+    pub fn is_empty(&self) -> Result<bool, WriteError> {
+        self.len().map(|length| length == 0)
+    }
+
+    /// Appends one record. After a failed write (a full disk) the stream is cut back to where it was, so that later
+    /// records do not follow half of this one.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn write(&mut self, record: &RunnerCkpt) -> Result<(), WriteError> {
+        let body = aurora_api::binary::encode(record);
+        if body.len() > MAX_RECORD {
+            return Err(WriteError::TooLong { length: body.len() });
+        }
+        let mut framed = Vec::with_capacity(4 + body.len());
+        framed.extend_from_slice(&(body.len() as u32).to_be_bytes());
+        framed.extend_from_slice(&body);
+        let before = self.len()?;
+        self.file.write_all(&framed).map_err(|source| {
+            if let Err(error) = self.file.set_len(before) {
+                tracing::error!(path = %self.path.display(), %error, "cannot cut off half a checkpoint record");
+            }
+            self.fault(source)
+        })
+    }
+
+    /// Sets the stream's modification time to now: a sign of life for whoever cleans up old tasks.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`].
+    pub fn touch(&self) -> Result<(), WriteError> {
+        self.file.set_modified(std::time::SystemTime::now()).map_err(|source| self.fault(source))
+    }
+
+    fn fault(&self, source: io::Error) -> WriteError {
+        WriteError::Io { path: self.path.clone(), source }
+    }
+}

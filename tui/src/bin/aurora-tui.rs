@@ -1,0 +1,3 @@
+//! aurora-tui
+
+fn main() {}
