@@ -27,7 +27,8 @@ use serde::{Deserialize, Serialize};
 
 use aurora_mesos::v1::{
     AgentCapability, AgentId, AgentInfo, DrainConfig, ExecutorId, ExecutorInfo, FrameworkId,
-    FrameworkInfo, KillPolicy, MasterInfo, Task, TaskId, TaskInfo, TaskState, TaskStatus, scheduler,
+    FrameworkInfo, KillPolicy, MasterInfo, Task, TaskId, TaskInfo, TaskState, TaskStatus,
+    scheduler,
 };
 
 /// The path of the subscription.
@@ -79,7 +80,7 @@ pub struct Subscribe {
 pub struct ReportedExecutor {
     /// Its framework.
     pub framework_id: FrameworkId,
-    /// The executor as given in [`Event::RunTask`].
+    /// The executor as given in the task of [`Event::RunTask`].
     pub executor_info: ExecutorInfo,
 }
 
@@ -139,12 +140,9 @@ pub struct Registered {
 pub struct RunTask {
     /// The framework, `id` set.
     pub framework_info: FrameworkInfo,
-    /// The custom executor (`task.executor` moved here, `framework_id` set, resources allocated). Absent
+    /// The task; its resources and those of `executor` carry `allocation_info` and, when reserved,
+    /// `reservations`, but never `role`. `executor` (with `framework_id` set) is the custom executor; absent
     /// for a command task, for which the agent uses its built-in command executor.
-    #[serde(default)]
-    pub executor_info: Option<ExecutorInfo>,
-    /// The task without `executor`; its resources carry `allocation_info` and, when reserved,
-    /// `reservations`, but never `role`.
     pub task: TaskInfo,
     /// Whether the master believes that this task starts the executor. When false and the executor has
     /// ended meanwhile, the agent answers TASK_DROPPED (TASK_LOST), REASON_EXECUTOR_TERMINATED.
