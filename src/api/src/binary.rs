@@ -63,8 +63,7 @@ impl Writer for BinaryWriter {
         self.bytes.extend_from_slice(&bytes[8 - width..]);
     }
     fn double(&mut self, value: f64) {
-        self.bytes
-            .extend_from_slice(&value.to_bits().to_be_bytes());
+        self.bytes.extend_from_slice(&value.to_bits().to_be_bytes());
     }
     fn text(&mut self, value: &str) {
         self.bytes(value.as_bytes());

@@ -111,7 +111,12 @@ pub fn encode_call(protocol: Protocol, sequence: i32, call: &Call) -> Vec<u8> {
 }
 
 /// The bytes of an answer to `method`.
-pub fn encode_reply(protocol: Protocol, method: &str, sequence: i32, response: &Response) -> Vec<u8> {
+pub fn encode_reply(
+    protocol: Protocol,
+    method: &str,
+    sequence: i32,
+    response: &Response,
+) -> Vec<u8> {
     write_message(protocol, method, REPLY, sequence, Success(response))
 }
 
@@ -195,7 +200,9 @@ fn read_reply<R: Reader>(kind: u8, input: &mut R) -> Result<Response, DecodeErro
     match response {
         Some(response) => Ok(response),
         None if kind == EXCEPTION => Err(DecodeError::Application(refusal)),
-        None => Err(DecodeError::Application("the reply has no result".to_owned())),
+        None => Err(DecodeError::Application(
+            "the reply has no result".to_owned(),
+        )),
     }
 }
 

@@ -1,1 +1,35 @@
-//! aurora-daemon
+//! What every daemon's `main` shares: an HTTP server, the guard in front of it, signals, logs and finding sibling programs.
+//!
+//! A daemon is a [`server::Service`] (a function from [`server::Request`] to [`server::Response`]) behind a
+//! [`guard::Guard`], started with [`server::Listener::bind`] and [`server::serve`], ended by [`lifecycle::Shutdown`].
+//! This crate knows nothing of Aurora or Mesos.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use aurora_daemon::{flags::DaemonFlags, lifecycle::{self, Shutdown}, logging, reply, server};
+//!
+//! struct Hello;
+//! impl server::Service for Hello {
+//!     async fn call(self: Arc<Self>, _request: server::Request) -> server::Response {
+//!         reply::text(http::StatusCode::OK, "hello")
+//!     }
+//! }
+//!
+//! # async fn run(flags: DaemonFlags) -> anyhow::Result<()> {
+//! logging::init(&flags)?;
+//! let shutdown = Shutdown::install(flags.lifeline_fd)?;
+//! let listener = server::Listener::bind("127.0.0.1".parse()?, 0).await?;
+//! lifecycle::announce_ready("hello", listener.address())?;
+//! server::serve(listener, Arc::new(Hello), server::Options::default(), shutdown).await;
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod flags;
+pub mod guard;
+pub mod holder;
+pub mod lifecycle;
+pub mod logging;
+pub mod programs;
+pub mod reply;
+pub mod server;

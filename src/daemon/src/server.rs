@@ -1,0 +1,382 @@
+//! The HTTP/1.1 server of the daemons.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::holder::{self, Holder};
+use crate::lifecycle::Shutdown;
+use crate::reply::{self, Body};
+
+/// An answer.
+pub type Response = http::Response<Body>;
+
+/// A request with its whole body.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// The path as sent, percent signs not decoded.
+    pub path: String,
+    /// What follows the question mark, as sent.
+    pub query: String,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, at most [`Options::max_body`] bytes.
+    pub body: Bytes,
+    /// Who asks.
+    pub peer: SocketAddr,
+}
+
+impl Request {
+    /// The first value of a parameter of the query, decoded.
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        self.query.split('&').find_map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode_component(key) == name).then(|| decode_component(value))
+        })
+    }
+
+    /// The path's segments, decoded; empty ones (doubled or trailing slashes) are left out. A decoded segment may hold any
+    /// character, a slash included.
+    pub fn segments(&self) -> Vec<String> {
+        self.path
+            .split('/')
+            .filter(|segment| !segment.is_empty())
+            .map(|segment| decode_percent(segment, false))
+            .collect()
+    }
+}
+
+fn decode_component(text: &str) -> String {
+    decode_percent(text, true)
+}
+
+/// Decodes `%41`, and `+` as a blank where forms do; what is not a code stays as it is.
+fn decode_percent(text: &str, plus_is_blank: bool) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let code = (bytes[at] == b'%')
+            .then(|| text.get(at + 1..at + 3))
+            .flatten()
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match (code, bytes[at]) {
+            (Some(code), _) => {
+                out.push(code);
+                at += 3;
+                continue;
+            }
+            (None, b'+') if plus_is_blank => out.push(b' '),
+            (None, byte) => out.push(byte),
+        }
+        at += 1;
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// What answers requests.
+pub trait Service: Send + Sync + 'static {
+    /// Answers one request. Dropped when the client goes away.
+    fn call(self: Arc<Self>, request: Request) -> impl Future<Output = Response> + Send;
+}
+
+/// Why a port could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Somebody listens there.
+    #[error("{address} is taken{}; stop it or choose another port", held_by(.holder))]
+    Taken {
+        /// The address asked for.
+        address: SocketAddr,
+        /// Who listens, if that can be seen.
+        holder: Option<Holder>,
+    },
+    /// The system refuses.
+    #[error("cannot listen on {address}")]
+    Refused {
+        /// The address asked for.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn held_by(holder: &Option<Holder>) -> String {
+    match holder {
+        Some(holder) => format!(" by process {} ({})", holder.pid, holder.name),
+        None => " by a process of another user".to_owned(),
+    }
+}
+
+/// A port that is open and not yet served.
+#[derive(Debug)]
+pub struct Listener {
+    inner: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Opens a port; 0 lets the kernel choose.
+    pub async fn bind(ip: IpAddr, port: u16) -> Result<Listener, BindError> {
+        let address = SocketAddr::new(ip, port);
+        let refused = |source: io::Error| match source.kind() {
+            io::ErrorKind::AddrInUse => BindError::Taken {
+                address,
+                holder: holder::of(address),
+            },
+            _ => BindError::Refused { address, source },
+        };
+        let inner = TcpListener::bind(address).await.map_err(refused)?;
+        let address = inner.local_addr().map_err(refused)?;
+        Ok(Listener { inner, address })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// Limits of a server.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The largest request body in bytes; larger ones are answered 413.
+    pub max_body: usize,
+    /// The most connections at a time; further ones wait to be accepted.
+    pub max_connections: usize,
+    /// How long requests under way may take once the daemon ends.
+    pub grace: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            max_body: 16 << 20,
+            max_connections: 4096,
+            grace: Duration::from_secs(2),
+        }
+    }
+}
+
+/// How long a client may take to send a request's headers.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Serves until `shutdown`, then lets requests under way end within the grace period.
+pub async fn serve<S: Service>(
+    listener: Listener,
+    service: Arc<S>,
+    options: Options,
+    shutdown: Shutdown,
+) {
+    let slots = Arc::new(Semaphore::new(options.max_connections));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.wait() => break,
+            accepted = accept(&listener.inner, &slots) => accepted,
+        };
+        while connections.try_join_next().is_some() {}
+        let (stream, peer, slot) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of descriptors, most likely: the connection stays in the backlog; others have to end first.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let (service, shutdown) = (service.clone(), shutdown.clone());
+        let max_body = options.max_body;
+        connections.spawn(async move {
+            connection(stream, peer, service, max_body, shutdown).await;
+            drop(slot);
+        });
+    }
+    let ended = tokio::time::timeout(options.grace, async {
+        while connections.join_next().await.is_some() {}
+    })
+    .await;
+    if ended.is_err() {
+        connections.shutdown().await;
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+    let slot = slots
+        .clone()
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, slot))
+}
+
+async fn connection<S: Service>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    service: Arc<S>,
+    max_body: usize,
+    shutdown: Shutdown,
+) {
+    // Small answers and events must not wait for more; failing to say so costs latency only.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
+    }
+    let handler = service_fn(move |request| {
+        let service = service.clone();
+        async move { Ok::<_, Infallible>(answer(request, peer, service, max_body).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), handler);
+    tokio::pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = shutdown.wait() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%peer, %error, "connection ended");
+    }
+}
+
+async fn answer<S: Service>(
+    request: http::Request<Incoming>,
+    peer: SocketAddr,
+    service: Arc<S>,
+    max_body: usize,
+) -> Response {
+    let (head, body) = request.into_parts();
+    let body = match Limited::new(body, max_body).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => {
+            return reply::text(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("The request is larger than {max_body} bytes.\n"),
+            );
+        }
+        Err(error) => {
+            return reply::text(
+                StatusCode::BAD_REQUEST,
+                format!("The request's body broke off: {error}\n"),
+            );
+        }
+    };
+    service
+        .call(Request {
+            method: head.method,
+            path: head.uri.path().to_owned(),
+            query: head.uri.query().unwrap_or_default().to_owned(),
+            headers: head.headers,
+            body,
+            peer,
+        })
+        .await
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    struct Echo;
+    impl Service for Echo {
+        async fn call(self: Arc<Self>, request: Request) -> Response {
+            let text = format!(
+                "{} {:?} {:?} {}",
+                request.method,
+                request.segments(),
+                request.parameter("q"),
+                request.body.len()
+            );
+            reply::text(StatusCode::OK, text)
+        }
+    }
+
+    async fn exchange(address: SocketAddr, request: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn requests_are_answered_and_bounded_and_the_end_is_clean() {
+        let listener = Listener::bind("127.0.0.1".parse().unwrap(), 0)
+            .await
+            .unwrap();
+        let address = listener.address();
+        let shutdown = Shutdown::new();
+        let options = Options {
+            max_body: 4,
+            ..Options::default()
+        };
+        let server = tokio::spawn(serve(listener, Arc::new(Echo), options, shutdown.clone()));
+
+        let answer = exchange(
+            address,
+            "POST /a%2Fb//c/?x=1&q=a+%62 HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\nconnection: close\r\n\r\nabcd",
+        )
+        .await;
+        assert!(
+            answer.ends_with("POST [\"a/b\", \"c\"] Some(\"a b\") 4"),
+            "{answer}"
+        );
+        let answer = exchange(
+            address,
+            "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\nconnection: close\r\n\r\nabcde",
+        )
+        .await;
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+
+        shutdown.trigger();
+        tokio::time::timeout(Duration::from_secs(10), server)
+            .await
+            .expect("the server ends when told to")
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_names_its_holder() {
+        let first = Listener::bind("127.0.0.1".parse().unwrap(), 0)
+            .await
+            .unwrap();
+        let port = first.address().port();
+        let error = Listener::bind("127.0.0.1".parse().unwrap(), port)
+            .await
+            .unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains(&format!(
+                "127.0.0.1:{port} is taken by process {}",
+                std::process::id()
+            )),
+            "{text}"
+        );
+    }
+}
