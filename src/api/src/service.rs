@@ -88,8 +88,8 @@ service! {
     }
     /// Restarts instances.
     "restartShards" Job => RestartShards {
-        5 => job: Option<JobKey> as "job",
         3 => shard_ids: BTreeSet<i32> as "shardIds",
+        5 => job: Option<JobKey> as "job",
     }
     /// Kills instances, or all when none are named.
     "killTasks" Job => KillTasks {

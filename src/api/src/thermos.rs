@@ -36,12 +36,12 @@ r#struct! {
         1 => seq: Option<i64> as "seq",
         3 => process: Option<String> as "process",
         5 => state: Option<ProcessState> as "state",
-        10 => coordinator_pid: Option<i32> as "coordinator_pid",
-        11 => fork_time: Option<Double> as "fork_time",
         6 => start_time: Option<Double> as "start_time",
         7 => pid: Option<i32> as "pid",
         8 => stop_time: Option<Double> as "stop_time",
         9 => return_code: Option<i32> as "return_code",
+        10 => coordinator_pid: Option<i32> as "coordinator_pid",
+        11 => fork_time: Option<Double> as "fork_time",
     }
 }
 
@@ -61,11 +61,11 @@ r#struct! {
         1 => task_id: Option<String> as "task_id",
         2 => launch_time_ms: Option<i64> as "launch_time_ms",
         3 => sandbox: Option<String> as "sandbox",
-        7 => log_dir: Option<String> as "log_dir",
         4 => hostname: Option<String> as "hostname",
         5 => user: Option<String> as "user",
-        8 => uid: Option<i32> as "uid",
         6 => ports: Option<BTreeMap<String, i64>> as "ports",
+        7 => log_dir: Option<String> as "log_dir",
+        8 => uid: Option<i32> as "uid",
     }
 }
 

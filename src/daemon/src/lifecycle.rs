@@ -50,12 +50,7 @@ impl Shutdown {
             let shutdown = shutdown.clone();
             tokio::spawn(async move {
                 let mut byte = [0; 1];
-                loop {
-                    match pipe.read(&mut byte).await {
-                        Ok(1..) => {}
-                        Ok(0) | Err(_) => break,
-                    }
-                }
+                while let Ok(1..) = pipe.read(&mut byte).await {}
                 tracing::info!("whoever started this daemon is gone; ending");
                 shutdown.trigger();
             });

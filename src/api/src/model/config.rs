@@ -160,23 +160,23 @@ union! {
 r#struct! {
     /// Everything that the instances of a job share. Two configurations are equal when all fields are.
     TaskConfig {
-        28 => job: JobKey as "job",
-        17 => owner: Option<Identity> as "owner",
         7 => is_service: bool as "isService",
         11 => priority: i32 as "priority",
         13 => max_task_failures: i32 as "maxTaskFailures",
+        17 => owner: Option<Identity> as "owner",
         18 => production: Option<bool> as "production",
-        30 => tier: Option<String> as "tier",
-        32 => resources: BTreeSet<Resource> as "resources",
         20 => constraints: BTreeSet<Constraint> as "constraints",
-        33 => mesos_fetcher_uris: BTreeSet<MesosFetcherURI> as "mesosFetcherUris",
         22 => task_links: BTreeMap<String, String> as "taskLinks",
         23 => contact_email: Option<String> as "contactEmail",
         25 => executor_config: Option<ExecutorConfig> as "executorConfig",
         27 => metadata: BTreeSet<Metadata> as "metadata",
+        28 => job: JobKey as "job",
+        29 => container: Container as "container",
+        30 => tier: Option<String> as "tier",
+        32 => resources: BTreeSet<Resource> as "resources",
+        33 => mesos_fetcher_uris: BTreeSet<MesosFetcherURI> as "mesosFetcherUris",
         34 => partition_policy: Option<PartitionPolicy> as "partitionPolicy",
         35 => sla_policy: Option<SlaPolicy> as "slaPolicy",
-        29 => container: Container as "container",
     }
 }
 

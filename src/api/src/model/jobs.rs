@@ -7,12 +7,12 @@ use super::*;
 r#struct! {
     /// A job as it is submitted.
     JobConfiguration {
-        9 => key: JobKey as "key",
-        7 => owner: Option<Identity> as "owner",
         4 => cron_schedule: Option<String> as "cronSchedule",
         5 => cron_collision_policy: Option<CronCollisionPolicy> as "cronCollisionPolicy",
         6 => task_config: TaskConfig as "taskConfig",
+        7 => owner: Option<Identity> as "owner",
         8 => instance_count: i32 as "instanceCount",
+        9 => key: JobKey as "key",
     }
 }
 

@@ -207,8 +207,8 @@ r#struct! {
     /// The answer to every call; failures travel in it.
     Response {
         1 => response_code: ResponseCode as "responseCode",
-        5 => server_info: Option<ServerInfo> as "serverInfo",
         3 => result: Option<Result> as "result",
+        5 => server_info: Option<ServerInfo> as "serverInfo",
         6 => details: Vec<ResponseDetail> as "details",
     }
 }

@@ -32,25 +32,25 @@ r#struct! {
         1 => assigned_task: AssignedTask as "assignedTask",
         2 => status: ScheduleStatus as "status",
         3 => failure_count: i32 as "failureCount",
-        6 => times_partitioned: i32 as "timesPartitioned",
         4 => task_events: Vec<TaskEvent> as "taskEvents",
         5 => ancestor_id: Option<String> as "ancestorId",
+        6 => times_partitioned: i32 as "timesPartitioned",
     }
 }
 
 r#struct! {
     /// Selects tasks: terms are ANDed, an absent or empty term selects all.
     TaskQuery {
-        14 => role: Option<String> as "role",
-        9 => environment: Option<String> as "environment",
         2 => job_name: Option<String> as "jobName",
         4 => task_ids: Option<BTreeSet<String>> as "taskIds",
         5 => statuses: Option<BTreeSet<ScheduleStatus>> as "statuses",
         7 => instance_ids: Option<BTreeSet<i32>> as "instanceIds",
+        9 => environment: Option<String> as "environment",
         10 => slave_hosts: Option<BTreeSet<String>> as "slaveHosts",
         11 => job_keys: Option<BTreeSet<JobKey>> as "jobKeys",
         12 => offset: Option<i32> as "offset",
         13 => limit: Option<i32> as "limit",
+        14 => role: Option<String> as "role",
     }
 }
 

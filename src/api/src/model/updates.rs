@@ -100,9 +100,9 @@ r#struct! {
 r#struct! {
     /// An update in brief.
     JobUpdateSummary {
-        5 => key: JobUpdateKey as "key",
         3 => user: Option<String> as "user",
         4 => state: Option<JobUpdateState> as "state",
+        5 => key: JobUpdateKey as "key",
         6 => metadata: BTreeSet<Metadata> as "metadata",
     }
 }
@@ -147,11 +147,11 @@ r#struct! {
     /// Selects updates: terms are ANDed.
     JobUpdateQuery {
         2 => role: Option<String> as "role",
-        8 => key: Option<JobUpdateKey> as "key",
         3 => job_key: Option<JobKey> as "jobKey",
         4 => user: Option<String> as "user",
         5 => update_statuses: Option<BTreeSet<JobUpdateStatus>> as "updateStatuses",
         6 => offset: Option<i32> as "offset",
         7 => limit: Option<i32> as "limit",
+        8 => key: Option<JobUpdateKey> as "key",
     }
 }
