@@ -5,4 +5,6 @@
 //! [`message`] for how they are declared, read and written.
 
 pub mod message;
+pub mod recordio;
+pub mod resources;
 pub mod v1;

@@ -307,7 +307,7 @@ message! {
     GetFrameworks = "mesos.v1.master.Response.GetFrameworks" {
         1 frameworks: listed Framework,
         2 completed_frameworks: listed Framework,
-        3 recovered_frameworks: listed FrameworkInfo,
+        3 recovered_frameworks: repeated FrameworkInfo,
     }
 }
 
@@ -333,7 +333,7 @@ message! {
     /// `mesos.v1.master.Response.GetExecutors`.
     GetExecutors = "mesos.v1.master.Response.GetExecutors" {
         1 executors: listed Executor,
-        2 orphan_executors: listed Executor,
+        2 orphan_executors: repeated Executor,
     }
 }
 
@@ -354,11 +354,11 @@ message! {
 message! {
     /// `mesos.v1.master.Response.GetTasks`.
     GetTasks = "mesos.v1.master.Response.GetTasks" {
-        1 pending_tasks: listed Task,
+        1 pending_tasks: repeated Task,
         2 tasks: listed Task,
         5 unreachable_tasks: listed Task,
         3 completed_tasks: listed Task,
-        4 orphan_tasks: listed Task,
+        4 orphan_tasks: repeated Task,
     }
 }
 
