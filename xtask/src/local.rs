@@ -1,0 +1,26 @@
+//! `cargo xtask local`: build, then hand over to the workbench.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use crate::{Outcome, cargo, root};
+
+/// Builds every program and becomes `aurora-tui --local`; `--release` builds the optimised programs.
+pub(crate) fn run(arguments: &[String]) -> Outcome {
+    let release = arguments.iter().any(|argument| argument == "--release");
+    let profile = if release { "release" } else { "debug" };
+    let mut build = cargo();
+    build.arg("build");
+    if release {
+        build.arg("--release");
+    }
+    eprintln!("building (the first time takes a while: the interpreter for job files is large)…");
+    crate::run(&mut build, "the build")?;
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
+    let program = target.join(profile).join("aurora-tui");
+    let passed = arguments.iter().filter(|argument| *argument != "--release");
+    // Ctrl-c, ctrl-z and the terminal belong to the workbench alone from here on.
+    let error = Command::new(&program).arg("--local").args(passed).exec();
+    Err(format!("cannot run {}: {error}", program.display()))
+}
