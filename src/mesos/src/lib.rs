@@ -4,6 +4,8 @@
 //! The crate knows the protocol and nothing of Aurora. Start reading at [`v1`] for the messages and at
 //! [`message`] for how they are declared, read and written.
 
+pub mod client;
+pub mod duration;
 pub mod message;
 pub mod recordio;
 pub mod resources;

@@ -154,7 +154,8 @@ mod tests {
 
     #[test]
     fn odd_streams() {
-        let cases: &[(&[&[u8]], Result<&[&[u8]], RecordError>)] = &[
+        type Chunks<'a> = &'a [&'a [u8]];
+        let cases: &[(Chunks<'_>, Result<Chunks<'_>, RecordError>)] = &[
             (&[b"3\nabc2\nde"], Ok(&[b"abc", b"de"])),
             (&[b"\n\n3", b"\n", b"ab", b"c\n"], Ok(&[b"abc"])),
             (&[b"0\n1\nx"], Ok(&[b"", b"x"])),

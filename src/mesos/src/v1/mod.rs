@@ -7,6 +7,7 @@
 //! providers, nested containers and the statistics that need kernel modules; like all unknown fields
 //! they are skipped when read.
 
+mod calls;
 mod command;
 mod container;
 mod framework;
