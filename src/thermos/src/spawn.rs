@@ -1,0 +1,112 @@
+//! The few system calls between fork and exec, and descriptors handed across exec. The only unsafe code of this crate.
+#![allow(unsafe_code, reason = "pre_exec hooks and descriptors inherited by number have no safe interface")]
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::prctl;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+
+/// Starts `program` as a coordinator: leader of its own session, with the stream and the notification pipe open under the
+/// numbers that stand in its arguments, and a pipe for its instructions as standard input.
+pub(crate) fn coordinator(
+    mut command: Command,
+    process: &OsStr,
+    stream: &File,
+    notify: &io::PipeWriter,
+) -> io::Result<Child> {
+    let (stream, notify) = (stream.as_raw_fd(), notify.as_raw_fd());
+    command.arg(process).arg(stream.to_string()).arg(notify.to_string()).stdin(Stdio::piped());
+    // SAFETY: the hook runs in the forked child and makes only async-signal-safe system calls on two integers that it
+    // owns; it allocates nothing. The descriptors are open in the child, which is a copy of this process.
+    unsafe {
+        command.pre_exec(move || {
+            nix::unistd::setsid().map_err(io::Error::from)?;
+            keep_open(stream)?;
+            keep_open(notify)
+        });
+    }
+    command.spawn()
+}
+
+fn keep_open(descriptor: RawFd) -> io::Result<()> {
+    // SAFETY: borrowed for this one call, during which nothing in the single-threaded child can close it.
+    let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(descriptor) };
+    fcntl(borrowed, FcntlArg::F_SETFD(FdFlag::empty())).map(drop).map_err(io::Error::from)
+}
+
+/// Takes over a descriptor that was inherited under this number, and keeps it from being inherited further.
+pub(crate) fn adopt(descriptor: RawFd) -> io::Result<OwnedFd> {
+    if descriptor <= 2 {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput));
+    }
+    // SAFETY: borrow_raw is used for a system call that fails cleanly on a number that is not open; only when it
+    // succeeded, and only once, is ownership taken. The caller got the number from its parent for exactly this.
+    unsafe {
+        let borrowed = std::os::fd::BorrowedFd::borrow_raw(descriptor);
+        fcntl(borrowed, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map_err(io::Error::from)?;
+        Ok(OwnedFd::from_raw_fd(descriptor))
+    }
+}
+
+/// Closes on exec what this process got open from its parent, apart from the three standard descriptors.
+pub(crate) fn close_inherited_on_exec() -> io::Result<()> {
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let Some(descriptor) = entry?.file_name().to_str().and_then(|name| name.parse::<RawFd>().ok()) else { continue };
+        if descriptor <= 2 {
+            continue;
+        }
+        // SAFETY: borrowed for one system call, which fails cleanly should the number not be open.
+        let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(descriptor) };
+        fcntl(borrowed, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map_err(io::Error::from)?;
+    }
+    Ok(())
+}
+
+/// Has the command's process killed when its parent dies, and gives it back an empty signal mask and the default handling of
+/// SIGINT: a coordinator blocks and ignores signals, and both would be inherited.
+pub(crate) fn dies_with_parent(command: &mut Command) {
+    let parent = nix::unistd::getpid();
+    // SAFETY: the hook makes only async-signal-safe system calls and allocates nothing.
+    unsafe {
+        command.pre_exec(move || {
+            default_action(Signal::SIGINT).map_err(io::Error::from)?;
+            SigSet::empty().thread_set_mask().map_err(io::Error::from)?;
+            prctl::set_pdeathsig(Signal::SIGKILL).map_err(io::Error::from)?;
+            // It may have died before the line above.
+            if nix::unistd::getppid() == parent { Ok(()) } else { Err(io::Error::from(Errno::ESRCH)) }
+        });
+    }
+}
+
+/// Ignores a signal in this process.
+pub(crate) fn ignore(signal: Signal) -> Result<(), Errno> {
+    let action = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+    // SAFETY: no handler function is installed.
+    unsafe { sigaction(signal, &action).map(drop) }
+}
+
+fn default_action(signal: Signal) -> Result<(), Errno> {
+    let action = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: no handler function is installed.
+    unsafe { sigaction(signal, &action).map(drop) }
+}
+
+/// Has the command run as this user when it starts. For short-lived commands; coordinators change their own identity.
+pub fn run_as(command: &mut Command, uid: u32, gid: u32, groups: &[u32]) {
+    let groups: Vec<nix::unistd::Gid> = groups.iter().map(|&group| group.into()).collect();
+    // SAFETY: the hook makes only async-signal-safe system calls; the list was allocated before the fork.
+    unsafe {
+        command.pre_exec(move || {
+            nix::unistd::setgroups(&groups).map_err(io::Error::from)?;
+            nix::unistd::setgid(gid.into()).map_err(io::Error::from)?;
+            nix::unistd::setuid(uid.into()).map_err(io::Error::from)
+        });
+    }
+}
