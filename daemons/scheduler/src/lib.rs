@@ -1,1 +1,6 @@
-//! aurora-scheduler
+//! The Aurora scheduler: a pure core that decides, in a thin shell that logs, talks and serves.
+//!
+//! Start with `core` for what is decided, `engine` for how a decision becomes durable and visible, `server` for how the
+//! parts are put together. The program is `aurora-scheduler`.
+
+mod storage;
