@@ -1,1 +1,38 @@
-//! aurora-client
+//! Finding a cluster and talking to it: what `aurora`, the workbench and `aurora-local` share.
+//!
+//! Start with [`directory::Directory`], which turns a cluster's name into a [`directory::Target`] (an address and a secret).
+//! With a target, [`scheduler::Scheduler`] makes Thrift calls, [`feed::Feed`] follows the event feed and
+//! [`observer::Observer`] reads tasks' processes, logs and files. [`eval`] evaluates a job file in a process of its own;
+//! [`local`] starts and stops an embedded cluster.
+//!
+//! This crate prints nothing, never ends the process, and knows neither Python nor a terminal.
+//!
+//! ```no_run
+//! use aurora_api::service::arguments::GetTierConfigs;
+//! use aurora_client::{directory::{Directory, Environment}, scheduler::{Retry, Scheduler}};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let directory = Directory::load(Environment::of_process())?;
+//! let target = directory.find("devcluster")?;
+//! let scheduler = Scheduler::new(&target, "My Program;1.0");
+//! let tiers: aurora_api::model::GetTierConfigResult =
+//!     scheduler.ask(GetTierConfigs::default(), Retry::Safe).await?;
+//! println!("{}", tiers.default_tier_name);
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod auth;
+pub mod clusters;
+pub mod directory;
+pub mod endpoints;
+pub mod eval;
+pub mod feed;
+pub mod http;
+pub mod local;
+mod netrc;
+pub mod observer;
+pub mod programs;
+pub mod results;
+pub mod scheduler;
+mod stream;

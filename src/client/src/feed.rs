@@ -1,0 +1,376 @@
+//! Following the scheduler's event feed (`GET /ext/v1/events`), across lost connections and failovers.
+//!
+//! A [`Feed`] is a channel of [`Item`]s, fed by a task of its own:
+//!
+//! ```no_run
+//! # async fn run(target: &aurora_client::directory::Target) {
+//! use aurora_client::feed::{Feed, Item};
+//! let mut feed = Feed::follow(target, "My Program;1.0", ["summary"]);
+//! feed.set_topics(["summary", "job/www-data/prod/hello"]);
+//! while let Some(item) = feed.next().await {
+//!     match item {
+//!         Item::Line(line) => { /* apply it */ }
+//!         Item::Lost { why, retry_in } => { /* show that the picture is old */ }
+//!         Item::Unsupported => break, // an Apache Aurora scheduler: poll `/api` instead
+//!     }
+//! }
+//! # }
+//! ```
+//!
+//! What a reader may rely on: lines arrive in the server's order. After a lost connection the feed goes on behind the last
+//! position seen, so that nothing is missed or repeated; where that is not possible (a snapshot was not finished, the topics
+//! changed meanwhile, the server answers `reset`) whole snapshots come again, each opened by `Snapshot { part: Begin }`,
+//! which voids what was known of the topic. Each connection begins with a `Hello` line, and configurations
+//! ([`Line::Config`]) are per connection: forget them at `Hello`.
+
+use std::collections::BTreeSet;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use aurora_api::feed::{Line, Seq, Snapshot, SnapshotPart};
+use bytes::Bytes;
+use futures_util::Stream;
+use rand::RngExt;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, Url};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout_at};
+
+use crate::directory::Target;
+use crate::http::{Http, HttpError, Outgoing, describe, transport_error};
+use crate::stream::Lines;
+
+/// A server is taken for lost after this long without a line; it sends a heartbeat every 5 s.
+pub const SILENCE: Duration = Duration::from_secs(15);
+
+/// The longest line that is read; a job of many thousand instances stays far below.
+const MAX_LINE: usize = 16 * 1024 * 1024;
+
+/// How many items wait for a slow reader before the connection is not read any further.
+const BUFFER: usize = 1024;
+
+const FIRST_BACKOFF: Duration = Duration::from_millis(200);
+const LAST_BACKOFF: Duration = Duration::from_secs(5);
+
+/// What comes out of a feed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Item {
+    /// A line, heartbeats included.
+    Line(Line),
+    /// The connection is lost, or was never made; it is tried again by itself.
+    Lost {
+        /// Why, in words.
+        why: String,
+        /// After this long.
+        retry_in: Duration,
+    },
+    /// The server has no event feed (404): an Apache Aurora scheduler. The feed ends with this.
+    Unsupported,
+}
+
+/// A running feed. Dropping it closes the connection.
+#[derive(Debug)]
+pub struct Feed {
+    items: mpsc::Receiver<Item>,
+    topics: watch::Sender<BTreeSet<String>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Feed {
+    /// Starts to follow `topics` (such as `summary`, `job/ROLE/ENV/NAME`, `host/NAME`, `role/NAME`). Must be called inside
+    /// a tokio runtime; returns at once.
+    pub fn follow<T: Into<String>>(
+        target: &Target,
+        user_agent: &str,
+        topics: impl IntoIterator<Item = T>,
+    ) -> Feed {
+        Feed::start(target, user_agent, topics, SILENCE)
+    }
+
+    fn start<T: Into<String>>(
+        target: &Target,
+        user_agent: &str,
+        topics: impl IntoIterator<Item = T>,
+        silence: Duration,
+    ) -> Feed {
+        let (sender, items) = mpsc::channel(BUFFER);
+        let wanted = topics.into_iter().map(Into::into).collect();
+        let (topics, receiver) = watch::channel(wanted);
+        let follower = Follower {
+            base: target.scheduler.clone(),
+            http: Http::new(user_agent, target.auth.clone()),
+            items: sender,
+            topics: receiver,
+            position: Position::default(),
+            silence,
+        };
+        Feed {
+            items,
+            topics,
+            task: tokio::spawn(follower.run()),
+        }
+    }
+
+    /// The next item; `None` after [`Item::Unsupported`]. Cancel-safe.
+    pub async fn next(&mut self) -> Option<Item> {
+        self.items.recv().await
+    }
+
+    /// Changes the topics, on the running connection if there is one. A new topic begins with its snapshot.
+    pub fn set_topics<T: Into<String>>(&self, topics: impl IntoIterator<Item = T>) {
+        let wanted: BTreeSet<String> = topics.into_iter().map(Into::into).collect();
+        self.topics.send_if_modified(|now| {
+            let changed = *now != wanted;
+            *now = wanted;
+            changed
+        });
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Stream for Feed {
+    type Item = Item;
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Item>> {
+        self.items.poll_recv(context)
+    }
+}
+
+/// How far the reader has come, and of what.
+#[derive(Debug, Default)]
+struct Position {
+    /// Topics whose snapshots are whole.
+    whole: BTreeSet<String>,
+    /// The newest position seen.
+    last: Option<Seq>,
+}
+
+impl Position {
+    fn note(&mut self, line: &Line) {
+        let seq = match line {
+            // Where the server is, not how far its lines have come.
+            Line::Hello(_) | Line::Config(_) | Line::Denied(_) => return,
+            Line::Reset { .. } => {
+                *self = Position::default();
+                return;
+            }
+            Line::Snapshot(Snapshot { topic, seq, part }) => {
+                match part {
+                    SnapshotPart::Begin => {
+                        self.whole.remove(topic);
+                        return;
+                    }
+                    SnapshotPart::End => {
+                        self.whole.insert(topic.clone());
+                    }
+                }
+                *seq
+            }
+            Line::Job(record) => record.seq,
+            Line::JobRemoved(record) => record.seq,
+            Line::Host(record) => record.seq,
+            Line::Quota(record) => record.seq,
+            Line::Task(record) => record.seq,
+            Line::TaskRemoved(record) => record.seq,
+            Line::Heartbeat(heartbeat) => heartbeat.seq,
+        };
+        self.last = self.last.max(Some(seq));
+    }
+
+    /// From where a new connection with these topics can go on without a snapshot.
+    fn resume(&self, topics: &BTreeSet<String>) -> Option<Seq> {
+        if topics.iter().all(|topic| self.whole.contains(topic)) {
+            self.last
+        } else {
+            None
+        }
+    }
+}
+
+/// How a connection ended.
+enum End {
+    /// Tried again after a while.
+    Lost(String),
+    /// Nobody reads any more, or there is no feed.
+    Final,
+}
+
+struct Follower {
+    base: Url,
+    http: Http,
+    items: mpsc::Sender<Item>,
+    topics: watch::Receiver<BTreeSet<String>>,
+    position: Position,
+    silence: Duration,
+}
+
+impl Follower {
+    async fn run(mut self) {
+        let mut backoff = FIRST_BACKOFF;
+        loop {
+            let began = Instant::now();
+            let why = match self.connection().await {
+                End::Lost(why) => why,
+                End::Final => return,
+            };
+            // A connection that lasted was a good one.
+            if began.elapsed() > LAST_BACKOFF {
+                backoff = FIRST_BACKOFF;
+            }
+            // Half of it is random, so that many watchers of one scheduler do not come back together.
+            let retry_in = backoff.mul_f64(rand::rng().random_range(0.5..1.0));
+            backoff = (backoff * 2).min(LAST_BACKOFF);
+            tracing::debug!(%why, ?retry_in, "event feed lost");
+            let lost = Item::Lost { why, retry_in };
+            if self.items.send(lost).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(retry_in).await;
+        }
+    }
+
+    async fn connection(&mut self) -> End {
+        let mut asked = self.topics.borrow_and_update().clone();
+        let url = match self.url(&asked) {
+            Ok(url) => url,
+            Err(error) => return End::Lost(error),
+        };
+        let mut request = Outgoing::get(url);
+        request.headers = vec![(ACCEPT, HeaderValue::from_static("application/x-ndjson"))];
+        let deadline = Instant::now() + self.silence;
+        let mut response = match timeout_at(deadline, self.http.send(request)).await {
+            Err(_) => return End::Lost("the scheduler does not answer".to_owned()),
+            Ok(Ok(response)) => response,
+            Ok(Err(HttpError::Status { status: 404, .. })) => {
+                // Nobody may be left to be told.
+                let _ = self.items.send(Item::Unsupported).await;
+                return End::Final;
+            }
+            Ok(Err(error)) => return End::Lost(describe(&error)),
+        };
+        let mut lines = Lines::new(MAX_LINE);
+        let mut feed_id: Option<String> = None;
+        let mut deadline = Instant::now() + self.silence;
+        loop {
+            tokio::select! {
+                () = self.items.closed() => return End::Final,
+                changed = self.topics.changed() => {
+                    if changed.is_err() {
+                        return End::Final;
+                    }
+                    if let Some(id) = &feed_id {
+                        let wanted = self.topics.borrow_and_update().clone();
+                        if let Err(error) = self.post_topics(id, &wanted).await {
+                            return End::Lost(describe(&error));
+                        }
+                        asked = wanted;
+                    }
+                }
+                chunk = timeout_at(deadline, response.chunk()) => {
+                    match chunk {
+                        Err(_) => {
+                            return End::Lost(format!("nothing heard for {} s", self.silence.as_secs()));
+                        }
+                        Ok(Err(error)) => {
+                            return End::Lost(describe(&transport_error(self.base.as_str(), &error)));
+                        }
+                        Ok(Ok(None)) => return End::Lost("the scheduler closed the feed".to_owned()),
+                        Ok(Ok(Some(chunk))) => lines.push(&chunk),
+                    }
+                    deadline = Instant::now() + self.silence;
+                    loop {
+                        let bytes = match lines.next() {
+                            Ok(Some(bytes)) => bytes,
+                            Ok(None) => break,
+                            Err(_) => return End::Lost(format!("a line is longer than {MAX_LINE} bytes")),
+                        };
+                        let Some(line) = parse(&bytes) else {
+                            continue;
+                        };
+                        if let Line::Hello(hello) = &line {
+                            feed_id = Some(hello.feed.clone());
+                        }
+                        self.position.note(&line);
+                        if self.items.send(Item::Line(line)).await.is_err() {
+                            return End::Final;
+                        }
+                    }
+                    // Topics that changed before the feed had said its id.
+                    let wanted = self.topics.borrow().clone();
+                    if let (Some(id), true) = (&feed_id, wanted != asked) {
+                        if let Err(error) = self.post_topics(id, &wanted).await {
+                            return End::Lost(describe(&error));
+                        }
+                        asked = wanted;
+                    }
+                }
+            }
+        }
+    }
+
+    fn url(&self, topics: &BTreeSet<String>) -> Result<Url, String> {
+        let mut url = self
+            .base
+            .join("/ext/v1/events")
+            .map_err(|error| error.to_string())?;
+        let list: Vec<&str> = topics.iter().map(String::as_str).collect();
+        let mut query = url.query_pairs_mut();
+        query.append_pair("topics", &list.join(","));
+        if let Some(from) = self.position.resume(topics) {
+            query.append_pair("from", &from.to_string());
+        }
+        drop(query);
+        Ok(url)
+    }
+
+    /// Replaces the topics of the running feed: `POST /ext/v1/events/FEED/topics` with `{"topics": […]}`.
+    async fn post_topics(
+        &mut self,
+        feed: &str,
+        topics: &BTreeSet<String>,
+    ) -> Result<(), HttpError> {
+        let malformed = |why: String| HttpError::Malformed {
+            url: self.base.to_string(),
+            why,
+        };
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .map_err(|()| malformed("not a base URL".to_owned()))?
+            .clear()
+            .extend(["ext", "v1", "events", feed, "topics"]);
+        self.position.whole.retain(|topic| topics.contains(topic));
+        let body = serde_json::json!({ "topics": topics });
+        let request = Outgoing {
+            method: Method::POST,
+            url,
+            headers: vec![(CONTENT_TYPE, HeaderValue::from_static("application/json"))],
+            body: Bytes::from(body.to_string()),
+        };
+        let sent = tokio::time::timeout(self.silence, self.http.send(request)).await;
+        sent.map_err(|_| malformed("no answer to a change of topics".to_owned()))??;
+        Ok(())
+    }
+}
+
+/// A line of a kind that is not known here is passed over, as the format demands.
+fn parse(bytes: &[u8]) -> Option<Line> {
+    if bytes.is_empty() {
+        return None;
+    }
+    match serde_json::from_slice(bytes) {
+        Ok(line) => Some(line),
+        Err(error) => {
+            tracing::debug!(%error, "passed over a line of the event feed");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "feed_tests.rs"]
+mod tests;

@@ -1,0 +1,260 @@
+//! Thrift calls to the scheduler, with upstream's rules for what is tried again
+//! (aurora: `src/main/python/apache/aurora/client/api/scheduler_client.py`, `SchedulerProxy`).
+
+use std::time::Duration;
+
+use aurora_api::message::{self, Protocol};
+use aurora_api::model::{Response, ResponseCode};
+use aurora_api::service::Call;
+use aurora_api::wire::DecodeError;
+use bytes::Bytes;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, Url};
+use tokio::time::Instant;
+
+use crate::directory::Target;
+use crate::http::{Http, HttpError, Outgoing, read_all};
+use crate::results::FromResult;
+
+/// The largest answer that is read: one million tasks are about this much.
+const MAX_ANSWER: usize = 1024 * 1024 * 1024;
+
+/// The pause between tries grows from here …
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// … to upstream's fixed one.
+const LAST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Whether a call may be sent again when it is not known what became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Reads, and writes that do no harm twice.
+    Safe,
+    /// Everything else.
+    Never,
+}
+
+/// Why a call has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The scheduler does not let us in (HTTP 401 or 403).
+    #[error("{source}\n{help}")]
+    Auth {
+        /// What it said.
+        source: HttpError,
+        /// What to do about it.
+        help: String,
+    },
+    /// The connection failed in a call that must not be made twice.
+    #[error(
+        "Transport error communicating with scheduler during non-idempotent operation: {0}, not retrying"
+    )]
+    NotRetriable(HttpError),
+    /// All tries failed.
+    #[error("Timed out attempting to issue {method} to {cluster}: {last}")]
+    TimedOut {
+        /// The method.
+        method: &'static str,
+        /// The cluster.
+        cluster: String,
+        /// What became of the last try.
+        last: String,
+    },
+    /// The answer cannot be read.
+    #[error("the scheduler's answer to {method} is not understood: {source}")]
+    Decode {
+        /// The method.
+        method: &'static str,
+        /// What is wrong.
+        #[source]
+        source: DecodeError,
+    },
+    /// The request or the answer does not work at all (no URL, no HTTP client, an answer beyond all bounds).
+    #[error(transparent)]
+    Http(HttpError),
+    /// The scheduler carried the call out with another code than OK ([`Scheduler::ask`] only).
+    #[error("{method}: {code}: {messages}")]
+    Answer {
+        /// The method.
+        method: &'static str,
+        /// The code.
+        code: ResponseCode,
+        /// Its messages, comma-joined.
+        messages: String,
+    },
+    /// An OK answer without its result ([`Scheduler::ask`] only).
+    #[error("the scheduler's answer to {method} lacks its {member}")]
+    MissingResult {
+        /// The method.
+        method: &'static str,
+        /// The member that should be there.
+        member: &'static str,
+    },
+}
+
+/// The messages of an answer, comma-joined (aurora: `combine_messages`).
+pub fn combine_messages(response: &Response) -> String {
+    let texts: Vec<&str> = response
+        .details
+        .iter()
+        .map(|detail| match detail.message.as_deref() {
+            None | Some("") => "Unknown error",
+            Some(text) => text,
+        })
+        .collect();
+    texts.join(", ")
+}
+
+/// One scheduler. Clones share connections.
+#[derive(Clone, Debug)]
+pub struct Scheduler {
+    cluster: String,
+    base: Url,
+    display: Url,
+    http: Http,
+    auth_help: String,
+    patience: Duration,
+}
+
+impl Scheduler {
+    /// The scheduler of a cluster; nothing is sent yet.
+    pub fn new(target: &Target, user_agent: &str) -> Scheduler {
+        Scheduler {
+            cluster: target.cluster.clone(),
+            base: target.scheduler.clone(),
+            display: target.display.clone(),
+            http: Http::new(user_agent, target.auth.clone()),
+            auth_help: target.auth_help.clone(),
+            patience: target.patience,
+        }
+    }
+
+    /// The cluster's name.
+    pub fn cluster(&self) -> &str {
+        &self.cluster
+    }
+
+    /// The page of a role, an environment or a job: the parts after `/scheduler`.
+    pub fn page(&self, parts: &[&str]) -> String {
+        let mut page = match self.display.join("scheduler") {
+            Ok(url) => url.to_string(),
+            Err(_) => format!("{}/scheduler", self.display),
+        };
+        for part in parts {
+            page.push('/');
+            page.push_str(part);
+        }
+        page
+    }
+
+    /// Makes a call and gives back the whole answer, whatever its code (but `ERROR_TRANSIENT` is tried again).
+    pub async fn call(&self, call: impl Into<Call>, retry: Retry) -> Result<Response, CallError> {
+        let call = call.into();
+        let method = call.method();
+        let body = Bytes::from(message::encode_call(Protocol::Binary, 0, &call));
+        let give_up = Instant::now() + self.patience;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let failure = match self.exchange(body.clone()).await {
+                Ok(answer) => {
+                    let response = message::decode_reply(Protocol::Binary, &answer)
+                        .map_err(|source| CallError::Decode { method, source })?;
+                    if response.response_code != ResponseCode::ErrorTransient {
+                        return Ok(response);
+                    }
+                    combine_messages(&response)
+                }
+                Err(source @ HttpError::Refused { .. }) => {
+                    return Err(CallError::Auth {
+                        source,
+                        help: self.auth_help.clone(),
+                    });
+                }
+                // Nobody answered the connection in time: the call did not go through.
+                Err(
+                    error @ HttpError::Connect {
+                        timed_out: true, ..
+                    },
+                ) => error.to_string(),
+                Err(
+                    error @ (HttpError::Connect { .. }
+                    | HttpError::Transport { .. }
+                    | HttpError::Status { .. }),
+                ) => match retry {
+                    Retry::Safe => error.to_string(),
+                    Retry::Never => return Err(CallError::NotRetriable(error)),
+                },
+                Err(
+                    error @ (HttpError::TooLarge { .. }
+                    | HttpError::Malformed { .. }
+                    | HttpError::Setup(_)),
+                ) => return Err(CallError::Http(error)),
+            };
+            if Instant::now() + pause >= give_up {
+                return Err(CallError::TimedOut {
+                    method,
+                    cluster: self.cluster.clone(),
+                    last: failure,
+                });
+            }
+            tracing::warn!("Connection error with scheduler: {failure}, retrying...");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LAST_PAUSE);
+        }
+    }
+
+    /// Makes a call and gives back its typed result; an answer that is not OK is an error.
+    pub async fn ask<T: FromResult>(
+        &self,
+        call: impl Into<Call>,
+        retry: Retry,
+    ) -> Result<T, CallError> {
+        let call = call.into();
+        let method = call.method();
+        let response = self.call(call, retry).await?;
+        if response.response_code != ResponseCode::Ok {
+            return Err(CallError::Answer {
+                method,
+                code: response.response_code,
+                messages: combine_messages(&response),
+            });
+        }
+        take(method, response)
+    }
+
+    async fn exchange(&self, body: Bytes) -> Result<Bytes, HttpError> {
+        let url = self
+            .base
+            .join("api")
+            .map_err(|error| HttpError::Malformed {
+                url: self.base.to_string(),
+                why: error.to_string(),
+            })?;
+        let binary = HeaderValue::from_static("application/vnd.apache.thrift.binary");
+        let request = Outgoing {
+            method: Method::POST,
+            url,
+            headers: vec![(ACCEPT, binary.clone()), (CONTENT_TYPE, binary)],
+            body,
+        };
+        let response = self.http.send(request).await?;
+        read_all(response, MAX_ANSWER).await
+    }
+}
+
+/// The typed result of an OK answer to `method`.
+///
+/// # Errors
+/// [`CallError::MissingResult`] when it is not there.
+pub fn take<T: FromResult>(method: &'static str, response: Response) -> Result<T, CallError> {
+    response
+        .result
+        .and_then(T::from_result)
+        .ok_or(CallError::MissingResult {
+            method,
+            member: T::MEMBER,
+        })
+}
+
+#[cfg(test)]
+#[path = "scheduler_tests.rs"]
+mod tests;
