@@ -1,0 +1,423 @@
+//! The bytes of ops, and the primitives that snapshots share with them.
+//!
+//! Integers are little-endian base-128 (signed ones zigzag), texts and nested Thrift values carry their length. A batch starts
+//! with the format's version; what an older version wrote is read for ever.
+
+use std::sync::Arc;
+
+use aurora_api::binary;
+use aurora_api::model::{Range, ScheduleStatus};
+use aurora_api::wire::{DecodeError, Wire};
+
+use super::op::Op;
+use super::store::ConfigId;
+
+/// The version that is written.
+pub const VERSION: u8 = 1;
+
+/// Why bytes are not ops or not a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CodecError {
+    /// Another program or a newer version wrote them.
+    #[error("format version {0} is not known; this program reads version {VERSION}")]
+    Version(u8),
+    /// They end too early.
+    #[error("the bytes end inside a value")]
+    Truncated,
+    /// They do not make sense.
+    #[error("at byte {at}: {what}")]
+    Malformed {
+        /// Offset.
+        at: usize,
+        /// What is wrong there.
+        what: &'static str,
+    },
+    /// A nested Thrift value is broken.
+    #[error("a nested value is broken")]
+    Nested(#[from] DecodeError),
+}
+
+/// Writes primitives.
+#[derive(Default)]
+pub(crate) struct Out {
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Out {
+    pub(crate) fn byte(&mut self, value: u8) {
+        self.bytes.push(value);
+    }
+
+    pub(crate) fn number(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.bytes.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.bytes.push(value as u8);
+    }
+
+    pub(crate) fn signed(&mut self, value: i64) {
+        self.number(((value << 1) ^ (value >> 63)) as u64);
+    }
+
+    pub(crate) fn blob(&mut self, value: &[u8]) {
+        self.number(value.len() as u64);
+        self.bytes.extend_from_slice(value);
+    }
+
+    pub(crate) fn text(&mut self, value: &str) {
+        self.blob(value.as_bytes());
+    }
+
+    pub(crate) fn thrift<T: Wire>(&mut self, value: &T) {
+        self.blob(&binary::encode(value));
+    }
+
+    pub(crate) fn status(&mut self, value: ScheduleStatus) {
+        // All numbers are below 128.
+        self.byte(value as i32 as u8);
+    }
+
+    pub(crate) fn option<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Out, T)) {
+        match value {
+            None => self.byte(0),
+            Some(value) => {
+                self.byte(1);
+                write(self, value);
+            }
+        }
+    }
+}
+
+/// Reads primitives.
+pub(crate) struct In<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> In<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> In<'a> {
+        In { bytes, at: 0 }
+    }
+
+    pub(crate) fn fault(&self, what: &'static str) -> CodecError {
+        CodecError::Malformed { at: self.at, what }
+    }
+
+    pub(crate) fn end(&self) -> Result<(), CodecError> {
+        if self.at == self.bytes.len() {
+            Ok(())
+        } else {
+            Err(self.fault("more bytes than values"))
+        }
+    }
+
+    pub(crate) fn byte(&mut self) -> Result<u8, CodecError> {
+        let byte = *self.bytes.get(self.at).ok_or(CodecError::Truncated)?;
+        self.at += 1;
+        Ok(byte)
+    }
+
+    pub(crate) fn number(&mut self) -> Result<u64, CodecError> {
+        let mut value = 0u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            let part = u64::from(byte & 0x7f);
+            if shift == 63 && part > 1 {
+                break;
+            }
+            value |= part << shift;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err(self.fault("a number of more than 64 bits"))
+    }
+
+    pub(crate) fn signed(&mut self) -> Result<i64, CodecError> {
+        let value = self.number()?;
+        Ok((value >> 1) as i64 ^ -((value & 1) as i64))
+    }
+
+    pub(crate) fn int(&mut self) -> Result<i32, CodecError> {
+        let value = self.signed()?;
+        i32::try_from(value).map_err(|_| self.fault("a number of more than 32 bits"))
+    }
+
+    /// A count of things that take at least one byte each, so that a false count cannot ask for much memory.
+    pub(crate) fn count(&mut self) -> Result<usize, CodecError> {
+        let count = self.number()?;
+        let left = self.bytes.len() - self.at;
+        usize::try_from(count).ok().filter(|count| *count <= left).ok_or(CodecError::Truncated)
+    }
+
+    pub(crate) fn blob(&mut self) -> Result<&'a [u8], CodecError> {
+        let len = self.count()?;
+        let blob = &self.bytes[self.at..self.at + len];
+        self.at += len;
+        Ok(blob)
+    }
+
+    pub(crate) fn text(&mut self) -> Result<&'a str, CodecError> {
+        let blob = self.blob()?;
+        std::str::from_utf8(blob).map_err(|_| self.fault("a text that is not UTF-8"))
+    }
+
+    pub(crate) fn shared(&mut self) -> Result<Arc<str>, CodecError> {
+        Ok(Arc::from(self.text()?))
+    }
+
+    pub(crate) fn thrift<T: Wire>(&mut self) -> Result<T, CodecError> {
+        Ok(binary::decode(self.blob()?)?)
+    }
+
+    pub(crate) fn status(&mut self) -> Result<ScheduleStatus, CodecError> {
+        let number = self.byte()?;
+        ScheduleStatus::from_number(i32::from(number)).ok_or_else(|| self.fault("a task state that is not known"))
+    }
+
+    pub(crate) fn option<T>(
+        &mut self,
+        read: impl FnOnce(&mut In<'a>) -> Result<T, CodecError>,
+    ) -> Result<Option<T>, CodecError> {
+        match self.byte()? {
+            0 => Ok(None),
+            1 => read(self).map(Some),
+            _ => Err(self.fault("an option that is neither there nor not")),
+        }
+    }
+
+    pub(crate) fn version(&mut self) -> Result<(), CodecError> {
+        match self.byte()? {
+            VERSION => Ok(()),
+            other => Err(CodecError::Version(other)),
+        }
+    }
+}
+
+fn write_seed(out: &mut Out, seed: u128) {
+    out.bytes.extend_from_slice(&seed.to_le_bytes());
+}
+
+fn read_seed(input: &mut In<'_>) -> Result<u128, CodecError> {
+    let mut bytes = [0; 16];
+    for byte in &mut bytes {
+        *byte = input.byte()?;
+    }
+    Ok(u128::from_le_bytes(bytes))
+}
+
+/// The bytes of a batch.
+pub fn encode_ops(ops: &[Op]) -> Vec<u8> {
+    let mut out = Out::default();
+    out.byte(VERSION);
+    out.number(ops.len() as u64);
+    for op in ops {
+        write_op(&mut out, op);
+    }
+    out.bytes
+}
+
+/// The batch in these bytes.
+///
+/// # Errors
+/// The bytes are not exactly one batch of a known version.
+pub fn decode_ops(bytes: &[u8]) -> Result<Vec<Op>, CodecError> {
+    let mut input = In::new(bytes);
+    input.version()?;
+    let count = input.count()?;
+    let mut ops = Vec::with_capacity(count);
+    for _ in 0..count {
+        ops.push(read_op(&mut input)?);
+    }
+    input.end()?;
+    Ok(ops)
+}
+
+// Tags are never used twice. A field is added by a new tag.
+const SAVE_FRAMEWORK_ID: u8 = 1;
+const SAVE_SCHEDULER: u8 = 2;
+const ADD_CONFIG: u8 = 3;
+const INSERT_TASKS: u8 = 4;
+const INSERT_REPLACEMENT: u8 = 5;
+const SAVE_STATUS: u8 = 6;
+const COUNT_FAILURE: u8 = 7;
+const ASSIGN: u8 = 8;
+const REMOVE_TASKS: u8 = 9;
+const SAVE_QUOTA: u8 = 10;
+const SAVE_HOST: u8 = 11;
+
+fn write_op(out: &mut Out, op: &Op) {
+    match op {
+        Op::SaveFrameworkId { id } => {
+            out.byte(SAVE_FRAMEWORK_ID);
+            out.text(id);
+        }
+        Op::SaveScheduler { host } => {
+            out.byte(SAVE_SCHEDULER);
+            out.text(host);
+        }
+        Op::AddConfig { id, config } => {
+            out.byte(ADD_CONFIG);
+            out.number(id.0);
+            out.thrift(&**config);
+        }
+        Op::InsertTasks {
+            config,
+            instances,
+            seed,
+            time,
+        } => {
+            out.byte(INSERT_TASKS);
+            out.number(config.0);
+            out.number(instances.len() as u64);
+            for range in instances {
+                out.signed(i64::from(range.first));
+                out.signed(i64::from(range.last));
+            }
+            write_seed(out, *seed);
+            out.signed(*time);
+        }
+        Op::InsertReplacement {
+            ancestor,
+            seed,
+            status,
+            message,
+            time,
+        } => {
+            out.byte(INSERT_REPLACEMENT);
+            out.text(ancestor);
+            write_seed(out, *seed);
+            out.status(*status);
+            out.text(message);
+            out.signed(*time);
+        }
+        Op::SaveStatus {
+            task,
+            status,
+            message,
+            time,
+        } => {
+            out.byte(SAVE_STATUS);
+            out.text(task);
+            out.status(*status);
+            out.option(message.as_deref(), Out::text);
+            out.signed(*time);
+        }
+        Op::CountFailure { task } => {
+            out.byte(COUNT_FAILURE);
+            out.text(task);
+        }
+        Op::Assign {
+            task,
+            agent,
+            host,
+            ports,
+            time,
+        } => {
+            out.byte(ASSIGN);
+            out.text(task);
+            out.text(agent);
+            out.text(host);
+            out.number(ports.len() as u64);
+            for (name, port) in ports {
+                out.text(name);
+                out.signed(i64::from(*port));
+            }
+            out.signed(*time);
+        }
+        Op::RemoveTasks { tasks } => {
+            out.byte(REMOVE_TASKS);
+            out.number(tasks.len() as u64);
+            for task in tasks {
+                out.text(task);
+            }
+        }
+        Op::SaveQuota { role, quota } => {
+            out.byte(SAVE_QUOTA);
+            out.text(role);
+            out.thrift(quota);
+        }
+        Op::SaveHost { attributes } => {
+            out.byte(SAVE_HOST);
+            out.thrift(attributes);
+        }
+    }
+}
+
+fn read_op(input: &mut In<'_>) -> Result<Op, CodecError> {
+    Ok(match input.byte()? {
+        SAVE_FRAMEWORK_ID => Op::SaveFrameworkId {
+            id: input.text()?.to_owned(),
+        },
+        SAVE_SCHEDULER => Op::SaveScheduler {
+            host: input.text()?.to_owned(),
+        },
+        ADD_CONFIG => Op::AddConfig {
+            id: ConfigId(input.number()?),
+            config: Arc::new(input.thrift()?),
+        },
+        INSERT_TASKS => {
+            let config = ConfigId(input.number()?);
+            let count = input.count()?;
+            let mut instances = Vec::with_capacity(count);
+            for _ in 0..count {
+                let (first, last) = (input.int()?, input.int()?);
+                instances.push(Range { first, last });
+            }
+            Op::InsertTasks {
+                config,
+                instances,
+                seed: read_seed(input)?,
+                time: input.signed()?,
+            }
+        }
+        INSERT_REPLACEMENT => Op::InsertReplacement {
+            ancestor: input.shared()?,
+            seed: read_seed(input)?,
+            status: input.status()?,
+            message: input.text()?.to_owned(),
+            time: input.signed()?,
+        },
+        SAVE_STATUS => Op::SaveStatus {
+            task: input.shared()?,
+            status: input.status()?,
+            message: input.option(In::text)?.map(str::to_owned),
+            time: input.signed()?,
+        },
+        COUNT_FAILURE => Op::CountFailure {
+            task: input.shared()?,
+        },
+        ASSIGN => {
+            let (task, agent, host) = (input.shared()?, input.shared()?, input.shared()?);
+            let count = input.count()?;
+            let mut ports = Vec::with_capacity(count);
+            for _ in 0..count {
+                ports.push((input.text()?.to_owned(), input.int()?));
+            }
+            Op::Assign {
+                task,
+                agent,
+                host,
+                ports,
+                time: input.signed()?,
+            }
+        }
+        REMOVE_TASKS => {
+            let count = input.count()?;
+            let mut tasks = Vec::with_capacity(count);
+            for _ in 0..count {
+                tasks.push(input.shared()?);
+            }
+            Op::RemoveTasks { tasks }
+        }
+        SAVE_QUOTA => Op::SaveQuota {
+            role: input.text()?.to_owned(),
+            quota: input.thrift()?,
+        },
+        SAVE_HOST => Op::SaveHost {
+            attributes: input.thrift()?,
+        },
+        _ => return Err(input.fault("an op that is not known")),
+    })
+}

@@ -1,0 +1,274 @@
+//! Containers whose copies are cheap: a copy shares all pages, and a page is copied when one of its owners writes.
+//!
+//! A view of the store is such a copy. Taking one costs one reference count per 2,048 elements; the first write to a page
+//! after that costs a copy of its 16 elements.
+
+use std::borrow::Borrow;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+const PAGE: usize = 16;
+const CHUNK: usize = 128;
+
+/// A vector of shared pages.
+#[derive(Clone, Debug)]
+pub(crate) struct CowVec<T> {
+    chunks: Vec<Arc<Vec<Arc<Vec<T>>>>>,
+    len: usize,
+}
+
+impl<T> Default for CowVec<T> {
+    fn default() -> Self {
+        CowVec {
+            chunks: Vec::new(),
+            len: 0,
+        }
+    }
+}
+
+impl<T> CowVec<T> {
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn get(&self, at: usize) -> Option<&T> {
+        let page = self.chunks.get(at / (PAGE * CHUNK))?.get(at / PAGE % CHUNK)?;
+        page.get(at % PAGE)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        let pages = self.chunks.iter().flat_map(|chunk| chunk.iter());
+        pages.flat_map(|page| page.iter())
+    }
+}
+
+impl<T: Clone> CowVec<T> {
+    pub(crate) fn get_mut(&mut self, at: usize) -> Option<&mut T> {
+        let chunk = Arc::make_mut(self.chunks.get_mut(at / (PAGE * CHUNK))?);
+        let page = Arc::make_mut(chunk.get_mut(at / PAGE % CHUNK)?);
+        page.get_mut(at % PAGE)
+    }
+
+    pub(crate) fn push(&mut self, value: T) {
+        let at = self.len;
+        if at.is_multiple_of(PAGE * CHUNK) {
+            self.chunks.push(Arc::default());
+        }
+        if let Some(chunk) = self.chunks.last_mut() {
+            let chunk = Arc::make_mut(chunk);
+            if at.is_multiple_of(PAGE) {
+                chunk.push(Arc::new(Vec::with_capacity(PAGE)));
+            }
+            if let Some(page) = chunk.last_mut() {
+                Arc::make_mut(page).push(value);
+            }
+        }
+        self.len += 1;
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        let chunk = Arc::make_mut(self.chunks.last_mut()?);
+        let page = Arc::make_mut(chunk.last_mut()?);
+        let value = page.pop();
+        if page.is_empty() {
+            chunk.pop();
+        }
+        if chunk.is_empty() {
+            self.chunks.pop();
+        }
+        self.len -= 1;
+        value
+    }
+
+    /// Takes an element out; the last one takes its place.
+    pub(crate) fn swap_remove(&mut self, at: usize) -> Option<T> {
+        if at >= self.len {
+            return None;
+        }
+        let last = self.pop()?;
+        match self.get_mut(at) {
+            Some(place) => Some(std::mem::replace(place, last)),
+            None => Some(last),
+        }
+    }
+}
+
+/// Entries per bucket, on average, at which a [`CowMap`] grows.
+const LOAD: usize = 2;
+
+/// A hash map over [`CowVec`]. It grows by one bucket at a time (linear hashing), so no insertion stalls for a rehash of
+/// everything. The hash has no random key: equal histories give equal maps.
+#[derive(Clone, Debug)]
+pub(crate) struct CowMap<K, V> {
+    buckets: CowVec<Vec<(K, V)>>,
+    len: usize,
+}
+
+impl<K, V> Default for CowMap<K, V> {
+    fn default() -> Self {
+        CowMap {
+            buckets: CowVec::default(),
+            len: 0,
+        }
+    }
+}
+
+fn bucket_of<Q: Hash + ?Sized>(key: &Q, buckets: usize) -> usize {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    let hash = hasher.finish() as usize;
+    let low = 1 << buckets.ilog2();
+    let at = hash & (2 * low - 1);
+    if at < buckets { at } else { hash & (low - 1) }
+}
+
+impl<K, V> CowMap<K, V> {
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// All entries, in an order that has no meaning but is the same for equal histories.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        let entries = self.buckets.iter().flat_map(|bucket| bucket.iter());
+        entries.map(|(key, value)| (key, value))
+    }
+}
+
+impl<K: Hash + Eq, V> CowMap<K, V> {
+    pub(crate) fn get<Q>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        if self.len == 0 {
+            return None;
+        }
+        let bucket = self.buckets.get(bucket_of(key, self.buckets.len()))?;
+        let entry = bucket.iter().find(|(k, _)| k.borrow() == key)?;
+        Some(&entry.1)
+    }
+}
+
+impl<K: Hash + Eq + Clone, V: Clone> CowMap<K, V> {
+    pub(crate) fn get_mut<Q>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        // Looking first keeps a miss from copying the page.
+        self.get(key)?;
+        let at = bucket_of(key, self.buckets.len());
+        let bucket = self.buckets.get_mut(at)?;
+        let entry = bucket.iter_mut().find(|(k, _)| (*k).borrow() == key)?;
+        Some(&mut entry.1)
+    }
+
+    pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
+        if let Some(place) = self.get_mut(&key) {
+            return Some(std::mem::replace(place, value));
+        }
+        if self.len >= self.buckets.len() * LOAD {
+            self.split();
+        }
+        let at = bucket_of(&key, self.buckets.len());
+        if let Some(bucket) = self.buckets.get_mut(at) {
+            bucket.push((key, value));
+            self.len += 1;
+        }
+        None
+    }
+
+    pub(crate) fn remove<Q>(&mut self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.get(key)?;
+        let at = bucket_of(key, self.buckets.len());
+        let bucket = self.buckets.get_mut(at)?;
+        let found = bucket.iter().position(|(k, _)| k.borrow() == key)?;
+        self.len -= 1;
+        Some(bucket.remove(found).1)
+    }
+
+    /// Adds a bucket and moves into it what belongs there.
+    fn split(&mut self) {
+        let count = self.buckets.len();
+        self.buckets.push(Vec::new());
+        if count == 0 {
+            return;
+        }
+        let source = count - (1 << count.ilog2());
+        let Some(entries) = self.buckets.get_mut(source) else {
+            return;
+        };
+        let (stay, go): (Vec<_>, Vec<_>) = std::mem::take(entries)
+            .into_iter()
+            .partition(|(key, _)| bucket_of(key, count + 1) == source);
+        *entries = stay;
+        if let Some(bucket) = self.buckets.get_mut(count) {
+            *bucket = go;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+
+    #[test]
+    fn a_copy_does_not_see_later_writes() {
+        let mut numbers = CowVec::default();
+        for n in 0..5000 {
+            numbers.push(n);
+        }
+        let copy = numbers.clone();
+        *numbers.get_mut(0).unwrap() = 77;
+        assert_eq!(numbers.swap_remove(1), Some(1));
+        assert_eq!((numbers.len(), numbers.get(0), numbers.get(1)), (4999, Some(&77), Some(&4999)));
+        assert_eq!(copy.len(), 5000);
+        assert!(copy.iter().copied().eq(0..5000));
+        assert_eq!(copy.get(5000), None);
+    }
+
+    #[test]
+    fn a_vector_empties_and_fills_again() {
+        let mut numbers = CowVec::default();
+        for round in 0..3 {
+            for n in 0..(PAGE * CHUNK + 1) {
+                numbers.push(n + round);
+            }
+            for n in (0..(PAGE * CHUNK + 1)).rev() {
+                assert_eq!(numbers.pop(), Some(n + round));
+            }
+            assert_eq!((numbers.len(), numbers.pop()), (0, None));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_map_behaves_like_the_standard_one(steps in proptest::collection::vec((0u8..3, 0u16..300, 0u32..9), 0..600)) {
+            let (mut ours, mut theirs) = (CowMap::default(), HashMap::new());
+            let mut copies = Vec::new();
+            for (what, key, value) in steps {
+                match what {
+                    0 | 1 => prop_assert_eq!(ours.insert(key, value), theirs.insert(key, value)),
+                    _ => prop_assert_eq!(ours.remove(&key), theirs.remove(&key)),
+                }
+                if key == 7 {
+                    copies.push((ours.clone(), theirs.clone()));
+                }
+            }
+            copies.push((ours, theirs));
+            for (ours, theirs) in copies {
+                prop_assert_eq!(ours.len(), theirs.len());
+                prop_assert_eq!(ours.iter().map(|(k, v)| (*k, *v)).collect::<HashMap<_, _>>(), theirs.clone());
+                for (key, value) in &theirs {
+                    prop_assert_eq!(ours.get(key), Some(value));
+                }
+            }
+        }
+    }
+}

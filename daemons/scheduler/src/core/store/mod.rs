@@ -1,0 +1,514 @@
+//! The state: tables and their indexes, changed by ops alone.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use aurora_api::model::{JobKey, ScheduleStatus, TaskConfig};
+
+use self::cow::CowVec;
+use super::config::Millis;
+use super::op::Op;
+
+pub(crate) mod cow;
+mod ids;
+mod record;
+mod snapshot;
+mod view;
+
+pub use ids::task_id;
+pub use record::{ConfigId, DEDICATED, Event, Host, Job, Pool, StoredConfig, Task, TaskId, Usage};
+pub use snapshot::{SnapshotError, decode_snapshot, encode_snapshot};
+pub use view::View;
+
+use record::{Role, STATUSES};
+
+/// A place in the task table.
+pub(crate) type Slot = u32;
+/// A place in the job table.
+pub(crate) type JobSlot = u32;
+
+/// The state.
+#[derive(Clone, Debug, Default)]
+pub struct Store {
+    view: View,
+    free_tasks: Vec<Slot>,
+    free_jobs: Vec<JobSlot>,
+    config_users: HashMap<ConfigId, u32>,
+    configs_by_value: HashMap<Arc<TaskConfig>, ConfigId>,
+}
+
+/// What an op changed, in order: what the event feed tells.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// A task is new or changed.
+    Task {
+        /// Its id.
+        id: TaskId,
+        /// Its job.
+        job: Arc<JobKey>,
+    },
+    /// A task is gone.
+    TaskRemoved {
+        /// Its id.
+        id: TaskId,
+        /// Its job; the job is gone with its last task.
+        job: Arc<JobKey>,
+    },
+    /// A host's attributes or mode changed.
+    Host(Arc<str>),
+    /// A role's quota changed.
+    Quota(String),
+    /// The framework id is known.
+    FrameworkId,
+}
+
+/// Changes in order.
+pub type Changes = Vec<Change>;
+
+/// An op that does not fit the state: the log is not the one that made it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApplyError {
+    /// The task is not there.
+    #[error("there is no task {0}")]
+    NoTask(String),
+    /// The configuration is not there.
+    #[error("there is no configuration {}", .0.0)]
+    NoConfig(ConfigId),
+    /// A task or configuration of that id is there already.
+    #[error("{0} is there already")]
+    Duplicate(String),
+    /// The instance has an active task already.
+    #[error("instance {1} of {0} has an active task already")]
+    InstanceTaken(JobKey, i32),
+}
+
+impl Store {
+    /// A copy for readers; it does not see later changes. Costs about one reference count per 2,000 records.
+    pub fn view(&self) -> View {
+        self.view.clone()
+    }
+
+    /// The state, for reading.
+    pub fn read(&self) -> &View {
+        &self.view
+    }
+
+    /// Makes the change.
+    ///
+    /// # Errors
+    /// The op does not fit the state; nothing or a part of it was done. Memory and log disagree: the process must end.
+    pub fn apply(&mut self, op: &Op) -> Result<Changes, ApplyError> {
+        let mut changes = Vec::new();
+        self.apply_into(op, &mut changes)?;
+        Ok(changes)
+    }
+
+    /// The id under which an equal configuration is stored.
+    pub(crate) fn config_id(&self, config: &TaskConfig) -> Option<ConfigId> {
+        self.configs_by_value.get(config).copied()
+    }
+
+    /// The id that the next new configuration gets.
+    pub(crate) fn next_config_id(&self) -> ConfigId {
+        ConfigId(self.view.next_config)
+    }
+
+    /// Says why tasks of a configuration wait. Not part of the durable state: it is found out again after a restart.
+    pub(crate) fn set_reason(&mut self, config: ConfigId, reason: Option<Arc<str>>) {
+        match reason {
+            Some(reason) => self.view.reasons.insert(config, reason),
+            None => self.view.reasons.remove(&config),
+        };
+    }
+
+    pub(crate) fn apply_into(&mut self, op: &Op, changes: &mut Changes) -> Result<(), ApplyError> {
+        match op {
+            Op::SaveFrameworkId { id } => {
+                self.view.framework_id = Some(id.as_str().into());
+                changes.push(Change::FrameworkId);
+            }
+            Op::SaveScheduler { host } => self.view.scheduler = host.as_str().into(),
+            Op::AddConfig { id, config } => self.add_config(*id, config)?,
+            Op::InsertTasks {
+                config,
+                instances,
+                seed,
+                time,
+            } => {
+                let config = self.config(*config)?;
+                for range in instances {
+                    for instance in range.first..=range.last {
+                        let id = task_id(&config.task.job, instance, *seed);
+                        let event = self.event(*time, ScheduleStatus::Pending, None);
+                        let task = Task::new(id, Arc::clone(&config), instance, event);
+                        self.insert(task, changes)?;
+                    }
+                }
+            }
+            Op::InsertReplacement {
+                ancestor,
+                seed,
+                status,
+                message,
+                time,
+            } => {
+                let (_, old) = self.find(ancestor)?;
+                let (config, instance, failures) = (Arc::clone(&old.config), old.instance, old.failure_count);
+                let id = task_id(&config.task.job, instance, *seed);
+                let event = self.event(*time, *status, Some(message.as_str().into()));
+                let mut task = Task::new(id, config, instance, event);
+                task.failure_count = failures;
+                task.ancestor = Some(Arc::clone(ancestor));
+                self.insert(task, changes)?;
+            }
+            Op::SaveStatus {
+                task,
+                status,
+                message,
+                time,
+            } => {
+                let message = message.as_deref().map(Arc::from);
+                self.change(task, *time, changes, |task, event| {
+                    task.enter(*status, event(*status, message));
+                })?;
+            }
+            Op::CountFailure { task } => {
+                let (slot, _) = self.find(task)?;
+                if let Some(Some(task)) = self.view.tasks.get_mut(slot as usize) {
+                    task.failure_count = task.failure_count.saturating_add(1);
+                }
+            }
+            Op::Assign {
+                task,
+                agent,
+                host,
+                ports,
+                time,
+            } => {
+                let mut bound: Vec<(Arc<str>, i32)> =
+                    ports.iter().map(|(name, port)| (name.as_str().into(), *port)).collect();
+                bound.sort();
+                self.change(task, *time, changes, |task, event| {
+                    task.agent = Some(Arc::clone(agent));
+                    task.host = Some(Arc::clone(host));
+                    task.ports = bound.into();
+                    task.enter(ScheduleStatus::Assigned, event(ScheduleStatus::Assigned, None));
+                })?;
+                let (slot, _) = self.find(task)?;
+                self.view.add_to_host(host, slot);
+            }
+            Op::RemoveTasks { tasks } => self.remove(tasks, changes)?,
+            Op::SaveQuota { role, quota } => {
+                Arc::make_mut(&mut self.view.quotas).insert(role.clone(), quota.clone());
+                changes.push(Change::Quota(role.clone()));
+            }
+            Op::SaveHost { attributes } => {
+                let host: Arc<str> = attributes.host.as_str().into();
+                let record = Arc::new(Host {
+                    attributes: attributes.clone(),
+                });
+                self.view.hosts.insert(Arc::clone(&host), record);
+                changes.push(Change::Host(host));
+            }
+        }
+        Ok(())
+    }
+
+    fn event(&self, time: Millis, status: ScheduleStatus, message: Option<Arc<str>>) -> Event {
+        Event {
+            time,
+            status,
+            message,
+            scheduler: Arc::clone(&self.view.scheduler),
+        }
+    }
+
+    fn config(&self, id: ConfigId) -> Result<Arc<StoredConfig>, ApplyError> {
+        let config = self.view.configs.get(&id).ok_or(ApplyError::NoConfig(id))?;
+        Ok(Arc::clone(config))
+    }
+
+    fn find(&self, id: &str) -> Result<(Slot, &Task), ApplyError> {
+        self.view.find(id).ok_or_else(|| ApplyError::NoTask(id.to_owned()))
+    }
+
+    fn add_config(&mut self, id: ConfigId, config: &Arc<TaskConfig>) -> Result<(), ApplyError> {
+        if self.view.configs.get(&id).is_some() || self.configs_by_value.contains_key(config) {
+            return Err(ApplyError::Duplicate(format!("configuration {}", id.0)));
+        }
+        self.view.next_config = self.view.next_config.max(id.0.saturating_add(1));
+        let record = Arc::new(StoredConfig::new(id, Arc::clone(config)));
+        self.view.configs.insert(id, record);
+        self.configs_by_value.insert(Arc::clone(config), id);
+        Ok(())
+    }
+
+    /// Puts a task into the tables.
+    pub(crate) fn insert(&mut self, task: Task, changes: &mut Changes) -> Result<(), ApplyError> {
+        if self.view.ids.get(&*task.id).is_some() {
+            return Err(ApplyError::Duplicate(format!("task {}", task.id)));
+        }
+        let job_slot = self.job_slot(&task);
+        if task.status.is_active() {
+            let taken = self.view.job_at(job_slot).is_some_and(|job| job.active_slot(task.instance).is_some());
+            if taken {
+                return Err(ApplyError::InstanceTaken(task.job().clone(), task.instance));
+            }
+        }
+        *self.config_users.entry(task.config.id).or_default() += 1;
+        let slot = match self.free_tasks.pop() {
+            Some(slot) => slot,
+            None => {
+                self.view.tasks.push(None);
+                (self.view.tasks.len() - 1) as Slot
+            }
+        };
+        self.view.ids.insert(Arc::clone(&task.id), slot);
+        if let Some(host) = &task.host {
+            self.view.add_to_host(host, slot);
+        }
+        let (status, instance, time) = (task.status, task.instance, task.last_event_time());
+        if status.is_active() {
+            self.view.charge(&task, 1);
+        }
+        if let Some(job) = self.view.job_mut(job_slot) {
+            job.counts[status as usize] += 1;
+            job.changed = job.changed.max(time);
+            job.put(status, instance, slot);
+            changes.push(Change::Task {
+                id: Arc::clone(&task.id),
+                job: Arc::clone(&job.key),
+            });
+        }
+        if let Some(place) = self.view.tasks.get_mut(slot as usize) {
+            *place = Some(task);
+        }
+        Ok(())
+    }
+
+    /// The job of a task, made if it is not there.
+    fn job_slot(&mut self, task: &Task) -> JobSlot {
+        if let Some(slot) = self.view.job_keys.get(task.job()) {
+            return *slot;
+        }
+        let slot = match self.free_jobs.pop() {
+            Some(slot) => slot,
+            None => {
+                self.view.jobs.push(None);
+                (self.view.jobs.len() - 1) as JobSlot
+            }
+        };
+        let key = Arc::new(task.job().clone());
+        if self.view.roles.get(key.role.as_str()).is_none() {
+            let role = Role {
+                jobs: CowVec::default(),
+                usage: Default::default(),
+            };
+            self.view.roles.insert(key.role.as_str().into(), Arc::new(role));
+        }
+        let mut role_position = 0;
+        if let Some(role) = self.view.roles.get_mut(key.role.as_str()) {
+            let role = Arc::make_mut(role);
+            role_position = role.jobs.len();
+            role.jobs.push(slot);
+        }
+        self.view.job_keys.insert(Arc::clone(&key), slot);
+        let job = Job {
+            key,
+            active: Vec::new(),
+            terminal: Vec::new(),
+            counts: [0; STATUSES],
+            changed: 0,
+            role_position,
+        };
+        if let Some(place) = self.view.jobs.get_mut(slot as usize) {
+            *place = Some(Arc::new(job));
+        }
+        slot
+    }
+
+    /// Changes a task's state with everything that hangs on it.
+    fn change(
+        &mut self,
+        id: &TaskId,
+        time: Millis,
+        changes: &mut Changes,
+        change: impl FnOnce(&mut Task, &dyn Fn(ScheduleStatus, Option<Arc<str>>) -> Event),
+    ) -> Result<(), ApplyError> {
+        let (slot, _) = self.find(id)?;
+        let scheduler = Arc::clone(&self.view.scheduler);
+        let event = |status, message| Event {
+            time,
+            status,
+            message,
+            scheduler: Arc::clone(&scheduler),
+        };
+        let Some(Some(task)) = self.view.tasks.get_mut(slot as usize) else {
+            return Err(ApplyError::NoTask(id.to_string()));
+        };
+        let old = task.status;
+        change(task, &event);
+        let (new, instance, config) = (task.status, task.instance, Arc::clone(&task.config));
+        if old.is_active() != new.is_active() {
+            let sign = if new.is_active() { 1 } else { -1 };
+            self.view.charge_config(&config, sign);
+        }
+        let job_slot = self.view.job_keys.get(&config.task.job).copied();
+        if let Some(job) = job_slot.and_then(|slot| self.view.job_mut(slot)) {
+            job.counts[old as usize] -= 1;
+            job.counts[new as usize] += 1;
+            job.changed = job.changed.max(time);
+            if old.is_active() != new.is_active() {
+                job.take(old, instance, slot);
+                job.put(new, instance, slot);
+            }
+            changes.push(Change::Task {
+                id: Arc::clone(id),
+                job: Arc::clone(&job.key),
+            });
+        }
+        Ok(())
+    }
+
+    /// Takes tasks out of the tables. Work on a job's lists is done once per job, however many of its tasks go.
+    fn remove(&mut self, ids: &[TaskId], changes: &mut Changes) -> Result<(), ApplyError> {
+        let mut by_job: BTreeMap<JobSlot, HashSet<Slot>> = BTreeMap::new();
+        for id in ids {
+            let (slot, _) = self.find(id)?;
+            let Some(task) = self.view.tasks.get_mut(slot as usize).and_then(Option::take) else {
+                return Err(ApplyError::NoTask(id.to_string()));
+            };
+            self.view.ids.remove(&**id);
+            self.free_tasks.push(slot);
+            if task.status.is_active() {
+                self.view.charge(&task, -1);
+            }
+            if let Some(host) = &task.host {
+                self.view.take_from_host(host, slot);
+            }
+            if let Some(job_slot) = self.view.job_keys.get(task.job()).copied() {
+                by_job.entry(job_slot).or_default().insert(slot);
+                if let Some(job) = self.view.job_mut(job_slot) {
+                    job.counts[task.status as usize] -= 1;
+                    changes.push(Change::TaskRemoved {
+                        id: Arc::clone(id),
+                        job: Arc::clone(&job.key),
+                    });
+                }
+            }
+            self.release_config(&task.config);
+        }
+        for (job_slot, slots) in by_job {
+            let Some(job) = self.view.job_mut(job_slot) else {
+                continue;
+            };
+            job.active.retain(|(_, slot)| !slots.contains(slot));
+            job.terminal.retain(|slot| !slots.contains(slot));
+            if job.task_count() == 0 {
+                self.remove_job(job_slot);
+            }
+        }
+        Ok(())
+    }
+
+    fn release_config(&mut self, config: &StoredConfig) {
+        let users = self.config_users.entry(config.id).or_default();
+        *users = users.saturating_sub(1);
+        if *users == 0 {
+            self.config_users.remove(&config.id);
+            self.view.configs.remove(&config.id);
+            self.view.reasons.remove(&config.id);
+            self.configs_by_value.remove(&config.task);
+        }
+    }
+
+    fn remove_job(&mut self, slot: JobSlot) {
+        let Some(job) = self.view.jobs.get_mut(slot as usize).and_then(Option::take) else {
+            return;
+        };
+        self.free_jobs.push(slot);
+        self.view.job_keys.remove(&*job.key);
+        let Some(role) = self.view.roles.get_mut(job.key.role.as_str()) else {
+            return;
+        };
+        let role = Arc::make_mut(role);
+        role.jobs.swap_remove(job.role_position);
+        let moved = role.jobs.get(job.role_position).copied();
+        if role.jobs.len() == 0 {
+            self.view.roles.remove(job.key.role.as_str());
+        }
+        if let Some(moved) = moved.and_then(|slot| self.view.job_mut(slot)) {
+            moved.role_position = job.role_position;
+        }
+    }
+
+    /// Sets a job's time of change, which a snapshot keeps because removed tasks take part in it.
+    pub(crate) fn set_job_changed(&mut self, key: &JobKey, changed: Millis) {
+        if let Some(slot) = self.view.job_keys.get(key).copied()
+            && let Some(job) = self.view.job_mut(slot)
+        {
+            job.changed = changed;
+        }
+    }
+}
+
+impl Task {
+    pub(crate) fn new(id: TaskId, config: Arc<StoredConfig>, instance: i32, event: Event) -> Task {
+        Task {
+            id,
+            config,
+            instance,
+            status: event.status,
+            failure_count: 0,
+            times_partitioned: 0,
+            ancestor: None,
+            agent: None,
+            host: None,
+            ports: Box::default(),
+            events: vec![event],
+        }
+    }
+
+    /// Enters a state. A task that goes back and forth between a state and PARTITIONED keeps one pair of events, so that a
+    /// flaky network does not grow the record without end (aurora: `StateManagerImpl`, `PARTITIONED`).
+    fn enter(&mut self, status: ScheduleStatus, event: Event) {
+        if status == ScheduleStatus::Partitioned {
+            self.times_partitioned = self.times_partitioned.saturating_add(1);
+            if let [.., third, second, last] = self.events.as_slice()
+                && second.status == ScheduleStatus::Partitioned
+                && third.status == last.status
+            {
+                self.events.truncate(self.events.len() - 2);
+            }
+        }
+        self.status = status;
+        self.events.push(event);
+    }
+}
+
+impl Job {
+    /// The active task of an instance.
+    pub(crate) fn active_slot(&self, instance: i32) -> Option<Slot> {
+        let at = self.active.binary_search_by_key(&instance, |(instance, _)| *instance).ok()?;
+        Some(self.active[at].1)
+    }
+
+    fn put(&mut self, status: ScheduleStatus, instance: i32, slot: Slot) {
+        if status.is_active() {
+            let at = self.active.partition_point(|entry| *entry < (instance, slot));
+            self.active.insert(at, (instance, slot));
+        } else {
+            self.terminal.push(slot);
+        }
+    }
+
+    fn take(&mut self, status: ScheduleStatus, instance: i32, slot: Slot) {
+        if status.is_active() {
+            if let Ok(at) = self.active.binary_search(&(instance, slot)) {
+                self.active.remove(at);
+            }
+        } else {
+            self.terminal.retain(|other| *other != slot);
+        }
+    }
+}

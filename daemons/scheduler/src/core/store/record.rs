@@ -1,0 +1,256 @@
+//! The records of the tables.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use aurora_api::model::{
+    AssignedTask, HostAttributes, JobKey, Resource, ScheduleStatus, ScheduledTask, TaskConfig,
+    TaskEvent,
+};
+use aurora_api::resources::Amounts;
+
+use super::cow::CowVec;
+use super::{JobSlot, Slot};
+use crate::core::config::Millis;
+
+/// A task's id, as Mesos and the API know it.
+pub type TaskId = Arc<str>;
+
+/// Names a stored configuration; equal configurations have equal ids for as long as one of them is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConfigId(pub u64);
+
+/// A task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Task {
+    /// Its id.
+    pub id: TaskId,
+    /// Its configuration, shared with the tasks that have the same.
+    pub config: Arc<StoredConfig>,
+    /// Instance of the job.
+    pub instance: i32,
+    /// State.
+    pub status: ScheduleStatus,
+    /// Failures so far, those of its ancestors included.
+    pub failure_count: i32,
+    /// How often its agent became unreachable.
+    pub times_partitioned: i32,
+    /// The task that it replaced.
+    pub ancestor: Option<TaskId>,
+    /// Agent id, once assigned.
+    pub agent: Option<Arc<str>>,
+    /// Host name, once assigned.
+    pub host: Option<Arc<str>>,
+    /// Ports by name, sorted by name.
+    pub ports: Box<[(Arc<str>, i32)]>,
+    /// What happened to it, oldest first; never empty.
+    pub events: Vec<Event>,
+}
+
+/// One event of a task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// When.
+    pub time: Millis,
+    /// The state entered.
+    pub status: ScheduleStatus,
+    /// Why.
+    pub message: Option<Arc<str>>,
+    /// Host name of the scheduler that saw it.
+    pub scheduler: Arc<str>,
+}
+
+impl Task {
+    /// The job.
+    pub fn job(&self) -> &JobKey {
+        &self.config.task.job
+    }
+
+    /// Time of the last event.
+    pub fn last_event_time(&self) -> Millis {
+        self.events.last().map_or(0, |event| event.time)
+    }
+
+    /// Where the task is and what it is, for the executor and the API.
+    pub fn to_assigned(&self) -> AssignedTask {
+        let ports = self.ports.iter();
+        AssignedTask {
+            task_id: self.id.to_string(),
+            slave_id: self.agent.as_ref().map(|agent| agent.to_string()),
+            slave_host: self.host.as_ref().map(|host| host.to_string()),
+            task: (*self.config.task).clone(),
+            assigned_ports: ports.map(|(name, port)| (name.to_string(), *port)).collect::<BTreeMap<_, _>>(),
+            instance_id: self.instance,
+        }
+    }
+
+    /// The record in the API's form.
+    pub fn to_thrift(&self) -> ScheduledTask {
+        ScheduledTask {
+            assigned_task: self.to_assigned(),
+            status: self.status,
+            failure_count: self.failure_count,
+            times_partitioned: self.times_partitioned,
+            task_events: self.events.iter().map(Event::to_thrift).collect(),
+            ancestor_id: self.ancestor.as_ref().map(|id| id.to_string()),
+        }
+    }
+}
+
+impl Event {
+    fn to_thrift(&self) -> TaskEvent {
+        TaskEvent {
+            timestamp: self.time,
+            status: self.status,
+            message: self.message.as_ref().map(|text| text.to_string()),
+            scheduler: Some(self.scheduler.to_string()).filter(|name| !name.is_empty()),
+        }
+    }
+}
+
+/// The part of a quota that a task's resources are charged to (aurora: `QuotaManager.java`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pool {
+    /// Production tasks on shared hosts: the only pool with a limit.
+    ProdShared,
+    /// Production tasks on hosts dedicated to the role.
+    ProdDedicated,
+    /// Other tasks on shared hosts.
+    NonProdShared,
+    /// Other tasks on dedicated hosts.
+    NonProdDedicated,
+}
+
+/// A sum of what quotas count. Cores are millionths, so that adding and taking away cannot drift.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Millionths of a core.
+    pub micro_cpus: i64,
+    /// MiB.
+    pub ram_mb: i64,
+    /// MiB.
+    pub disk_mb: i64,
+}
+
+impl Usage {
+    /// The sum of the cpus, memory and disk in a set.
+    pub fn of(resources: &BTreeSet<Resource>) -> Usage {
+        let amounts = Amounts::of(resources);
+        Usage {
+            micro_cpus: (amounts.cpus * 1e6).round() as i64,
+            ram_mb: amounts.ram_mb,
+            disk_mb: amounts.disk_mb,
+        }
+    }
+
+    /// Cores.
+    pub fn cpus(&self) -> f64 {
+        self.micro_cpus as f64 / 1e6
+    }
+
+    /// This and `other`, `times` times.
+    #[must_use]
+    pub fn plus(&self, other: &Usage, times: i64) -> Usage {
+        let add = |a: i64, b: i64| a.saturating_add(b.saturating_mul(times));
+        Usage {
+            micro_cpus: add(self.micro_cpus, other.micro_cpus),
+            ram_mb: add(self.ram_mb, other.ram_mb),
+            disk_mb: add(self.disk_mb, other.disk_mb),
+        }
+    }
+}
+
+/// A configuration as it is stored once for all its tasks, with what is derived from it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredConfig {
+    /// Its id.
+    pub id: ConfigId,
+    /// The configuration.
+    pub task: Arc<TaskConfig>,
+    /// What one instance asks for, the executor's share not included.
+    pub amounts: Amounts,
+    /// The same as quotas count it.
+    pub usage: Usage,
+    /// The pool that it is charged to.
+    pub pool: Pool,
+}
+
+/// Name of the attribute and constraint that dedicate hosts to roles.
+pub const DEDICATED: &str = "dedicated";
+
+impl StoredConfig {
+    pub(crate) fn new(id: ConfigId, task: Arc<TaskConfig>) -> StoredConfig {
+        StoredConfig {
+            id,
+            amounts: task.amounts(),
+            usage: Usage::of(&task.resources),
+            pool: Pool::of(&task),
+            task,
+        }
+    }
+}
+
+impl Pool {
+    /// The pool that a configuration's tasks are charged to.
+    pub fn of(task: &TaskConfig) -> Pool {
+        let dedicated = task.constraints.iter().any(|constraint| constraint.name == DEDICATED);
+        match (task.production == Some(true), dedicated) {
+            (true, false) => Pool::ProdShared,
+            (true, true) => Pool::ProdDedicated,
+            (false, false) => Pool::NonProdShared,
+            (false, true) => Pool::NonProdDedicated,
+        }
+    }
+}
+
+/// A job: every key under which tasks are stored.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Its key.
+    pub key: Arc<JobKey>,
+    /// Active tasks by instance.
+    pub(crate) active: Vec<(i32, Slot)>,
+    /// Tasks that ended, oldest end first.
+    pub(crate) terminal: Vec<Slot>,
+    /// Tasks by status number.
+    pub(crate) counts: [u32; STATUSES],
+    /// Time of the newest change.
+    pub changed: Millis,
+    /// Place in its role's list.
+    pub(crate) role_position: usize,
+}
+
+/// One more than the greatest status number.
+pub(crate) const STATUSES: usize = 19;
+
+impl Job {
+    /// How many tasks are in a state.
+    pub fn count(&self, status: ScheduleStatus) -> u32 {
+        self.counts.get(status as usize).copied().unwrap_or(0)
+    }
+
+    /// How many tasks are active.
+    pub fn active_count(&self) -> usize {
+        self.active.len()
+    }
+
+    /// How many tasks are stored.
+    pub fn task_count(&self) -> usize {
+        self.active.len() + self.terminal.len()
+    }
+}
+
+/// A role: every role under which jobs are stored.
+#[derive(Clone, Debug)]
+pub(crate) struct Role {
+    pub(crate) jobs: CowVec<JobSlot>,
+    /// What its active tasks use, by pool.
+    pub(crate) usage: [Usage; 4],
+}
+
+/// A host as its agent described it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Host {
+    /// Attributes, mode and agent id.
+    pub attributes: HostAttributes,
+}

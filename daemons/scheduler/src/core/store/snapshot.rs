@@ -1,0 +1,207 @@
+//! The whole state as bytes. Each configuration stands once, and so does each text that tasks repeat.
+//!
+//! Equal states give equal bytes: a snapshot of the state after some ops is a snapshot of what was decoded from an earlier
+//! one plus the ops since.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aurora_api::model::{JobKey, ResourceAggregate, TaskConfig};
+
+use super::{ApplyError, ConfigId, Event, Store, StoredConfig, Task, View};
+use crate::core::codec::{CodecError, In, Out, VERSION};
+use crate::core::op::Op;
+
+/// Why bytes are not a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SnapshotError {
+    /// The bytes cannot be read.
+    #[error("the snapshot cannot be read")]
+    Codec(#[from] CodecError),
+    /// The records contradict each other.
+    #[error("the snapshot contradicts itself")]
+    State(#[from] ApplyError),
+}
+
+/// Texts by number. A text's first use carries it, later ones its number.
+#[derive(Default)]
+struct TextWriter {
+    numbers: HashMap<Arc<str>, u64>,
+}
+
+impl TextWriter {
+    fn write(&mut self, out: &mut Out, text: &Arc<str>) {
+        let next = self.numbers.len() as u64;
+        let number = *self.numbers.entry(Arc::clone(text)).or_insert(next);
+        out.number(number);
+        if number == next {
+            out.text(text);
+        }
+    }
+}
+
+#[derive(Default)]
+struct TextReader {
+    texts: Vec<Arc<str>>,
+}
+
+impl TextReader {
+    fn read(&mut self, input: &mut In<'_>) -> Result<Arc<str>, CodecError> {
+        let number = input.number()? as usize;
+        if number == self.texts.len() {
+            self.texts.push(input.shared()?);
+        }
+        let text = self.texts.get(number).ok_or_else(|| input.fault("a text that was not written yet"))?;
+        Ok(Arc::clone(text))
+    }
+}
+
+/// The bytes of the state.
+pub fn encode_snapshot(view: &View) -> Vec<u8> {
+    let mut out = Out::default();
+    out.byte(VERSION);
+    out.option(view.framework_id.as_deref(), Out::text);
+    out.text(&view.scheduler);
+    out.number(view.next_config);
+
+    let mut configs: Vec<&Arc<StoredConfig>> = view.configs().collect();
+    configs.sort_unstable_by_key(|config| config.id);
+    out.number(configs.len() as u64);
+    for config in configs {
+        out.number(config.id.0);
+        out.thrift(&*config.task);
+    }
+
+    out.number(view.quotas.len() as u64);
+    for (role, quota) in view.quotas.iter() {
+        out.text(role);
+        out.thrift(quota);
+    }
+
+    let mut hosts: Vec<_> = view.hosts().collect();
+    hosts.sort_unstable_by_key(|host| &host.attributes.host);
+    out.number(hosts.len() as u64);
+    for host in hosts {
+        out.thrift(&host.attributes);
+    }
+
+    let mut jobs: Vec<_> = view.jobs().collect();
+    jobs.sort_unstable_by_key(|job| &job.key);
+    out.number(jobs.len() as u64);
+    let mut texts = TextWriter::default();
+    for job in jobs {
+        out.thrift(&*job.key);
+        out.signed(job.changed);
+        out.number(job.task_count() as u64);
+        for task in view.tasks_of_job(job) {
+            write_task(&mut out, &mut texts, task);
+        }
+    }
+    out.bytes
+}
+
+fn write_task(out: &mut Out, texts: &mut TextWriter, task: &Task) {
+    out.text(&task.id);
+    out.number(task.config.id.0);
+    out.signed(i64::from(task.instance));
+    out.status(task.status);
+    out.signed(i64::from(task.failure_count));
+    out.signed(i64::from(task.times_partitioned));
+    out.option(task.ancestor.as_ref(), |out, id| out.text(id));
+    out.option(task.agent.as_ref(), |out, text| texts.write(out, text));
+    out.option(task.host.as_ref(), |out, text| texts.write(out, text));
+    out.number(task.ports.len() as u64);
+    for (name, port) in &task.ports {
+        texts.write(out, name);
+        out.signed(i64::from(*port));
+    }
+    out.number(task.events.len() as u64);
+    for event in &task.events {
+        out.signed(event.time);
+        out.status(event.status);
+        out.option(event.message.as_ref(), |out, text| texts.write(out, text));
+        texts.write(out, &event.scheduler);
+    }
+}
+
+/// The state in these bytes.
+///
+/// # Errors
+/// The bytes are not exactly one snapshot of a known version, or its records contradict each other.
+pub fn decode_snapshot(bytes: &[u8]) -> Result<Store, SnapshotError> {
+    let mut input = In::new(bytes);
+    let mut store = Store::default();
+    input.version()?;
+    store.view.framework_id = input.option(In::shared)?;
+    store.view.scheduler = input.shared()?;
+    let next_config = input.number()?;
+
+    for _ in 0..input.count()? {
+        let id = ConfigId(input.number()?);
+        let config: TaskConfig = input.thrift()?;
+        store.add_config(id, &Arc::new(config))?;
+    }
+    store.view.next_config = store.view.next_config.max(next_config);
+
+    let mut quotas: Vec<(String, ResourceAggregate)> = Vec::new();
+    for _ in 0..input.count()? {
+        quotas.push((input.text()?.to_owned(), input.thrift()?));
+    }
+    store.view.quotas = Arc::new(quotas.into_iter().collect());
+
+    for _ in 0..input.count()? {
+        store.apply(&Op::SaveHost {
+            attributes: input.thrift()?,
+        })?;
+    }
+
+    let mut texts = TextReader::default();
+    for _ in 0..input.count()? {
+        let key: JobKey = input.thrift()?;
+        let changed = input.signed()?;
+        for _ in 0..input.count()? {
+            let task = read_task(&store, &mut input, &mut texts)?;
+            store.insert(task, &mut Vec::new())?;
+        }
+        store.set_job_changed(&key, changed);
+    }
+    input.end()?;
+    Ok(store)
+}
+
+fn read_task(store: &Store, input: &mut In<'_>, texts: &mut TextReader) -> Result<Task, SnapshotError> {
+    let id = input.shared()?;
+    let config = store.config(ConfigId(input.number()?))?;
+    let instance = input.int()?;
+    let status = input.status()?;
+    let (failure_count, times_partitioned) = (input.int()?, input.int()?);
+    let ancestor = input.option(In::shared)?;
+    let agent = input.option(|input| texts.read(input))?;
+    let host = input.option(|input| texts.read(input))?;
+    let mut ports = Vec::new();
+    for _ in 0..input.count()? {
+        ports.push((texts.read(input)?, input.int()?));
+    }
+    let mut events = Vec::new();
+    for _ in 0..input.count()? {
+        events.push(Event {
+            time: input.signed()?,
+            status: input.status()?,
+            message: input.option(|input| texts.read(input))?,
+            scheduler: texts.read(input)?,
+        });
+    }
+    Ok(Task {
+        id,
+        config,
+        instance,
+        status,
+        failure_count,
+        times_partitioned,
+        ancestor,
+        agent,
+        host,
+        ports: ports.into(),
+        events,
+    })
+}

@@ -1,0 +1,244 @@
+//! The tables as readers see them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aurora_api::model::{JobKey, ResourceAggregate, ScheduleStatus, TaskQuery};
+
+use super::cow::{CowMap, CowVec};
+use super::record::Role;
+use super::{ConfigId, Host, Job, JobSlot, Pool, Slot, StoredConfig, Task, TaskId, Usage};
+
+/// The state at one moment. A clone shares all pages with the original.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    pub(super) tasks: CowVec<Option<Task>>,
+    pub(super) ids: CowMap<TaskId, Slot>,
+    pub(super) jobs: CowVec<Option<Arc<Job>>>,
+    pub(super) job_keys: CowMap<Arc<JobKey>, JobSlot>,
+    pub(super) roles: CowMap<Arc<str>, Arc<Role>>,
+    pub(super) hosts: CowMap<Arc<str>, Arc<Host>>,
+    pub(super) host_tasks: CowMap<Arc<str>, Arc<Vec<Slot>>>,
+    pub(super) configs: CowMap<ConfigId, Arc<StoredConfig>>,
+    pub(super) next_config: u64,
+    pub(super) quotas: Arc<BTreeMap<String, ResourceAggregate>>,
+    pub(super) framework_id: Option<Arc<str>>,
+    pub(super) scheduler: Arc<str>,
+    pub(super) reasons: CowMap<ConfigId, Arc<str>>,
+}
+
+impl View {
+    /// How many tasks are stored.
+    pub fn task_count(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// The task of this id.
+    pub fn task(&self, id: &str) -> Option<&Task> {
+        self.find(id).map(|(_, task)| task)
+    }
+
+    /// The tasks that a query selects, in no particular order; offset and limit are not applied (aurora: `TaskStore`,
+    /// `Query.java`).
+    pub fn tasks<'a>(&'a self, query: &'a TaskQuery) -> Box<dyn Iterator<Item = &'a Task> + 'a> {
+        let ids = query.task_ids.as_ref().filter(|ids| !ids.is_empty());
+        if let Some(ids) = ids {
+            let tasks = ids.iter().filter_map(|id| self.task(id));
+            return Box::new(tasks.filter(|task| matches(query, task)));
+        }
+        let hosts = query.slave_hosts.as_ref().filter(|hosts| !hosts.is_empty());
+        if let Some(hosts) = hosts {
+            let tasks = hosts.iter().flat_map(|host| self.tasks_on_host(host));
+            return Box::new(tasks.filter(|task| matches(query, task)));
+        }
+        let jobs = self.jobs_of_query(query).filter(|job| job_may_match(query, job));
+        Box::new(jobs.flat_map(|job| self.tasks_of_job(job)).filter(|task| matches(query, task)))
+    }
+
+    fn jobs_of_query<'a>(&'a self, query: &'a TaskQuery) -> Box<dyn Iterator<Item = &'a Job> + 'a> {
+        if let Some(keys) = query.job_keys.as_ref().filter(|keys| !keys.is_empty()) {
+            return Box::new(keys.iter().filter_map(|key| self.job(key)));
+        }
+        let role = query.role.as_deref().filter(|role| !role.trim().is_empty());
+        match (role, &query.environment, &query.job_name) {
+            (Some(role), Some(environment), Some(name)) => {
+                Box::new(self.job(&JobKey::new(role, environment, name)).into_iter())
+            }
+            (Some(role), _, _) => Box::new(self.jobs_of_role(role)),
+            (None, _, _) => Box::new(self.jobs()),
+        }
+    }
+
+    /// Every job that has tasks, ended ones included.
+    pub fn jobs(&self) -> impl Iterator<Item = &Job> {
+        self.jobs.iter().flatten().map(|job| &**job)
+    }
+
+    /// The job of this key.
+    pub fn job(&self, key: &JobKey) -> Option<&Job> {
+        self.job_at(*self.job_keys.get(key)?)
+    }
+
+    /// The jobs of a role.
+    pub fn jobs_of_role(&self, role: &str) -> impl Iterator<Item = &Job> {
+        let slots = self.roles.get(role).into_iter().flat_map(|role| role.jobs.iter());
+        slots.filter_map(|slot| self.job_at(*slot))
+    }
+
+    /// The roles that have jobs, with how many.
+    pub fn roles(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.roles.iter().map(|(name, role)| (&**name, role.jobs.len()))
+    }
+
+    /// A job's tasks: the active ones by instance, then those that ended.
+    pub fn tasks_of_job<'a>(&'a self, job: &'a Job) -> impl Iterator<Item = &'a Task> {
+        let slots = job.active.iter().map(|(_, slot)| *slot).chain(job.terminal.iter().copied());
+        slots.filter_map(|slot| self.task_at(slot))
+    }
+
+    /// A job's active tasks by instance.
+    pub fn active_tasks<'a>(&'a self, job: &'a Job) -> impl Iterator<Item = &'a Task> {
+        job.active.iter().filter_map(|(_, slot)| self.task_at(*slot))
+    }
+
+    /// A job's tasks that ended, in the order in which they did.
+    pub fn ended_tasks<'a>(&'a self, job: &'a Job) -> impl Iterator<Item = &'a Task> {
+        job.terminal.iter().filter_map(|slot| self.task_at(*slot))
+    }
+
+    /// The active task of one instance.
+    pub fn active_task(&self, job: &JobKey, instance: i32) -> Option<&Task> {
+        self.task_at(self.job(job)?.active_slot(instance)?)
+    }
+
+    /// Tasks that were put on a host, ended ones included.
+    pub fn tasks_on_host(&self, host: &str) -> impl Iterator<Item = &Task> {
+        let slots = self.host_tasks.get(host).into_iter().flat_map(|slots| slots.iter());
+        slots.filter_map(|slot| self.task_at(*slot))
+    }
+
+    /// Every host that ever offered.
+    pub fn hosts(&self) -> impl Iterator<Item = &Host> {
+        self.hosts.iter().map(|(_, host)| &**host)
+    }
+
+    /// The host of this name.
+    pub fn host(&self, name: &str) -> Option<&Host> {
+        self.hosts.get(name).map(|host| &**host)
+    }
+
+    /// A role's quota.
+    pub fn quota(&self, role: &str) -> Option<&ResourceAggregate> {
+        self.quotas.get(role)
+    }
+
+    /// All quotas.
+    pub fn quotas(&self) -> &BTreeMap<String, ResourceAggregate> {
+        &self.quotas
+    }
+
+    /// What a role's active tasks use in a pool.
+    pub fn usage(&self, role: &str, pool: Pool) -> Usage {
+        self.roles.get(role).map_or(Usage::default(), |role| role.usage[pool as usize])
+    }
+
+    /// The framework id, once the master has given one.
+    pub fn framework_id(&self) -> Option<&str> {
+        self.framework_id.as_deref()
+    }
+
+    /// A stored configuration.
+    pub fn config(&self, id: ConfigId) -> Option<&Arc<StoredConfig>> {
+        self.configs.get(&id)
+    }
+
+    /// All stored configurations.
+    pub fn configs(&self) -> impl Iterator<Item = &Arc<StoredConfig>> {
+        self.configs.iter().map(|(_, config)| config)
+    }
+
+    /// Why a pending task waits: the nearest fit's vetoes joined by commas; `None` when it was not tried yet.
+    pub fn pending_reason(&self, task: &str) -> Option<Arc<str>> {
+        let task = self.task(task)?;
+        if task.status != ScheduleStatus::Pending {
+            return None;
+        }
+        self.reasons.get(&task.config.id).map(Arc::clone)
+    }
+
+    pub(super) fn find(&self, id: &str) -> Option<(Slot, &Task)> {
+        let slot = *self.ids.get(id)?;
+        Some((slot, self.task_at(slot)?))
+    }
+
+    pub(super) fn task_at(&self, slot: Slot) -> Option<&Task> {
+        self.tasks.get(slot as usize)?.as_ref()
+    }
+
+    pub(super) fn job_at(&self, slot: JobSlot) -> Option<&Job> {
+        self.jobs.get(slot as usize)?.as_deref()
+    }
+
+    pub(super) fn job_mut(&mut self, slot: JobSlot) -> Option<&mut Job> {
+        self.jobs.get_mut(slot as usize)?.as_mut().map(Arc::make_mut)
+    }
+
+    pub(super) fn charge(&mut self, task: &Task, times: i64) {
+        self.charge_config(&task.config, times);
+    }
+
+    pub(super) fn charge_config(&mut self, config: &StoredConfig, times: i64) {
+        if let Some(role) = self.roles.get_mut(config.task.job.role.as_str()) {
+            let usage = &mut Arc::make_mut(role).usage[config.pool as usize];
+            *usage = usage.plus(&config.usage, times);
+        }
+    }
+
+    pub(super) fn add_to_host(&mut self, host: &Arc<str>, slot: Slot) {
+        match self.host_tasks.get_mut(&**host) {
+            Some(slots) => Arc::make_mut(slots).push(slot),
+            None => {
+                self.host_tasks.insert(Arc::clone(host), Arc::new(vec![slot]));
+            }
+        }
+    }
+
+    pub(super) fn take_from_host(&mut self, host: &str, slot: Slot) {
+        let Some(slots) = self.host_tasks.get_mut(host) else {
+            return;
+        };
+        let slots = Arc::make_mut(slots);
+        slots.retain(|other| *other != slot);
+        if slots.is_empty() {
+            self.host_tasks.remove(host);
+        }
+    }
+}
+
+/// Whether any of the job's tasks can be among the wanted: spares iterating jobs without a task in the wanted states.
+fn job_may_match(query: &TaskQuery, job: &Job) -> bool {
+    let role = query.role.as_deref().filter(|role| !role.trim().is_empty());
+    role.is_none_or(|role| role == job.key.role)
+        && query.environment.as_ref().is_none_or(|name| *name == job.key.environment)
+        && query.job_name.as_ref().is_none_or(|name| *name == job.key.name)
+        && query
+            .statuses
+            .as_ref()
+            .is_none_or(|wanted| wanted.is_empty() || wanted.iter().any(|status| job.count(*status) > 0))
+}
+
+fn matches(query: &TaskQuery, task: &Task) -> bool {
+    fn holds<T: Ord>(set: &Option<std::collections::BTreeSet<T>>, has: impl FnOnce(&std::collections::BTreeSet<T>) -> bool) -> bool {
+        set.as_ref().is_none_or(|set| set.is_empty() || has(set))
+    }
+    let job = task.job();
+    let role = query.role.as_deref().filter(|role| !role.trim().is_empty());
+    role.is_none_or(|role| role == job.role)
+        && query.environment.as_ref().is_none_or(|name| *name == job.environment)
+        && query.job_name.as_ref().is_none_or(|name| *name == job.name)
+        && holds(&query.statuses, |set| set.contains(&task.status))
+        && holds(&query.instance_ids, |set| set.contains(&task.instance))
+        && holds(&query.slave_hosts, |set| task.host.as_deref().is_some_and(|host| set.contains(host)))
+        && holds(&query.task_ids, |set| set.contains(&*task.id))
+        && holds(&query.job_keys, |set| set.contains(job))
+}
