@@ -3,4 +3,5 @@
 //! Start with `core` for what is decided, `engine` for how a decision becomes durable and visible, `server` for how the
 //! parts are put together. The program is `aurora-scheduler`.
 
+pub mod core;
 mod storage;
