@@ -1,0 +1,293 @@
+//! What processes and sandboxes use.
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use aurora_thermos::procs;
+use nix::unistd::{SysconfVar, sysconf};
+use serde_json::{Value, json};
+
+/// What one process of a task uses, its descendants included.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Usage {
+    /// Cores, over the time since the last sample; 0 at the first.
+    pub cpu: f64,
+    /// Resident bytes.
+    pub rss: u64,
+    /// Virtual bytes.
+    pub vms: u64,
+    /// User time in seconds.
+    pub user: f64,
+    /// System time in seconds.
+    pub system: f64,
+    /// Threads.
+    pub threads: u64,
+    /// Niceness of the first process that has one.
+    pub nice: Option<i64>,
+    /// State of the same process, as the kernel names it.
+    pub status: Option<String>,
+}
+
+impl Usage {
+    /// Adds another process's usage.
+    pub fn add(&mut self, other: &Usage) {
+        self.cpu += other.cpu;
+        self.rss += other.rss;
+        self.vms += other.vms;
+        self.user += other.user;
+        self.system += other.system;
+        self.threads += other.threads;
+        self.nice = self.nice.or(other.nice);
+        self.status = self.status.take().or_else(|| other.status.clone());
+    }
+
+    /// The keys that the observer's JSON uses (aurora: `thermos/observer/http/…`, `process_sample.py`).
+    pub fn to_json(&self) -> Value {
+        json!({
+            "cpu": self.cpu,
+            "ram": self.rss,
+            "user": self.user,
+            "system": self.system,
+            "rss": self.rss,
+            "vms": self.vms,
+            "nice": self.nice,
+            "status": self.status.as_deref().unwrap_or("None"),
+            "threads": self.threads,
+        })
+    }
+}
+
+struct Last {
+    at: Instant,
+    /// Processor seconds by process id and start time.
+    seconds: HashMap<(i32, u64), f64>,
+    usage: Usage,
+}
+
+/// Samples processes, remembering the last sample of each so that rates can be told.
+#[derive(Default)]
+pub struct Sampler {
+    last: Mutex<HashMap<i32, Last>>,
+}
+
+/// Two samples closer than this would make a rate of rounding errors; the older one is given again.
+const CLOSEST: Duration = Duration::from_millis(500);
+/// A sample nobody asked about for so long is forgotten.
+const FORGOTTEN: Duration = Duration::from_secs(600);
+
+impl Sampler {
+    /// What a process and its descendants use now; zeros when it is gone. Reads `/proc`.
+    pub fn sample(&self, pid: i32) -> Usage {
+        let now = Instant::now();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.retain(|_, sample| now - sample.at < FORGOTTEN);
+        if let Some(sample) = last.get(&pid)
+            && now - sample.at < CLOSEST
+        {
+            return sample.usage.clone();
+        }
+        let mut usage = Usage::default();
+        let mut seconds = HashMap::new();
+        for member in std::iter::once(pid).chain(procs::descendants(pid)) {
+            if let Some(stat) = Stat::read(member) {
+                seconds.insert((member, stat.start), stat.user + stat.system);
+                usage.add(&stat.usage());
+            }
+        }
+        if let Some(previous) = last.get(&pid) {
+            // Processes not seen before have done all their work since.
+            let work: f64 = seconds
+                .iter()
+                .map(|(key, total)| {
+                    (total - previous.seconds.get(key).copied().unwrap_or(0.0)).max(0.0)
+                })
+                .sum();
+            usage.cpu = work / (now - previous.at).as_secs_f64();
+        }
+        last.insert(
+            pid,
+            Last {
+                at: now,
+                seconds,
+                usage: usage.clone(),
+            },
+        );
+        usage
+    }
+}
+
+/// A line of `/proc/PID/stat`.
+#[derive(Debug, PartialEq)]
+struct Stat {
+    state: String,
+    user: f64,
+    system: f64,
+    nice: i64,
+    threads: u64,
+    start: u64,
+    vms: u64,
+    rss: u64,
+}
+
+fn system_value(name: SysconfVar, fallback: i64) -> f64 {
+    sysconf(name).ok().flatten().unwrap_or(fallback) as f64
+}
+
+impl Stat {
+    fn read(pid: i32) -> Option<Stat> {
+        let line = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        Stat::parse(
+            &line,
+            system_value(SysconfVar::CLK_TCK, 100),
+            system_value(SysconfVar::PAGE_SIZE, 4096),
+        )
+    }
+
+    /// See proc(5): the name in parentheses may hold anything, so fields are counted from the last parenthesis.
+    fn parse(line: &str, ticks: f64, page: f64) -> Option<Stat> {
+        let (_, rest) = line.rsplit_once(')')?;
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        let number = |field: usize| fields.get(field - 3)?.parse::<i64>().ok();
+        Some(Stat {
+            state: (*fields.first()?).to_owned(),
+            user: number(14)? as f64 / ticks,
+            system: number(15)? as f64 / ticks,
+            nice: number(19)?,
+            threads: u64::try_from(number(20)?).ok()?,
+            start: u64::try_from(number(22)?).ok()?,
+            vms: u64::try_from(number(23)?).ok()?,
+            rss: (number(24)? as f64 * page) as u64,
+        })
+    }
+
+    fn usage(&self) -> Usage {
+        let status = match self.state.as_str() {
+            "R" => "running",
+            "S" => "sleeping",
+            "D" => "disk-sleep",
+            "T" => "stopped",
+            "t" => "tracing-stop",
+            "Z" => "zombie",
+            "I" => "idle",
+            _ => "dead",
+        };
+        Usage {
+            cpu: 0.0,
+            rss: self.rss,
+            vms: self.vms,
+            user: self.user,
+            system: self.system,
+            threads: self.threads,
+            nice: Some(self.nice),
+            status: Some(status.to_owned()),
+        }
+    }
+}
+
+/// Sizes of sandboxes, measured at most once an interval and never while a request waits.
+pub struct Disks {
+    interval: Duration,
+    known: Arc<Mutex<HashMap<PathBuf, (Instant, u64)>>>,
+}
+
+impl Disks {
+    /// Sizes that are at most about `interval` old.
+    pub fn new(interval: Duration) -> Disks {
+        Disks {
+            interval,
+            known: Arc::default(),
+        }
+    }
+
+    /// Bytes used by regular files below `sandbox` as of the last measurement; 0 before the first one has ended.
+    pub fn used(&self, sandbox: &Path) -> u64 {
+        let now = Instant::now();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, (at, _)| now - *at < FORGOTTEN);
+        let last = known.get(sandbox).copied();
+        if last.is_none_or(|(at, _)| now - at >= self.interval) {
+            let bytes = last.map_or(0, |(_, bytes)| bytes);
+            known.insert(sandbox.to_owned(), (now, bytes));
+            let (sandbox, known) = (sandbox.to_owned(), self.known.clone());
+            tokio::task::spawn_blocking(move || {
+                let bytes = measure(&sandbox);
+                let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+                known.insert(sandbox, (Instant::now(), bytes));
+            });
+        }
+        last.map_or(0, |(_, bytes)| bytes)
+    }
+}
+
+/// 512-byte blocks of regular files; links count the length of their text, directories nothing.
+fn measure(directory: &Path) -> u64 {
+    let mut bytes = 0;
+    let mut open = vec![directory.to_owned()];
+    while let Some(directory) = open.pop() {
+        let Ok(entries) = fs::read_dir(&directory) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            let Ok(metadata) = entry.metadata() else {
+                continue;
+            };
+            if metadata.is_dir() {
+                open.push(entry.path());
+            } else if metadata.is_symlink() {
+                bytes += metadata.len();
+            } else if metadata.is_file() {
+                bytes += metadata.blocks() * 512;
+            }
+        }
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stat_line_with_a_hostile_name() {
+        // Fields as proc(5) numbers them: 14 utime=250, 15 stime=50, 19 nice=5, 20 threads=3, 22 start=777, 23 vsize, 24 rss=2.
+        let line = "42 (a) R (b) S 1 42 42 0 -1 0 0 0 0 0 250 50 0 0 25 5 3 0 777 8192 2 0";
+        let stat = Stat::parse(line, 100.0, 4096.0).unwrap();
+        assert_eq!(
+            stat,
+            Stat {
+                state: "S".into(),
+                user: 2.5,
+                system: 0.5,
+                nice: 5,
+                threads: 3,
+                start: 777,
+                vms: 8192,
+                rss: 8192,
+            }
+        );
+        assert_eq!(stat.usage().status.as_deref(), Some("sleeping"));
+        assert_eq!(Stat::parse("42 (x", 100.0, 4096.0), None);
+    }
+
+    #[test]
+    fn this_process_uses_memory_and_a_dead_one_nothing() {
+        let sampler = Sampler::default();
+        let usage = sampler.sample(std::process::id().cast_signed());
+        assert!(usage.rss > 0 && usage.threads > 0, "{usage:?}");
+        assert_eq!(sampler.sample(i32::MAX), Usage::default());
+    }
+
+    #[test]
+    fn disk_counts_blocks_of_files_and_text_of_links() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("sub")).unwrap();
+        fs::write(dir.path().join("sub/file"), vec![1; 10_000]).unwrap();
+        std::os::unix::fs::symlink("/etc", dir.path().join("link")).unwrap();
+        let blocks = fs::metadata(dir.path().join("sub/file")).unwrap().blocks();
+        assert_eq!(measure(dir.path()), blocks * 512 + 4);
+    }
+}

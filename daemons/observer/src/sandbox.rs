@@ -1,0 +1,270 @@
+//! Files of a sandbox, and of nothing else.
+//!
+//! A task owns its sandbox and may put links, pipes and devices there, and change them while they are looked at. A path is
+//! resolved once, links included, must lie below the sandbox by components, and is then opened from the sandbox's own
+//! descriptor without following anything (aurora: `thermos/observer/task_observer.py`, `valid_path`; upstream compares
+//! texts, so that `/x/sandbox2` passes for `/x/sandbox`).
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Component, Path, PathBuf};
+
+use nix::dir::Dir;
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
+use serde_json::{Value, json};
+
+/// Why a path of a sandbox cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum PathError {
+    /// It leads out of the sandbox.
+    #[error("the path leads out of the sandbox")]
+    Outside,
+    /// It is not there, or not readable.
+    #[error("cannot open it: {0}")]
+    Io(#[from] io::Error),
+    /// A directory where a file is wanted, a pipe, a device.
+    #[error("it is not a regular file")]
+    NotRegular,
+}
+
+/// The most entries of a directory that are listed.
+pub const MAX_ENTRIES: usize = 10_000;
+
+/// The path below the sandbox that `relative` resolves to, links included.
+fn resolve(sandbox: &Path, relative: &Path) -> Result<(PathBuf, PathBuf), PathError> {
+    let mut joined = sandbox.to_owned();
+    for component in relative.components() {
+        match component {
+            Component::Normal(name) => joined.push(name),
+            Component::CurDir | Component::RootDir => {}
+            Component::ParentDir => joined.push(".."),
+            Component::Prefix(_) => return Err(PathError::Outside),
+        }
+    }
+    let root = fs::canonicalize(sandbox)?;
+    let target = fs::canonicalize(&joined)?;
+    let below = target.strip_prefix(&root).map_err(|_| PathError::Outside)?;
+    Ok((root.clone(), below.to_owned()))
+}
+
+fn open(sandbox: &Path, relative: &Path, flags: OFlag) -> Result<File, PathError> {
+    let (root, below) = resolve(sandbox, relative)?;
+    let root = File::open(root)?;
+    let below: &Path = if below.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        &below
+    };
+    // What was resolved a moment ago holds no links; one that appears since is refused by the kernel.
+    let how = OpenHow::new()
+        .flags(flags | OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
+        .mode(Mode::empty())
+        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
+    let descriptor = openat2(&root, below, how).map_err(|errno| match errno {
+        nix::Error::ELOOP | nix::Error::EXDEV => PathError::Outside,
+        other => PathError::Io(other.into()),
+    })?;
+    Ok(File::from(descriptor))
+}
+
+/// Opens a regular file of the sandbox.
+pub fn open_file(sandbox: &Path, relative: &Path) -> Result<File, PathError> {
+    let file = open(sandbox, relative, OFlag::empty())?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(PathError::NotRegular)
+    }
+}
+
+/// A piece of a file: where it begins, how many bytes it has, and the bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Offset of the first byte, or the file's size when the end was asked for.
+    pub offset: u64,
+    /// The bytes, at most the limit asked for.
+    pub bytes: Vec<u8>,
+}
+
+/// Reads from `offset` (absent: the end) up to `length` bytes (absent: to the end), at most `limit`.
+pub fn read_chunk(
+    file: &File,
+    offset: Option<u64>,
+    length: Option<u64>,
+    limit: u64,
+) -> io::Result<Chunk> {
+    let size = file.metadata()?.len();
+    let Some(offset) = offset else {
+        return Ok(Chunk {
+            offset: size,
+            bytes: Vec::new(),
+        });
+    };
+    let left = size.saturating_sub(offset);
+    let wanted = length.unwrap_or(left).min(left).min(limit);
+    let mut bytes = vec![0; usize::try_from(wanted).map_err(io::Error::other)?];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        // The file may shrink while it is read.
+        match file.read_at(&mut bytes[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(Chunk { offset, bytes })
+}
+
+/// The entries of a directory of the sandbox, sorted by name: `{"name","kind","size","mtime_ms","mode","owner","target"}`.
+/// At most [`MAX_ENTRIES`]; the flag says whether there are more.
+pub fn list(sandbox: &Path, relative: &Path) -> Result<(Vec<Value>, bool), PathError> {
+    let directory = open(sandbox, relative, OFlag::O_DIRECTORY)?;
+    let mut directory = Dir::from_fd(directory.into()).map_err(io::Error::from)?;
+    let mut names = Vec::new();
+    let mut more = false;
+    for entry in directory.iter() {
+        let entry = entry.map_err(io::Error::from)?;
+        let name = entry.file_name().to_bytes();
+        if matches!(name, b"." | b"..") {
+            continue;
+        }
+        if names.len() == MAX_ENTRIES {
+            more = true;
+            break;
+        }
+        names.push(name.to_vec());
+    }
+    names.sort();
+    let mut entries = Vec::with_capacity(names.len());
+    for name in names {
+        use std::os::unix::ffi::OsStrExt;
+        let name = OsStr::from_bytes(&name);
+        // An entry that vanished since is not listed.
+        if let Ok(stat) = fstatat(&directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            entries.push(describe(&name.to_string_lossy(), &stat));
+        }
+    }
+    Ok((entries, more))
+}
+
+fn describe(name: &str, stat: &FileStat) -> Value {
+    let kind = match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
+        SFlag::S_IFREG => "file",
+        SFlag::S_IFDIR => "dir",
+        SFlag::S_IFLNK => "link",
+        _ => "other",
+    };
+    json!({
+        "name": name,
+        "kind": kind,
+        "size": stat.st_size,
+        "mtime_ms": stat.st_mtime * 1000 + stat.st_mtime_nsec / 1_000_000,
+        "mode": stat.st_mode & 0o7777,
+        "owner": owner(stat.st_uid),
+    })
+}
+
+/// The user's name as /etc/passwd has it, else the number.
+fn owner(uid: u32) -> String {
+    nix::unistd::User::from_uid(uid.into())
+        .ok()
+        .flatten()
+        .map_or_else(|| uid.to_string(), |user| user.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn nothing_outside_can_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let sandbox = dir.path().join("sandbox");
+        let sibling = dir.path().join("sandbox2");
+        fs::create_dir_all(sandbox.join("sub")).unwrap();
+        fs::create_dir(&sibling).unwrap();
+        fs::write(sandbox.join("sub/file"), "in").unwrap();
+        fs::write(sibling.join("file"), "out").unwrap();
+        symlink("/etc/passwd", sandbox.join("absolute")).unwrap();
+        symlink("../sandbox2/file", sandbox.join("relative")).unwrap();
+        symlink("sub/file", sandbox.join("inner")).unwrap();
+        symlink("..", sandbox.join("up")).unwrap();
+        nix::unistd::mkfifo(&sandbox.join("pipe"), Mode::S_IRWXU).unwrap();
+
+        for (path, allowed) in [
+            ("sub/file", true),
+            ("/sub/file", true),
+            ("./sub/../sub/file", true),
+            ("inner", true),
+            ("absolute", false),
+            ("relative", false),
+            ("up/sandbox2/file", false),
+            ("../sandbox2/file", false),
+            ("../../../../../etc/passwd", false),
+            ("sub", false),
+            ("pipe", false),
+            ("nothing", false),
+        ] {
+            let opened = open_file(&sandbox, Path::new(path));
+            assert_eq!(opened.is_ok(), allowed, "{path}: {opened:?}");
+        }
+        assert!(matches!(
+            open_file(&sandbox, Path::new("relative")),
+            Err(PathError::Outside)
+        ));
+        let (entries, more) = list(&sandbox, Path::new("")).unwrap();
+        let kinds: Vec<_> = entries
+            .iter()
+            .map(|entry| {
+                format!(
+                    "{} {}",
+                    entry["name"].as_str().unwrap(),
+                    entry["kind"].as_str().unwrap()
+                )
+            })
+            .collect();
+        assert_eq!(
+            kinds,
+            [
+                "absolute link",
+                "inner link",
+                "pipe other",
+                "relative link",
+                "sub dir",
+                "up link"
+            ]
+        );
+        assert!(!more);
+        assert!(list(&sandbox, Path::new("up")).is_err());
+    }
+
+    #[test]
+    fn chunks() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        fs::write(&path, "0123456789").unwrap();
+        let file = File::open(&path).unwrap();
+        for (offset, length, limit, at, text) in [
+            (None, None, 100, 10, ""),
+            (Some(0), None, 100, 0, "0123456789"),
+            (Some(0), Some(3), 100, 0, "012"),
+            (Some(8), Some(100), 100, 8, "89"),
+            (Some(10), None, 100, 10, ""),
+            (Some(99), Some(5), 100, 99, ""),
+            (Some(2), None, 4, 2, "2345"),
+        ] {
+            let chunk = read_chunk(&file, offset, length, limit).unwrap();
+            assert_eq!(
+                (chunk.offset, chunk.bytes.as_slice()),
+                (at, text.as_bytes())
+            );
+        }
+    }
+}
