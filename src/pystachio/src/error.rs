@@ -35,6 +35,8 @@ pub struct Error {
     pub kind: ErrorKind,
     /// The message, as upstream words it where it has one.
     pub message: String,
+    /// The field at fault from the value on that was worked on, such as `task.processes[0].name`; empty when not known.
+    pub path: String,
 }
 
 impl Error {
@@ -43,6 +45,7 @@ impl Error {
         Error {
             kind,
             message: message.into(),
+            path: String::new(),
         }
     }
 
@@ -54,6 +57,22 @@ impl Error {
             message.push_str(detail);
         }
         Error::new(ErrorKind::Coercion, message)
+    }
+
+    /// The same fault seen from the value that holds the faulty one, at a step such as `[0]`.
+    pub(crate) fn under(mut self, step: impl std::fmt::Display) -> Error {
+        let joint = if self.path.is_empty() || self.path.starts_with('[') {
+            ""
+        } else {
+            "."
+        };
+        self.path = format!("{step}{joint}{}", self.path);
+        self
+    }
+
+    /// The same under a struct's field.
+    pub(crate) fn under_field(self, name: &str) -> Error {
+        self.under(name)
     }
 
     /// Whether Python code that catches `ValueError` would catch it.
