@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use aurora_api::thermos::{ProcessState, ProcessStatus, RunnerCkpt};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -22,7 +22,7 @@ use crate::coordinator::{self, Account, Instructions};
 use crate::core::{Launch, Machine, Sweep};
 use crate::logs::{self, LogDefaults};
 use crate::paths::{self, Stage, TaskPaths};
-use crate::procs::{self, ProcessId};
+use crate::procs::{self, Exemptions, ProcessId};
 use crate::spawn;
 use crate::users::User;
 
@@ -71,7 +71,7 @@ pub(crate) struct Host {
     epoll: Epoll,
     live: BTreeMap<String, Live>,
     readers: BTreeMap<String, Reader>,
-    exempt: BTreeSet<ProcessId>,
+    exempt: Exemptions,
 }
 
 impl Host {
@@ -89,7 +89,7 @@ impl Host {
             epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
             live: BTreeMap::new(),
             readers: BTreeMap::new(),
-            exempt: BTreeSet::new(),
+            exempt: Exemptions::default(),
         })
     }
 
@@ -98,13 +98,8 @@ impl Host {
         self.epoll.0.as_fd()
     }
 
-    /// A child of this process that is none of the task's.
-    pub(crate) fn exempt(&mut self, pid: ProcessId) {
-        self.exempt.insert(pid);
-    }
-
-    pub(crate) fn release(&mut self, pid: ProcessId) {
-        self.exempt.remove(&pid);
+    pub(crate) fn exemptions(&self) -> Exemptions {
+        self.exempt.clone()
     }
 
     pub(crate) fn touch(&self) -> Result<(), WriteError> {
@@ -114,6 +109,13 @@ impl Host {
     /// Which processes have something new in their streams, or lost their coordinators.
     pub(crate) fn collect(&mut self) -> Vec<News> {
         let mut news = Vec::new();
+        // Only to settle the descriptor's readiness: the pipes themselves are asked below.
+        let mut events = [EpollEvent::empty(); 16];
+        if let Err(error) = self.epoll.wait(&mut events, EpollTimeout::ZERO)
+            && error != Errno::EINTR
+        {
+            tracing::warn!(%error, "cannot settle the coordinators' pipes");
+        }
         for (process, live) in &mut self.live {
             let mut written = false;
             let mut gone = false;
@@ -156,7 +158,7 @@ impl Host {
         let coordinators: BTreeSet<ProcessId> = self.live.values().map(|live| live.coordinator.as_raw()).collect();
         procs::children(nix::unistd::getpid().as_raw())
             .into_iter()
-            .filter(|pid| !coordinators.contains(pid) && !self.exempt.contains(pid))
+            .filter(|pid| !coordinators.contains(pid) && !self.exempt.contains(*pid))
             .collect()
     }
 

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::os::fd::AsFd as _;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -114,6 +115,31 @@ pub fn kill_descendants(pid: ProcessId, patience: Duration) {
         }
         // Only to give the kernel a moment to tear them down: nothing signals the death of a grandchild.
         pause(Duration::from_millis(2));
+    }
+}
+
+/// Children of this process that a runner in it must leave alone, such as health checks. Clones share one list.
+#[derive(Debug, Clone, Default)]
+pub struct Exemptions(Arc<Mutex<BTreeSet<ProcessId>>>);
+
+impl Exemptions {
+    /// Leaves a child alone from now on. Call this before anything is awaited after its start.
+    pub fn add(&self, pid: ProcessId) {
+        self.list().insert(pid);
+    }
+
+    /// Forgets a child that has been reaped.
+    pub fn remove(&self, pid: ProcessId) {
+        self.list().remove(&pid);
+    }
+
+    pub(crate) fn contains(&self, pid: ProcessId) -> bool {
+        self.list().contains(&pid)
+    }
+
+    fn list(&self) -> MutexGuard<'_, BTreeSet<ProcessId>> {
+        // A panic elsewhere leaves a set of numbers, which cannot be half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::host::{Host, Surroundings};
 use crate::logs::LogDefaults;
 use crate::paths::{BadName, TaskPaths};
 use crate::plan::PlanError;
-use crate::procs::ProcessId;
+use crate::procs::Exemptions;
 use crate::schema::Task;
 use crate::state::RunnerState;
 use crate::users::{self, LookupError};
@@ -101,7 +101,7 @@ pub enum StartError {
 /// A task that runs on this machine.
 ///
 /// One thread owns it, makes its coordinators, and must outlive it: the kernel ends them when *that thread* dies. Everything
-/// that this process starts otherwise has to be [exempted](TaskRunner::exempt), since the runner adopts, reaps and at the end
+/// that this process starts otherwise has to be [exempted](TaskRunner::exemptions), since the runner adopts, reaps and at the end
 /// kills every other child of the process.
 ///
 /// ```text
@@ -235,14 +235,10 @@ impl TaskRunner {
         self.core.state()
     }
 
-    /// Leaves a child of this process alone from now on.
-    pub fn exempt(&mut self, pid: ProcessId) {
-        self.core.machine().exempt(pid);
-    }
-
-    /// Forgets an exempted child, which has been reaped.
-    pub fn release(&mut self, pid: ProcessId) {
-        self.core.machine().release(pid);
+    /// The list of children of this process that the runner leaves alone.
+    #[must_use]
+    pub fn exemptions(&mut self) -> Exemptions {
+        self.core.machine().exemptions()
     }
 }
 

@@ -1,0 +1,68 @@
+//! How much disk a sandbox uses (aurora: `src/main/python/apache/thermos/monitoring/disk.py`).
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Time between two looks.
+const INTERVAL: Duration = Duration::from_secs(60);
+/// Entries looked at before others get a turn.
+const SLICE: usize = 128;
+
+/// The blocks of regular files below `root`, in bytes; a symbolic link counts with the length of its target's name, folders
+/// count nothing. What cannot be read, or vanishes meanwhile, is left out. Lets other tasks run now and then.
+pub(crate) async fn usage(root: &Path) -> u64 {
+    let mut total = 0;
+    let mut folders: Vec<PathBuf> = vec![root.to_owned()];
+    let mut seen = 0;
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for entry in entries.flatten() {
+            seen += 1;
+            if seen % SLICE == 0 {
+                tokio::task::yield_now().await;
+            }
+            let Ok(metadata) = entry.metadata() else { continue };
+            let kind = metadata.file_type();
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_symlink() {
+                total += metadata.len();
+            } else if kind.is_file() {
+                total += metadata.blocks() * 512;
+            }
+        }
+    }
+    total
+}
+
+/// Comes back when the sandbox uses more than `reserved` bytes, with how much it uses.
+pub(crate) async fn exceeds(sandbox: PathBuf, reserved: u64) -> u64 {
+    loop {
+        let used = usage(&sandbox).await;
+        if used > reserved {
+            return used;
+        }
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("inner")).unwrap();
+        fs::write(dir.path().join("inner/file"), vec![1; 10_000]).unwrap();
+        fs::File::open(dir.path().join("inner/file")).unwrap().sync_all().unwrap();
+        std::os::unix::fs::symlink("/usr/share", dir.path().join("link")).unwrap();
+        let blocks = fs::metadata(dir.path().join("inner/file")).unwrap().blocks() * 512;
+        assert!(blocks >= 10_000);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        assert_eq!(runtime.block_on(usage(dir.path())), blocks + "/usr/share".len() as u64);
+        assert_eq!(runtime.block_on(exceeds(dir.path().to_owned(), 9_999)), blocks + 10);
+    }
+}
