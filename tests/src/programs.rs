@@ -1,0 +1,48 @@
+//! The programs under test.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+/// The directory of the programs: the build directory that this test lies in.
+///
+/// # Panics
+/// When the test does not lie in a build directory.
+pub fn directory() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own path");
+    let directory = test.parent().and_then(|deps| deps.parent());
+    directory
+        .expect("a test lies in target/PROFILE/deps")
+        .to_owned()
+}
+
+/// A program by name.
+///
+/// # Panics
+/// When it has not been built.
+pub fn program(name: &str) -> PathBuf {
+    let path = directory().join(name);
+    assert!(
+        path.is_file(),
+        "{} is not built; run `cargo build --workspace` first",
+        path.display()
+    );
+    path
+}
+
+/// A command for a program, with an environment that holds nothing but what programs need.
+pub fn command(name: &str) -> Command {
+    let mut command = Command::new(program(name));
+    command.env_clear();
+    for kept in ["PATH", "LANG", "HOME"] {
+        if let Some(value) = std::env::var_os(kept) {
+            command.env(kept, value);
+        }
+    }
+    command
+}
+
+/// The workspace's directory, for examples and scripts.
+pub fn workspace() -> PathBuf {
+    let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().map_or(manifest.clone(), PathBuf::from)
+}
