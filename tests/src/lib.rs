@@ -10,4 +10,5 @@ pub mod process;
 pub mod programs;
 pub mod python;
 pub mod skip;
+pub mod terminal;
 pub mod wait;
