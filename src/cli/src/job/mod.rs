@@ -1,0 +1,43 @@
+//! `aurora job …` (aurora: `cli/jobs.py`).
+
+pub(crate) mod add;
+pub(crate) mod create;
+pub(crate) mod inspect;
+pub(crate) mod kill;
+pub(crate) mod list;
+pub(crate) mod open;
+pub(crate) mod restart;
+pub(crate) mod status;
+mod watcher;
+
+use std::collections::BTreeSet;
+
+use aurora_api::model::ScheduleStatus;
+
+use crate::context::{Context, Outcome};
+use crate::keys::FullKey;
+use crate::monitor::{Pace, Patience, running_or_finished, wait_until};
+
+/// Waits as `--wait-until` says.
+async fn wait_as_asked(
+    context: &Context<'_>,
+    key: &FullKey,
+    instances: Option<&BTreeSet<i32>>,
+) -> Outcome {
+    let predicate = match context.options.text("wait-until") {
+        Some("RUNNING") => running_or_finished,
+        Some("FINISHED") => ScheduleStatus::is_terminal,
+        _ => return Ok(()),
+    };
+    let scheduler = context.scheduler(&key.cluster)?;
+    wait_until(
+        &scheduler,
+        key,
+        instances,
+        predicate,
+        Patience::Endless,
+        Pace::default(),
+    )
+    .await
+    .map(|_| ())
+}

@@ -1,0 +1,166 @@
+//! Waiting until instances are in a state (aurora: `api/job_monitor.py`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use aurora_api::model::{
+    ResponseCode, ScheduleStatus, ScheduleStatusResult, ScheduledTask, TaskQuery,
+};
+use aurora_api::service::arguments::GetTasksWithoutConfigs;
+use aurora_client::scheduler::{Retry, Scheduler, take};
+use tokio::time::Instant;
+
+use crate::context::{Outcome, job_query};
+use crate::keys::FullKey;
+
+/// How often to ask. Upstream asks after 2 s, 4 s and so on up to 150 s; asking sooner at first costs the scheduler a few
+/// queries and saves people most of the wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    pub(crate) first: Duration,
+    pub(crate) last: Duration,
+    /// Bounded waits end after this long: 2 + 4 + … + 128 s.
+    pub(crate) give_up: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace {
+            first: Duration::from_millis(100),
+            last: Duration::from_secs(10),
+            give_up: Duration::from_secs(254),
+        }
+    }
+}
+
+/// Whether a wait ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Only when the condition holds.
+    Endless,
+    /// After [`Pace::give_up`] at the latest.
+    Bounded,
+}
+
+/// RUNNING, or anything that comes after it.
+pub(crate) fn running_or_finished(status: ScheduleStatus) -> bool {
+    status.is_live() || status.is_terminal()
+}
+
+/// Waits until every instance of the job (or of `instances`) is in a state that `predicate` takes; without tasks it holds.
+/// False when the time is over.
+pub(crate) async fn wait_until(
+    scheduler: &Scheduler,
+    key: &FullKey,
+    instances: Option<&BTreeSet<i32>>,
+    predicate: fn(ScheduleStatus) -> bool,
+    patience: Patience,
+    pace: Pace,
+) -> Outcome<bool> {
+    let give_up = Instant::now() + pace.give_up;
+    let mut pause = pace.first;
+    loop {
+        let tasks = query(scheduler, key, instances).await?;
+        if states(&tasks).values().all(|status| predicate(*status)) {
+            return Ok(true);
+        }
+        if patience == Patience::Bounded && Instant::now() + pause > give_up {
+            return Ok(false);
+        }
+        tokio::time::sleep(pause).await;
+        pause = pause.mul_f64(1.5).min(pace.last);
+    }
+}
+
+async fn query(
+    scheduler: &Scheduler,
+    key: &FullKey,
+    instances: Option<&BTreeSet<i32>>,
+) -> Outcome<Vec<ScheduledTask>> {
+    let query = TaskQuery {
+        instance_ids: instances.filter(|ids| !ids.is_empty()).cloned(),
+        ..job_query(key)
+    };
+    let call = GetTasksWithoutConfigs { query: Some(query) };
+    let response = scheduler.call(call, Retry::Never).await?;
+    if response.response_code != ResponseCode::Ok {
+        // Upstream takes such an answer for an empty one.
+        return Ok(Vec::new());
+    }
+    let result: ScheduleStatusResult = take("getTasksWithoutConfigs", response)?;
+    Ok(result.tasks)
+}
+
+/// The state of each instance: that of its task with the newest first event.
+fn states(tasks: &[ScheduledTask]) -> BTreeMap<i32, ScheduleStatus> {
+    let mut newest: BTreeMap<i32, (i64, ScheduleStatus)> = BTreeMap::new();
+    for task in tasks {
+        let began = task
+            .task_events
+            .first()
+            .map_or(i64::MIN, |event| event.timestamp);
+        let slot = newest
+            .entry(task.assigned_task.instance_id)
+            .or_insert((began, task.status));
+        if began > slot.0 {
+            *slot = (began, task.status);
+        }
+    }
+    newest
+        .into_iter()
+        .map(|(instance, (_, status))| (instance, status))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aurora_api::model::TaskEvent;
+
+    fn task(instance: i32, began: i64, status: ScheduleStatus) -> ScheduledTask {
+        let mut task = ScheduledTask {
+            status,
+            ..ScheduledTask::default()
+        };
+        task.assigned_task.instance_id = instance;
+        // Events after the first do not count.
+        task.task_events = [began, 9_999]
+            .map(|timestamp| TaskEvent {
+                timestamp,
+                ..TaskEvent::default()
+            })
+            .to_vec();
+        task
+    }
+
+    #[test]
+    fn the_newest_task_of_an_instance_counts() {
+        use ScheduleStatus::{Failed, Killed, Pending, Running};
+        let tasks = [
+            task(0, 10, Killed),
+            task(0, 30, Running),
+            task(0, 20, Failed),
+            task(1, 5, Pending),
+        ];
+        let expected = BTreeMap::from([(0, Running), (1, Pending)]);
+        assert_eq!(states(&tasks), expected);
+    }
+
+    #[test]
+    fn running_takes_live_and_terminal_states() {
+        use ScheduleStatus::*;
+        for (status, expected) in [
+            (Pending, false),
+            (Throttled, false),
+            (Assigned, false),
+            (Starting, false),
+            (Running, true),
+            (Killing, true),
+            (Draining, true),
+            (Finished, true),
+            (Failed, true),
+        ] {
+            assert_eq!(running_or_finished(status), expected, "{status}");
+        }
+    }
+}
