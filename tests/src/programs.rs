@@ -8,11 +8,16 @@ use std::process::Command;
 /// # Panics
 /// When the test does not lie in a build directory.
 pub fn directory() -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows its own path");
-    let directory = test.parent().and_then(|deps| deps.parent());
-    directory
-        .expect("a test lies in target/PROFILE/deps")
-        .to_owned()
+    let this = std::env::current_exe().expect("a program knows its own path");
+    let directory = this.parent().expect("a program lies in a directory");
+    // Tests lie in target/PROFILE/deps, programs in target/PROFILE.
+    if directory.ends_with("deps") {
+        return directory
+            .parent()
+            .expect("deps lies in a directory")
+            .to_owned();
+    }
+    directory.to_owned()
 }
 
 /// A program by name.

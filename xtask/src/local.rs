@@ -16,6 +16,9 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     }
     eprintln!("building (the first time takes a while: the interpreter for job files is large)…");
     crate::run(&mut build, "the build")?;
+    if release {
+        crate::figures::static_executor()?;
+    }
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
     let program = target.join(profile).join("aurora-tui");

@@ -1,4 +1,4 @@
-//! The tasks of this workspace: `cargo xtask local | test | check`.
+//! The tasks of this workspace: `cargo xtask local | test | check | figures`.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -8,6 +8,7 @@
 mod arrows;
 mod check;
 mod conformance;
+mod figures;
 mod local;
 mod packages;
 mod sources;
@@ -24,6 +25,7 @@ cargo xtask COMMAND
   test [--all]    build and run every test; as root, install the Debian packages that tests need
                   --all: a skipped test is a failure
   check           formatting, lints, dependency arrows and the rules for sources
+  figures         build the release programs and measure them on this machine
 ";
 
 /// A task's outcome: the message says what went wrong and what to do.
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         "local" => local::run(&rest),
         "test" => test::run(&rest),
         "check" => check::run(),
+        "figures" => figures::run(),
         _ => Err(USAGE.to_owned()),
     };
     match outcome {
