@@ -1,1 +1,2 @@
-//! aurora-config
+//! Evaluates `.aurora` job files.
+pub mod python;

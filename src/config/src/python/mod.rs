@@ -1,0 +1,254 @@
+//! The interpreter: one a process, on a thread of its own with a large stack.
+
+mod convert;
+mod native;
+
+use std::sync::mpsc;
+
+use pystachio::Value;
+use rustpython_vm::builtins::{PyDictRef, PyStr, PyTupleRef};
+use rustpython_vm::compiler::Mode;
+use rustpython_vm::scope::Scope;
+use rustpython_vm::{AsObject, Interpreter, PyObjectRef, PyResult, Settings, VirtualMachine};
+
+pub(crate) use convert::to_raw;
+
+/// What job files find; see the file.
+const PRELUDE: &str = include_str!("prelude.py");
+
+/// The stack of the thread that evaluates. Only what is touched is taken; deep nesting in a file would overflow less.
+pub const STACK_BYTES: usize = 256 << 20;
+
+/// A fault while evaluating, placed in the file as far as that is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fault {
+    /// The exception's class, such as `SyntaxError`.
+    pub class: String,
+    /// Its message.
+    pub message: String,
+    /// The file.
+    pub file: Option<String>,
+    /// The line, from 1.
+    pub line: Option<u32>,
+    /// The column, from 1.
+    pub column: Option<u32>,
+    /// The field at fault, from the value on that was being made.
+    pub field: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// What a job file left behind.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The elements of `jobs`; nothing when there is no such name.
+    pub jobs: Option<Vec<Global>>,
+    /// Whether `hooks` holds anything.
+    pub has_hooks: bool,
+}
+
+/// An element of a global list.
+#[derive(Debug)]
+pub enum Global {
+    /// A typed value.
+    Value(Box<Value>),
+    /// Something else: the name of its class.
+    Other(String),
+}
+
+/// Runs `work` on a thread with an interpreter. One a process: the interpreter keeps state in the thread and in statics.
+///
+/// # Errors
+/// A fault when the thread cannot be started or the interpreter panics.
+pub fn with_interpreter<T, F>(work: F) -> Result<T, Fault>
+where
+    T: Send + 'static,
+    F: FnOnce(&Python<'_>) -> T + Send + 'static,
+{
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let thread = std::thread::Builder::new()
+        .name("evaluate".to_owned())
+        .stack_size(STACK_BYTES)
+        .spawn(move || {
+            let outcome = enter(work);
+            // The receiver waits below until this thread is done.
+            sender.send(outcome).ok();
+        })
+        .map_err(|error| Fault {
+            class: "OSError".to_owned(),
+            message: format!("cannot start a thread with a stack of {} MiB: {error}", STACK_BYTES >> 20),
+            ..Fault::default()
+        })?;
+    let outcome = receiver.recv();
+    let joined = thread.join();
+    match (outcome, joined) {
+        (Ok(outcome), _) => outcome,
+        (Err(_), _) => Err(Fault {
+            class: "InternalError".to_owned(),
+            message: "the interpreter failed on this file".to_owned(),
+            hint: Some("please report the file".to_owned()),
+            ..Fault::default()
+        }),
+    }
+}
+
+fn enter<T>(work: impl FnOnce(&Python<'_>) -> T) -> Result<T, Fault> {
+    let mut settings = Settings::default();
+    settings.isolated = true;
+    settings.import_site = false;
+    settings.user_site_directory = false;
+    settings.write_bytecode = false;
+    settings.install_signal_handlers = false;
+    settings.hash_seed = Some(0);
+    settings.utf8_mode = 1;
+    settings.stdio_encoding = Some("utf-8".to_owned());
+    settings.argv = vec!["aurora-eval".to_owned()];
+    let builder = Interpreter::builder(settings);
+    let native_module = native::module_def(&builder.ctx);
+    let standard = rustpython_stdlib::stdlib_module_defs(&builder.ctx);
+    let interpreter = builder
+        .add_native_modules(&standard)
+        .add_native_module(native_module)
+        .add_frozen_modules(rustpython_pylib::FROZEN_STDLIB)
+        .build();
+    let outcome = interpreter.enter(|vm| {
+        let globals = vm.ctx.new_dict();
+        let outcome = prelude(vm, &globals)
+            .map(|()| work(&Python { vm, globals: &globals }))
+            .map_err(|error| Fault {
+                class: error.class().name().to_string(),
+                message: shown(vm, error.as_object()),
+                ..Fault::default()
+            });
+        native::forget();
+        outcome
+    });
+    interpreter.finalize(None);
+    outcome
+}
+
+fn prelude(vm: &VirtualMachine, globals: &PyDictRef) -> PyResult<()> {
+    globals.set_item("__name__", vm.ctx.new_str("aurora_config").into(), vm)?;
+    let code = vm
+        .compile(PRELUDE, Mode::Exec, "<prelude>".to_owned())
+        .map_err(|error| vm.new_syntax_error(&error, Some(PRELUDE)))?;
+    let scope = Scope::with_builtins(None, globals.clone(), vm);
+    vm.run_code_obj(code, scope)?;
+    Ok(())
+}
+
+fn shown(vm: &VirtualMachine, object: &rustpython_vm::PyObject) -> String {
+    match object.str(vm) {
+        Ok(text) => text.to_string_lossy().into_owned(),
+        Err(_) => "an exception that cannot be shown".to_owned(),
+    }
+}
+
+/// The interpreter inside [`with_interpreter`].
+pub struct Python<'a> {
+    vm: &'a VirtualMachine,
+    globals: &'a PyDictRef,
+}
+
+impl Python<'_> {
+    /// Runs a job file. `from_text` says that the source did not come from a file, so that it can include none.
+    ///
+    /// # Errors
+    /// What the file raised.
+    pub fn load(&self, path: &str, source: &str, from_text: bool) -> Result<Loaded, Fault> {
+        let environment = self.run(path, source, from_text)?;
+        self.collect(&environment).map_err(|error| self.fault(error))
+    }
+
+    /// Runs a program and gives its global `result` as plain JSON data: for tests against other implementations. `before`
+    /// runs first, in the same names.
+    ///
+    /// # Errors
+    /// What the program raised.
+    pub fn result_of(&self, before: &str, program: &str) -> Result<serde_json::Value, Fault> {
+        let source = format!("{before}\n{program}");
+        let environment = self.run("<program>", &source, true)?;
+        let vm = self.vm;
+        let found = environment.get_item("result", vm).and_then(|result| to_raw(&result, vm));
+        let found = found.map_err(|error| self.fault(error))?;
+        pystachio::to_json(&found).map_err(|error| Fault {
+            class: "TypeError".to_owned(),
+            message: error.message,
+            ..Fault::default()
+        })
+    }
+
+    fn run(&self, path: &str, source: &str, from_text: bool) -> Result<PyDictRef, Fault> {
+        let vm = self.vm;
+        let loaded: PyResult<PyTupleRef> = self.globals.get_item("load", vm).and_then(|load| {
+            let arguments = (
+                vm.ctx.new_str(path),
+                vm.ctx.new_str(source),
+                vm.ctx.new_bool(from_text),
+            );
+            load.call(arguments, vm)?.try_into_value(vm)
+        });
+        let loaded = loaded.map_err(|error| self.fault(error))?;
+        match loaded.as_slice() {
+            [_, found] => match found.clone().downcast::<rustpython_vm::builtins::PyDict>() {
+                Ok(environment) => Ok(environment),
+                Err(described) => Err(self.described(&described)),
+            },
+            _ => Err(Fault::default()),
+        }
+    }
+
+    /// The tuple that the prelude's `describe` makes.
+    fn described(&self, object: &PyObjectRef) -> Fault {
+        let vm = self.vm;
+        let parts: Vec<PyObjectRef> = object.try_to_value(vm).unwrap_or_default();
+        let text = |index: usize| -> Option<String> {
+            let text = parts.get(index)?.downcast_ref::<PyStr>()?;
+            Some(text.to_string_lossy().into_owned())
+        };
+        let number = |index: usize| -> Option<u32> { parts.get(index)?.try_to_value::<u32>(vm).ok() };
+        Fault {
+            class: text(0).unwrap_or_default(),
+            message: text(1).unwrap_or_default(),
+            file: text(2),
+            line: number(3).filter(|line| *line > 0),
+            column: number(4).filter(|column| *column > 0),
+            field: text(5),
+            hint: text(6),
+        }
+    }
+
+    fn fault(&self, error: rustpython_vm::builtins::PyBaseExceptionRef) -> Fault {
+        let vm = self.vm;
+        let described = self
+            .globals
+            .get_item("describe", vm)
+            .and_then(|describe| describe.call((error.clone(),), vm));
+        match described {
+            Ok(described) => self.described(&described),
+            Err(_) => Fault {
+                class: error.class().name().to_string(),
+                message: shown(vm, error.as_object()),
+                ..Fault::default()
+            },
+        }
+    }
+
+    fn collect(&self, environment: &PyDictRef) -> PyResult<Loaded> {
+        let vm = self.vm;
+        let mut loaded = Loaded::default();
+        if let Some(jobs) = environment.get_item_opt("jobs", vm)? {
+            let listed: Vec<PyObjectRef> = jobs.try_to_value(vm)?;
+            let jobs = listed.iter().map(|job| match to_raw(job, vm) {
+                Ok(pystachio::Raw::Value(value)) => Ok(Global::Value(value)),
+                Ok(_) => Ok(Global::Other(job.class().name().to_string())),
+                Err(error) => Err(error),
+            });
+            loaded.jobs = Some(jobs.collect::<PyResult<_>>()?);
+        }
+        if let Some(hooks) = environment.get_item_opt("hooks", vm)? {
+            loaded.has_hooks = hooks.try_to_bool(vm)?;
+        }
+        Ok(loaded)
+    }
+}
