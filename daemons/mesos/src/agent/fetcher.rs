@@ -37,7 +37,7 @@ pub(crate) struct FetchSpec {
 }
 
 /// Runs the fetcher. Standard output is empty after success; otherwise it says why.
-pub fn main() -> ExitCode {
+pub(super) fn main() -> ExitCode {
     let mut status = match io::stdout().as_fd().try_clone_to_owned() {
         Ok(fd) => File::from(fd),
         Err(_) => return ExitCode::FAILURE,

@@ -51,7 +51,7 @@ pub(crate) struct LaunchSpec {
 }
 
 /// Runs the helper. Returns only when the container's program could not be started.
-pub fn main() -> ExitCode {
+pub(super) fn main() -> ExitCode {
     // Kept aside before the sandbox's own file takes its place; closed by the exec.
     let mut status = match io::stdout().as_fd().try_clone_to_owned() {
         Ok(fd) => File::from(fd),

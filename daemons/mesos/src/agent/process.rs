@@ -7,8 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use tokio::io::unix::AsyncFd;
-
 /// One process, in the only form in which it may be written down.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Identity {
@@ -77,7 +75,7 @@ impl Identity {
     }
 }
 
-#[allow(unsafe_code, reason = "pidfd_open and pidfd_send_signal have no wrapper in nix or std")]
+#[allow(unsafe_code, reason = "pidfd_open and pidfd_send_signal have no wrapper in nix or std, and tokio watches descriptors by an unsafe promise")]
 mod pidfd {
     use super::{AsRawFd, FromRawFd, OwnedFd, io};
 
@@ -90,6 +88,12 @@ mod pidfd {
         }
         // SAFETY: the kernel just made this descriptor (close-on-exec) for us and nobody else knows it.
         Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+
+    pub(super) fn watch(pidfd: OwnedFd) -> io::Result<tokio::io::unix::AsyncFd<OwnedFd>> {
+        // SAFETY: an owned descriptor always answers with the same open descriptor until it is dropped with the AsyncFd.
+        let watched = unsafe { tokio::io::unix::AsyncFd::register_with_interest(pidfd, tokio::io::Interest::READABLE) };
+        watched.map_err(io::Error::from)
     }
 
     pub(super) fn send(pidfd: &OwnedFd, signal: i32) -> io::Result<()> {
@@ -113,7 +117,7 @@ fn open_handle(identity: &Identity) -> io::Result<Option<OwnedFd>> {
 /// Waits until a process that need not be our child has ended. Its exit status cannot be known.
 pub(crate) async fn wait_gone(identity: &Identity) -> io::Result<()> {
     let Some(handle) = open_handle(identity)? else { return Ok(()) };
-    let handle = AsyncFd::with_interest(handle, tokio::io::Interest::READABLE)?;
+    let handle = pidfd::watch(handle)?;
     let _readable = handle.readable().await?;
     Ok(())
 }

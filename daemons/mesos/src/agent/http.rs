@@ -1,0 +1,613 @@
+//! The agent's HTTP routes: the executor API, the operator API, and Mesos' older endpoints.
+//!
+//! Paths are found as libprocess finds them: `/slave(1)` in front may be left out, and of a longer path the longest part that
+//! has a handler counts. Whatever reads files, and whatever is not a mere look, needs the agent's secret; the executor API
+//! needs that of the executor's own container.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aurora_daemon::guard::{Guard, presented_secret};
+use aurora_daemon::reply;
+use aurora_daemon::server::{Request, Response, Service};
+use aurora_mesos::message::{self, DecodeError};
+use aurora_mesos::v1::{Flag, Metric, VersionInfo, agent, executor as api_v1};
+use bytes::Bytes;
+use http::header::{ACCEPT, ALLOW, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::containerizer::Containerizer;
+use super::core::{ContainerView, Run, VERSION};
+use super::files::{FileError, MAX_READ, Sandboxes, mode_text};
+use super::paths::Paths;
+use super::shell::{CallReply, Ending, Handle};
+use super::statistics;
+
+/// Size of one piece of a download.
+const DOWNLOAD_PIECE: usize = 64 << 10;
+
+/// Everything that the routes need.
+pub(crate) struct Routes {
+    pub(crate) shell: Handle,
+    pub(crate) guard: Guard,
+    pub(crate) sandboxes: Sandboxes,
+    pub(crate) paths: Paths,
+    pub(crate) containerizer: Containerizer,
+    /// Flags as they are in force, for `/flags` and GET_FLAGS.
+    pub(crate) flags: Vec<(String, String)>,
+    pub(crate) gc: Arc<super::gc::GcCounters>,
+    pub(crate) started: SystemTime,
+}
+
+/// A handler that a path leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Route {
+    Executor,
+    Operator,
+    State,
+    Health,
+    Version,
+    Flags,
+    Browse,
+    Read,
+    Download,
+    DebugFiles,
+    Statistics,
+    Containers,
+    Metrics,
+    Help,
+}
+
+const ROUTES: [(&[&str], Route); 17] = [
+    (&["api", "v1", "executor"], Route::Executor),
+    (&["api", "v1"], Route::Operator),
+    (&["state"], Route::State),
+    (&["state.json"], Route::State),
+    (&["health"], Route::Health),
+    (&["version"], Route::Version),
+    (&["flags"], Route::Flags),
+    (&["files", "browse"], Route::Browse),
+    (&["files", "read"], Route::Read),
+    (&["files", "download"], Route::Download),
+    (&["files", "debug"], Route::DebugFiles),
+    (&["monitor", "statistics"], Route::Statistics),
+    (&["monitor", "statistics.json"], Route::Statistics),
+    (&["containers"], Route::Containers),
+    (&["metrics", "snapshot"], Route::Metrics),
+    (&["help"], Route::Help),
+    (&[], Route::Help),
+];
+
+fn route(segments: &[String]) -> Option<Route> {
+    let segments = match segments.first() {
+        Some(first) if first == "slave(1)" => &segments[1..],
+        _ => segments,
+    };
+    let fits = |path: &[&str]| path.len() <= segments.len() && path.iter().zip(segments).all(|(a, b)| a == b);
+    ROUTES
+        .iter()
+        .filter(|(path, _)| fits(path) && (!path.is_empty() || segments.is_empty()))
+        .max_by_key(|(path, _)| path.len())
+        .map(|(_, route)| *route)
+}
+
+impl Service for Routes {
+    async fn call(self: Arc<Self>, request: Request) -> Response {
+        if let Err(refusal) = self.guard.check_origin(&request.headers) {
+            return refusal;
+        }
+        let Some(route) = route(&request.segments()) else {
+            return reply::text(StatusCode::NOT_FOUND, "404 Not Found.");
+        };
+        let wants = match route {
+            Route::Executor | Route::Operator => Method::POST,
+            _ => Method::GET,
+        };
+        if request.method != wants && !(wants == Method::GET && request.method == Method::HEAD) {
+            return wrong_method(&wants, &request.method);
+        }
+        let result = match route {
+            Route::Executor => self.executor_call(&request).await,
+            Route::Operator => self.operator_call(&request).await,
+            Route::State => self.state().await,
+            Route::Health => Ok(reply::empty(StatusCode::OK)),
+            Route::Version => Ok(reply::json(StatusCode::OK, &version())),
+            Route::Flags => {
+                let flags: serde_json::Map<String, Value> =
+                    self.flags.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+                Ok(reply::json(StatusCode::OK, &json!({ "flags": flags })))
+            }
+            Route::Browse | Route::Read | Route::Download | Route::DebugFiles => match self.guard.check_secret(&request.headers) {
+                Ok(()) => self.file_route(route, &request).await,
+                Err(refusal) => Ok(refusal),
+            },
+            Route::Statistics => self.monitor().await,
+            Route::Containers => self.containers().await,
+            Route::Metrics => self.metrics().await.map(|metrics| reply::json(StatusCode::OK, &metrics)),
+            Route::Help => Ok(reply::text(StatusCode::OK, help())),
+        };
+        result.unwrap_or_else(|Ending| reply::text(StatusCode::SERVICE_UNAVAILABLE, "The agent is ending."))
+    }
+}
+
+fn help() -> String {
+    let mut paths: Vec<String> =
+        ROUTES.iter().filter(|(path, _)| !path.is_empty()).map(|(path, _)| format!("/{}\n", path.join("/"))).collect();
+    paths.sort();
+    format!("This is a Mesos agent. It answers at:\n{}", paths.concat())
+}
+
+fn version() -> VersionInfo {
+    VersionInfo { version: VERSION.to_owned(), ..VersionInfo::default() }
+}
+
+fn wrong_method(wants: &Method, was: &Method) -> Response {
+    let text = format!("405 Method Not Allowed. Expecting one of {{ '{wants}' }}, but received '{was}'.");
+    let mut response = reply::text(StatusCode::METHOD_NOT_ALLOWED, text);
+    if let Ok(allow) = HeaderValue::from_str(wants.as_str()) {
+        response.headers_mut().insert(ALLOW, allow);
+    }
+    response
+}
+
+fn bad_request(text: impl Into<String>) -> Response {
+    reply::text(StatusCode::BAD_REQUEST, text)
+}
+
+/// The checks in front of every call: media type of the body, then the body itself.
+#[allow(clippy::result_large_err, reason = "the error is the answer, made once per refusal")]
+fn read_call<T: message::Message>(request: &Request) -> Result<T, Response> {
+    let Some(content_type) = request.headers.get(CONTENT_TYPE) else {
+        return Err(bad_request("Expecting 'Content-Type' to be present"));
+    };
+    if content_type != "application/json" {
+        return Err(reply::text(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "Expecting 'Content-Type' of application/json or application/x-protobuf; this agent takes application/json alone",
+        ));
+    }
+    message::from_slice(&request.body).map_err(|error| match error {
+        DecodeError::Syntax(text) => bad_request(format!("Failed to parse body into JSON: {text}")),
+        DecodeError::Convert(text) => bad_request(format!("Failed to convert JSON into Call protobuf: {text}")),
+    })
+}
+
+#[allow(clippy::result_large_err, reason = "the error is the answer, made once per refusal")]
+fn accepts_json(headers: &HeaderMap) -> Result<(), Response> {
+    let fits = |accept: &str| {
+        accept.split(',').any(|part| {
+            let kind = part.split(';').next().unwrap_or_default().trim();
+            matches!(kind, "*/*" | "application/*" | "application/json")
+        })
+    };
+    match headers.get(ACCEPT).map(|value| value.to_str()) {
+        None => Ok(()),
+        Some(Ok(accept)) if fits(accept) => Ok(()),
+        Some(_) => Err(reply::text(
+            StatusCode::NOT_ACCEPTABLE,
+            "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'",
+        )),
+    }
+}
+
+fn file_error(error: &FileError) -> Response {
+    let status = match error {
+        FileError::Missing | FileError::IsFile => StatusCode::NOT_FOUND,
+        FileError::IsDirectory => StatusCode::BAD_REQUEST,
+        FileError::Io(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    reply::text(status, error.to_string())
+}
+
+impl Routes {
+    async fn executor_call(&self, request: &Request) -> Result<Response, Ending> {
+        let call: api_v1::Call = match read_call(request) {
+            Ok(call) => call,
+            Err(refusal) => return Ok(refusal),
+        };
+        if let Err(refusal) = accepts_json(&request.headers).filter_subscribe(call.kind) {
+            return Ok(refusal);
+        }
+        let secret = presented_secret(&request.headers);
+        Ok(match self.shell.call(call, secret).await? {
+            Ok(CallReply::Accepted) => reply::empty(StatusCode::ACCEPTED),
+            Ok(CallReply::Stream(events)) => reply::stream(StatusCode::OK, "application/json", events),
+            Err(refusal) => reply::text(refusal.status, refusal.text),
+        })
+    }
+
+    async fn operator_call(&self, request: &Request) -> Result<Response, Ending> {
+        let call: agent::Call = match read_call(request) {
+            Ok(call) => call,
+            Err(refusal) => return Ok(refusal),
+        };
+        let Some(kind) = call.kind else {
+            return Ok(bad_request("Failed to validate agent::Call: Expecting 'type' to be present"));
+        };
+        if let Err(refusal) = accepts_json(&request.headers) {
+            return Ok(refusal);
+        }
+        let looks = matches!(
+            kind,
+            agent::CallType::GetHealth
+                | agent::CallType::GetFlags
+                | agent::CallType::GetVersion
+                | agent::CallType::GetMetrics
+                | agent::CallType::GetLoggingLevel
+                | agent::CallType::GetState
+                | agent::CallType::GetContainers
+                | agent::CallType::GetFrameworks
+                | agent::CallType::GetExecutors
+                | agent::CallType::GetOperations
+                | agent::CallType::GetTasks
+                | agent::CallType::GetAgent
+                | agent::CallType::GetResourceProviders
+        );
+        if !looks && let Err(refusal) = self.guard.check_secret(&request.headers) {
+            return Ok(refusal);
+        }
+        self.operator_answer(kind, call).await
+    }
+
+    async fn operator_answer(&self, kind: agent::CallType, call: agent::Call) -> Result<Response, Ending> {
+        let absent = |field: &str| bad_request(format!("Failed to validate agent::Call: Expecting '{field}' to be present"));
+        let mut response = agent::Response::default();
+        match kind {
+            agent::CallType::GetHealth => response.get_health = Some(agent::GetHealth { healthy: true }),
+            agent::CallType::GetVersion => response.get_version = Some(agent::GetVersion { version_info: version() }),
+            agent::CallType::GetFlags => {
+                let flag = |(name, value): &(String, String)| Flag { name: name.clone(), value: Some(value.clone()) };
+                response.get_flags = Some(agent::GetFlags { flags: self.flags.iter().map(flag).collect() });
+            }
+            agent::CallType::GetLoggingLevel => {
+                response.get_logging_level = Some(agent::GetLoggingLevel { level: 0 });
+            }
+            agent::CallType::GetMetrics => {
+                if call.get_metrics.is_none() {
+                    return Ok(absent("get_metrics"));
+                }
+                let metrics = self.metrics().await?;
+                let metric = |(name, value): (String, f64)| Metric { name, value: Some(value) };
+                response.get_metrics = Some(agent::GetMetrics { metrics: metrics.into_iter().map(metric).collect() });
+            }
+            agent::CallType::GetState => {
+                response.get_state = Some(
+                    self.shell
+                        .query(|agent| agent::GetState {
+                            get_tasks: Some(agent.get_tasks()),
+                            get_executors: Some(agent.get_executors()),
+                            get_frameworks: Some(agent.get_frameworks()),
+                        })
+                        .await?,
+                );
+            }
+            agent::CallType::GetTasks => {
+                response.get_tasks = Some(self.shell.query(super::core::Agent::get_tasks).await?);
+            }
+            agent::CallType::GetExecutors => {
+                response.get_executors = Some(self.shell.query(super::core::Agent::get_executors).await?);
+            }
+            agent::CallType::GetFrameworks => {
+                response.get_frameworks = Some(self.shell.query(super::core::Agent::get_frameworks).await?);
+            }
+            agent::CallType::GetOperations => response.get_operations = Some(agent::GetOperations::default()),
+            agent::CallType::GetResourceProviders => {
+                return Ok(reply::json(
+                    StatusCode::OK,
+                    &json!({"type": "GET_RESOURCE_PROVIDERS", "get_resource_providers": {}}),
+                ));
+            }
+            agent::CallType::GetAgent => {
+                response.get_agent = Some(
+                    self.shell
+                        .query(|agent| agent::GetAgent {
+                            agent_info: Some(agent.settings().info.clone()),
+                            drain_config: agent.drain_config().cloned(),
+                            estimated_drain_start_time: None,
+                        })
+                        .await?,
+                );
+            }
+            agent::CallType::GetContainers => {
+                let containers = self.with_statistics().await?;
+                if !containers.is_empty() {
+                    let shown = containers.into_iter().map(|(view, statistics)| agent::Container {
+                        framework_id: Some(view.run.framework.clone()),
+                        executor_id: Some(view.run.executor.clone()),
+                        executor_name: Some(view.executor_name),
+                        container_id: view.run.container.into(),
+                        container_status: Some(view.status),
+                        resource_statistics: Some(statistics),
+                    });
+                    response.get_containers = Some(agent::GetContainers { containers: shown.collect() });
+                }
+            }
+            agent::CallType::ListFiles => {
+                let Some(list) = call.list_files else { return Ok(absent("list_files")) };
+                match self.on_files(move |files, agent| files.list(agent, &list.path)).await? {
+                    Ok(file_infos) => response.list_files = Some(agent::ListFiles { file_infos }),
+                    Err(error) => return Ok(file_error(&error)),
+                }
+            }
+            agent::CallType::ReadFile => {
+                let Some(read) = call.read_file else { return Ok(absent("read_file")) };
+                let length = read.length.and_then(|length| usize::try_from(length).ok()).unwrap_or(MAX_READ);
+                match self.on_files(move |files, agent| files.read(agent, &read.path, read.offset, length)).await? {
+                    Ok((size, data)) => response.read_file = Some(agent::ReadFile { size, data: data.into() }),
+                    Err(error) => return Ok(file_error(&error)),
+                }
+            }
+            _ => return Ok(reply::text(StatusCode::NOT_IMPLEMENTED, "501 Not Implemented.")),
+        }
+        response.kind = message::Enumeration::from_name(message::Enumeration::name(kind));
+        Ok(reply::json(StatusCode::OK, &response))
+    }
+
+    /// Runs a look at the files where it may block.
+    async fn on_files<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Sandboxes, Option<&str>) -> Result<T, FileError> + Send + 'static,
+    ) -> Result<Result<T, FileError>, Ending> {
+        let agent = self.shell.query(|agent| agent.id().cloned()).await?;
+        let sandboxes = self.sandboxes.clone();
+        let result = tokio::task::spawn_blocking(move || look(&sandboxes, agent.as_ref().map(|id| id.value.as_str()))).await;
+        Ok(result.unwrap_or_else(|error| Err(FileError::Io(std::io::Error::other(error)))))
+    }
+
+    async fn file_route(&self, route: Route, request: &Request) -> Result<Response, Ending> {
+        if route == Route::DebugFiles {
+            return self.debug_files().await;
+        }
+        let Some(path) = request.parameter("path").filter(|path| !path.is_empty()) else {
+            return Ok(bad_request("Expecting 'path=value' in query.\n"));
+        };
+        match route {
+            Route::Browse => {
+                let listed = self.on_files(move |files, agent| files.list(agent, &path)).await?;
+                Ok(match listed {
+                    Ok(infos) => {
+                        let shown: Value = infos
+                            .iter()
+                            .map(|info| {
+                                let seconds = info.mtime.as_ref().map_or(0, |time| time.nanoseconds / 1_000_000_000);
+                                json!({
+                                    "path": info.path,
+                                    "nlink": info.nlink,
+                                    "size": info.size,
+                                    "mtime": seconds as f64,
+                                    "mode": mode_text(info.mode.unwrap_or(0)),
+                                    "uid": info.uid,
+                                    "gid": info.gid,
+                                })
+                            })
+                            .collect();
+                        reply::json(StatusCode::OK, &shown)
+                    }
+                    Err(error) => file_error(&error),
+                })
+            }
+            Route::Read => self.read_route(request, path).await,
+            _ => self.download_route(path).await,
+        }
+    }
+
+    async fn read_route(&self, request: &Request, path: String) -> Result<Response, Ending> {
+        let number = |name: &str| match request.parameter(name) {
+            None => Ok(-1),
+            Some(text) => text.parse::<i64>().map_err(|error| bad_request(format!("Failed to parse {name}: {error}.\n"))),
+        };
+        let (offset, length) = match (number("offset"), number("length")) {
+            (Ok(offset), Ok(length)) => (offset, length),
+            (Err(refusal), _) | (_, Err(refusal)) => return Ok(refusal),
+        };
+        if offset < -1 {
+            return Ok(bad_request(format!("Negative offset provided: {offset}.\n")));
+        }
+        if length < -1 {
+            return Ok(bad_request(format!("Negative length provided: {length}.\n")));
+        }
+        let wanted = if offset == -1 { 0 } else { usize::try_from(length).unwrap_or(MAX_READ) };
+        let start = u64::try_from(offset).unwrap_or(0);
+        Ok(match self.on_files(move |files, agent| files.read(agent, &path, start, wanted)).await? {
+            Ok((size, data)) => {
+                let shown = if offset == -1 { size } else { start };
+                reply::json(StatusCode::OK, &json!({"offset": shown, "data": String::from_utf8_lossy(&data)}))
+            }
+            Err(error) => file_error(&error),
+        })
+    }
+
+    async fn download_route(&self, path: String) -> Result<Response, Ending> {
+        let name = path.rsplit('/').next().unwrap_or_default().replace(['"', '\\'], "_");
+        let (size, mut file) = match self.on_files(move |files, agent| files.download(agent, &path)).await? {
+            Ok(opened) => opened,
+            Err(error) => return Ok(file_error(&error)),
+        };
+        let (pieces, body) = mpsc::channel::<Bytes>(4);
+        tokio::task::spawn_blocking(move || {
+            use std::io::Read as _;
+            // As long as the file was when it was asked for; a log that grows would never end.
+            let mut left = size;
+            while left > 0 {
+                let mut piece = vec![0; DOWNLOAD_PIECE.min(usize::try_from(left).unwrap_or(DOWNLOAD_PIECE))];
+                match file.read(&mut piece) {
+                    Ok(0) => return,
+                    Ok(read) => {
+                        piece.truncate(read);
+                        left -= read as u64;
+                        if pieces.blocking_send(piece.into()).is_err() {
+                            return;
+                        }
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "a download broke off");
+                        return;
+                    }
+                }
+            }
+        });
+        let mut response = reply::stream(StatusCode::OK, "application/octet-stream", body);
+        if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
+            response.headers_mut().insert(CONTENT_DISPOSITION, value);
+        }
+        Ok(response)
+    }
+
+    fn sandbox_path(paths: &Paths, agent: Option<&str>, run: &Run) -> String {
+        let sandbox = paths.sandbox(agent.unwrap_or_default(), run.framework.as_ref(), run.executor.as_ref(), &run.container);
+        sandbox.display().to_string()
+    }
+
+    async fn debug_files(&self) -> Result<Response, Ending> {
+        let paths = self.paths.clone();
+        let map = self
+            .shell
+            .query(move |agent| {
+                let id = agent.id().map(|id| id.value.as_str());
+                let entry = |view: ContainerView| {
+                    let virtual_path = Paths::virtual_sandbox(view.run.framework.as_ref(), view.run.executor.as_ref());
+                    (virtual_path, json!(Self::sandbox_path(&paths, id, &view.run)))
+                };
+                agent.containers().into_iter().map(entry).collect::<serde_json::Map<String, Value>>()
+            })
+            .await?;
+        Ok(reply::json(StatusCode::OK, &map))
+    }
+
+    async fn state(&self) -> Result<Response, Ending> {
+        let paths = self.paths.clone();
+        let mut state = self
+            .shell
+            .query(move |agent| {
+                let id = agent.id().map(|id| id.value.clone());
+                agent.legacy_state(|run| Self::sandbox_path(&paths, id.as_deref(), run))
+            })
+            .await?;
+        let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        state.insert("start_time".to_owned(), json!(started));
+        let flags: serde_json::Map<String, Value> =
+            self.flags.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        state.insert("flags".to_owned(), Value::Object(flags));
+        Ok(reply::json(StatusCode::OK, &state))
+    }
+
+    async fn with_statistics(&self) -> Result<Vec<(ContainerView, aurora_mesos::v1::ResourceStatistics)>, Ending> {
+        let views = self.shell.query(super::core::Agent::containers).await?;
+        let cgroups = self.containerizer.cgroups().cloned();
+        let read = tokio::task::spawn_blocking(move || {
+            views
+                .into_iter()
+                .map(|view| {
+                    let statistics = statistics::read(cgroups.as_ref(), &view);
+                    (view, statistics)
+                })
+                .collect()
+        });
+        Ok(read.await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot read statistics");
+            Vec::new()
+        }))
+    }
+
+    async fn monitor(&self) -> Result<Response, Ending> {
+        let shown: Value = self
+            .with_statistics()
+            .await?
+            .into_iter()
+            .map(|(view, statistics)| {
+                json!({
+                    "executor_id": view.run.executor.value,
+                    "executor_name": view.executor_name,
+                    "framework_id": view.run.framework.value,
+                    "source": view.source,
+                    "statistics": statistics,
+                })
+            })
+            .collect();
+        Ok(reply::json(StatusCode::OK, &shown))
+    }
+
+    async fn containers(&self) -> Result<Response, Ending> {
+        let shown: Value = self
+            .with_statistics()
+            .await?
+            .into_iter()
+            .map(|(view, statistics)| {
+                json!({
+                    "framework_id": view.run.framework.value,
+                    "executor_id": view.run.executor.value,
+                    "executor_name": view.executor_name,
+                    "source": view.source,
+                    "container_id": view.run.container,
+                    "status": view.status,
+                    "statistics": statistics,
+                })
+            })
+            .collect();
+        Ok(reply::json(StatusCode::OK, &shown))
+    }
+
+    async fn metrics(&self) -> Result<std::collections::BTreeMap<String, f64>, Ending> {
+        let mut metrics = self.shell.query(super::core::Agent::metrics).await?;
+        let fetches = self.containerizer.fetches();
+        let mut set = |name: &str, value: f64| {
+            metrics.insert(name.to_owned(), value);
+        };
+        set("slave/uptime_secs", self.started.elapsed().unwrap_or_default().as_secs_f64());
+        set("slave/executor_directory_max_allowed_age_secs", self.gc.max_allowed_age_secs.load(Ordering::Relaxed) as f64);
+        set("gc/path_removals_succeeded", self.gc.succeeded.load(Ordering::Relaxed) as f64);
+        set("gc/path_removals_failed", self.gc.failed.load(Ordering::Relaxed) as f64);
+        set("gc/path_removals_pending", self.gc.pending.load(Ordering::Relaxed) as f64);
+        set("containerizer/mesos/container_destroy_errors", self.containerizer.destroy_errors() as f64);
+        set("containerizer/fetcher/task_fetches_succeeded", fetches.succeeded.load(Ordering::Relaxed) as f64);
+        set("containerizer/fetcher/task_fetches_failed", fetches.failed.load(Ordering::Relaxed) as f64);
+        // Nothing is cached.
+        set("containerizer/fetcher/cache_size_total_bytes", 0.0);
+        set("containerizer/fetcher/cache_size_used_bytes", 0.0);
+        Ok(metrics)
+    }
+}
+
+/// `Accept` is of interest only where there is an answer with a body.
+trait FilterSubscribe {
+    #[allow(clippy::result_large_err, reason = "the error is the answer, made once per refusal")]
+    fn filter_subscribe(self, kind: Option<api_v1::CallType>) -> Result<(), Response>;
+}
+
+impl FilterSubscribe for Result<(), Response> {
+    fn filter_subscribe(self, kind: Option<api_v1::CallType>) -> Result<(), Response> {
+        if kind == Some(api_v1::CallType::Subscribe) { self } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_known_part_of_a_path_counts() {
+        let cases = [
+            ("/api/v1", Some(Route::Operator)),
+            ("/api/v1/operator", Some(Route::Operator)),
+            ("/slave(1)/api/v1", Some(Route::Operator)),
+            ("/api/v1/executor", Some(Route::Executor)),
+            ("/slave(1)/api/v1/executor", Some(Route::Executor)),
+            ("/state", Some(Route::State)),
+            ("/slave(1)/state", Some(Route::State)),
+            ("/files/browse", Some(Route::Browse)),
+            ("/monitor/statistics", Some(Route::Statistics)),
+            ("/metrics/snapshot", Some(Route::Metrics)),
+            ("/", Some(Route::Help)),
+            ("/nonexistent", None),
+            ("/api", None),
+            ("/files", None),
+        ];
+        for (path, want) in cases {
+            let segments: Vec<String> = path.split('/').filter(|s| !s.is_empty()).map(str::to_owned).collect();
+            assert_eq!(route(&segments), want, "{path}");
+        }
+    }
+}
