@@ -119,13 +119,15 @@ mod tests {
     #[test]
     fn what_cannot_be_made() {
         let dir = tempfile::tempdir().unwrap();
-        let plan = |owner, container| create(Plan { directory: dir.path(), mounted: dir.path(), owner, container });
+        let plan = |owner, container: Container| {
+            create(Plan { directory: dir.path(), mounted: dir.path(), owner, container: &container })
+        };
         assert_eq!(
-            plan(Some("no-such-user-here"), &mesos(None)).unwrap_err().to_string(),
+            plan(Some("no-such-user-here"), mesos(None)).unwrap_err().to_string(),
             "Could not create sandbox because user does not exist: no-such-user-here"
         );
         let image = Image::Docker(DockerImage { name: "n".into(), tag: "t".into() });
-        assert!(matches!(plan(None, &mesos(Some(image))), Err(SandboxError::Image)));
+        assert!(matches!(plan(None, mesos(Some(image))), Err(SandboxError::Image)));
     }
 
     #[test]

@@ -239,7 +239,7 @@ fn fill(
             }
             let (filled, left) = interpolate(text, bindings)
                 .map_err(|error| InstanceError::Template { path: path.to_owned(), reason: error.to_string() })?;
-            unbound.extend(left.iter().map(|reference| format!("{{{{{reference}}}}}")));
+            unbound.extend(left.iter().map(ToString::to_string));
             *text = filled;
             Ok(())
         }
