@@ -1,7 +1,16 @@
 //! The Aurora scheduler: a pure core that decides, in a thin shell that logs, talks and serves.
 //!
-//! Start with `core` for what is decided, `engine` for how a decision becomes durable and visible, `server` for how the
+//! Start with [`core`] for what is decided, `engine` for how a decision becomes durable and visible, [`server`] for how the
 //! parts are put together. The program is `aurora-scheduler`.
 
+mod api;
 pub mod core;
+mod engine;
+mod feed;
+pub mod flags;
+mod http;
+mod mesos;
+mod metrics;
+mod recovery;
+pub mod server;
 mod storage;

@@ -1,0 +1,161 @@
+//! The Thrift service over HTTP: `/api` (aurora: `src/main/java/org/apache/aurora/scheduler/http/api`, `…/thrift`).
+
+mod answer;
+mod read;
+pub(crate) mod transport;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use aurora_api::message::{self, Protocol};
+use aurora_api::model::{Response, ResponseCode, ServerInfo};
+use aurora_api::service::{Access, Call};
+use aurora_daemon::guard::Guard;
+use aurora_daemon::reply;
+use aurora_daemon::server;
+use http::StatusCode;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap};
+
+use crate::core::Config;
+use crate::engine::Handle;
+use crate::metrics::Metrics;
+
+/// Who a change is made by when nobody was asked (aurora: `AuditMessages.java`).
+const NOBODY: &str = "UNSECURE";
+
+/// What the service needs.
+pub(crate) struct Api {
+    pub(crate) config: Arc<Config>,
+    pub(crate) handle: Handle,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) server_info: ServerInfo,
+}
+
+/// The name that a caller gave with the secret.
+fn user(headers: &HeaderMap, guard: &Guard) -> String {
+    if guard.token().is_none() {
+        return NOBODY.to_owned();
+    }
+    let basic = || {
+        use base64::Engine;
+        let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+        let (scheme, encoded) = value.split_once(' ')?;
+        if !scheme.eq_ignore_ascii_case("basic") {
+            return None;
+        }
+        let decoded = base64::engine::general_purpose::STANDARD
+            .decode(encoded.trim())
+            .ok()?;
+        let text = String::from_utf8(decoded).ok()?;
+        let name = text.split_once(':')?.0;
+        let good = !name.is_empty() && name.len() <= 255 && !name.chars().any(char::is_control);
+        good.then(|| name.to_owned())
+    };
+    basic().unwrap_or_else(|| "aurora".to_owned())
+}
+
+impl Api {
+    /// Answers a request to `/api`.
+    pub(crate) async fn answer(&self, request: server::Request, guard: &Guard) -> server::Response {
+        let content_type = request.headers.get(CONTENT_TYPE);
+        let text = content_type.map(|value| value.to_str().unwrap_or("\u{fffd}"));
+        let Some(protocol) = transport::request_protocol(text) else {
+            let value = text.unwrap_or_default();
+            return reply::text(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                format!("Unsupported Content-Type: {value}"),
+            );
+        };
+        let accept = request.headers.get_all(ACCEPT).iter();
+        let answer_protocol =
+            transport::response_protocol(accept.map(|value| value.to_str().unwrap_or("")));
+        let decoded = match message::decode_call(protocol, &request.body) {
+            Ok(decoded) => decoded,
+            Err(error) => {
+                return reply::text(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    format!("The request cannot be decoded: {error}\n"),
+                );
+            }
+        };
+        let (method, sequence) = (decoded.method, decoded.sequence);
+        let Some(call) = decoded.call else {
+            let body = message::encode_unknown_method(answer_protocol, &method, sequence);
+            return reply::bytes(StatusCode::OK, answer_protocol.media_type(), body);
+        };
+        let user = match call.access() {
+            Access::Read => String::new(),
+            Access::Job | Access::Admin => {
+                if let Err(refusal) = guard.check_secret(&request.headers) {
+                    return refusal;
+                }
+                user(&request.headers, guard)
+            }
+        };
+        let began = Instant::now();
+        let name = call.method();
+        let body = self.perform(call, user, answer_protocol, sequence).await;
+        self.metrics
+            .timed(&format!("scheduler_thrift_{name}"), began.elapsed());
+        match body {
+            Some(body) => reply::bytes(StatusCode::OK, answer_protocol.media_type(), body),
+            None => reply::text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "The answer could not be made; the scheduler's log says why.\n",
+            ),
+        }
+    }
+
+    /// Does what is asked and encodes the answer; `None` when a handler failed.
+    async fn perform(
+        &self,
+        call: Call,
+        user: String,
+        protocol: Protocol,
+        sequence: i32,
+    ) -> Option<Vec<u8>> {
+        let method = call.method();
+        let finish = {
+            let (metrics, server_info) = (self.metrics.clone(), self.server_info.clone());
+            move |mut response: Response| {
+                let code = response.response_code;
+                metrics.add(&format!("scheduler_thrift_response_{code}"), 1);
+                response.server_info = Some(server_info);
+                message::encode_reply(protocol, method, sequence, &response)
+            }
+        };
+        let response = match (call.access(), call) {
+            (Access::Read, call) => {
+                // A large answer takes a while; other requests go on meanwhile.
+                let (config, durable) = (self.config.clone(), self.handle.durable());
+                let made = tokio::task::spawn_blocking(move || {
+                    read::read(&config, &durable.view, call).map(finish)
+                });
+                return match made.await {
+                    Ok(body) => body,
+                    Err(error) => {
+                        tracing::error!(method, %error, "a read failed");
+                        None
+                    }
+                };
+            }
+            (_, Call::Snapshot(_)) => self.snapshot().await,
+            (_, call) => match self.handle.write(user, call).await {
+                Ok(response) => response,
+                Err(ending) => answer::empty(ResponseCode::ErrorTransient, ending.to_string()),
+            },
+        };
+        Some(finish(response))
+    }
+
+    async fn snapshot(&self) -> Response {
+        match self.handle.snapshot().await {
+            Ok(Ok(())) => Response {
+                response_code: ResponseCode::Ok,
+                ..Response::default()
+            },
+            Ok(Err(fault)) => answer::error(fault),
+            Err(ending) => answer::empty(ResponseCode::ErrorTransient, ending.to_string()),
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! The reading half of the service, from durable views (aurora: `ReadOnlySchedulerImpl.java`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aurora_api::model::{
+    ConfigGroup, ConfigSummary, ConfigSummaryResult, GetJobUpdateDetailsResult,
+    GetJobUpdateDiffResult, GetJobUpdateSummariesResult, GetJobsResult, GetPendingReasonResult,
+    GetQuotaResult, GetTierConfigResult, JobConfiguration, JobKey, JobStats, JobSummary,
+    JobSummaryResult, JobUpdateKey, JobUpdateQuery, JobUpdateRequest, PendingReason,
+    PopulateJobResult, Range, Resource, ResourceAggregate, Response, Result as Payload,
+    RoleSummary, RoleSummaryResult, ScheduleStatus, ScheduleStatusResult, ScheduledTask,
+    TaskConfig, TaskQuery, TierConfig,
+};
+use aurora_api::service::Call;
+
+use super::answer::{error, invalid, ok};
+use crate::core::store::{Job, Pool, Task, Usage};
+use crate::core::{Config, View, validate};
+
+/// Answers a reading call; `None` for a call that is not one.
+pub(crate) fn read(config: &Config, view: &View, call: Call) -> Option<Response> {
+    Some(match call {
+        Call::GetRoleSummary(_) => role_summary(view),
+        Call::GetJobSummary(arguments) => job_summary(view, arguments.role.as_deref()),
+        Call::GetTasksStatus(arguments) => match arguments.query {
+            Some(query) => tasks_answer(view, &query, |_| {}),
+            None => missing("query"),
+        },
+        Call::GetTasksWithoutConfigs(arguments) => match arguments.query {
+            Some(query) => tasks_answer(view, &query, without_data),
+            None => missing("query"),
+        },
+        Call::GetPendingReason(arguments) => match arguments.query {
+            Some(query) => pending_reason(view, query),
+            None => missing("query"),
+        },
+        Call::GetConfigSummary(arguments) => match arguments.job {
+            Some(job) => config_summary(view, job),
+            None => missing("job"),
+        },
+        Call::GetJobs(arguments) => jobs(view, arguments.owner_role.as_deref()),
+        Call::GetQuota(arguments) => quota(view, arguments.owner_role.as_deref()),
+        Call::PopulateJobConfig(arguments) => match arguments.description {
+            Some(description) => populate(config, description),
+            None => missing("description"),
+        },
+        Call::GetJobUpdateSummaries(arguments) => match arguments.job_update_query {
+            Some(query) => update_summaries(&query),
+            None => missing("jobUpdateQuery"),
+        },
+        Call::GetJobUpdateDetails(arguments) => {
+            update_details(arguments.key.as_ref(), arguments.query.as_ref())
+        }
+        Call::GetJobUpdateDiff(arguments) => match arguments.request {
+            Some(request) => update_diff(config, view, request),
+            None => missing("request"),
+        },
+        Call::GetTierConfigs(_) => tiers(config),
+        _ => return None,
+    })
+}
+
+fn missing(argument: &str) -> Response {
+    error(format!("The argument {argument} is missing."))
+}
+
+fn role_summary(view: &View) -> Response {
+    let summaries = view
+        .roles()
+        .filter(|(_, jobs)| *jobs > 0)
+        .map(|(role, jobs)| RoleSummary {
+            role: role.to_owned(),
+            job_count: count(jobs),
+            cron_job_count: 0,
+        })
+        .collect();
+    ok(Payload::RoleSummaryResult(RoleSummaryResult { summaries }))
+}
+
+fn count(number: usize) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+fn jobs_of<'a>(view: &'a View, role: Option<&'a str>) -> Box<dyn Iterator<Item = &'a Job> + 'a> {
+    match role {
+        Some(role) => Box::new(view.jobs_of_role(role)),
+        None => Box::new(view.jobs()),
+    }
+}
+
+/// The job as its tasks show it: the configuration of the active task with the newest event, of the newest that ended when
+/// none is active.
+fn synthesize(view: &View, job: &Job, instances: usize) -> Option<JobConfiguration> {
+    let newest = |tasks: &mut dyn Iterator<Item = &Task>| -> Option<TaskConfig> {
+        let task = tasks.max_by_key(|task| task.last_event_time())?;
+        Some((*task.config.task).clone())
+    };
+    let task_config =
+        newest(&mut view.active_tasks(job)).or_else(|| newest(&mut view.ended_tasks(job)))?;
+    Some(JobConfiguration {
+        key: (*job.key).clone(),
+        owner: task_config.owner.clone(),
+        instance_count: count(instances),
+        task_config,
+        ..JobConfiguration::default()
+    })
+}
+
+fn stats(job: &Job) -> JobStats {
+    use ScheduleStatus::*;
+    let mut stats = JobStats::default();
+    for status in ScheduleStatus::ALL {
+        let bucket = match status {
+            Init | Pending | Throttled => &mut stats.pending_task_count,
+            Assigned | Starting | Restarting | Running | Killing | Draining | Partitioned
+            | Preempting => &mut stats.active_task_count,
+            Killed | Finished => &mut stats.finished_task_count,
+            Lost | Failed => &mut stats.failed_task_count,
+        };
+        *bucket += i32::try_from(job.count(*status)).unwrap_or(i32::MAX);
+    }
+    stats
+}
+
+fn job_summary(view: &View, role: Option<&str>) -> Response {
+    let summaries = jobs_of(view, role)
+        .filter_map(|found| {
+            Some(JobSummary {
+                job: synthesize(view, found, found.task_count())?,
+                stats: stats(found),
+                next_cron_run_ms: None,
+            })
+        })
+        .collect();
+    ok(Payload::JobSummaryResult(JobSummaryResult { summaries }))
+}
+
+fn jobs(view: &View, role: Option<&str>) -> Response {
+    let configs = jobs_of(view, role)
+        .filter(|job| job.active_count() > 0)
+        .filter_map(|job| synthesize(view, job, job.active_count()))
+        .collect();
+    ok(Payload::GetJobsResult(GetJobsResult { configs }))
+}
+
+/// The selected tasks in the order of job, instance and time, so that pages by offset and limit do not overlap.
+fn selected<'a>(view: &'a View, query: &'a TaskQuery) -> Vec<&'a Task> {
+    let positive = |value: Option<i32>| value.and_then(|value| usize::try_from(value).ok());
+    let offset = positive(query.offset).unwrap_or(0);
+    let limit = positive(query.limit).filter(|limit| *limit > 0);
+    let mut tasks: Vec<&Task> = view.tasks(query).collect();
+    if offset > 0 || limit.is_some() {
+        tasks.sort_by_key(|task| {
+            let started = task.events.first().map_or(0, |event| event.time);
+            (task.job(), task.instance, started, &task.id)
+        });
+    }
+    tasks
+        .into_iter()
+        .skip(offset)
+        .take(limit.unwrap_or(usize::MAX))
+        .collect()
+}
+
+fn tasks_answer(view: &View, query: &TaskQuery, strip: impl Fn(&mut ScheduledTask)) -> Response {
+    let tasks = selected(view, query)
+        .into_iter()
+        .map(|task| {
+            let mut task = task.to_thrift();
+            strip(&mut task);
+            task
+        })
+        .collect();
+    ok(Payload::ScheduleStatusResult(ScheduleStatusResult { tasks }))
+}
+
+fn without_data(task: &mut ScheduledTask) {
+    if let Some(executor) = &mut task.assigned_task.task.executor_config {
+        executor.data = None;
+    }
+}
+
+fn pending_reason(view: &View, mut query: TaskQuery) -> Response {
+    let given = |present: bool, name: &str| {
+        present.then(|| invalid(format!("{name} not supported in {query:?}")))
+    };
+    let hosts = query.slave_hosts.as_ref().is_some_and(|set| !set.is_empty());
+    let statuses = query.statuses.as_ref().is_some_and(|set| !set.is_empty());
+    if let Some(refusal) =
+        given(hosts, "SlaveHosts are").or_else(|| given(statuses, "Statuses is"))
+    {
+        return refusal;
+    }
+    query.statuses = Some(BTreeSet::from([ScheduleStatus::Pending]));
+    let reasons = selected(view, &query)
+        .into_iter()
+        .map(|task| PendingReason {
+            task_id: task.id.to_string(),
+            reason: view
+                .pending_reason(&task.id)
+                .map(|reason| reason.to_string())
+                .unwrap_or_default(),
+        })
+        .collect();
+    ok(Payload::GetPendingReasonResult(GetPendingReasonResult {
+        reasons,
+    }))
+}
+
+/// Consecutive instances as ranges.
+fn ranges(instances: impl IntoIterator<Item = i32>) -> BTreeSet<Range> {
+    let mut ranges: Vec<Range> = Vec::new();
+    let sorted: BTreeSet<i32> = instances.into_iter().collect();
+    for instance in sorted {
+        match ranges.last_mut() {
+            Some(range) if range.last.checked_add(1) == Some(instance) => range.last = instance,
+            _ => ranges.push(Range {
+                first: instance,
+                last: instance,
+            }),
+        }
+    }
+    ranges.into_iter().collect()
+}
+
+fn groups<'a>(instances: impl IntoIterator<Item = (i32, &'a TaskConfig)>) -> BTreeSet<ConfigGroup> {
+    let mut by_config: BTreeMap<&TaskConfig, Vec<i32>> = BTreeMap::new();
+    for (instance, config) in instances {
+        by_config.entry(config).or_default().push(instance);
+    }
+    by_config
+        .into_iter()
+        .map(|(config, instances)| ConfigGroup {
+            config: config.clone(),
+            instances: ranges(instances),
+        })
+        .collect()
+}
+
+fn active<'a>(view: &'a View, key: &JobKey) -> BTreeMap<i32, &'a TaskConfig> {
+    let job = view.job(key);
+    job.into_iter()
+        .flat_map(|job| view.active_tasks(job))
+        .map(|task| (task.instance, &*task.config.task))
+        .collect()
+}
+
+fn config_summary(view: &View, key: JobKey) -> Response {
+    if !key.is_valid() {
+        return error(format!("Invalid job key {key}"));
+    }
+    let groups = groups(active(view, &key));
+    ok(Payload::ConfigSummaryResult(ConfigSummaryResult {
+        summary: ConfigSummary { key, groups },
+    }))
+}
+
+fn aggregate(usage: &Usage) -> ResourceAggregate {
+    ResourceAggregate {
+        resources: BTreeSet::from([
+            Resource::NumCpus(usage.cpus().into()),
+            Resource::RamMb(usage.ram_mb),
+            Resource::DiskMb(usage.disk_mb),
+        ]),
+    }
+}
+
+fn quota(view: &View, role: Option<&str>) -> Response {
+    let Some(role) = role.filter(|role| !role.trim().is_empty()) else {
+        return error("The role must not be blank.");
+    };
+    let consumption = |pool| Some(aggregate(&view.usage(role, pool)));
+    ok(Payload::GetQuotaResult(GetQuotaResult {
+        quota: view
+            .quota(role)
+            .cloned()
+            .unwrap_or_else(|| aggregate(&Usage::default())),
+        prod_shared_consumption: consumption(Pool::ProdShared),
+        non_prod_shared_consumption: consumption(Pool::NonProdShared),
+        prod_dedicated_consumption: consumption(Pool::ProdDedicated),
+        non_prod_dedicated_consumption: consumption(Pool::NonProdDedicated),
+    }))
+}
+
+fn populate(config: &Config, description: JobConfiguration) -> Response {
+    match validate::populate(config, description) {
+        Ok(job) => ok(Payload::PopulateJobResult(PopulateJobResult {
+            task_config: job.task_config,
+        })),
+        Err(fault) => invalid(format!("Invalid configuration: {fault}")),
+    }
+}
+
+/// This scheduler starts no updates, so there are none to select.
+fn update_summaries(_query: &JobUpdateQuery) -> Response {
+    ok(Payload::GetJobUpdateSummariesResult(
+        GetJobUpdateSummariesResult::default(),
+    ))
+}
+
+fn update_details(key: Option<&JobUpdateKey>, query: Option<&JobUpdateQuery>) -> Response {
+    match (key, query) {
+        (_, Some(_)) => ok(Payload::GetJobUpdateDetailsResult(
+            GetJobUpdateDetailsResult::default(),
+        )),
+        (Some(key), None) => invalid(format!("Invalid update: {} of {}", key.id, key.job)),
+        (None, None) => error("Either key or query must be set."),
+    }
+}
+
+fn update_diff(config: &Config, view: &View, request: JobUpdateRequest) -> Response {
+    // Beyond this no update can be started; the answer would be as large as the number.
+    if request.instance_count > config.max_tasks_per_job {
+        return invalid(format!(
+            "Instance count must be between 1 and {} inclusive.",
+            config.max_tasks_per_job
+        ));
+    }
+    let desired =
+        match validate::populate_task(config, request.task_config, request.instance_count) {
+            Ok(task) => task,
+            Err(fault) => return invalid(fault),
+        };
+    let current = active(view, &desired.job);
+    let scope: Option<BTreeSet<i32>> = match &request.settings.update_only_these_instances {
+        ranges if ranges.is_empty() => None,
+        // Only instances of now or of then matter, however wide the ranges are.
+        ranges => Some(
+            current
+                .keys()
+                .copied()
+                .chain(0..request.instance_count)
+                .filter(|instance| {
+                    ranges
+                        .iter()
+                        .any(|range| (range.first..=range.last).contains(instance))
+                })
+                .collect(),
+        ),
+    };
+    let in_scope = |instance: i32| scope.as_ref().is_none_or(|scope| scope.contains(&instance));
+    let wanted = |instance: i32| (0..request.instance_count).contains(&instance);
+
+    let mut result = GetJobUpdateDiffResult::default();
+    let (mut remove, mut update, mut unchanged) = (Vec::new(), Vec::new(), Vec::new());
+    for (instance, config) in &current {
+        let same = wanted(*instance) && **config == desired;
+        match (same || !in_scope(*instance), wanted(*instance)) {
+            (true, _) => unchanged.push((*instance, *config)),
+            (false, true) => update.push((*instance, *config)),
+            (false, false) => remove.push((*instance, *config)),
+        }
+    }
+    let add = (0..request.instance_count)
+        .filter(|instance| !current.contains_key(instance) && in_scope(*instance))
+        .map(|instance| (instance, &desired));
+    result.add = groups(add);
+    result.remove = groups(remove);
+    result.update = groups(update);
+    result.unchanged = groups(unchanged);
+    ok(Payload::GetJobUpdateDiffResult(result))
+}
+
+fn tiers(config: &Config) -> Response {
+    let tiers = config
+        .tiers
+        .tiers
+        .iter()
+        .map(|(name, tier)| TierConfig {
+            name: name.clone(),
+            settings: BTreeMap::from([
+                ("preemptible".to_owned(), tier.preemptible.to_string()),
+                ("revocable".to_owned(), tier.revocable.to_string()),
+            ]),
+        })
+        .collect();
+    ok(Payload::GetTierConfigResult(GetTierConfigResult {
+        default_tier_name: config.tiers.default.clone(),
+        tiers,
+    }))
+}

@@ -1,0 +1,276 @@
+//! The newest changes, for feeds to follow.
+//!
+//! The engine appends what each durable entry changed; a feed reads from where it stands. Only the keys of what changed are
+//! kept: a record is made from the newest durable state when it is sent, so a feed that is slow gets fewer, newer records
+//! and never holds up anybody.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use aurora_api::feed::Seq;
+use aurora_api::model::JobKey;
+use tokio::sync::{mpsc, watch};
+
+use crate::core::store::TaskId;
+use crate::core::{Change, Changes, View};
+use crate::recovery::RECENT_CHANGES;
+
+/// What a change is about.
+#[derive(Clone, Debug)]
+pub(crate) enum Key {
+    /// A task, changed or gone.
+    Task {
+        id: TaskId,
+        job: Arc<JobKey>,
+        host: Option<Arc<str>>,
+    },
+    /// A host.
+    Host(Arc<str>),
+    /// A role's quota.
+    Quota(String),
+}
+
+/// What one log entry changed.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    index: u64,
+    at: Instant,
+    keys: Vec<(u32, Key)>,
+}
+
+struct State {
+    entries: VecDeque<Arc<Entry>>,
+    keys: usize,
+    /// Everything after this index is in `entries`.
+    after: u64,
+    view: View,
+    newest: Seq,
+}
+
+/// Changes of topics on their way to a running feed.
+pub(crate) type TopicSender = mpsc::Sender<std::collections::BTreeSet<super::topic::Topic>>;
+
+/// See the module.
+pub(crate) struct Hub {
+    state: RwLock<State>,
+    position: watch::Sender<Seq>,
+    feeds: Mutex<HashMap<String, TopicSender>>,
+}
+
+/// What happened after a position.
+pub(crate) struct Since {
+    /// Position and key, in order.
+    pub(crate) keys: Vec<(Seq, Key)>,
+    /// The state after all of them.
+    pub(crate) view: View,
+    /// The position of that state.
+    pub(crate) newest: Seq,
+}
+
+/// Why a feed cannot go on from a position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// It is older than what is kept.
+    TooOld { oldest: u64 },
+    /// It is ahead of this log.
+    Ahead { newest: Seq },
+}
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Lost::TooOld { oldest } => {
+                write!(f, "changes are remembered from log index {} on", oldest + 1)
+            }
+            Lost::Ahead { newest } => write!(f, "this log ends at {newest}"),
+        }
+    }
+}
+
+/// The position of a whole entry with this many changes.
+fn end_of(index: u64, changes: usize) -> Seq {
+    Seq {
+        index,
+        ordinal: u32::try_from(changes.saturating_sub(1)).unwrap_or(u32::MAX),
+    }
+}
+
+fn keys(changes: &Changes, before: Option<&View>, after: &View) -> Vec<(u32, Key)> {
+    let host_of = |id: &TaskId| {
+        let find = |view: &View| view.task(id).and_then(|task| task.host.clone());
+        find(after).or_else(|| before.and_then(find))
+    };
+    let mut keys = Vec::with_capacity(changes.len());
+    for (ordinal, change) in changes.iter().enumerate() {
+        let key = match change {
+            Change::Task { id, job } | Change::TaskRemoved { id, job } => Key::Task {
+                id: id.clone(),
+                job: job.clone(),
+                host: host_of(id),
+            },
+            Change::Host(host) => Key::Host(host.clone()),
+            Change::Quota(role) => Key::Quota(role.clone()),
+            Change::FrameworkId => continue,
+        };
+        keys.push((u32::try_from(ordinal).unwrap_or(u32::MAX), key));
+    }
+    keys
+}
+
+impl Hub {
+    /// A hub for a state that was recovered up to `index`; `recent` is what its newest entries changed.
+    pub(crate) fn new(view: View, index: u64, recent: &[(u64, Changes)], recent_after: u64) -> Hub {
+        let now = Instant::now();
+        let entries: VecDeque<Arc<Entry>> = recent
+            .iter()
+            .map(|(index, changes)| {
+                Arc::new(Entry {
+                    index: *index,
+                    at: now,
+                    keys: keys(changes, None, &view),
+                })
+            })
+            .collect();
+        let newest = end_of(index, recent.last().map_or(0, |(_, changes)| changes.len()));
+        Hub {
+            state: RwLock::new(State {
+                keys: entries.iter().map(|entry| entry.keys.len()).sum(),
+                entries,
+                after: recent_after,
+                view,
+                newest,
+            }),
+            position: watch::Sender::new(newest),
+            feeds: Mutex::default(),
+        }
+    }
+
+    /// Appends what a durable entry changed.
+    pub(crate) fn publish(&self, index: u64, changes: &Changes, before: &View, after: &View) {
+        let keys = keys(changes, Some(before), after);
+        let newest = end_of(index, changes.len());
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.keys += keys.len();
+        state.entries.push_back(Arc::new(Entry {
+            index,
+            at: Instant::now(),
+            keys,
+        }));
+        while state.keys > RECENT_CHANGES && state.entries.len() > 1 {
+            if let Some(old) = state.entries.pop_front() {
+                state.keys -= old.keys.len();
+                state.after = old.index;
+            }
+        }
+        let old = std::mem::replace(&mut state.view, after.clone());
+        state.newest = newest;
+        drop(state);
+        drop(old);
+        self.position.send_replace(newest);
+    }
+
+    /// Follows the newest position.
+    pub(crate) fn position(&self) -> watch::Receiver<Seq> {
+        self.position.subscribe()
+    }
+
+    /// The newest state and its position.
+    pub(crate) fn newest(&self) -> (View, Seq) {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        (state.view.clone(), state.newest)
+    }
+
+    /// What changed after `from`.
+    ///
+    /// # Errors
+    /// [`Lost`].
+    pub(crate) fn since(&self, from: Seq) -> Result<Since, Lost> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        if from.index > state.newest.index {
+            return Err(Lost::Ahead {
+                newest: state.newest,
+            });
+        }
+        // Of the entry at `after` nothing is kept: whoever has not all of it cannot go on. Its size is not known any more, so
+        // only what lies behind it is promised.
+        if from.index < state.after {
+            return Err(Lost::TooOld {
+                oldest: state.after,
+            });
+        }
+        let start = state.entries.partition_point(|entry| entry.index < from.index);
+        let entries: Vec<Arc<Entry>> = state.entries.iter().skip(start).cloned().collect();
+        let (view, newest) = (state.view.clone(), state.newest);
+        drop(state);
+        let mut keys = Vec::new();
+        for entry in entries {
+            for (ordinal, key) in &entry.keys {
+                let seq = Seq {
+                    index: entry.index,
+                    ordinal: *ordinal,
+                };
+                if seq > from {
+                    keys.push((seq, key.clone()));
+                }
+            }
+        }
+        Ok(Since { keys, view, newest })
+    }
+
+    /// What changed at `from` or shortly before it. Summaries are sent later than the changes they tell of; a feed that goes on
+    /// from a position may have missed those.
+    pub(crate) fn shortly_before(&self, from: Seq, span: Duration) -> Vec<(Seq, Key)> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let end = state.entries.partition_point(|entry| entry.index <= from.index);
+        let Some(last) = end.checked_sub(1).and_then(|place| state.entries.get(place)) else {
+            return Vec::new();
+        };
+        let mut keys = Vec::new();
+        for entry in state.entries.iter().take(end).rev() {
+            if last.at.duration_since(entry.at) > span {
+                break;
+            }
+            for (ordinal, key) in &entry.keys {
+                let seq = Seq {
+                    index: entry.index,
+                    ordinal: *ordinal,
+                };
+                if seq <= from {
+                    keys.push((seq, key.clone()));
+                }
+            }
+        }
+        keys
+    }
+
+    /// Registers a running feed. `None` when there are too many.
+    pub(crate) fn register(&self, id: &str, topics: TopicSender) -> Option<()> {
+        let mut feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+        if feeds.len() >= MAX_FEEDS {
+            return None;
+        }
+        feeds.insert(id.to_owned(), topics);
+        Some(())
+    }
+
+    /// Forgets a feed.
+    pub(crate) fn unregister(&self, id: &str) {
+        self.feeds
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(id);
+    }
+
+    /// Where the topics of a running feed are changed.
+    pub(crate) fn feed(&self, id: &str) -> Option<TopicSender> {
+        self.feeds
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(id)
+            .cloned()
+    }
+}
+
+/// The most feeds at a time.
+const MAX_FEEDS: usize = 512;

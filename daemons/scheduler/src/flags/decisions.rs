@@ -1,0 +1,393 @@
+//! The flags that decisions depend on.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use aurora_api::model::DockerParameter;
+
+use super::parse::{duration, megabytes};
+use crate::core::config::{NamePattern, OfferOrder, Tier, Tiers};
+use crate::core::Config;
+
+/// A kind of container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "UPPER")]
+pub enum ContainerType {
+    /// The Mesos containerizer.
+    Mesos,
+    /// The Docker engine.
+    Docker,
+}
+
+/// A criterion of the order of offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Order {
+    /// Cores that are not revocable.
+    Cpu,
+    /// Memory that is not revocable.
+    Memory,
+    /// Disk.
+    Disk,
+    /// Revocable cores.
+    RevocableCpu,
+    /// By lot.
+    Random,
+}
+
+/// The flags that decisions depend on; defaults are upstream's.
+#[derive(Clone, Debug, clap::Args)]
+pub struct DecisionFlags {
+    /// JSON file of the tiers [default: preferred, preemptible (the default tier), revocable].
+    #[arg(long, value_name = "FILE")]
+    pub tier_config: Option<PathBuf>,
+
+    /// Lets jobs run in the role `root`. Upstream always does.
+    #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub allow_root_role: bool,
+
+    /// The most instances of a job.
+    #[arg(long, value_name = "N", default_value = "4000")]
+    pub max_tasks_per_job: i32,
+
+    /// What names of environments must match, as a whole.
+    #[arg(long, value_name = "TEXT", default_value = "^(prod|devel|test|staging\\d*)$")]
+    pub allowed_job_environments: String,
+
+    /// Kinds of containers that jobs may ask for, separated by commas.
+    #[arg(long, value_name = "TYPES", value_delimiter = ',', default_value = "MESOS")]
+    pub allowed_container_types: Vec<ContainerType>,
+
+    /// Lets jobs pass parameters to the Docker command line.
+    #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub allow_docker_parameters: bool,
+
+    /// Parameters of Docker containers that give none, as NAME=VALUE separated by commas.
+    #[arg(long, value_name = "LIST", default_value = "")]
+    pub default_docker_parameters: String,
+
+    /// Demands an executor of Docker containers too.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub require_docker_use_executor: bool,
+
+    /// Lets jobs name files for the Mesos fetcher.
+    #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub enable_mesos_fetcher: bool,
+
+    /// Lets jobs mount host paths into containers.
+    #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub allow_container_volumes: bool,
+
+    /// Lets jobs ask for GPUs.
+    #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub allow_gpu_resource: bool,
+
+    /// The fewest instances of a job with an SLA policy of its own.
+    #[arg(long, value_name = "N", default_value = "20")]
+    pub min_required_instances_for_sla_check: i32,
+
+    /// The longest time that an SLA policy may demand.
+    #[arg(long, value_name = "TIME", default_value = "2hrs", value_parser = duration)]
+    pub max_sla_duration_secs: i64,
+
+    /// Lets jobs that are not production have an SLA policy.
+    #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub sla_aware_kill_non_prod: bool,
+
+    /// Runs tasks of revocable tiers on revocable cores.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub enable_revocable_cpus: bool,
+
+    /// Runs tasks of revocable tiers in revocable memory.
+    #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub enable_revocable_ram: bool,
+
+    /// Path of the executor on the agents.
+    #[arg(long, value_name = "PATH")]
+    pub thermos_executor_path: String,
+
+    /// Flags for the executor.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub thermos_executor_flags: String,
+
+    /// Makes the sandbox the processes' HOME.
+    #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub thermos_home_in_sandbox: bool,
+
+    /// Cores for the executor of each task.
+    #[arg(long, value_name = "N", default_value = "0.25")]
+    pub thermos_executor_cpu: f64,
+
+    /// Memory for the executor of each task.
+    #[arg(long, value_name = "SIZE", default_value = "128MB", value_parser = megabytes)]
+    pub thermos_executor_ram: i64,
+
+    /// Tells Mesos the tasks' ports for service discovery.
+    #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub populate_discovery_info: bool,
+
+    /// Never gives an offer back unused.
+    #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub hold_offers_forever: bool,
+
+    /// How long an offer is held at least.
+    #[arg(long, value_name = "TIME", default_value = "5mins", value_parser = duration)]
+    pub min_offer_hold_time: i64,
+
+    /// How much longer at most, chosen by lot.
+    #[arg(long, value_name = "TIME", default_value = "1mins", value_parser = duration)]
+    pub offer_hold_jitter_window: i64,
+
+    /// How long Mesos keeps what was declined to itself.
+    #[arg(long, value_name = "TIME", default_value = "5secs", value_parser = duration)]
+    pub offer_filter_duration: i64,
+
+    /// Hosts that maintenance begins on within this time are used last.
+    #[arg(long, value_name = "TIME", default_value = "6mins", value_parser = duration)]
+    pub unavailability_threshold: i64,
+
+    /// In which order offers are tried: CPU, MEMORY, DISK, REVOCABLE_CPU or RANDOM, the first deciding.
+    #[arg(long, value_name = "ORDERS", value_delimiter = ',', default_value = "RANDOM")]
+    pub offer_order: Vec<Order>,
+
+    /// How many groups of tasks are tried a second.
+    #[arg(long, value_name = "N", default_value = "40")]
+    pub max_schedule_attempts_per_sec: f64,
+
+    /// How many tasks of a group are placed at a time.
+    #[arg(long, value_name = "N", default_value = "5")]
+    pub max_tasks_per_schedule_attempt: usize,
+
+    /// How long a new task waits before it is first tried.
+    #[arg(long, value_name = "TIME", default_value = "1ms", value_parser = duration)]
+    pub first_schedule_delay: i64,
+
+    /// How long a group waits after its first failure to be placed.
+    #[arg(long, value_name = "TIME", default_value = "1secs", value_parser = duration)]
+    pub initial_schedule_penalty: i64,
+
+    /// The longest such wait.
+    #[arg(long, value_name = "TIME", default_value = "1mins", value_parser = duration)]
+    pub max_schedule_penalty: i64,
+
+    /// A task that ran for less than this is flapping.
+    #[arg(long, value_name = "TIME", default_value = "5mins", value_parser = duration)]
+    pub flapping_task_threshold: i64,
+
+    /// How long a flapping task's first replacement waits.
+    #[arg(long, value_name = "TIME", default_value = "30secs", value_parser = duration)]
+    pub initial_flapping_task_delay: i64,
+
+    /// The longest such wait.
+    #[arg(long, value_name = "TIME", default_value = "5mins", value_parser = duration)]
+    pub max_flapping_task_delay: i64,
+
+    /// Over how much time waiting tasks are spread after a restart of the scheduler.
+    #[arg(long, value_name = "TIME", default_value = "30secs", value_parser = duration)]
+    pub max_reschedule_task_delay_on_startup: i64,
+
+    /// Tells Mesos that lost agents may come back with their tasks.
+    #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub partition_aware: bool,
+
+    /// How long a task may take from one state to the next before it counts as lost.
+    #[arg(long, value_name = "TIME", default_value = "5mins", value_parser = duration)]
+    pub transient_task_state_timeout: i64,
+
+    /// How long after a kill it is sent again, at first.
+    #[arg(long, value_name = "TIME", default_value = "15secs", value_parser = duration)]
+    pub initial_task_kill_retry_interval: i64,
+
+    /// How long after registration Mesos is first asked for all states.
+    #[arg(long, value_name = "TIME", default_value = "1mins", value_parser = duration)]
+    pub reconciliation_initial_delay: i64,
+
+    /// How often Mesos is asked about the known tasks.
+    #[arg(long, value_name = "TIME", default_value = "60mins", value_parser = duration)]
+    pub reconciliation_explicit_interval: i64,
+
+    /// How often Mesos is asked about all its tasks.
+    #[arg(long, value_name = "TIME", default_value = "60mins", value_parser = duration)]
+    pub reconciliation_implicit_interval: i64,
+
+    /// How long after the explicit the implicit question first comes.
+    #[arg(long, value_name = "TIME", default_value = "30mins", value_parser = duration)]
+    pub reconciliation_schedule_spread: i64,
+
+    /// How many tasks are asked about at a time.
+    #[arg(long, value_name = "N", default_value = "1000")]
+    pub reconciliation_explicit_batch_size: usize,
+
+    /// How long after one batch the next is sent.
+    #[arg(long, value_name = "TIME", default_value = "5secs", value_parser = duration)]
+    pub reconciliation_explicit_batch_interval: i64,
+
+    /// How long ended tasks are kept at most.
+    #[arg(long, value_name = "TIME", default_value = "2days", value_parser = duration)]
+    pub history_prune_threshold: i64,
+
+    /// How many ended tasks a job keeps at most.
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub history_max_per_job_threshold: usize,
+
+    /// How long an ended task is kept at least.
+    #[arg(long, value_name = "TIME", default_value = "1hrs", value_parser = duration)]
+    pub history_min_retention_threshold: i64,
+}
+
+impl DecisionFlags {
+    /// What the core is told.
+    ///
+    /// # Errors
+    /// A value that cannot be used, with the flag's name.
+    pub fn to_config(&self, cluster_name: &str, hostname: &str, seed: u64) -> anyhow::Result<Config> {
+        let environments = NamePattern::new(&self.allowed_job_environments)
+            .context("--allowed-job-environments is not a regular expression")?;
+        let tiers = match &self.tier_config {
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read --tier-config {}", path.display()))?;
+                tiers(&text).with_context(|| format!("in --tier-config {}", path.display()))?
+            }
+            None => Tiers::default(),
+        };
+        let allows = |kind| self.allowed_container_types.contains(&kind);
+        Ok(Config {
+            cluster_name: cluster_name.to_owned(),
+            hostname: hostname.to_owned(),
+            seed,
+            tiers,
+            allowed_job_environments: environments,
+            allow_mesos_containers: allows(ContainerType::Mesos),
+            allow_docker_containers: allows(ContainerType::Docker),
+            default_docker_parameters: docker_parameters(&self.default_docker_parameters)?,
+            offer_order: self.offer_order.iter().map(|order| order.criterion()).collect(),
+            max_sla_duration_secs: self.max_sla_duration_secs / 1000,
+            executor_path: self.thermos_executor_path.clone(),
+            executor_flags: self.thermos_executor_flags.clone(),
+            home_in_sandbox: self.thermos_home_in_sandbox,
+            executor_cpus: self.thermos_executor_cpu,
+            executor_ram_mb: self.thermos_executor_ram,
+            allow_root_role: self.allow_root_role,
+            max_tasks_per_job: self.max_tasks_per_job,
+            allow_docker_parameters: self.allow_docker_parameters,
+            require_docker_use_executor: self.require_docker_use_executor,
+            enable_mesos_fetcher: self.enable_mesos_fetcher,
+            allow_container_volumes: self.allow_container_volumes,
+            allow_gpu_resource: self.allow_gpu_resource,
+            min_required_instances_for_sla_check: self.min_required_instances_for_sla_check,
+            sla_aware_kill_non_prod: self.sla_aware_kill_non_prod,
+            enable_revocable_cpus: self.enable_revocable_cpus,
+            enable_revocable_ram: self.enable_revocable_ram,
+            populate_discovery_info: self.populate_discovery_info,
+            hold_offers_forever: self.hold_offers_forever,
+            min_offer_hold_time: self.min_offer_hold_time,
+            offer_hold_jitter_window: self.offer_hold_jitter_window,
+            offer_filter_duration: self.offer_filter_duration,
+            unavailability_threshold: self.unavailability_threshold,
+            max_schedule_attempts_per_sec: self.max_schedule_attempts_per_sec,
+            max_tasks_per_schedule_attempt: self.max_tasks_per_schedule_attempt,
+            first_schedule_delay: self.first_schedule_delay,
+            initial_schedule_penalty: self.initial_schedule_penalty,
+            max_schedule_penalty: self.max_schedule_penalty,
+            flapping_task_threshold: self.flapping_task_threshold,
+            initial_flapping_task_delay: self.initial_flapping_task_delay,
+            max_flapping_task_delay: self.max_flapping_task_delay,
+            max_reschedule_task_delay_on_startup: self.max_reschedule_task_delay_on_startup,
+            partition_aware: self.partition_aware,
+            transient_task_state_timeout: self.transient_task_state_timeout,
+            initial_task_kill_retry_interval: self.initial_task_kill_retry_interval,
+            reconciliation_initial_delay: self.reconciliation_initial_delay,
+            reconciliation_explicit_interval: self.reconciliation_explicit_interval,
+            reconciliation_implicit_interval: self.reconciliation_implicit_interval,
+            reconciliation_schedule_spread: self.reconciliation_schedule_spread,
+            reconciliation_explicit_batch_size: self.reconciliation_explicit_batch_size,
+            reconciliation_explicit_batch_interval: self.reconciliation_explicit_batch_interval,
+            history_prune_threshold: self.history_prune_threshold,
+            history_max_per_job_threshold: self.history_max_per_job_threshold,
+            history_min_retention_threshold: self.history_min_retention_threshold,
+        })
+    }
+}
+
+impl Order {
+    fn criterion(self) -> OfferOrder {
+        match self {
+            Order::Cpu => OfferOrder::Cpu,
+            Order::Memory => OfferOrder::Memory,
+            Order::Disk => OfferOrder::Disk,
+            Order::RevocableCpu => OfferOrder::RevocableCpu,
+            Order::Random => OfferOrder::Random,
+        }
+    }
+}
+
+fn docker_parameters(text: &str) -> anyhow::Result<Vec<DockerParameter>> {
+    let mut parameters = Vec::new();
+    for pair in text.split(',').filter(|pair| !pair.is_empty() && *pair != "''") {
+        let Some((name, value)) = pair.split_once('=') else {
+            bail!("--default-docker-parameters: `{pair}` is not of the form NAME=VALUE");
+        };
+        parameters.push(DockerParameter {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        });
+    }
+    Ok(parameters)
+}
+
+/// Upstream's tier file: `{"default": NAME, "tiers": {NAME: {"preemptible": BOOL, "revocable": BOOL}}}` (aurora:
+/// `TierManager.java`).
+fn tiers(text: &str) -> anyhow::Result<Tiers> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct File {
+        default: String,
+        tiers: std::collections::BTreeMap<String, Properties>,
+    }
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Properties {
+        preemptible: bool,
+        revocable: bool,
+    }
+    let file: File = serde_json::from_str(text)?;
+    if !file.tiers.contains_key(&file.default) {
+        bail!("the default tier `{}` is not among the tiers", file.default);
+    }
+    Ok(Tiers {
+        default: file.default,
+        tiers: file
+            .tiers
+            .into_iter()
+            .map(|(name, tier)| {
+                let tier = Tier {
+                    preemptible: tier.preemptible,
+                    revocable: tier.revocable,
+                };
+                (name, tier)
+            })
+            .collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tier_files() {
+        let good = r#"{"default": "b", "tiers": {"a": {"preemptible": false, "revocable": false},
+            "b": {"preemptible": true, "revocable": true}}}"#;
+        let tiers = super::tiers(good).unwrap();
+        assert_eq!(tiers.default, "b");
+        assert!(tiers.tiers["b"].revocable && !tiers.tiers["a"].preemptible);
+        for bad in [
+            "",
+            r#"{"default": "c", "tiers": {"a": {"preemptible": false, "revocable": false}}}"#,
+            r#"{"default": "a", "tiers": {"a": {"preemptible": false}}}"#,
+        ] {
+            assert!(super::tiers(bad).is_err(), "{bad}");
+        }
+    }
+}

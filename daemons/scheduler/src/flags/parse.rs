@@ -1,0 +1,136 @@
+//! Upstream's forms of flags and values (aurora: `src/main/java/org/apache/aurora/scheduler/config/types`).
+
+use std::ffi::OsString;
+
+/// Rewrites `-cluster_name=x` and `--cluster_name x` into the form that the parser knows, `--cluster-name=x`. What is
+/// not a flag stays as it is.
+pub(crate) fn normalize(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    arguments.into_iter().map(normalize_one).collect()
+}
+
+fn normalize_one(argument: OsString) -> OsString {
+    let Some(text) = argument.to_str() else {
+        return argument;
+    };
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (text, None),
+    };
+    let bare = name.trim_start_matches('-');
+    let dashes = name.len() - bare.len();
+    let is_flag = (1..=2).contains(&dashes)
+        && bare.len() > 1
+        && bare.starts_with(|c: char| c.is_ascii_alphabetic());
+    if !is_flag {
+        return argument;
+    }
+    let name = bare.replace('_', "-");
+    match value {
+        Some(value) => format!("--{name}={value}").into(),
+        None => format!("--{name}").into(),
+    }
+}
+
+/// A span of time in milliseconds: a whole number and a unit, as in `5mins`.
+pub(crate) fn duration(text: &str) -> Result<i64, String> {
+    let split = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let per_unit: i128 = match unit {
+        "ns" => 1,
+        "us" => 1_000,
+        "ms" => 1_000_000,
+        "secs" | "s" => 1_000_000_000,
+        "mins" | "m" => 60_000_000_000,
+        "hrs" | "h" => 3_600_000_000_000,
+        "days" | "d" => 86_400_000_000_000,
+        _ => {
+            return Err(format!(
+                "`{text}` is not a span of time; write a whole number and a unit (ms, secs, mins, hrs, days), for example 5mins"
+            ));
+        }
+    };
+    let number: i128 = number
+        .parse()
+        .map_err(|_| format!("`{text}` does not begin with a whole number"))?;
+    number
+        .checked_mul(per_unit)
+        .map(|nanos| nanos / 1_000_000)
+        .and_then(|millis| i64::try_from(millis).ok())
+        .ok_or_else(|| format!("`{text}` is too long"))
+}
+
+/// An amount of data in MiB: a whole number and a unit, as in `128MB`. Upstream's units are powers of 1024.
+pub(crate) fn megabytes(text: &str) -> Result<i64, String> {
+    let split = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let bytes: i128 = match unit {
+        "BYTES" => 1,
+        "KB" => 1 << 10,
+        "MB" => 1 << 20,
+        "GB" => 1 << 30,
+        "TB" => 1 << 40,
+        "PB" => 1 << 50,
+        _ => {
+            return Err(format!(
+                "`{text}` is not an amount of data; write a whole number and a unit (BYTES, KB, MB, GB, TB, PB), for example 128MB"
+            ));
+        }
+    };
+    let number: i128 = number
+        .parse()
+        .map_err(|_| format!("`{text}` does not begin with a whole number"))?;
+    number
+        .checked_mul(bytes)
+        .map(|bytes| bytes >> 20)
+        .and_then(|mb| i64::try_from(mb).ok())
+        .ok_or_else(|| format!("`{text}` is too much"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn upstreams_forms_of_flags_are_understood() {
+        for (given, expected) in [
+            ("-cluster_name=a_b", "--cluster-name=a_b"),
+            ("--cluster_name=a_b", "--cluster-name=a_b"),
+            ("--cluster-name=a-b", "--cluster-name=a-b"),
+            ("-ip", "--ip"),
+            ("-h", "-h"),
+            ("a_b", "a_b"),
+            ("-5", "-5"),
+            ("-", "-"),
+            ("/path_with/under_score", "/path_with/under_score"),
+        ] {
+            assert_eq!(normalize_one(given.into()), OsString::from(expected), "{given}");
+        }
+    }
+
+    #[test]
+    fn spans_and_amounts() {
+        for (text, millis) in [
+            ("1ms", 1),
+            ("5secs", 5_000),
+            ("5mins", 300_000),
+            ("1hrs", 3_600_000),
+            ("21days", 1_814_400_000),
+            ("1500us", 1),
+        ] {
+            assert_eq!(duration(text), Ok(millis), "{text}");
+        }
+        for bad in ["", "5", "mins", "5 mins", "-5mins", "5MINS", "99999999999999999999days"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+        assert_eq!(megabytes("128MB"), Ok(128));
+        assert_eq!(megabytes("1GB"), Ok(1024));
+        assert_eq!(megabytes("1PB"), Ok(1 << 30));
+        for bad in ["128", "128mb", "MB", "-1MB"] {
+            assert!(megabytes(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What operators look at (aurora: `docs/reference/scheduler-endpoints.md`).
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use aurora_api::model::MaintenanceMode;
+use aurora_api::resources::Amounts;
+use aurora_daemon::reply;
+use aurora_daemon::server::{Request, Response};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::Routes;
+
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+impl Routes {
+    /// `/agents`: a table of hosts.
+    pub(super) fn agents(&self) -> Response {
+        let durable = self.api.handle.durable();
+        let mut hosts: Vec<_> = durable.view.hosts().map(|host| &host.attributes).collect();
+        hosts.sort_by(|a, b| a.host.cmp(&b.host));
+        let mut page = String::from(
+            "<!DOCTYPE html><html><head><title>Agents</title></head><body><table>\n\
+             <tr><th>Host</th><th>Agent</th><th>Mode</th><th>Attributes</th></tr>\n",
+        );
+        for host in hosts {
+            let attributes: Vec<String> = host
+                .attributes
+                .iter()
+                .map(|attribute| {
+                    let values: Vec<&str> = attribute.values.iter().map(String::as_str).collect();
+                    format!("{}=[{}]", attribute.name, values.join(","))
+                })
+                .collect();
+            // Writing into a string cannot fail.
+            let _ = writeln!(
+                page,
+                "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+                escape(&host.host),
+                escape(host.slave_id.as_deref().unwrap_or_default()),
+                host.mode.unwrap_or(MaintenanceMode::None),
+                escape(&attributes.join(", ")),
+            );
+        }
+        page.push_str("</table></body></html>\n");
+        reply::bytes(StatusCode::OK, "text/html; charset=utf-8", page)
+    }
+
+    /// `/quotas[?role=]`.
+    pub(super) fn quotas(&self, request: &Request) -> Response {
+        let durable = self.api.handle.durable();
+        let wanted = request.parameter("role");
+        let quotas: BTreeMap<&String, Value> = durable
+            .view
+            .quotas()
+            .iter()
+            .filter(|(role, _)| wanted.as_ref().is_none_or(|wanted| wanted == *role))
+            .map(|(role, quota)| {
+                let amounts = Amounts::of(&quota.resources);
+                let value = json!({
+                    "cpu_cores": amounts.cpus,
+                    "ram_mb": amounts.ram_mb,
+                    "disk_mb": amounts.disk_mb,
+                });
+                (role, value)
+            })
+            .collect();
+        reply::json(StatusCode::OK, &quotas)
+    }
+
+    /// `/tiers`.
+    pub(super) fn tiers(&self) -> Response {
+        let tiers = &self.api.config.tiers;
+        let named: BTreeMap<&String, Value> = tiers
+            .tiers
+            .iter()
+            .map(|(name, tier)| {
+                let value = json!({"preemptible": tier.preemptible, "revocable": tier.revocable});
+                (name, value)
+            })
+            .collect();
+        reply::json(
+            StatusCode::OK,
+            &json!({"default": tiers.default, "tiers": named}),
+        )
+    }
+}

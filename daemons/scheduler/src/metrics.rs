@@ -1,0 +1,68 @@
+//! Counters and gauges under upstream's names, for `/vars`, `/vars.json` and `/metrics`.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// All that is counted. Names are upstream's (aurora: `docs/reference/observability.md`) where upstream has the counter.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    values: Mutex<BTreeMap<String, i64>>,
+    started: Instant,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Metrics {
+            values: Mutex::default(),
+            started: Instant::now(),
+        }
+    }
+}
+
+impl Metrics {
+    fn values(&self) -> MutexGuard<'_, BTreeMap<String, i64>> {
+        // A counter is whole at any moment; a panic elsewhere does not spoil it.
+        self.values.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds to a counter.
+    pub(crate) fn add(&self, name: &str, amount: i64) {
+        let mut values = self.values();
+        match values.get_mut(name) {
+            Some(value) => *value = value.saturating_add(amount),
+            None => {
+                values.insert(name.to_owned(), amount);
+            }
+        }
+    }
+
+    /// Sets a gauge.
+    pub(crate) fn set(&self, name: &str, value: i64) {
+        self.values().insert(name.to_owned(), value);
+    }
+
+    /// Counts an event that took time: `NAME_events` and `NAME_nanos_total`.
+    pub(crate) fn timed(&self, name: &str, took: Duration) {
+        let nanos = i64::try_from(took.as_nanos()).unwrap_or(i64::MAX);
+        self.add(&format!("{name}_events"), 1);
+        self.add(&format!("{name}_nanos_total"), nanos);
+    }
+
+    /// Everything, by name.
+    pub(crate) fn all(&self) -> BTreeMap<String, i64> {
+        let mut all = self.values().clone();
+        let uptime = self.started.elapsed().as_secs();
+        all.insert(
+            "jvm_uptime_secs".to_owned(),
+            i64::try_from(uptime).unwrap_or(i64::MAX),
+        );
+        all
+    }
+
+    /// One value; 0 when it was never counted.
+    #[cfg(test)]
+    pub(crate) fn get(&self, name: &str) -> i64 {
+        self.values().get(name).copied().unwrap_or(0)
+    }
+}
