@@ -25,6 +25,11 @@
 //! # }
 //! ```
 
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "Aurora's daemons run on Linux only; `aurora` and `aurora-tui` are built with `cargo build -p aurora-cli -p aurora-tui`"
+);
+
 pub mod flags;
 pub mod guard;
 pub mod holder;
