@@ -1,0 +1,519 @@
+//! Commands: one table of names, arguments and help, shared by keys, the prompt, `--exec` and links.
+//!
+//! Grammar of a line: `VERB [TARGET] [FILTER…] [/TEXT] [sort=COLUMN] [reason="…"]`; several lines are separated by `;`.
+
+use std::collections::BTreeSet;
+
+use aurora_api::job_key::JobPath;
+
+use crate::filter;
+
+/// What a command does to the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// Moves or shows.
+    Shows,
+    /// Changes the cluster, after a question.
+    Changes,
+}
+
+/// Which command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the table below says what each one does")]
+pub enum Verb {
+    Jobs,
+    Instances,
+    Task,
+    Sandbox,
+    File,
+    Logs,
+    Hosts,
+    Quotas,
+    Journal,
+    Help,
+    Open,
+    Down,
+    Up,
+    First,
+    Last,
+    PageDown,
+    PageUp,
+    HalfPageDown,
+    HalfPageUp,
+    ScrollLeft,
+    ScrollRight,
+    Enter,
+    Back,
+    Previous,
+    NextPane,
+    Zoom,
+    Newest,
+    NextProcess,
+    Prompt,
+    Filter,
+    Convert,
+    SearchNext,
+    SearchPrevious,
+    Sort,
+    NextSort,
+    Reverse,
+    Problems,
+    Follow,
+    Mark,
+    Unmark,
+    Copy,
+    Actions,
+    Kill,
+    Restart,
+    Examples,
+    Redraw,
+    Suspend,
+    Cancel,
+    Quit,
+}
+
+/// A command as the table describes it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Spec {
+    /// Its name.
+    pub name: &'static str,
+    /// Which.
+    pub verb: Verb,
+    /// Its arguments, for help.
+    pub args: &'static str,
+    /// How many words come before the filter, at least and at most.
+    pub words: (usize, usize),
+    /// Whether a filter may follow.
+    pub filter: bool,
+    /// What it does, in a few words.
+    pub summary: &'static str,
+    /// What it does to the world.
+    pub weight: Weight,
+}
+
+macro_rules! commands {
+    ($($name:literal $verb:ident $args:literal ($min:literal, $max:literal) $filter:literal $weight:ident $summary:literal;)*) => {
+        /// Every command.
+        pub const COMMANDS: &[Spec] = &[$(Spec {
+            name: $name, verb: Verb::$verb, args: $args, words: ($min, $max), filter: $filter,
+            summary: $summary, weight: Weight::$weight,
+        },)*];
+    };
+}
+
+commands! {
+    "jobs" Jobs "[FILTER]" (0, 0) true Shows "all jobs";
+    "instances" Instances "[JOB] [FILTER]" (0, 1) true Shows "a job's instances";
+    "task" Task "[JOB/INSTANCE | TASK]" (0, 1) false Shows "a task: processes, ports, resources, events";
+    "sandbox" Sandbox "[JOB/INSTANCE | TASK] [PATH]" (0, 2) false Shows "files of a task's sandbox";
+    "file" File "JOB/INSTANCE | TASK PATH" (2, 2) false Shows "a file of a task's sandbox";
+    "logs" Logs "[JOB/INSTANCE | TASK] [PROCESS]" (0, 2) false Shows "output of a process, stdout and stderr";
+    "hosts" Hosts "[FILTER]" (0, 0) true Shows "hosts and their maintenance";
+    "quotas" Quotas "[FILTER]" (0, 0) true Shows "quotas of roles";
+    "journal" Journal "[FILTER]" (0, 0) true Shows "what was done from here";
+    "help" Help "[FILTER]" (0, 0) true Shows "keys and commands of this place";
+    "open" Open "LINK" (1, 1) false Shows "a link";
+    "down" Down "" (0, 0) false Shows "down";
+    "up" Up "" (0, 0) false Shows "up";
+    "first" First "" (0, 0) false Shows "to the beginning";
+    "last" Last "" (0, 0) false Shows "to the end; follow a log";
+    "page-down" PageDown "" (0, 0) false Shows "a page down";
+    "page-up" PageUp "" (0, 0) false Shows "a page up";
+    "half-page-down" HalfPageDown "" (0, 0) false Shows "half a page down";
+    "half-page-up" HalfPageUp "" (0, 0) false Shows "half a page up";
+    "scroll-left" ScrollLeft "" (0, 0) false Shows "see what is to the left";
+    "scroll-right" ScrollRight "" (0, 0) false Shows "see what is to the right";
+    "enter" Enter "" (0, 0) false Shows "into the selected object";
+    "back" Back "" (0, 0) false Shows "out; first drops the filter";
+    "previous" Previous "" (0, 0) false Shows "to the last view and back again";
+    "next-pane" NextPane "" (0, 0) false Shows "to the next pane";
+    "zoom" Zoom "" (0, 0) false Shows "one pane alone, or all";
+    "newest" Newest "" (0, 0) false Shows "the task that runs this instance now";
+    "next-process" NextProcess "" (0, 0) false Shows "the next process of this task";
+    "prompt" Prompt "" (0, 0) false Shows "type a command";
+    "filter" Filter "[FILTER]" (0, 0) true Shows "show only what matches";
+    "convert" Convert "" (0, 0) false Shows "search with context, or hide what does not match";
+    "search-next" SearchNext "" (0, 0) false Shows "next line that matches";
+    "search-previous" SearchPrevious "" (0, 0) false Shows "previous line that matches";
+    "sort" Sort "[-]COLUMN" (1, 1) false Shows "sort by a column, - for descending";
+    "next-sort" NextSort "" (0, 0) false Shows "sort by the next column";
+    "reverse" Reverse "" (0, 0) false Shows "turn the order around";
+    "problems" Problems "" (0, 0) false Shows "only problems, or all";
+    "follow" Follow "" (0, 0) false Shows "follow the end, or stop";
+    "mark" Mark "" (0, 0) false Shows "mark the row, or unmark it";
+    "unmark" Unmark "" (0, 0) false Shows "forget all marks";
+    "copy" Copy "name | link | row | cli" (1, 1) false Shows "copy to the clipboard";
+    "actions" Actions "" (0, 0) false Shows "what can be done to this";
+    "kill" Kill "[JOB[/INSTANCES]] [reason=TEXT]" (0, 1) false Changes "end instances for good";
+    "restart" Restart "[JOB[/INSTANCES]] [reason=TEXT]" (0, 1) false Changes "end instances and start them again";
+    "examples" Examples "" (0, 0) false Shows "launch the example jobs (on an empty cluster)";
+    "redraw" Redraw "" (0, 0) false Shows "draw everything anew";
+    "suspend" Suspend "" (0, 0) false Shows "back to the shell; `fg` returns";
+    "cancel" Cancel "" (0, 0) false Shows "cancel; twice: quit";
+    "quit" Quit "" (0, 0) false Shows "quit";
+}
+
+/// Short forms.
+const ALIASES: &[(&str, &str)] = &[
+    ("q", "quit"),
+    ("job", "instances"),
+    ("tasks", "instances"),
+    ("log", "logs"),
+    ("host", "hosts"),
+    ("h", "help"),
+    ("files", "sandbox"),
+];
+
+/// A command by its name or short form.
+pub fn spec(name: &str) -> Option<&'static Spec> {
+    let name = ALIASES
+        .iter()
+        .find(|(short, _)| *short == name)
+        .map_or(name, |(_, long)| long);
+    COMMANDS.iter().find(|spec| spec.name == name)
+}
+
+/// A parsed line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// What to do.
+    pub spec: &'static Spec,
+    /// Words before the filter.
+    pub words: Vec<String>,
+    /// The filter's text, `/TEXT` turned into a quoted term.
+    pub filter: String,
+    /// `sort=`.
+    pub sort: Option<String>,
+    /// `reason=`.
+    pub reason: Option<String>,
+}
+
+/// A line that is not a command.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("column {column}: {message}")]
+pub struct CommandError {
+    /// Where, in characters from 1.
+    pub column: usize,
+    /// What is wrong and what to write.
+    pub message: String,
+}
+
+/// Splits a text into lines at `;` outside of quotes.
+pub fn split(text: &str) -> Vec<String> {
+    let mut out = vec![String::new()];
+    let mut quoted = false;
+    for c in text.chars() {
+        quoted ^= c == '"';
+        if c == ';' && !quoted {
+            out.push(String::new());
+        } else if let Some(last) = out.last_mut() {
+            last.push(c);
+        }
+    }
+    out.retain(|line| !line.trim().is_empty());
+    out
+}
+
+/// Reads one line.
+pub fn parse(line: &str) -> Result<Command, CommandError> {
+    let words = filter::words(line).map_err(|fault| CommandError {
+        column: fault.column,
+        message: fault.message,
+    })?;
+    let mut words = words.into_iter();
+    let Some((column, name)) = words.next() else {
+        return Err(CommandError {
+            column: 1,
+            message: "a command is missing; `help` lists them".to_owned(),
+        });
+    };
+    let Some(spec) = spec(&name) else {
+        let near =
+            nearest(&name).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        return Err(CommandError {
+            column,
+            message: format!("there is no command `{name}`{near}"),
+        });
+    };
+    let mut command = Command {
+        spec,
+        words: Vec::new(),
+        filter: String::new(),
+        sort: None,
+        reason: None,
+    };
+    let mut terms: Vec<String> = Vec::new();
+    for (column, word) in words {
+        let fault = |message: String| CommandError { column, message };
+        if let Some(value) = word
+            .strip_prefix("reason=")
+            .filter(|_| spec.weight == Weight::Changes)
+        {
+            command.reason = Some(value.trim_matches('"').to_owned());
+        } else if let Some(value) = word.strip_prefix("sort=").filter(|_| spec.filter) {
+            command.sort = Some(value.to_owned());
+        } else if command.words.len() < spec.words.1
+            && terms.is_empty()
+            && !begins_filter(&word, spec)
+        {
+            command.words.push(word.trim_matches('"').to_owned());
+        } else if !spec.filter {
+            let takes = if spec.args.is_empty() {
+                "nothing after it"
+            } else {
+                spec.args
+            };
+            return Err(fault(format!(
+                "`{word}` is too much; `{}` takes {takes}",
+                spec.name
+            )));
+        } else if let Some(text) = word.strip_prefix('/') {
+            terms.push(format!("\"{}\"", text.trim_matches('"')));
+        } else {
+            terms.push(word);
+        }
+    }
+    if command.words.len() < spec.words.0 {
+        return Err(CommandError {
+            column: line.chars().count() + 1,
+            message: format!("`{}` needs {}", spec.name, spec.args),
+        });
+    }
+    command.filter = terms.join(" ");
+    Ok(command)
+}
+
+/// A first word with a slash inside is a target; anything else begins the filter, where there is one.
+fn begins_filter(word: &str, spec: &Spec) -> bool {
+    spec.filter
+        && (!word.contains('/')
+            || word.starts_with(['/', '!', '"', '@'])
+            || word.starts_with("re:"))
+}
+
+/// The command whose name differs least, if one is near.
+fn nearest(name: &str) -> Option<&'static str> {
+    COMMANDS
+        .iter()
+        .map(|spec| (edits(name, spec.name), spec.name))
+        .filter(|(distance, near)| *distance <= 2 && *distance < near.len())
+        .min()
+        .map(|(_, near)| near)
+}
+
+fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let cost = (diagonal + usize::from(x != *y))
+                .min(row[j] + 1)
+                .min(row[j + 1] + 1);
+            diagonal = std::mem::replace(&mut row[j + 1], cost);
+        }
+    }
+    row[b.len()]
+}
+
+/// What a target names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A job, and instances of it when some are named.
+    Job(JobPath, Option<BTreeSet<i32>>),
+    /// A task by its id.
+    Task(String),
+}
+
+/// Reads `[CLUSTER/]ROLE/ENVIRONMENT/NAME[/INSTANCES]` or a task id. Instances are `0`, `1,3`, `0-4`.
+pub fn target(text: &str, cluster: &str) -> Result<Target, String> {
+    let mut parts: Vec<&str> = text.split('/').collect();
+    if parts.len() == 1 {
+        return Ok(Target::Task(text.to_owned()));
+    }
+    let has_instances =
+        |part: &&str| part.starts_with(|c: char| c.is_ascii_digit()) && instances(part).is_ok();
+    let with_cluster =
+        parts.len() == 5 || (parts.len() == 4 && !parts.last().is_some_and(has_instances));
+    if with_cluster {
+        if parts[0] != cluster {
+            return Err(format!(
+                "`{}` is another cluster; this is `{cluster}`",
+                parts[0]
+            ));
+        }
+        parts.remove(0);
+    }
+    let shape = || format!("`{text}` is not ROLE/ENVIRONMENT/NAME[/INSTANCES] nor a task id");
+    let job = parts
+        .get(..3)
+        .ok_or_else(shape)?
+        .join("/")
+        .parse()
+        .map_err(|_| shape())?;
+    match parts.get(3) {
+        None => Ok(Target::Job(job, None)),
+        Some(list) if parts.len() == 4 => Ok(Target::Job(job, Some(instances(list)?))),
+        Some(_) => Err(shape()),
+    }
+}
+
+fn instances(text: &str) -> Result<BTreeSet<i32>, String> {
+    // The scheduler's own limit on tasks of a job is far below.
+    const MOST: i32 = 100_000;
+    let mut out = BTreeSet::new();
+    for part in text.split(',') {
+        let fault = || format!("`{part}` is not an instance or a range of them, such as 3 or 0-4");
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last): (i32, i32) = (
+            first.parse().map_err(|_| fault())?,
+            last.parse().map_err(|_| fault())?,
+        );
+        if first < 0 || last < first || last > MOST {
+            return Err(fault());
+        }
+        out.extend(first..=last);
+    }
+    Ok(out)
+}
+
+/// Completions of the last word of a line: command names first, then what `known` offers.
+pub fn complete(line: &str, known: &[String]) -> Vec<String> {
+    let Some((head, last)) = line.rsplit_once(' ') else {
+        return COMMANDS
+            .iter()
+            .map(|spec| spec.name.to_owned())
+            .filter(|name| name.starts_with(line) && name != line)
+            .collect();
+    };
+    known
+        .iter()
+        .filter(|word| word.starts_with(last) && *word != last)
+        .map(|word| format!("{head} {word}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn shown(line: &str) -> String {
+        match parse(line) {
+            Ok(command) => format!(
+                "{} words={:?} filter={:?} sort={:?} reason={:?}",
+                command.spec.name, command.words, command.filter, command.sort, command.reason
+            ),
+            Err(fault) => fault.to_string(),
+        }
+    }
+
+    #[test]
+    fn grammar_table() {
+        for (line, expected) in [
+            ("jobs", r#"jobs words=[] filter="" sort=None reason=None"#),
+            (
+                "jobs prod !test failed>0 sort=-changed",
+                r#"jobs words=[] filter="prod !test failed>0" sort=Some("-changed") reason=None"#,
+            ),
+            (
+                "tasks www/prod/hello status=FAILED age<1h /oom",
+                r#"instances words=["www/prod/hello"] filter="status=FAILED age<1h \"oom\"" sort=None reason=None"#,
+            ),
+            (
+                "instances failed",
+                r#"instances words=[] filter="failed" sort=None reason=None"#,
+            ),
+            (
+                "kill www/prod/hello/0-2 reason=\"bad host\"",
+                r#"kill words=["www/prod/hello/0-2"] filter="" sort=None reason=Some("bad host")"#,
+            ),
+            (
+                "logs t-1 main",
+                r#"logs words=["t-1", "main"] filter="" sort=None reason=None"#,
+            ),
+            ("q", r#"quit words=[] filter="" sort=None reason=None"#),
+            ("", "column 1: a command is missing; `help` lists them"),
+            (
+                "  jbs",
+                "column 3: there is no command `jbs`; did you mean `jobs`?",
+            ),
+            (
+                "quit now",
+                "column 6: `now` is too much; `quit` takes nothing after it",
+            ),
+            (
+                "file t-1",
+                "column 9: `file` needs JOB/INSTANCE | TASK PATH",
+            ),
+            ("jobs \"open", "column 6: this quotation mark is not closed"),
+        ] {
+            assert_eq!(shown(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn targets() {
+        let job: JobPath = "w/prod/h".parse().unwrap();
+        for (text, expected) in [
+            ("w/prod/h", Target::Job(job.clone(), None)),
+            ("dev/w/prod/h", Target::Job(job.clone(), None)),
+            (
+                "w/prod/h/1,3-4",
+                Target::Job(job.clone(), Some([1, 3, 4].into())),
+            ),
+            ("dev/w/prod/h/0", Target::Job(job.clone(), Some([0].into()))),
+            ("w-prod-h-0-abc", Target::Task("w-prod-h-0-abc".to_owned())),
+        ] {
+            assert_eq!(target(text, "dev"), Ok(expected), "{text}");
+        }
+        for text in [
+            "w/prod",
+            "west/w/prod/h",
+            "w/prod/h/4-1",
+            "w/prod/h/0-999999999",
+            "a/b/c/d/e/f",
+        ] {
+            assert!(target(text, "dev").is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn lines_are_split_outside_quotes() {
+        assert_eq!(
+            split("jobs; kill a/b/c/0 reason=\"x; y\" ;"),
+            ["jobs", " kill a/b/c/0 reason=\"x; y\" "]
+        );
+    }
+
+    #[test]
+    fn names_are_unique_and_completed() {
+        let mut names: Vec<&str> = COMMANDS
+            .iter()
+            .map(|spec| spec.name)
+            .chain(ALIASES.iter().map(|(short, _)| *short))
+            .collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+        assert_eq!(complete("jo", &[]), ["jobs", "journal"]);
+        assert_eq!(
+            complete("kill w/", &["w/prod/h".to_owned(), "x".to_owned()]),
+            ["kill w/prod/h"]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_line_is_taken_or_refused(line in "\\PC{0,60}") {
+            if let Ok(command) = parse(&line) {
+                if let Some(word) = command.words.first() {
+                    // Whether it names something is not the point; it must come back.
+                    drop(target(word, "dev"));
+                }
+            }
+        }
+    }
+}

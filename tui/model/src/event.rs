@@ -1,0 +1,248 @@
+//! What happens to the workbench ([`Event`]) and what it wants done ([`Effect`]).
+
+use std::collections::BTreeSet;
+
+use aurora_api::feed::Line;
+use aurora_api::job_key::JobPath;
+use serde::{Deserialize, Serialize};
+
+use crate::actions::{Action, Progress};
+use crate::journal::Entry;
+use crate::key::Key;
+
+/// Which output of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl Stream {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stream::Stdout => "stdout",
+            Stream::Stderr => "stderr",
+        }
+    }
+}
+
+/// Something on a host that is read again and again while it is on the screen.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Watch {
+    /// The host.
+    pub host: String,
+    /// The task.
+    pub task: String,
+    /// What of it.
+    pub what: WatchWhat,
+}
+
+/// What is read.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum WatchWhat {
+    /// Processes and consumption.
+    Task,
+    /// A directory of the sandbox.
+    Directory(String),
+    /// The end of a file of the sandbox.
+    File(String),
+    /// The end of a process run's output.
+    Log {
+        /// Process.
+        process: String,
+        /// Run, from 0.
+        run: i64,
+        /// Which output.
+        stream: Stream,
+    },
+}
+
+/// Consumption of a task or process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Cores.
+    pub cpu: f64,
+    /// Bytes.
+    pub ram: u64,
+}
+
+/// A process of a task.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its name.
+    pub name: String,
+    /// Its state: WAITING, RUNNING, ….
+    pub state: String,
+    /// Newest run, from 0; -1 before the first.
+    pub run: i64,
+    /// Start of that run, milliseconds since 1970.
+    pub start_ms: Option<i64>,
+    /// Its end.
+    pub stop_ms: Option<i64>,
+    /// Its return code, when there is one; negative for signals.
+    pub return_code: Option<i64>,
+    /// What it uses while it runs.
+    pub used: Option<Usage>,
+    /// Its command line, when known.
+    pub cmdline: String,
+}
+
+/// What an observer tells of a task.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TaskInfo {
+    /// Its state on the host.
+    pub state: String,
+    /// What all its processes use.
+    pub used: Usage,
+    /// Its processes.
+    pub processes: Vec<Process>,
+}
+
+/// What a directory entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FileKind {
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File,
+    /// A symbolic link.
+    Link,
+    /// Anything else.
+    Other,
+}
+
+/// An entry of a directory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: FileKind,
+    /// Bytes.
+    pub size: u64,
+    /// Milliseconds since 1970.
+    pub modified_ms: i64,
+    /// Permission bits as `ls -l` writes them, such as `rwxr-x---`.
+    pub permissions: String,
+}
+
+/// What a watch found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Seen {
+    /// A task.
+    Task(TaskInfo),
+    /// A directory.
+    Directory(Vec<FileEntry>),
+    /// Bytes of a file or log, in order.
+    Bytes {
+        /// Where the first one stands in the file.
+        offset: u64,
+        /// They themselves; empty: the file is there and has nothing (more).
+        bytes: Vec<u8>,
+    },
+    /// The file became shorter: what follows comes from its new beginning.
+    Truncated,
+    /// It is not there (yet).
+    Absent(String),
+    /// It could not be read; it is tried again.
+    Trouble(String),
+}
+
+/// How the event feed is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LinkEvent {
+    /// A connection is being made.
+    Connecting,
+    /// The connection is gone, and is tried again.
+    Lost(String),
+    /// This server has no event feed.
+    Unsupported,
+}
+
+/// What goes on with the examples.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Launch {
+    /// Something to show.
+    Progress(String),
+    /// All were created.
+    Done(String),
+    /// They were not, or not all.
+    Failed(String),
+}
+
+/// Everything that can happen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    /// A key.
+    Key(Key),
+    /// Text from the clipboard.
+    Paste(String),
+    /// The terminal's size in columns and rows.
+    Resize(u16, u16),
+    /// Our clock in milliseconds since 1970.
+    Tick(i64),
+    /// A line of the feed, and our clock when it came.
+    Feed(i64, Line),
+    /// The feed's connection, and our clock.
+    Link(i64, LinkEvent),
+    /// A watch's find.
+    Seen(u64, Seen),
+    /// What became of a change.
+    Answer(u64, Progress),
+    /// The journal as it is in its file, oldest first.
+    Journal(Vec<Entry>),
+    /// Something to tell.
+    Notice(String),
+    /// Something that went wrong here, such as a full disk.
+    Fault(String),
+    /// The examples.
+    Launch(Launch),
+    /// A command line from outside (`--exec`, `--open`).
+    Run(String),
+}
+
+/// A call that changes the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The change's number; the answer carries it.
+    pub id: u64,
+    /// What.
+    pub action: Action,
+    /// On which job.
+    pub job: JobPath,
+    /// On which instances.
+    pub instances: BTreeSet<i32>,
+    /// Why.
+    pub reason: String,
+}
+
+/// Everything that the model asks of the world.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Follow these topics of the feed.
+    Topics(BTreeSet<String>),
+    /// Begin to watch.
+    Start(u64, Watch),
+    /// End a watch.
+    Stop(u64),
+    /// Change the cluster.
+    Send(Call),
+    /// Append to the journal.
+    Record(Entry),
+    /// Put on the clipboard.
+    Copy(String),
+    /// Create the example jobs.
+    Launch,
+    /// Draw everything anew.
+    Redraw,
+    /// Give the terminal back until `fg`.
+    Suspend,
+    /// End; and stop the local cluster first, when asked.
+    Quit {
+        /// Whether to stop it.
+        stop_cluster: bool,
+    },
+}

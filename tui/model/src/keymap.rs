@@ -1,0 +1,379 @@
+//! Key maps: sequences of keys to command lines, per view and for all of them, from TOML files.
+//!
+//! Layers are laid over each other, the last one wins; `"unbind"` takes a binding away. Faults in a file are
+//! [`Warning`]s with a line, and the rest is used.
+
+use std::collections::BTreeMap;
+
+use toml::de::{DeTable, DeValue};
+
+use crate::command::{self, Weight};
+use crate::key::{self, Key};
+use crate::theme::{Warning, line_of};
+
+/// The default key map, compiled in.
+pub const DEFAULT: &str = include_str!("../../../keymaps/default.toml");
+
+/// What a sequence of keys does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// Command lines, run in order.
+    pub run: Vec<String>,
+    /// What it does, for help and hints; empty: the command's own summary.
+    pub desc: String,
+}
+
+/// What the keys pressed so far amount to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup<'a> {
+    /// Nothing begins like this.
+    Nothing,
+    /// More keys are needed.
+    Prefix,
+    /// A whole binding.
+    Found(&'a Binding),
+}
+
+/// Bindings by place: `global` and `view.NAME`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Keymap {
+    places: BTreeMap<String, BTreeMap<Vec<Key>, Option<Binding>>>,
+}
+
+impl Keymap {
+    /// The default key map.
+    pub fn built_in() -> Keymap {
+        Keymap::default().over("default.toml", DEFAULT).0
+    }
+
+    /// This key map with a file's bindings over it, and the file's faults.
+    pub fn over(mut self, file: &str, text: &str) -> (Keymap, Vec<Warning>) {
+        let mut warnings = Vec::new();
+        let warn = |at: usize, message: String| Warning {
+            file: file.to_owned(),
+            line: line_of(text, at),
+            message,
+        };
+        let document = match DeTable::parse(text) {
+            Ok(document) => document,
+            Err(fault) => {
+                let at = fault.span().map_or(0, |span| span.start);
+                return (
+                    self,
+                    vec![warn(at, format!("not TOML: {}", fault.message()))],
+                );
+            }
+        };
+        let document = document.get_ref();
+        if let Some(preset) = document.get("preset") {
+            let base = preset
+                .get_ref()
+                .as_table()
+                .and_then(|table| table.get("base"))
+                .and_then(|base| base.get_ref().as_str());
+            match base {
+                Some("default") => {}
+                Some("none") => self = Keymap::default(),
+                _ => warnings.push(warn(
+                    preset.span().start,
+                    "[preset] takes base = \"default\" or \"none\"".to_owned(),
+                )),
+            }
+        }
+        let mut tables: Vec<(String, &DeTable<'_>)> = Vec::new();
+        for (key, value) in document.iter() {
+            match (key.get_ref().as_ref(), value.get_ref()) {
+                ("preset", _) => {}
+                ("global", DeValue::Table(table)) => tables.push(("global".to_owned(), table)),
+                ("view", DeValue::Table(views)) => {
+                    for (name, value) in views.iter() {
+                        match value.get_ref().as_table() {
+                            Some(table) if crate::place::VIEWS.contains(&name.get_ref().as_ref()) => {
+                                tables.push((format!("view.{}", name.get_ref()), table));
+                            }
+                            _ => warnings.push(warn(
+                                name.span().start,
+                                format!(
+                                    "there is no view `{}`; views are {}",
+                                    name.get_ref(),
+                                    crate::place::VIEWS.join(", ")
+                                ),
+                            )),
+                        }
+                    }
+                }
+                (other, _) => warnings.push(warn(
+                    key.span().start,
+                    format!("`{other}` is not known here; a key map has [preset], [global] and [view.NAME]"),
+                )),
+            }
+        }
+        for (place, table) in tables {
+            for (keys, value) in table.iter() {
+                let at = keys.span().start;
+                let sequence = match key::parse_sequence(keys.get_ref()) {
+                    Ok(sequence) => sequence,
+                    Err(fault) => {
+                        warnings.push(warn(at, fault.to_string()));
+                        continue;
+                    }
+                };
+                for key in &sequence {
+                    if let Some(trouble) = key.trouble() {
+                        warnings.push(warn(at, format!("`{key}`: {trouble}")));
+                    }
+                }
+                match read_binding(value.get_ref(), sequence.len()) {
+                    Ok(binding) => {
+                        self.places
+                            .entry(place.clone())
+                            .or_default()
+                            .insert(sequence, binding);
+                    }
+                    Err(message) => warnings.push(warn(at, message)),
+                }
+            }
+            warnings.extend(
+                self.shadowed(&place)
+                    .into_iter()
+                    .map(|message| warn(0, message)),
+            );
+        }
+        (self, warnings)
+    }
+
+    fn shadowed(&self, place: &str) -> Vec<String> {
+        let Some(bindings) = self.places.get(place) else {
+            return Vec::new();
+        };
+        let live: Vec<&Vec<Key>> = bindings
+            .iter()
+            .filter(|(_, binding)| binding.is_some())
+            .map(|(keys, _)| keys)
+            .collect();
+        live.iter()
+            .flat_map(|long| {
+                live.iter()
+                    .filter(move |short| short.len() < long.len() && long.starts_with(short))
+                    .map(move |short| {
+                        format!(
+                            "in {place}, `{}` can never be reached: `{}` acts first",
+                            key::show_sequence(long),
+                            key::show_sequence(short)
+                        )
+                    })
+            })
+            .collect()
+    }
+
+    /// What the keys pressed so far mean in a view: its own bindings come before the global ones.
+    pub fn lookup(&self, view: &str, pressed: &[Key]) -> Lookup<'_> {
+        let own = self.places.get(&format!("view.{view}"));
+        let global = self.places.get("global");
+        for bindings in [own, global].into_iter().flatten() {
+            match bindings.get(pressed) {
+                Some(Some(binding)) => return Lookup::Found(binding),
+                Some(None) => return Lookup::Nothing,
+                None => {}
+            }
+            let longer = bindings.iter().any(|(keys, binding)| {
+                binding.is_some() && keys.len() > pressed.len() && keys.starts_with(pressed)
+            });
+            if longer {
+                return Lookup::Prefix;
+            }
+        }
+        Lookup::Nothing
+    }
+
+    /// What may follow the keys pressed so far, with descriptions.
+    pub fn continuations(&self, view: &str, pressed: &[Key]) -> Vec<(String, String)> {
+        self.bindings(view)
+            .into_iter()
+            .filter(|(keys, _, _)| keys.len() > pressed.len() && keys.starts_with(pressed))
+            .map(|(keys, binding, _)| {
+                (
+                    key::show_sequence(&keys[pressed.len()..]),
+                    binding.describe(),
+                )
+            })
+            .collect()
+    }
+
+    /// Every binding that acts in a view, with the place that it comes from.
+    pub fn bindings(&self, view: &str) -> Vec<(Vec<Key>, &Binding, String)> {
+        let mut seen: BTreeMap<&Vec<Key>, Option<(&Binding, String)>> = BTreeMap::new();
+        for place in [format!("view.{view}"), "global".to_owned()] {
+            for (keys, binding) in self.places.get(&place).into_iter().flatten() {
+                seen.entry(keys)
+                    .or_insert_with(|| binding.as_ref().map(|binding| (binding, place.clone())));
+            }
+        }
+        seen.into_iter()
+            .filter_map(|(keys, found)| {
+                found.map(|(binding, place)| (keys.clone(), binding, place))
+            })
+            .collect()
+    }
+
+    /// The shortest sequence of keys that runs exactly this command line in a view.
+    pub fn keys_for(&self, view: &str, line: &str) -> Option<String> {
+        self.bindings(view)
+            .into_iter()
+            .filter(|(_, binding, _)| binding.run == [line])
+            .map(|(keys, _, _)| keys)
+            .min_by_key(|keys| {
+                (
+                    keys.len(),
+                    !matches!(
+                        keys.as_slice(),
+                        [Key {
+                            code: key::Code::Char(_),
+                            ..
+                        }]
+                    ),
+                )
+            })
+            .map(|keys| key::show_sequence(&keys))
+    }
+}
+
+impl Binding {
+    /// What it does, in words.
+    pub fn describe(&self) -> String {
+        if !self.desc.is_empty() {
+            return self.desc.clone();
+        }
+        let verb = self
+            .run
+            .first()
+            .and_then(|line| line.split_whitespace().next());
+        verb.and_then(command::spec)
+            .map_or_else(|| self.run.join("; "), |spec| spec.summary.to_owned())
+    }
+}
+
+fn read_binding(value: &DeValue<'_>, keys: usize) -> Result<Option<Binding>, String> {
+    const SHAPE: &str = "a binding is a command line, \"unbind\", or { run = …, desc = \"…\" }";
+    if value.as_str() == Some("unbind") {
+        return Ok(None);
+    }
+    let mut binding = Binding {
+        run: Vec::new(),
+        desc: String::new(),
+    };
+    if let Some(line) = value.as_str() {
+        binding.run.push(line.to_owned());
+    } else {
+        let table = value.as_table().ok_or(SHAPE)?;
+        for (key, value) in table.iter() {
+            match (key.get_ref().as_ref(), value.get_ref()) {
+                ("run", DeValue::Array(lines)) => {
+                    for line in lines.iter() {
+                        binding
+                            .run
+                            .push(line.get_ref().as_str().ok_or(SHAPE)?.to_owned());
+                    }
+                }
+                ("run", line) => binding.run.push(line.as_str().ok_or(SHAPE)?.to_owned()),
+                ("desc", text) => binding.desc = text.as_str().ok_or(SHAPE)?.to_owned(),
+                (other, _) => return Err(format!("`{other}` is not known here; {SHAPE}")),
+            }
+        }
+    }
+    if binding.run.is_empty() {
+        return Err(SHAPE.to_owned());
+    }
+    for line in &binding.run {
+        let parsed = command::parse(line).map_err(|fault| format!("`{line}`: {fault}"))?;
+        if parsed.spec.weight == Weight::Changes && keys < 2 {
+            return Err(format!(
+                "`{line}` changes the cluster and cannot be on a single key; bind a sequence, such as `a k`"
+            ));
+        }
+    }
+    Ok(Some(binding))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(text: &str) -> Vec<Key> {
+        key::parse_sequence(text).unwrap()
+    }
+
+    #[test]
+    fn the_default_has_no_faults() {
+        let (_, warnings) = Keymap::default().over("default.toml", DEFAULT);
+        assert_eq!(warnings, []);
+    }
+
+    #[test]
+    fn every_command_without_arguments_has_a_key_or_is_rare() {
+        let map = Keymap::built_in();
+        for line in [
+            "down", "up", "enter", "back", "prompt", "filter", "help", "quit", "suspend", "redraw",
+            "actions",
+        ] {
+            assert!(map.keys_for("jobs", line).is_some(), "{line} has no key");
+        }
+    }
+
+    #[test]
+    fn views_come_before_global_and_unbind_hides() {
+        let (map, warnings) = Keymap::default().over(
+            "t.toml",
+            "[global]\nx = \"up\"\n\"g j\" = \"jobs\"\ny = \"down\"\n[view.hosts]\nx = { run = [\"down\", \"down\"], desc = \"twice\" }\ny = \"unbind\"\n",
+        );
+        assert_eq!(warnings, []);
+        let found = |view: &str, text: &str| match map.lookup(view, &keys(text)) {
+            Lookup::Found(binding) => binding.run.join(";"),
+            Lookup::Prefix => "prefix".to_owned(),
+            Lookup::Nothing => "nothing".to_owned(),
+        };
+        assert_eq!(found("jobs", "x"), "up");
+        assert_eq!(found("hosts", "x"), "down;down");
+        assert_eq!(found("hosts", "y"), "nothing");
+        assert_eq!(found("jobs", "y"), "down");
+        assert_eq!(found("jobs", "g"), "prefix");
+        assert_eq!(found("jobs", "g j"), "jobs");
+        assert_eq!(found("jobs", "g x"), "nothing");
+    }
+
+    #[test]
+    fn faults_have_lines() {
+        let (map, warnings) = Keymap::built_in().over(
+            "u.toml",
+            "[global]\nctrl-h = \"up\"\nshift-a = \"up\"\nz = \"fly away\"\nK = \"kill\"\n\"v v\" = \"up\"\nv = \"up\"\n[view.moon]\na = \"up\"\n",
+        );
+        let text: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        for expected in [
+            "u.toml:2:",
+            "u.toml:3:",
+            "u.toml:4:",
+            "u.toml:5:",
+            "u.toml:8:",
+            "can never be reached",
+        ] {
+            assert!(
+                text.iter().any(|line| line.contains(expected)),
+                "no {expected} in {text:#?}"
+            );
+        }
+        assert_eq!(
+            map.lookup("jobs", &keys("K")),
+            Lookup::Nothing,
+            "a change on a single key must not be bound"
+        );
+    }
+
+    #[test]
+    fn an_empty_base() {
+        let (map, _) = Keymap::built_in().over(
+            "e.toml",
+            "[preset]\nbase = \"none\"\n[global]\nq = \"quit\"\n",
+        );
+        assert_eq!(map.bindings("jobs").len(), 1);
+    }
+}

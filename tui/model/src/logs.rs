@@ -1,0 +1,456 @@
+//! A program's output as lines that are safe to show: bytes come in as they were written, in any pieces.
+//!
+//! Every escape sequence goes except colours and weight (SGR), which become scopes of the theme. Lines are capped,
+//! invalid UTF-8 is replaced, tabs are expanded, a lone carriage return begins the line anew. Memory is bounded; what was
+//! dropped is counted.
+
+use std::collections::VecDeque;
+
+use crate::text::is_printable;
+
+/// The longest line kept, in characters; what is beyond is counted.
+pub const MAX_LINE: usize = 4096;
+/// Characters kept in one buffer.
+pub const MAX_CHARACTERS: usize = 4 << 20;
+/// Lines kept in one buffer.
+pub const MAX_LINES: usize = 100_000;
+/// How long an escape sequence's text may be before it is given up.
+const MAX_ESCAPE: usize = 4096;
+
+/// What SGR says about a piece of text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sgr {
+    /// Colour 0 to 7; brighter ones and the 256 are brought down to them.
+    pub color: Option<u8>,
+    /// Bold.
+    pub bold: bool,
+    /// Dim.
+    pub dim: bool,
+    /// Underlined.
+    pub underlined: bool,
+    /// Reversed.
+    pub reversed: bool,
+}
+
+/// A piece of a line in one style.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    /// Printable text.
+    pub text: String,
+    /// Its style.
+    pub sgr: Sgr,
+}
+
+/// One line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Line {
+    /// Its pieces.
+    pub spans: Vec<Span>,
+    /// Characters beyond [`MAX_LINE`] that are not kept.
+    pub cut: usize,
+    /// A remark of the workbench, not output.
+    pub notice: bool,
+}
+
+impl Line {
+    /// The text without styles.
+    pub fn text(&self) -> String {
+        self.spans.iter().map(|span| span.text.as_str()).collect()
+    }
+
+    fn characters(&self) -> usize {
+        self.spans.iter().map(|span| span.text.len()).sum::<usize>() + 1
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+enum Escape {
+    #[default]
+    Text,
+    /// After ESC.
+    Start,
+    /// After ESC and an intermediate byte: one more final byte follows.
+    Intermediate,
+    /// Inside CSI; parameters so far.
+    Csi(String),
+    /// Inside OSC, DCS, SOS, PM or APC; whether the last was ESC, and how long it is.
+    String(bool, usize),
+}
+
+/// A bounded buffer of lines that grows at its end.
+#[derive(Clone, Debug, Default)]
+pub struct LogBuffer {
+    lines: VecDeque<Line>,
+    characters: usize,
+    dropped: u64,
+    open: Line,
+    open_columns: usize,
+    begun: bool,
+    carriage_return: bool,
+    sgr: Sgr,
+    escape: Escape,
+    partial: Vec<u8>,
+}
+
+impl LogBuffer {
+    /// Adds bytes as a program wrote them. Returns how many lines were finished.
+    pub fn push(&mut self, bytes: &[u8]) -> usize {
+        let before = self.finished();
+        let mut input = std::mem::take(&mut self.partial);
+        input.extend_from_slice(bytes);
+        let mut rest = input.as_slice();
+        while !rest.is_empty() {
+            match std::str::from_utf8(rest) {
+                Ok(text) => {
+                    text.chars().for_each(|c| self.character(c));
+                    break;
+                }
+                Err(fault) => {
+                    let (valid, bad) = rest.split_at(fault.valid_up_to());
+                    String::from_utf8_lossy(valid)
+                        .chars()
+                        .for_each(|c| self.character(c));
+                    match fault.error_len() {
+                        Some(length) => {
+                            self.character('\u{fffd}');
+                            rest = &bad[length..];
+                        }
+                        None => {
+                            self.partial = bad.to_vec();
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        usize::try_from(self.finished() - before).unwrap_or(usize::MAX)
+    }
+
+    /// Adds a remark as a line of its own.
+    pub fn notice(&mut self, text: &str) {
+        if self.begun {
+            self.end_line();
+        }
+        self.keep(Line {
+            spans: vec![Span {
+                text: crate::text::clean(text),
+                sgr: Sgr::default(),
+            }],
+            cut: 0,
+            notice: true,
+        });
+    }
+
+    /// How many lines there are, the unfinished one included.
+    pub fn len(&self) -> usize {
+        self.lines.len() + usize::from(self.begun)
+    }
+
+    /// Whether nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A line by its place in the buffer.
+    pub fn line(&self, index: usize) -> Option<&Line> {
+        match self.lines.get(index) {
+            Some(line) => Some(line),
+            None if index == self.lines.len() && self.begun => Some(&self.open),
+            None => None,
+        }
+    }
+
+    /// How many lines fell off the beginning.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    fn finished(&self) -> u64 {
+        self.dropped + self.lines.len() as u64
+    }
+
+    /// How many lines there ever were, the unfinished one included.
+    pub fn written(&self) -> u64 {
+        self.dropped + self.len() as u64
+    }
+
+    fn character(&mut self, c: char) {
+        match std::mem::take(&mut self.escape) {
+            Escape::Text => self.text(c),
+            Escape::Start => {
+                self.escape = match c {
+                    '[' => Escape::Csi(String::new()),
+                    ']' | 'P' | 'X' | '^' | '_' => Escape::String(false, 0),
+                    ' '..='/' => Escape::Intermediate,
+                    '\u{1b}' => Escape::Start,
+                    '\n' => {
+                        self.text(c);
+                        Escape::Text
+                    }
+                    _ => Escape::Text,
+                };
+            }
+            Escape::Intermediate => {
+                if (' '..='/').contains(&c) {
+                    self.escape = Escape::Intermediate;
+                }
+            }
+            Escape::Csi(mut parameters) => match c {
+                '\u{20}'..='\u{3f}' if parameters.len() < MAX_ESCAPE => {
+                    parameters.push(c);
+                    self.escape = Escape::Csi(parameters);
+                }
+                'm' => self.select(&parameters),
+                '\u{1b}' => self.escape = Escape::Start,
+                '\n' => self.text(c),
+                _ => {}
+            },
+            Escape::String(after_escape, length) => match c {
+                '\u{7}' | '\u{9c}' => {}
+                '\\' if after_escape => {}
+                // A line's end inside is a forgotten terminator rather than a command of a program.
+                '\n' => self.text(c),
+                _ if length >= MAX_ESCAPE => {}
+                _ => self.escape = Escape::String(c == '\u{1b}', length + 1),
+            },
+        }
+    }
+
+    fn text(&mut self, c: char) {
+        if self.carriage_return && c != '\n' {
+            self.carriage_return = false;
+            self.open = Line::default();
+            self.open_columns = 0;
+        }
+        match c {
+            '\n' => {
+                self.carriage_return = false;
+                self.end_line();
+            }
+            '\r' => self.carriage_return = true,
+            '\u{1b}' => self.escape = Escape::Start,
+            '\u{9b}' => self.escape = Escape::Csi(String::new()),
+            '\u{90}' | '\u{98}' | '\u{9d}'..='\u{9f}' => self.escape = Escape::String(false, 0),
+            '\t' => {
+                for _ in 0..8 - self.open_columns % 8 {
+                    self.put(' ');
+                }
+            }
+            c if is_printable(c) => self.put(c),
+            _ => {}
+        }
+    }
+
+    fn put(&mut self, c: char) {
+        self.begun = true;
+        if self.open_columns >= MAX_LINE {
+            self.open.cut += 1;
+            return;
+        }
+        self.open_columns += 1;
+        match self.open.spans.last_mut() {
+            Some(span) if span.sgr == self.sgr => span.text.push(c),
+            _ => self.open.spans.push(Span {
+                text: c.to_string(),
+                sgr: self.sgr,
+            }),
+        }
+    }
+
+    fn end_line(&mut self) {
+        let line = std::mem::take(&mut self.open);
+        self.open_columns = 0;
+        self.begun = false;
+        self.keep(line);
+    }
+
+    fn keep(&mut self, line: Line) {
+        self.characters += line.characters();
+        self.lines.push_back(line);
+        while self.characters > MAX_CHARACTERS || self.lines.len() > MAX_LINES {
+            let Some(oldest) = self.lines.pop_front() else {
+                break;
+            };
+            self.characters -= oldest.characters();
+            self.dropped += 1;
+        }
+    }
+
+    fn select(&mut self, parameters: &str) {
+        // Private sequences end in m as well; they are not SGR.
+        if parameters.starts_with(['<', '=', '>', '?']) {
+            return;
+        }
+        let mut numbers = parameters.split([';', ':']).map(|number| {
+            if number.is_empty() {
+                Some(0)
+            } else {
+                number.parse::<u16>().ok()
+            }
+        });
+        while let Some(number) = numbers.next() {
+            match number {
+                Some(0) => self.sgr = Sgr::default(),
+                Some(1) => self.sgr.bold = true,
+                Some(2) => self.sgr.dim = true,
+                Some(4) => self.sgr.underlined = true,
+                Some(7) => self.sgr.reversed = true,
+                Some(22) => (self.sgr.bold, self.sgr.dim) = (false, false),
+                Some(24) => self.sgr.underlined = false,
+                Some(27) => self.sgr.reversed = false,
+                Some(color @ 30..=37) => self.sgr.color = u8::try_from(color - 30).ok(),
+                Some(color @ 90..=97) => self.sgr.color = u8::try_from(color - 90).ok(),
+                Some(39) => self.sgr.color = None,
+                // 38;5;N and 38;2;R;G;B: the first eight and their bright twins have names here, others keep the
+                // text readable by having none. Backgrounds (48) are consumed and dropped.
+                Some(extended @ (38 | 48)) => {
+                    let color = match numbers.next() {
+                        Some(Some(5)) => numbers.next().flatten().filter(|index| *index < 16),
+                        Some(Some(2)) => {
+                            numbers.by_ref().take(3).for_each(drop);
+                            None
+                        }
+                        _ => None,
+                    };
+                    if extended == 38 {
+                        self.sgr.color = color.and_then(|index| u8::try_from(index % 8).ok());
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn lines(bytes: &[u8]) -> Vec<String> {
+        let mut buffer = LogBuffer::default();
+        buffer.push(bytes);
+        (0..buffer.len())
+            .filter_map(|index| buffer.line(index).map(Line::text))
+            .collect()
+    }
+
+    #[test]
+    fn hostile_bytes() {
+        for (input, expected) in [
+            (&b"plain\n"[..], vec!["plain"]),
+            (b"no end", vec!["no end"]),
+            (b"\x1b[2J\x1b[Hcleared\n", vec!["cleared"]),
+            (b"\x1b]0;title\x07after\n", vec!["after"]),
+            (b"\x1b]52;c;ZXZpbA==\x1b\\after\n", vec!["after"]),
+            (b"\x1bPq#0;2;0;0;0\x1b\\x\n", vec!["x"]),
+            (
+                b"\x1b]8;;http://evil\x1b\\link\x1b]8;;\x1b\\\n",
+                vec!["link"],
+            ),
+            (b"\x1b(0lqk\n", vec!["lqk"]),
+            (b"\x1b[?1049h\x1b[?25lx\n", vec!["x"]),
+            (b"\x1bcreset\n", vec!["reset"]),
+            (b"a\x07\x08\x00b\n", vec!["ab"]),
+            (b"\xff\xfeok\xc3\n", vec!["\u{fffd}\u{fffd}ok\u{fffd}"]),
+            (b"\xc2\x9b31mred\n", vec!["red"]),
+            (b"10%\r50%\r100%\n", vec!["100%"]),
+            (b"crlf\r\nnext\r\n", vec!["crlf", "next"]),
+            (b"a\tb\n", vec!["a       b"]),
+            ("rtl \u{202e}evil\u{2066}x\n".as_bytes(), vec!["rtl evilx"]),
+            (b"\x1b]unterminated\nnext\n", vec!["", "next"]),
+            (b"\x1b[12\nnext\n", vec!["", "next"]),
+            (b"\x1b", vec![]),
+        ] {
+            assert_eq!(
+                lines(input),
+                expected,
+                "{:?}",
+                String::from_utf8_lossy(input)
+            );
+        }
+    }
+
+    #[test]
+    fn colours_become_styles() {
+        let mut buffer = LogBuffer::default();
+        buffer.push(
+            b"a\x1b[1;31mb\x1b[0mc\x1b[38;5;12md\x1b[38;2;1;2;3me\x1b[48;5;1;4mf\x1b[>4;1mg\n",
+        );
+        let line = buffer.line(0).unwrap();
+        let seen: Vec<(&str, Option<u8>, bool, bool)> = line
+            .spans
+            .iter()
+            .map(|span| {
+                (
+                    span.text.as_str(),
+                    span.sgr.color,
+                    span.sgr.bold,
+                    span.sgr.underlined,
+                )
+            })
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                ("a", None, false, false),
+                ("b", Some(1), true, false),
+                ("c", None, false, false),
+                ("d", Some(4), false, false),
+                ("e", None, false, false),
+                ("fg", None, false, true),
+            ]
+        );
+    }
+
+    #[test]
+    fn sizes_are_bounded() {
+        let mut buffer = LogBuffer::default();
+        buffer.push(&vec![b'x'; 100_000]);
+        assert_eq!(buffer.line(0).unwrap().cut, 100_000 - MAX_LINE);
+        buffer.push(b"\n");
+        for _ in 0..MAX_LINES + 10 {
+            buffer.push(b"y\n");
+        }
+        assert_eq!(buffer.len(), MAX_LINES);
+        assert_eq!(buffer.dropped(), 11);
+        let mut wide = LogBuffer::default();
+        let line = [vec![b'z'; MAX_LINE], vec![b'\n']].concat();
+        for _ in 0..2 * MAX_CHARACTERS / MAX_LINE {
+            wide.push(&line);
+        }
+        assert!(wide.characters <= MAX_CHARACTERS);
+    }
+
+    #[test]
+    fn remarks_stand_on_their_own_line() {
+        let mut buffer = LogBuffer::default();
+        buffer.push(b"half");
+        buffer.notice("run 1 begins");
+        buffer.push(b"more\n");
+        let texts: Vec<String> = (0..3).map(|at| buffer.line(at).unwrap().text()).collect();
+        assert_eq!(texts, ["half", "run 1 begins", "more"]);
+        assert!(buffer.line(1).unwrap().notice);
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_make_no_difference(bytes in proptest::collection::vec(any::<u8>(), 0..200), cut in 0usize..200) {
+            let cut = cut.min(bytes.len());
+            let mut whole = LogBuffer::default();
+            whole.push(&bytes);
+            let mut pieces = LogBuffer::default();
+            pieces.push(&bytes[..cut]);
+            pieces.push(&bytes[cut..]);
+            prop_assert_eq!(&whole.lines, &pieces.lines);
+            prop_assert_eq!(&whole.open, &pieces.open);
+        }
+
+        #[test]
+        fn nothing_that_a_terminal_obeys_is_left(bytes in proptest::collection::vec(prop_oneof![Just(0x1bu8), Just(b'['), Just(b']'), Just(0x9b), any::<u8>()], 0..300)) {
+            for line in lines(&bytes) {
+                prop_assert!(line.chars().all(is_printable), "{:?}", line);
+            }
+        }
+    }
+}

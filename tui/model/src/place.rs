@@ -1,0 +1,367 @@
+//! Where one is: every view has an address that can be written as a link and opened again.
+
+use std::fmt;
+use std::str::FromStr;
+
+use aurora_api::job_key::JobPath;
+use serde::{Deserialize, Serialize};
+
+/// Names of the views, as commands, key maps and links use them.
+pub const VIEWS: &[&str] = &[
+    "jobs",
+    "instances",
+    "task",
+    "sandbox",
+    "file",
+    "logs",
+    "hosts",
+    "quotas",
+    "journal",
+    "help",
+];
+
+/// A task of a job.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TaskRef {
+    /// Its job.
+    pub job: JobPath,
+    /// Its id.
+    pub task: String,
+}
+
+/// A view and what it shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Place {
+    /// All jobs.
+    Jobs,
+    /// A job's instances.
+    Instances(JobPath),
+    /// One task: its processes, ports, resources, events.
+    Task(TaskRef),
+    /// A directory of a task's sandbox; the path is relative, empty for the top.
+    Sandbox(TaskRef, String),
+    /// A file of a sandbox.
+    File(TaskRef, String),
+    /// Output of a process; none: the one that matters most.
+    Logs(TaskRef, Option<String>),
+    /// Hosts.
+    Hosts,
+    /// Quotas.
+    Quotas,
+    /// What was done from here.
+    Journal,
+    /// Keys and commands of the view named.
+    Help(String),
+}
+
+impl Place {
+    /// The view's name, one of [`VIEWS`].
+    pub fn view(&self) -> &'static str {
+        match self {
+            Place::Jobs => "jobs",
+            Place::Instances(_) => "instances",
+            Place::Task(_) => "task",
+            Place::Sandbox(..) => "sandbox",
+            Place::File(..) => "file",
+            Place::Logs(..) => "logs",
+            Place::Hosts => "hosts",
+            Place::Quotas => "quotas",
+            Place::Journal => "journal",
+            Place::Help(_) => "help",
+        }
+    }
+
+    /// The job whose tasks this view needs.
+    pub fn job(&self) -> Option<&JobPath> {
+        match self {
+            Place::Instances(job) => Some(job),
+            Place::Task(task)
+            | Place::Sandbox(task, _)
+            | Place::File(task, _)
+            | Place::Logs(task, _) => Some(&task.job),
+            Place::Jobs | Place::Hosts | Place::Quotas | Place::Journal | Place::Help(_) => None,
+        }
+    }
+
+    /// The task that this view is about.
+    pub fn task(&self) -> Option<&TaskRef> {
+        match self {
+            Place::Task(task)
+            | Place::Sandbox(task, _)
+            | Place::File(task, _)
+            | Place::Logs(task, _) => Some(task),
+            _ => None,
+        }
+    }
+
+    /// The view that `back` leads to when there is no history.
+    pub fn parent(&self) -> Option<Place> {
+        Some(match self {
+            Place::Jobs => return None,
+            Place::Instances(_)
+            | Place::Hosts
+            | Place::Quotas
+            | Place::Journal
+            | Place::Help(_) => Place::Jobs,
+            Place::Task(task) => Place::Instances(task.job.clone()),
+            Place::Logs(task, _) => Place::Task(task.clone()),
+            Place::Sandbox(task, path) | Place::File(task, path) => match path.rsplit_once('/') {
+                Some((directory, _)) => Place::Sandbox(task.clone(), directory.to_owned()),
+                None if matches!(self, Place::File(..)) || !path.is_empty() => {
+                    Place::Sandbox(task.clone(), String::new())
+                }
+                None => Place::Task(task.clone()),
+            },
+        })
+    }
+
+    fn path(&self) -> String {
+        let mut parts: Vec<&str> = vec![self.view()];
+        let job;
+        if let Some(path) = self.job() {
+            job = path.to_string();
+            parts.extend(job.split('/'));
+        }
+        if let Some(task) = self.task() {
+            parts.push(&task.task);
+        }
+        match self {
+            Place::Sandbox(_, path) | Place::File(_, path) => {
+                parts.extend(path.split('/').filter(|part| !part.is_empty()))
+            }
+            Place::Logs(_, Some(process)) => parts.push(process),
+            Place::Help(view) => parts.push(view),
+            _ => {}
+        }
+        let encoded: Vec<String> = parts.into_iter().map(encode).collect();
+        encoded.join("/")
+    }
+}
+
+/// An address: `aurora://CLUSTER/VIEW/…?filter=…&sort=…`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The cluster.
+    pub cluster: String,
+    /// The view.
+    pub place: Place,
+    /// The filter's text.
+    pub filter: String,
+    /// Column, with `-` before it for descending order.
+    pub sort: String,
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "aurora://{}/{}",
+            encode(&self.cluster),
+            self.place.path()
+        )?;
+        let mut separator = '?';
+        for (name, value) in [("filter", &self.filter), ("sort", &self.sort)] {
+            if !value.is_empty() {
+                write!(f, "{separator}{name}={}", encode(value))?;
+                separator = '&';
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A text that is not a link.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{link}` is not a link: {message}; links look like aurora://CLUSTER/instances/ROLE/ENVIRONMENT/NAME"
+)]
+pub struct ParseLinkError {
+    link: String,
+    message: String,
+}
+
+impl FromStr for Link {
+    type Err = ParseLinkError;
+
+    fn from_str(text: &str) -> Result<Link, ParseLinkError> {
+        let fault = |message: &str| ParseLinkError {
+            link: text.to_owned(),
+            message: message.to_owned(),
+        };
+        let rest = text
+            .strip_prefix("aurora://")
+            .ok_or_else(|| fault("it does not begin with aurora://"))?;
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let parts: Vec<String> = path
+            .split('/')
+            .map(|part| {
+                decode(part).ok_or_else(|| fault("a % is not followed by two hexadecimal digits"))
+            })
+            .collect::<Result<_, _>>()?;
+        let mut parts = parts.into_iter();
+        let cluster = parts
+            .next()
+            .filter(|cluster| !cluster.is_empty())
+            .ok_or_else(|| fault("the cluster is missing"))?;
+        let view = parts
+            .next()
+            .filter(|view| !view.is_empty())
+            .unwrap_or_else(|| "jobs".to_owned());
+        let rest: Vec<String> = parts.collect();
+        let job = || -> Result<JobPath, ParseLinkError> {
+            rest.get(..3)
+                .and_then(|parts| parts.join("/").parse().ok())
+                .ok_or_else(|| fault("this view needs ROLE/ENVIRONMENT/NAME"))
+        };
+        let task = || -> Result<TaskRef, ParseLinkError> {
+            Ok(TaskRef {
+                job: job()?,
+                task: rest
+                    .get(3)
+                    .filter(|task| !task.is_empty())
+                    .cloned()
+                    .ok_or_else(|| fault("this view needs a task id after the job"))?,
+            })
+        };
+        let tail = || rest.get(4..).unwrap_or_default().join("/");
+        let (place, most) = match view.as_str() {
+            "jobs" => (Place::Jobs, 0),
+            "hosts" => (Place::Hosts, 0),
+            "quotas" => (Place::Quotas, 0),
+            "journal" => (Place::Journal, 0),
+            "help" => (
+                Place::Help(rest.first().cloned().unwrap_or_else(|| "jobs".to_owned())),
+                1,
+            ),
+            "instances" => (Place::Instances(job()?), 3),
+            "task" => (Place::Task(task()?), 4),
+            "logs" => (Place::Logs(task()?, rest.get(4).cloned()), 5),
+            "sandbox" => (Place::Sandbox(task()?, tail()), usize::MAX),
+            "file" if !tail().is_empty() => (Place::File(task()?, tail()), usize::MAX),
+            "file" => return Err(fault("the file's path is missing")),
+            other => {
+                return Err(fault(&format!(
+                    "there is no view `{other}`; views are {}",
+                    VIEWS.join(", ")
+                )));
+            }
+        };
+        if rest.len() > most {
+            return Err(fault("there is more after the place than this view takes"));
+        }
+        let mut link = Link {
+            cluster,
+            place,
+            filter: String::new(),
+            sort: String::new(),
+        };
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let value = decode(value)
+                .ok_or_else(|| fault("a % is not followed by two hexadecimal digits"))?;
+            match name {
+                "filter" => link.filter = value,
+                "sort" => link.sort = value,
+                other => {
+                    return Err(fault(&format!(
+                        "`{other}` is not known; a link takes filter and sort"
+                    )));
+                }
+            }
+        }
+        Ok(link)
+    }
+}
+
+fn encode(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+fn decode(text: &str) -> Option<String> {
+    let mut out = Vec::new();
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' {
+            let digit = |byte: u8| char::from(byte).to_digit(16);
+            let value = digit(bytes.next()?)? * 16 + digit(bytes.next()?)?;
+            out.push(u8::try_from(value).ok()?);
+        } else {
+            out.push(byte);
+        }
+    }
+    String::from_utf8(out).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn links_round_trip() {
+        for text in [
+            "aurora://devcluster/jobs",
+            "aurora://devcluster/jobs?filter=%21staging%20failures%3E0&sort=-changed",
+            "aurora://west/instances/www-data/prod/hello",
+            "aurora://west/task/www-data/prod/hello/www-data-prod-hello-0-abc",
+            "aurora://west/sandbox/www-data/prod/hello/t1",
+            "aurora://west/sandbox/www-data/prod/hello/t1/.logs/x",
+            "aurora://west/file/www-data/prod/hello/t1/a%20b/c.txt",
+            "aurora://west/logs/www-data/prod/hello/t1/main",
+            "aurora://west/help/jobs",
+        ] {
+            assert_eq!(text.parse::<Link>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_link() {
+        for text in [
+            "",
+            "http://x/jobs",
+            "aurora://",
+            "aurora://c/moon",
+            "aurora://c/instances/a/b",
+            "aurora://c/task/a/b/c",
+            "aurora://c/file/a/b/c/t",
+            "aurora://c/jobs/x",
+            "aurora://c/jobs?colour=red",
+            "aurora://c/jobs?filter=%zz",
+        ] {
+            assert!(text.parse::<Link>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn parents_lead_up_to_the_jobs() {
+        let mut place = "aurora://c/file/a/b/c/t/x/y.txt"
+            .parse::<Link>()
+            .unwrap()
+            .place;
+        let mut views = vec![place.view()];
+        while let Some(parent) = place.parent() {
+            place = parent;
+            views.push(place.view());
+        }
+        assert_eq!(
+            views,
+            ["file", "sandbox", "sandbox", "task", "instances", "jobs"]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_survives_a_link(filter in "\\PC{0,30}") {
+            let link = Link { cluster: "c".to_owned(), place: Place::Jobs, filter, sort: String::new() };
+            prop_assert_eq!(link.to_string().parse::<Link>().unwrap(), link);
+        }
+    }
+}

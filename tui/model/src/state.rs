@@ -1,0 +1,416 @@
+//! What the workbench knows and shows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aurora_api::job_key::JobPath;
+
+use crate::actions::{Action, Change, Plan};
+use crate::event::{FileEntry, Stream, TaskInfo, Watch};
+use crate::filter::Filter;
+use crate::journal::Entry;
+use crate::key::Key;
+use crate::keymap::Keymap;
+use crate::logs::LogBuffer;
+use crate::place::{Link, Place};
+use crate::store::Store;
+use crate::table::Sort;
+use crate::theme::Warning;
+
+/// What does not change while the workbench runs.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// The cluster, as the user names it.
+    pub cluster: String,
+    /// Who acts.
+    pub user: String,
+    /// Process id, for the journal.
+    pub process: u32,
+    /// Whether nothing may be changed.
+    pub read_only: bool,
+    /// Whether it is a local cluster that this workbench may stop on request.
+    pub local: bool,
+    /// The command line that creates an example, for another terminal.
+    pub create_line: String,
+    /// Keys.
+    pub keymap: Keymap,
+    /// Faults in the configuration.
+    pub warnings: Vec<Warning>,
+}
+
+/// How the cluster can be reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LinkState {
+    /// Not yet.
+    #[default]
+    Connecting,
+    /// Lines come.
+    Live,
+    /// No longer; since when (our clock) and why.
+    Down(i64, String),
+    /// The server has no event feed.
+    Unsupported,
+}
+
+/// A filter as typed and as it works.
+#[derive(Clone, Debug, Default)]
+pub struct FilterBox {
+    /// The text of the filter that works.
+    pub text: String,
+    /// It.
+    pub filter: Filter,
+    /// What is wrong with what is being typed; the last good one goes on working.
+    pub error: Option<String>,
+}
+
+/// What a view keeps besides its rows.
+#[derive(Clone, Debug, Default)]
+pub enum Detail {
+    /// Nothing.
+    #[default]
+    None,
+    /// A directory, once read.
+    Directory(Option<Vec<FileEntry>>),
+    /// A process's output.
+    Logs(Logs),
+    /// A file.
+    File(Box<Pane>),
+}
+
+/// Output of one process: two panes.
+#[derive(Clone, Debug, Default)]
+pub struct Logs {
+    /// The process that is shown, once known.
+    pub process: Option<String>,
+    /// Its run.
+    pub run: Option<i64>,
+    /// stdout and stderr.
+    pub panes: [Pane; 2],
+    /// Which has the keys.
+    pub focus: usize,
+    /// Whether it is alone.
+    pub zoomed: bool,
+}
+
+/// A pane of text lines.
+#[derive(Clone, Debug, Default)]
+pub struct Pane {
+    /// The lines.
+    pub buffer: LogBuffer,
+    /// Bytes of the file before the first one that was read.
+    pub skipped: u64,
+    /// Whether anything was read yet.
+    pub read: bool,
+    /// How far above the end the last visible line is, in visible lines; 0 follows.
+    pub up: usize,
+    /// Whether it stays at the end.
+    pub paused: bool,
+    /// Lines that came since it was paused.
+    pub unseen: u64,
+    /// Columns that are scrolled out at the left.
+    pub left: usize,
+    /// Whether the filter searches (with context) rather than hides.
+    pub search: bool,
+    /// Why there is nothing, or nothing new.
+    pub trouble: Option<String>,
+}
+
+/// One view in the history.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// What it shows.
+    pub place: Place,
+    /// Its filter.
+    pub filter: FilterBox,
+    /// Its order; none: the view's own.
+    pub sort: Option<Sort>,
+    /// The selected row's identity.
+    pub selected: Option<String>,
+    /// Where that row was when it was last there.
+    pub index: usize,
+    /// The first row on the screen.
+    pub top: usize,
+    /// Marked rows.
+    pub marks: BTreeSet<String>,
+    /// Whether only problems are shown.
+    pub problems: bool,
+    /// What else it keeps.
+    pub detail: Detail,
+    /// What the observer tells of the task that the view is about.
+    pub task: Option<TaskInfo>,
+    /// Why that is missing.
+    pub trouble: Option<String>,
+}
+
+impl View {
+    /// A fresh view.
+    pub fn new(place: Place) -> View {
+        let detail = match &place {
+            Place::Sandbox(..) => Detail::Directory(None),
+            Place::Logs(_, process) => Detail::Logs(Logs {
+                process: process.clone(),
+                ..Logs::default()
+            }),
+            Place::File(..) => Detail::File(Box::default()),
+            _ => Detail::None,
+        };
+        View {
+            place,
+            filter: FilterBox::default(),
+            sort: None,
+            selected: None,
+            index: 0,
+            top: 0,
+            marks: BTreeSet::new(),
+            problems: false,
+            detail,
+            task: None,
+            trouble: None,
+        }
+    }
+
+    /// The pane that has the keys, in views of text.
+    pub fn pane_mut(&mut self) -> Option<&mut Pane> {
+        match &mut self.detail {
+            Detail::Logs(logs) => logs.panes.get_mut(logs.focus),
+            Detail::File(pane) => Some(pane),
+            Detail::None | Detail::Directory(_) => None,
+        }
+    }
+
+    /// The same to look at.
+    pub fn pane(&self) -> Option<&Pane> {
+        match &self.detail {
+            Detail::Logs(logs) => logs.panes.get(logs.focus),
+            Detail::File(pane) => Some(pane),
+            Detail::None | Detail::Directory(_) => None,
+        }
+    }
+}
+
+/// A line in which one types.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Input {
+    /// What was typed.
+    pub text: String,
+    /// Cursor, in characters.
+    pub cursor: usize,
+    /// What is wrong with it.
+    pub error: Option<String>,
+    /// Place in the history, counted from the newest; none: a new line.
+    pub recalled: Option<usize>,
+}
+
+impl Input {
+    /// A line with this text, the cursor at its end.
+    pub fn of(text: &str) -> Input {
+        Input {
+            text: text.to_owned(),
+            cursor: text.chars().count(),
+            ..Input::default()
+        }
+    }
+}
+
+/// What the keys do at this moment.
+#[derive(Clone, Debug, Default)]
+pub enum Mode {
+    /// The key map.
+    #[default]
+    Normal,
+    /// A command is typed.
+    Prompt(Input),
+    /// A filter is typed; the text goes back to this one on escape.
+    Filter(Input, String),
+    /// A list of actions; which is selected.
+    Menu(usize),
+    /// A question before a change; what was typed so far.
+    Confirm(Box<Plan>, Input, Option<String>),
+    /// Whether a local cluster shall go on when the workbench ends; whether `stop` is selected.
+    Leave(bool),
+}
+
+/// A change that somebody asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// What.
+    pub action: Action,
+    /// On which job.
+    pub job: JobPath,
+    /// On which instances; none: all.
+    pub instances: Option<Vec<i32>>,
+    /// Why.
+    pub reason: String,
+}
+
+/// How news weigh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// News.
+    Info,
+    /// A change that was verified.
+    Good,
+    /// To look at.
+    Warn,
+    /// A failure.
+    Bad,
+}
+
+/// Something to tell, on the bottom line until the next key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Its weight.
+    pub level: Level,
+    /// Its text; safe for a screen.
+    pub text: String,
+}
+
+/// All of it.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// What does not change.
+    pub setup: Setup,
+    /// Terminal size in columns and rows.
+    pub size: (u16, u16),
+    /// Our clock, as last told.
+    pub now_ms: i64,
+    /// The cluster.
+    pub store: Store,
+    /// The connection.
+    pub link: LinkState,
+    /// When a line last came, our clock.
+    pub heard_ms: i64,
+    /// The view on the screen.
+    pub view: View,
+    /// Views to go back to, the last one last.
+    pub back: Vec<View>,
+    /// The view before this one, for `previous`.
+    pub previous: Option<Place>,
+    /// What keys do.
+    pub mode: Mode,
+    /// Keys of a sequence so far.
+    pub pressed: Vec<Key>,
+    /// News.
+    pub notice: Option<Notice>,
+    /// Running watches by generation.
+    pub watches: BTreeMap<u64, Watch>,
+    /// Topics that were asked for.
+    pub topics: BTreeSet<String>,
+    /// The next generation or change number.
+    pub next_id: u64,
+    /// Changes, oldest first.
+    pub changes: Vec<Change>,
+    /// A change whose job's tasks are not here yet.
+    pub awaiting: Option<Request>,
+    /// The journal, oldest first.
+    pub journal: Vec<Entry>,
+    /// Lines typed at the prompt, oldest first.
+    pub history: Vec<String>,
+    /// Whether the examples are being created.
+    pub launching: bool,
+    /// Whether the last key was `cancel`.
+    pub cancelled: bool,
+}
+
+impl State {
+    /// A workbench that knows nothing yet.
+    pub fn new(setup: Setup, size: (u16, u16), now_ms: i64) -> State {
+        State {
+            setup,
+            size,
+            now_ms,
+            store: Store::default(),
+            link: LinkState::Connecting,
+            heard_ms: now_ms,
+            view: View::new(Place::Jobs),
+            back: Vec::new(),
+            previous: None,
+            mode: Mode::Normal,
+            pressed: Vec::new(),
+            notice: None,
+            watches: BTreeMap::new(),
+            topics: BTreeSet::new(),
+            next_id: 1,
+            changes: Vec::new(),
+            awaiting: None,
+            journal: Vec::new(),
+            history: Vec::new(),
+            launching: false,
+            cancelled: false,
+        }
+    }
+
+    /// The server's clock.
+    pub fn server_now_ms(&self) -> i64 {
+        self.now_ms + self.store.clock_offset_ms
+    }
+
+    /// How long ago something happened by the server's clock.
+    pub fn since(&self, server_ms: i64) -> i64 {
+        self.server_now_ms() - server_ms
+    }
+
+    /// The address of the view on the screen.
+    pub fn link_here(&self) -> Link {
+        Link {
+            cluster: self.setup.cluster.clone(),
+            place: self.view.place.clone(),
+            filter: self.view.filter.text.clone(),
+            sort: self.view.sort.as_ref().map_or_else(String::new, Sort::show),
+        }
+    }
+
+    /// What the view on the screen still waits for; nothing: it is complete.
+    pub fn waiting_for(&self) -> Option<String> {
+        if self.link == LinkState::Unsupported {
+            return None;
+        }
+        if !self.store.is_whole(crate::store::SUMMARY) {
+            return Some("the cluster's summary".to_owned());
+        }
+        if let Some(request) = &self.awaiting {
+            return Some(format!("the tasks of {}", request.job));
+        }
+        if let Some(job) = self.view.place.job() {
+            let topic = crate::store::job_topic(job);
+            if !self.store.is_whole(&topic) && !self.store.is_denied(&topic) {
+                return Some(format!("the tasks of {job}"));
+            }
+        }
+        if self.view.trouble.is_some() {
+            return None;
+        }
+        let on_host = self.view.place.task().is_some_and(|task| {
+            self.store
+                .tasks
+                .get(&task.task)
+                .is_some_and(|task| task.host.is_some())
+        });
+        if !on_host {
+            return None;
+        }
+        let ready = match &self.view.detail {
+            Detail::Directory(entries) => entries.is_some(),
+            Detail::File(pane) => pane.read || pane.trouble.is_some(),
+            Detail::Logs(logs) => {
+                self.view
+                    .task
+                    .as_ref()
+                    .is_some_and(|task| task.processes.iter().all(|process| process.run < 0))
+                    || logs
+                        .panes
+                        .iter()
+                        .all(|pane| pane.read || pane.trouble.is_some())
+            }
+            Detail::None => !matches!(self.view.place, Place::Task(_)) || self.view.task.is_some(),
+        };
+        (!ready).then(|| "the host's observer".to_owned())
+    }
+
+    /// The pane of a stream.
+    pub(crate) fn log_pane(&mut self, stream: Stream) -> Option<&mut Pane> {
+        match &mut self.view.detail {
+            Detail::Logs(logs) => Some(&mut logs.panes[usize::from(stream == Stream::Stderr)]),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! What is known of a cluster: the records of its event feed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aurora_api::feed::{HostRecord, JobRecord, Line, QuotaRecord, Seq, SnapshotPart, TaskRecord};
+use aurora_api::job_key::JobPath;
+
+/// The topic that is always followed.
+pub const SUMMARY: &str = "summary";
+
+/// The topic of a job's tasks.
+pub fn job_topic(job: &JobPath) -> String {
+    format!("job/{job}")
+}
+
+/// How much of a topic is here.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Topic {
+    whole: bool,
+    denied: bool,
+    /// Keys seen in the snapshot that is coming in.
+    seen: Option<BTreeSet<String>>,
+}
+
+/// A cluster as its feed tells it.
+#[derive(Clone, Debug, Default)]
+pub struct Store {
+    /// The cluster's own name, once it said hello.
+    pub cluster: Option<String>,
+    /// The leader's address.
+    pub leader: Option<String>,
+    /// The newest position heard.
+    pub seq: Seq,
+    /// Server's clock minus ours, in milliseconds.
+    pub clock_offset_ms: i64,
+    /// Jobs.
+    pub jobs: BTreeMap<JobPath, JobRecord>,
+    /// Hosts by name.
+    pub hosts: BTreeMap<String, HostRecord>,
+    /// Quotas by role.
+    pub quotas: BTreeMap<String, QuotaRecord>,
+    /// Tasks by id.
+    pub tasks: BTreeMap<String, TaskRecord>,
+    configs: BTreeMap<String, serde_json::Value>,
+    topics: BTreeMap<String, Topic>,
+}
+
+impl Store {
+    /// Takes in one line of the feed. `at_ms` is our clock when it came.
+    pub fn apply(&mut self, line: Line, at_ms: i64) {
+        match line {
+            Line::Hello(hello) => {
+                self.clock_offset_ms = hello.server_time_ms - at_ms;
+                self.cluster = Some(hello.cluster);
+                self.leader = Some(hello.leader);
+                self.seq = hello.seq;
+            }
+            Line::Reset { .. } => {
+                // Another log may give an old id to another configuration; snapshots bring them all again.
+                self.configs.clear();
+                for topic in self.topics.values_mut() {
+                    topic.whole = false;
+                }
+            }
+            Line::Snapshot(snapshot) => {
+                let topic = self.topics.entry(snapshot.topic.clone()).or_default();
+                match snapshot.part {
+                    SnapshotPart::Begin => topic.seen = Some(BTreeSet::new()),
+                    SnapshotPart::End => {
+                        topic.whole = true;
+                        topic.denied = false;
+                        if let Some(seen) = topic.seen.take() {
+                            self.keep_only(&snapshot.topic, &seen);
+                        }
+                    }
+                }
+            }
+            Line::Job(job) => {
+                self.heard(job.seq);
+                self.see(SUMMARY, format!("job {}", job.job));
+                self.jobs.insert(job.job.clone(), job);
+            }
+            Line::JobRemoved(removed) => {
+                self.heard(removed.seq);
+                self.jobs.remove(&removed.job);
+            }
+            Line::Host(host) => {
+                self.heard(host.seq);
+                self.see(SUMMARY, format!("host {}", host.host));
+                self.hosts.insert(host.host.clone(), host);
+            }
+            Line::Quota(quota) => {
+                self.heard(quota.seq);
+                self.see(SUMMARY, format!("quota {}", quota.role));
+                self.quotas.insert(quota.role.clone(), quota);
+            }
+            Line::Config(config) => {
+                self.configs.insert(config.id, config.config);
+            }
+            Line::Task(task) => {
+                self.heard(task.seq);
+                self.see(&job_topic(&task.job), task.task_id.clone());
+                self.tasks.insert(task.task_id.clone(), task);
+            }
+            Line::TaskRemoved(removed) => {
+                self.heard(removed.seq);
+                self.tasks.remove(&removed.task_id);
+            }
+            Line::Denied(topic) => {
+                self.topics.entry(topic).or_default().denied = true;
+            }
+            Line::Heartbeat(heartbeat) => self.heard(heartbeat.seq),
+        }
+    }
+
+    fn heard(&mut self, seq: Seq) {
+        self.seq = self.seq.max(seq);
+    }
+
+    fn see(&mut self, topic: &str, key: String) {
+        if let Some(seen) = self
+            .topics
+            .get_mut(topic)
+            .and_then(|topic| topic.seen.as_mut())
+        {
+            seen.insert(key);
+        }
+    }
+
+    fn keep_only(&mut self, topic: &str, seen: &BTreeSet<String>) {
+        if topic == SUMMARY {
+            self.jobs
+                .retain(|job, _| seen.contains(&format!("job {job}")));
+            self.hosts
+                .retain(|host, _| seen.contains(&format!("host {host}")));
+            self.quotas
+                .retain(|role, _| seen.contains(&format!("quota {role}")));
+        } else {
+            self.tasks
+                .retain(|id, task| job_topic(&task.job) != topic || seen.contains(id));
+        }
+    }
+
+    /// Forgets what belongs to topics that are not followed any more.
+    pub fn follow(&mut self, topics: &BTreeSet<String>) {
+        self.topics
+            .retain(|name, _| name == SUMMARY || topics.contains(name));
+        self.tasks
+            .retain(|_, task| topics.contains(&job_topic(&task.job)));
+        let used: BTreeSet<&String> = self.tasks.values().map(|task| &task.config).collect();
+        // A configuration is sent once per feed; what is dropped here comes again only with a new feed, so they are
+        // kept until there are many more than are in use.
+        if self.configs.len() > 1000 + 2 * used.len() {
+            let used: BTreeSet<String> = used.into_iter().cloned().collect();
+            self.configs.retain(|id, _| used.contains(id));
+        }
+    }
+
+    /// Whether a topic's snapshot is complete.
+    pub fn is_whole(&self, topic: &str) -> bool {
+        self.topics.get(topic).is_some_and(|topic| topic.whole)
+    }
+
+    /// Whether a topic may not be read.
+    pub fn is_denied(&self, topic: &str) -> bool {
+        self.topics.get(topic).is_some_and(|topic| topic.denied)
+    }
+
+    /// Tasks of a job, any order.
+    pub fn tasks_of<'a, 'j>(
+        &'a self,
+        job: &'j JobPath,
+    ) -> impl Iterator<Item = &'a TaskRecord> + use<'a, 'j> {
+        self.tasks.values().filter(move |task| task.job == *job)
+    }
+
+    /// The task that stands for an instance: the active one, else the one that changed last.
+    pub fn current(&self, job: &JobPath, instance: i32) -> Option<&TaskRecord> {
+        self.tasks_of(job)
+            .filter(|task| task.instance == instance)
+            .max_by_key(|task| rank(task))
+    }
+
+    /// One task for each instance of a job, by instance.
+    pub fn instances(&self, job: &JobPath) -> BTreeMap<i32, &TaskRecord> {
+        let mut out: BTreeMap<i32, &TaskRecord> = BTreeMap::new();
+        for task in self.tasks_of(job) {
+            out.entry(task.instance)
+                .and_modify(|known| {
+                    if rank(task) > rank(known) {
+                        *known = task;
+                    }
+                })
+                .or_insert(task);
+        }
+        out
+    }
+
+    /// A task's configuration.
+    pub fn config(&self, task: &TaskRecord) -> Option<&serde_json::Value> {
+        self.configs.get(&task.config)
+    }
+}
+
+fn rank(task: &TaskRecord) -> (bool, i64, Seq, &str) {
+    (
+        task.status.is_active(),
+        changed_ms(task),
+        task.seq,
+        &task.task_id,
+    )
+}
+
+/// Time of a task's newest event; 0 without events.
+pub fn changed_ms(task: &TaskRecord) -> i64 {
+    task.events.last().map_or(0, |event| event.time_ms)
+}

@@ -1,0 +1,227 @@
+//! Text from outside made safe for a screen, and numbers and times as people read them.
+
+use unicode_width::UnicodeWidthChar;
+
+/// Characters that move or hide what stands around them: bidirectional controls, invisible joiners and marks.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Whether a character may be shown as it is.
+pub fn is_printable(c: char) -> bool {
+    !c.is_control() && !is_invisible(c)
+}
+
+/// One line of text without anything that a terminal could obey: control characters become blanks, invisible ones go.
+pub fn clean(text: &str) -> String {
+    text.chars()
+        .filter(|c| !is_invisible(*c))
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+/// How many columns a text takes.
+pub fn width(text: &str) -> usize {
+    text.chars().map(|c| c.width().unwrap_or(0)).sum()
+}
+
+/// The text cut to `columns`, with `~` at the end when something is missing.
+pub fn fit(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    let mut used = 0;
+    for c in text.chars() {
+        let wide = c.width().unwrap_or(0);
+        if used + wide + 1 > columns {
+            break;
+        }
+        used += wide;
+        out.push(c);
+    }
+    if columns > 0 {
+        out.push('~');
+    }
+    out
+}
+
+/// The end of a text cut to `columns`, with `~` at its beginning when something is missing.
+pub fn fit_end(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let mut kept: Vec<char> = Vec::new();
+    let mut used = 0;
+    for c in text.chars().rev() {
+        let wide = c.width().unwrap_or(0);
+        if used + wide + 1 > columns {
+            break;
+        }
+        used += wide;
+        kept.push(c);
+    }
+    if columns > 0 {
+        kept.push('~');
+    }
+    kept.iter().rev().collect()
+}
+
+/// A duration in whole units, the largest that fits: `7s`, `12m`, `3h`, `5d`. Negative ones count as zero.
+pub fn age(milliseconds: i64) -> String {
+    let seconds = milliseconds.max(0) / 1000;
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m", seconds / 60),
+        3_600..172_800 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// Bytes in binary units with three digits: `512 B`, `1.5 KiB`, `12.0 MiB`.
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if count < 1024 {
+        return format!("{count} B");
+    }
+    let mut value = count as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if value >= 100.0 {
+        format!("{value:.0} {}", UNITS[unit])
+    } else {
+        format!("{value:.1} {}", UNITS[unit])
+    }
+}
+
+/// Date and time of day in UTC: `2026-01-31 23:59:07`.
+pub fn utc(milliseconds: i64) -> String {
+    let seconds = milliseconds.div_euclid(1000);
+    let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let (year, month, day) = civil(days);
+    format!(
+        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}",
+        rest / 3600,
+        rest / 60 % 60,
+        rest % 60
+    )
+}
+
+/// The time of day in UTC: `23:59:07`.
+pub fn utc_time(milliseconds: i64) -> String {
+    let rest = milliseconds.div_euclid(1000).rem_euclid(86_400);
+    format!("{:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+/// Year, month and day of a day number since 1970-01-01 (proleptic Gregorian, eras of 400 years that begin in March).
+fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year, month, day)
+}
+
+/// Instance numbers in brief: `0-2,5`.
+pub fn ranges<'a>(numbers: impl IntoIterator<Item = &'a i32>) -> String {
+    let mut sorted: Vec<i32> = numbers.into_iter().copied().collect();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let mut parts: Vec<(i32, i32)> = Vec::new();
+    for number in sorted {
+        match parts.last_mut() {
+            Some((_, last)) if last.checked_add(1) == Some(number) => *last = number,
+            _ => parts.push((number, number)),
+        }
+    }
+    let texts: Vec<String> = parts
+        .into_iter()
+        .map(|(first, last)| {
+            if first == last {
+                first.to_string()
+            } else {
+                format!("{first}-{last}")
+            }
+        })
+        .collect();
+    texts.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_text_is_cleaned() {
+        assert_eq!(
+            clean("a\u{1b}[31mb\nc\u{202e}d\u{200b}e\u{9b}1m"),
+            "a [31mb cde 1m"
+        );
+        assert_eq!(clean("Grüße 日本"), "Grüße 日本");
+    }
+
+    #[test]
+    fn cutting_counts_columns() {
+        assert_eq!(fit("abcdef", 6), "abcdef");
+        assert_eq!(fit("abcdef", 4), "abc~");
+        assert_eq!(fit("日本語", 4), "日~");
+        assert_eq!(fit("ab", 0), "");
+        assert_eq!(fit_end("abcdef", 4), "~def");
+    }
+
+    #[test]
+    fn ages_are_whole() {
+        for (ms, text) in [
+            (-5, "0s"),
+            (999, "0s"),
+            (59_999, "59s"),
+            (60_000, "1m"),
+            (3_599_999, "59m"),
+            (3_600_000, "1h"),
+            (172_799_000, "47h"),
+            (172_800_000, "2d"),
+        ] {
+            assert_eq!(age(ms), text, "{ms}");
+        }
+    }
+
+    #[test]
+    fn times_and_sizes() {
+        // `date -u -d @951782400` prints Tue Feb 29 00:00:00 2000; @1767225599 is the last second of 2025.
+        assert_eq!(utc(951_782_400_000), "2000-02-29 00:00:00");
+        assert_eq!(utc(1_767_225_599_999), "2025-12-31 23:59:59");
+        assert_eq!(utc_time(0), "00:00:00");
+        assert_eq!(utc(-1), "1969-12-31 23:59:59");
+        for (count, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1536, "1.5 KiB"),
+            (12 << 20, "12.0 MiB"),
+            (200 << 30, "200 GiB"),
+        ] {
+            assert_eq!(bytes(count), text);
+        }
+    }
+
+    #[test]
+    fn instance_ranges() {
+        assert_eq!(ranges(&[5, 0, 1, 2]), "0-2,5");
+        assert_eq!(ranges(&[]), "");
+        assert_eq!(ranges(&[7]), "7");
+    }
+}

@@ -1,0 +1,712 @@
+//! Themes: scopes with a documented meaning, mapped to colours by TOML files.
+//!
+//! Widgets ask for a [`Scope`], never for a colour. A scope that a theme does not set takes its parent's style
+//! (`state.failed` → `state`), then the default. Faults in a file are [`Warning`]s with a line; the rest is used.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use toml::de::{DeTable, DeValue};
+
+/// A fault in a theme or key map file that does not keep the rest from being used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// The file.
+    pub file: String,
+    /// Line, from 1; 0 when it is about the whole file.
+    pub line: usize,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.file, self.line, self.message)
+    }
+}
+
+pub(crate) fn line_of(text: &str, at: usize) -> usize {
+    1 + text
+        .bytes()
+        .take(at.min(text.len()))
+        .filter(|byte| *byte == b'\n')
+        .count()
+}
+
+macro_rules! scopes {
+    ($($variant:ident = $name:literal, $glyph:literal, $doc:literal;)*) => {
+        /// A place or a meaning on the screen that can have a style.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Scope {
+            $(#[doc = $doc] $variant,)*
+            /// Plain text without a scope of its own.
+            #[default]
+            None,
+        }
+        impl Scope {
+            /// Every scope that a theme may set, with what it is for.
+            pub const ALL: &'static [(Scope, &'static str, &'static str)] = &[$((Scope::$variant, $name, $doc),)*];
+
+            /// The name in theme files.
+            pub fn name(self) -> &'static str {
+                match self { $(Scope::$variant => $name,)* Scope::None => "" }
+            }
+
+            /// The sign shown beside a state when the theme sets none.
+            fn default_glyph(self) -> &'static str {
+                match self { $(Scope::$variant => $glyph,)* Scope::None => "" }
+            }
+
+            /// The scope with this name.
+            pub fn named(name: &str) -> Option<Scope> {
+                match name { $($name => Some(Scope::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+scopes! {
+    Ui = "ui", "", "everything that nothing else is said about";
+    Dim = "ui.dim", "", "text of lesser weight: units, hints, old data";
+    Label = "ui.label", "", "names of fields";
+    Border = "ui.border", "", "lines between panes";
+    BorderFocus = "ui.border.focus", "", "the line above the pane that has the keys";
+    Header = "ui.header", "", "column titles of a table";
+    Selection = "ui.selection", "", "the selected row";
+    Mark = "ui.mark", "*", "marked rows";
+    Status = "ui.status", "", "the line at the top";
+    StatusMode = "ui.status.mode", "", "the mode's name in the line at the top";
+    Crumb = "ui.crumb", "", "where one is";
+    Prompt = "ui.prompt", "", "the line in which one types";
+    PromptError = "ui.prompt.error", "", "what is wrong with what was typed";
+    Hint = "ui.hint", "", "the line at the bottom";
+    HintKey = "ui.hint.key", "", "keys in hints and help";
+    Match = "ui.match", "", "what a search found";
+    Dialog = "ui.dialog", "", "a question before something happens";
+    DialogDanger = "ui.dialog.danger", "", "the title of a question before something is changed on the cluster";
+    Info = "notice.info", "", "news";
+    Good = "notice.good", "", "a change that was verified";
+    Warn = "notice.warn", "", "something to look at";
+    Bad = "notice.bad", "", "something failed";
+    LinkLive = "link.live", "", "connected";
+    LinkStale = "link.stale", "", "connected, but nothing was heard for a while";
+    LinkDown = "link.down", "", "not connected";
+    State = "state", " ", "a task's or job's state";
+    StateWaiting = "state.waiting", "~", "PENDING, THROTTLED, INIT";
+    StateStarting = "state.starting", ">", "ASSIGNED, STARTING";
+    StateRunning = "state.running", "+", "RUNNING";
+    StateChanging = "state.changing", "!", "KILLING, RESTARTING, PREEMPTING, DRAINING, PARTITIONED";
+    StateEnded = "state.ended", "-", "FINISHED, KILLED";
+    StateFailed = "state.failed", "x", "FAILED, LOST";
+    LogNotice = "log.notice", "", "remarks of the workbench between log lines";
+    Ansi0 = "ansi.black", "", "black in a program's output";
+    Ansi1 = "ansi.red", "", "red in a program's output";
+    Ansi2 = "ansi.green", "", "green in a program's output";
+    Ansi3 = "ansi.yellow", "", "yellow in a program's output";
+    Ansi4 = "ansi.blue", "", "blue in a program's output";
+    Ansi5 = "ansi.magenta", "", "magenta in a program's output";
+    Ansi6 = "ansi.cyan", "", "cyan in a program's output";
+    Ansi7 = "ansi.white", "", "white in a program's output";
+}
+
+impl Scope {
+    /// The scope of a colour number of SGR, 0 to 7.
+    pub fn ansi(number: u8) -> Scope {
+        match number {
+            0 => Scope::Ansi0,
+            1 => Scope::Ansi1,
+            2 => Scope::Ansi2,
+            3 => Scope::Ansi3,
+            4 => Scope::Ansi4,
+            5 => Scope::Ansi5,
+            6 => Scope::Ansi6,
+            _ => Scope::Ansi7,
+        }
+    }
+}
+
+/// How many colours the terminal has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// 24 bits.
+    True,
+    /// The 256 of xterm.
+    Indexed,
+    /// The 16 named ones.
+    Sixteen,
+    /// None; only bold, underlined and reversed.
+    None,
+}
+
+/// A colour for a terminal of a known depth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Color {
+    /// The terminal's own foreground or background.
+    Default,
+    /// Red, green, blue.
+    Rgb(u8, u8, u8),
+    /// One of the 256.
+    Indexed(u8),
+    /// One of the 16: 0 black … 7 white, 8 dark grey … 15 bright white.
+    Ansi(u8),
+}
+
+const ANSI_NAMES: [&str; 16] = [
+    "black",
+    "red",
+    "green",
+    "yellow",
+    "blue",
+    "magenta",
+    "cyan",
+    "white",
+    "dark-gray",
+    "light-red",
+    "light-green",
+    "light-yellow",
+    "light-blue",
+    "light-magenta",
+    "light-cyan",
+    "light-white",
+];
+
+/// The 16 colours as xterm shows them; used to find the nearest.
+const ANSI_RGB: [(u8, u8, u8); 16] = [
+    (0, 0, 0),
+    (205, 0, 0),
+    (0, 205, 0),
+    (205, 205, 0),
+    (0, 0, 238),
+    (205, 0, 205),
+    (0, 205, 205),
+    (229, 229, 229),
+    (127, 127, 127),
+    (255, 0, 0),
+    (0, 255, 0),
+    (255, 255, 0),
+    (92, 92, 255),
+    (255, 0, 255),
+    (0, 255, 255),
+    (255, 255, 255),
+];
+
+fn distance(a: (u8, u8, u8), b: (u8, u8, u8)) -> u32 {
+    let square = |x: u8, y: u8| u32::from(x.abs_diff(y)).pow(2);
+    square(a.0, b.0) + square(a.1, b.1) + square(a.2, b.2)
+}
+
+fn indexed_rgb(index: u8) -> (u8, u8, u8) {
+    const STEPS: [u8; 6] = [0, 95, 135, 175, 215, 255];
+    match index {
+        0..=15 => ANSI_RGB[usize::from(index)],
+        16..=231 => {
+            let cube = usize::from(index - 16);
+            (STEPS[cube / 36], STEPS[cube / 6 % 6], STEPS[cube % 6])
+        }
+        _ => {
+            let grey = 8 + (index - 232) * 10;
+            (grey, grey, grey)
+        }
+    }
+}
+
+fn nearest(
+    rgb: (u8, u8, u8),
+    among: impl Iterator<Item = u8>,
+    of: impl Fn(u8) -> (u8, u8, u8),
+) -> u8 {
+    among
+        .min_by_key(|index| distance(rgb, of(*index)))
+        .unwrap_or(0)
+}
+
+/// A colour as a theme names it: one value for each depth that it gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Choice {
+    rgb: Option<(u8, u8, u8)>,
+    indexed: Option<u8>,
+    ansi: Option<u8>,
+    default: bool,
+}
+
+impl Choice {
+    fn at(self, depth: Depth) -> Option<Color> {
+        if depth == Depth::None {
+            return None;
+        }
+        if self.default {
+            return Some(Color::Default);
+        }
+        let indexed = || {
+            self.indexed
+                .or_else(|| self.rgb.map(|rgb| nearest(rgb, 16..=255, indexed_rgb)))
+        };
+        let ansi = || {
+            self.ansi.or_else(|| {
+                let rgb = self.rgb.or_else(|| self.indexed.map(indexed_rgb))?;
+                Some(nearest(rgb, 0..16, indexed_rgb))
+            })
+        };
+        match depth {
+            Depth::None => None,
+            Depth::True => self
+                .rgb
+                .map(|(r, g, b)| Color::Rgb(r, g, b))
+                .or_else(|| indexed().map(Color::Indexed))
+                .or_else(|| ansi().map(Color::Ansi)),
+            Depth::Indexed => indexed()
+                .map(Color::Indexed)
+                .or_else(|| ansi().map(Color::Ansi)),
+            Depth::Sixteen => ansi().map(Color::Ansi),
+        }
+    }
+}
+
+/// What makes text stand out without colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Emphasis {
+    /// Bold.
+    pub bold: bool,
+    /// Dim.
+    pub dim: bool,
+    /// Italic.
+    pub italic: bool,
+    /// Underlined.
+    pub underlined: bool,
+    /// Foreground and background exchanged.
+    pub reversed: bool,
+}
+
+impl Emphasis {
+    /// Either's.
+    pub fn or(self, other: Emphasis) -> Emphasis {
+        Emphasis {
+            bold: self.bold || other.bold,
+            dim: self.dim || other.dim,
+            italic: self.italic || other.italic,
+            underlined: self.underlined || other.underlined,
+            reversed: self.reversed || other.reversed,
+        }
+    }
+}
+
+/// A style for a terminal of a known depth; what is not set stays as it is underneath.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Style {
+    /// Foreground.
+    pub fg: Option<Color>,
+    /// Background.
+    pub bg: Option<Color>,
+    /// Emphasis.
+    pub emphasis: Emphasis,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Entry {
+    fg: Option<Choice>,
+    bg: Option<Choice>,
+    emphasis: Option<Emphasis>,
+    glyph: Option<String>,
+}
+
+/// A theme, ready for every depth.
+#[derive(Clone, Debug, Default)]
+pub struct Theme {
+    /// Its name.
+    pub name: String,
+    palette: BTreeMap<String, Choice>,
+    entries: BTreeMap<Scope, Entry>,
+}
+
+/// The themes that are compiled in, by name.
+pub const BUILT_IN: &[(&str, &str)] = &[
+    ("dark", include_str!("../../../themes/dark.toml")),
+    ("light", include_str!("../../../themes/light.toml")),
+    ("16-dark", include_str!("../../../themes/16-dark.toml")),
+    ("16-light", include_str!("../../../themes/16-light.toml")),
+    ("mono", include_str!("../../../themes/mono.toml")),
+];
+
+impl Theme {
+    /// A theme that is compiled in.
+    pub fn built_in(name: &str) -> Option<(Theme, Vec<Warning>)> {
+        let (name, text) = BUILT_IN.iter().find(|(known, _)| *known == name)?;
+        Some(Theme::parse(name, text, 0))
+    }
+
+    /// Reads a theme file. `inherits` names a theme that is compiled in. Faults come back beside what could be used.
+    pub fn load(name: &str, text: &str) -> (Theme, Vec<Warning>) {
+        Theme::parse(name, text, 0)
+    }
+
+    fn parse(name: &str, text: &str, depth: usize) -> (Theme, Vec<Warning>) {
+        let mut warnings = Vec::new();
+        let warn = |at: usize, message: String| Warning {
+            file: format!("{name}.toml"),
+            line: line_of(text, at),
+            message,
+        };
+        let mut theme = Theme {
+            name: name.to_owned(),
+            ..Theme::default()
+        };
+        let document = match DeTable::parse(text) {
+            Ok(document) => document,
+            Err(fault) => {
+                let at = fault.span().map_or(0, |span| span.start);
+                warnings.push(warn(at, format!("not TOML: {}", fault.message())));
+                return (theme, warnings);
+            }
+        };
+        let document = document.get_ref();
+        if let Some(base) = document.get("inherits") {
+            let base_name = base.get_ref().as_str().unwrap_or_default();
+            match BUILT_IN.iter().find(|(known, _)| *known == base_name) {
+                Some((_, base_text)) if depth < 4 => {
+                    theme = Theme {
+                        name: name.to_owned(),
+                        ..Theme::parse(base_name, base_text, depth + 1).0
+                    };
+                }
+                _ => warnings.push(warn(
+                    base.span().start,
+                    format!(
+                        "there is no theme `{base_name}` to inherit from; known are {}",
+                        known_themes()
+                    ),
+                )),
+            }
+        }
+        for (key, value) in document.iter() {
+            let at = key.span().start;
+            match (key.get_ref().as_ref(), value.get_ref()) {
+                ("inherits", _) => {}
+                ("palette", DeValue::Table(palette)) => {
+                    for (key, value) in palette.iter() {
+                        match choice(value.get_ref(), &theme.palette) {
+                            Ok(choice) => {
+                                theme.palette.insert(key.get_ref().to_string(), choice);
+                            }
+                            Err(message) => warnings.push(warn(value.span().start, message)),
+                        }
+                    }
+                }
+                ("scope", DeValue::Table(scopes)) => {
+                    for (key, value) in scopes.iter() {
+                        let Some(scope) = Scope::named(key.get_ref()) else {
+                            warnings.push(warn(
+                                key.span().start,
+                                format!(
+                                    "there is no scope `{}`; `aurora-tui theme docs` lists them",
+                                    key.get_ref()
+                                ),
+                            ));
+                            continue;
+                        };
+                        let mut entry = theme.entries.remove(&scope).unwrap_or_default();
+                        for (at, message) in read_entry(
+                            value.get_ref(),
+                            value.span().start,
+                            &theme.palette,
+                            &mut entry,
+                        ) {
+                            warnings.push(warn(at, message));
+                        }
+                        theme.entries.insert(scope, entry);
+                    }
+                }
+                (other, _) => warnings.push(warn(
+                    at,
+                    format!(
+                        "`{other}` is not known here; a theme has inherits, [palette] and [scope]"
+                    ),
+                )),
+            }
+        }
+        (theme, warnings)
+    }
+
+    /// The style of a scope on a terminal of this depth.
+    pub fn style(&self, scope: Scope, depth: Depth) -> Style {
+        if scope == Scope::None {
+            return Style::default();
+        }
+        let (mut fg, mut bg, mut emphasis) = (None, None, None);
+        let mut name = scope.name();
+        loop {
+            if let Some(entry) = Scope::named(name).and_then(|scope| self.entries.get(&scope)) {
+                fg = fg.or(entry.fg);
+                bg = bg.or(entry.bg);
+                emphasis = emphasis.or(entry.emphasis);
+            }
+            match name.rfind('.') {
+                Some(dot) => name = &name[..dot],
+                None => break,
+            }
+        }
+        let mut emphasis = emphasis.unwrap_or_default();
+        // Where there are no colours, what a background would tell must be told by reversal.
+        emphasis.reversed |=
+            depth == Depth::None && matches!(scope, Scope::Selection | Scope::Status);
+        Style {
+            fg: fg.and_then(|choice| choice.at(depth)),
+            bg: bg.and_then(|choice| choice.at(depth)),
+            emphasis,
+        }
+    }
+
+    /// The sign beside a state.
+    pub fn glyph(&self, scope: Scope) -> &str {
+        self.entries
+            .get(&scope)
+            .and_then(|entry| entry.glyph.as_deref())
+            .unwrap_or(scope.default_glyph())
+    }
+}
+
+/// Names of the themes that are compiled in.
+pub fn known_themes() -> String {
+    let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+    names.join(", ")
+}
+
+fn read_entry(
+    value: &DeValue<'_>,
+    at: usize,
+    palette: &BTreeMap<String, Choice>,
+    entry: &mut Entry,
+) -> Vec<(usize, String)> {
+    let mut faults = Vec::new();
+    let Some(table) = value.as_table() else {
+        match choice(value, palette) {
+            Ok(choice) => entry.fg = Some(choice),
+            Err(message) => faults.push((at, message)),
+        }
+        return faults;
+    };
+    for (key, value) in table.iter() {
+        let at = value.span().start;
+        match key.get_ref().as_ref() {
+            "fg" => match choice(value.get_ref(), palette) {
+                Ok(choice) => entry.fg = Some(choice),
+                Err(message) => faults.push((at, message)),
+            },
+            "bg" => match choice(value.get_ref(), palette) {
+                Ok(choice) => entry.bg = Some(choice),
+                Err(message) => faults.push((at, message)),
+            },
+            "glyph" => match value.get_ref().as_str() {
+                Some(glyph) if crate::text::width(glyph) == 1 => {
+                    entry.glyph = Some(glyph.to_owned())
+                }
+                _ => faults.push((
+                    at,
+                    "a glyph is one character that takes one column".to_owned(),
+                )),
+            },
+            "mod" => {
+                let mut emphasis = Emphasis::default();
+                for item in value
+                    .get_ref()
+                    .as_array()
+                    .into_iter()
+                    .flat_map(|array| array.iter())
+                {
+                    match item.get_ref().as_str() {
+                        Some("bold") => emphasis.bold = true,
+                        Some("dim") => emphasis.dim = true,
+                        Some("italic") => emphasis.italic = true,
+                        Some("underlined") => emphasis.underlined = true,
+                        Some("reversed") => emphasis.reversed = true,
+                        _ => faults.push((
+                            item.span().start,
+                            "`mod` is a list of bold, dim, italic, underlined, reversed".to_owned(),
+                        )),
+                    }
+                }
+                entry.emphasis = Some(emphasis);
+            }
+            other => faults.push((
+                at,
+                format!("`{other}` is not known here; a scope has fg, bg, mod, glyph"),
+            )),
+        }
+    }
+    faults
+}
+
+fn choice(value: &DeValue<'_>, palette: &BTreeMap<String, Choice>) -> Result<Choice, String> {
+    if let Some(text) = value.as_str() {
+        if let Some(known) = palette.get(text) {
+            return Ok(*known);
+        }
+        if text == "default" {
+            return Ok(Choice {
+                default: true,
+                ..Choice::default()
+            });
+        }
+        if let Some(number) = ansi_number(text) {
+            return Ok(Choice {
+                ansi: Some(number),
+                ..Choice::default()
+            });
+        }
+        if let Some(rgb) = hex(text) {
+            return Ok(Choice {
+                rgb: Some(rgb),
+                ..Choice::default()
+            });
+        }
+        return Err(format!(
+            "`{text}` is neither in [palette], nor #rrggbb, nor `default`, nor one of {}",
+            ANSI_NAMES.join(", ")
+        ));
+    }
+    let small = |value: &DeValue<'_>| {
+        let integer = value.as_integer()?;
+        u8::from_str_radix(integer.as_str(), integer.radix()).ok()
+    };
+    if let Some(index) = small(value) {
+        return Ok(Choice {
+            indexed: Some(index),
+            ..Choice::default()
+        });
+    }
+    let Some(table) = value.as_table() else {
+        return Err(
+            "a colour is a name, \"#rrggbb\", a number from 0 to 255, or a table of true, 256, 16"
+                .to_owned(),
+        );
+    };
+    let mut out = Choice::default();
+    for (key, value) in table.iter() {
+        let value = value.get_ref();
+        match key.get_ref().as_ref() {
+            "true" => {
+                out.rgb = Some(
+                    value
+                        .as_str()
+                        .and_then(hex)
+                        .ok_or("`true` takes \"#rrggbb\"")?,
+                )
+            }
+            "256" => out.indexed = Some(small(value).ok_or("`256` takes a number from 0 to 255")?),
+            "16" => {
+                out.ansi = Some(
+                    value
+                        .as_str()
+                        .and_then(ansi_number)
+                        .ok_or_else(|| format!("`16` takes one of {}", ANSI_NAMES.join(", ")))?,
+                );
+            }
+            other => {
+                return Err(format!(
+                    "`{other}` is not known here; a colour has true, 256, 16"
+                ));
+            }
+        }
+    }
+    Ok(out)
+}
+
+fn ansi_number(name: &str) -> Option<u8> {
+    ANSI_NAMES
+        .iter()
+        .position(|known| *known == name)
+        .and_then(|index| u8::try_from(index).ok())
+}
+
+fn hex(text: &str) -> Option<(u8, u8, u8)> {
+    let digits = text.strip_prefix('#')?;
+    if digits.len() != 6 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let part = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).ok();
+    Some((part(0)?, part(2)?, part(4)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shipped_themes_have_no_faults() {
+        for (name, text) in BUILT_IN {
+            let (theme, warnings) = Theme::load(name, text);
+            assert_eq!(warnings, [], "{name}");
+            assert!(!theme.entries.is_empty(), "{name} sets nothing");
+        }
+    }
+
+    #[test]
+    fn in_every_theme_the_selection_differs_from_the_rest() {
+        for (name, _) in BUILT_IN {
+            let (theme, _) = Theme::built_in(name).unwrap();
+            for depth in [Depth::True, Depth::Indexed, Depth::Sixteen] {
+                assert_ne!(
+                    theme.style(Scope::Selection, depth),
+                    theme.style(Scope::Ui, depth),
+                    "{name} {depth:?}"
+                );
+            }
+            assert!(
+                theme.style(Scope::Selection, Depth::None).emphasis.reversed,
+                "{name} without colours"
+            );
+        }
+    }
+
+    #[test]
+    fn parents_and_inheritance() {
+        let (theme, warnings) = Theme::load(
+            "mine",
+            "inherits = \"16-dark\"\n[palette]\nx = { true = \"#102030\", 16 = \"light-red\" }\n[scope]\n\"state\" = \"x\"\n\"state.failed\" = { mod = [\"bold\"] }\n\"state.running\" = { fg = 120, glyph = \"R\" }\n",
+        );
+        assert_eq!(warnings, []);
+        let failed = theme.style(Scope::StateFailed, Depth::True);
+        assert!(failed.emphasis.bold);
+        assert_eq!(
+            theme.style(Scope::State, Depth::True).fg,
+            Some(Color::Rgb(0x10, 0x20, 0x30))
+        );
+        assert_eq!(
+            theme.style(Scope::State, Depth::Sixteen).fg,
+            Some(Color::Ansi(9))
+        );
+        assert_eq!(
+            theme.style(Scope::StateRunning, Depth::Indexed).fg,
+            Some(Color::Indexed(120))
+        );
+        assert_eq!(theme.style(Scope::State, Depth::None).fg, None);
+        assert_eq!(theme.glyph(Scope::StateRunning), "R");
+        assert_eq!(theme.glyph(Scope::StateFailed), "x");
+    }
+
+    #[test]
+    fn faults_have_lines() {
+        let (_, warnings) = Theme::load(
+            "bad",
+            "inherits = \"nope\"\n[scope]\n\"ui.nothing\" = \"red\"\n\"ui\" = { fg = \"#12\", mod = [\"blink\"] }\nextra = 300\n",
+        );
+        let lines: Vec<usize> = warnings.iter().map(|warning| warning.line).collect();
+        for line in [1, 3, 4, 5] {
+            assert!(
+                lines.contains(&line),
+                "no fault on line {line}: {warnings:?}"
+            );
+        }
+        let (_, warnings) = Theme::load("worse", "a = = 1");
+        assert_eq!(warnings.len(), 1);
+    }
+
+    #[test]
+    fn colours_are_brought_down() {
+        let red = Choice {
+            rgb: Some((255, 0, 0)),
+            ..Choice::default()
+        };
+        assert_eq!(red.at(Depth::Indexed), Some(Color::Indexed(196)));
+        assert_eq!(red.at(Depth::Sixteen), Some(Color::Ansi(9)));
+    }
+}

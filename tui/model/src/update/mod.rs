@@ -1,0 +1,150 @@
+//! How events change the state: a plain function, without input, output or clocks.
+
+mod change;
+mod keys;
+mod run;
+mod watch;
+
+use crate::event::{Effect, Event, Launch, LinkEvent};
+use crate::place::Place;
+use crate::state::{Detail, FilterBox, Level, LinkState, Mode, Notice, Pane, State, View};
+use crate::{screen, text, views};
+
+/// How many views `back` remembers.
+const HISTORY: usize = 50;
+
+/// Takes in an event and says what is to be done.
+pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    match event {
+        Event::Key(key) => effects.extend(keys::key(state, key)),
+        Event::Paste(text) => keys::paste(state, &text),
+        Event::Resize(columns, rows) => {
+            state.size = (columns, rows);
+        }
+        Event::Tick(now_ms) => {
+            state.now_ms = now_ms;
+            effects.extend(change::expire(state));
+        }
+        Event::Feed(at_ms, line) => {
+            state.now_ms = state.now_ms.max(at_ms);
+            state.heard_ms = at_ms;
+            state.link = LinkState::Live;
+            state.store.apply(line, at_ms);
+            effects.extend(change::verify(state));
+            change::resume(state);
+        }
+        Event::Link(at_ms, link) => {
+            state.now_ms = state.now_ms.max(at_ms);
+            state.link = match (link, &state.link) {
+                (LinkEvent::Connecting, _) => LinkState::Connecting,
+                (LinkEvent::Unsupported, _) => LinkState::Unsupported,
+                // Since when it is down is the first of several reports.
+                (LinkEvent::Lost(why), LinkState::Down(since, _)) => {
+                    LinkState::Down(*since, text::clean(&why))
+                }
+                (LinkEvent::Lost(why), _) => LinkState::Down(at_ms, text::clean(&why)),
+            };
+        }
+        Event::Seen(generation, seen) => watch::seen(state, generation, seen),
+        Event::Answer(id, progress) => effects.extend(change::answer(state, id, progress)),
+        Event::Journal(entries) => state.journal = entries,
+        Event::Notice(text) => notice(state, Level::Info, &text),
+        Event::Fault(text) => notice(state, Level::Bad, &text),
+        Event::Launch(launch) => {
+            state.launching = matches!(launch, Launch::Progress(_));
+            match launch {
+                Launch::Progress(text) => notice(state, Level::Info, &text),
+                Launch::Done(text) => notice(state, Level::Good, &text),
+                Launch::Failed(text) => notice(state, Level::Bad, &text),
+            }
+        }
+        Event::Run(line) => effects.extend(run::lines(state, &line)),
+    }
+    effects.extend(watch::reconcile(state));
+    effects
+}
+
+/// Brings selection and scroll position in line with the rows; call it before drawing.
+pub fn settle(state: &mut State) {
+    let Some(table) = views::table(state) else {
+        return;
+    };
+    let rows = screen::table_rows(state);
+    match views::selected(state, &table) {
+        Some(at) => {
+            state.view.index = at;
+            if state.view.selected.is_none() {
+                state.view.selected = Some(table.rows[at].id.clone());
+            }
+            let last_top = table.rows.len().saturating_sub(rows);
+            let top = state.view.top.min(at).max((at + 1).saturating_sub(rows));
+            state.view.top = top.min(last_top);
+        }
+        None => state.view.top = 0,
+    }
+}
+
+pub(crate) use change::menu;
+
+pub(crate) fn notice(state: &mut State, level: Level, message: &str) {
+    state.notice = Some(Notice {
+        level,
+        text: text::clean(message),
+    });
+}
+
+/// Goes to a view; the one left can be gone back to.
+fn go(state: &mut State, place: Place) {
+    if state.view.place == place {
+        return;
+    }
+    let mut left = std::mem::replace(&mut state.view, View::new(place));
+    state.previous = Some(left.place.clone());
+    // Output is read anew on return: it has gone on meanwhile, and it is what takes memory.
+    forget_text(&mut left);
+    state.back.push(left);
+    if state.back.len() > HISTORY {
+        state.back.remove(0);
+    }
+    state.mode = Mode::Normal;
+}
+
+fn forget_text(view: &mut View) {
+    match &mut view.detail {
+        Detail::Logs(logs) => {
+            logs.run = None;
+            logs.panes = Default::default();
+        }
+        Detail::File(pane) => **pane = Pane::default(),
+        Detail::Directory(_) | Detail::None => {}
+    }
+    view.trouble = None;
+}
+
+/// Sets the filter of the view; a faulty one is marked, and the last good one goes on working.
+fn set_filter(state: &mut State, text: &str) -> Result<(), String> {
+    let fields = views::columns(state).map_or_else(Vec::new, |table| table.names());
+    match crate::filter::Filter::parse(text, &fields) {
+        Ok(filter) => {
+            state.view.filter = FilterBox {
+                text: text.trim().to_owned(),
+                filter,
+                error: None,
+            };
+            if let Some(pane) = state.view.pane_mut() {
+                pane.up = 0;
+                pane.paused = false;
+                pane.unseen = 0;
+            }
+            Ok(())
+        }
+        Err(fault) => {
+            state.view.filter.error = Some(fault.to_string());
+            Err(fault.to_string())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,586 @@
+//! What each command does.
+
+use crate::actions::Action;
+use crate::command::{self, Command, Target, Verb, target};
+use crate::event::{Effect, FileKind};
+use crate::place::{Link, Place, TaskRef};
+use crate::state::{Detail, Input, Level, LinkState, Mode, State};
+use crate::table::Sort;
+use crate::{screen, views};
+
+use super::{change, go, notice, set_filter};
+
+/// Runs command lines; a fault is shown and ends the run.
+pub(super) fn lines(state: &mut State, text: &str) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for line in command::split(text) {
+        let outcome = command::parse(&line)
+            .map_err(|fault| fault.to_string())
+            .and_then(|command| run(state, &command));
+        match outcome {
+            Ok(more) => effects.extend(more),
+            Err(fault) => {
+                notice(state, Level::Bad, &fault);
+                break;
+            }
+        }
+    }
+    effects
+}
+
+fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
+    let word = |at: usize| command.words.get(at).map(String::as_str);
+    match command.spec.verb {
+        Verb::Jobs => list(state, Place::Jobs, command)?,
+        Verb::Hosts => list(state, Place::Hosts, command)?,
+        Verb::Quotas => list(state, Place::Quotas, command)?,
+        Verb::Journal => list(state, Place::Journal, command)?,
+        Verb::Help => {
+            let view = match &state.view.place {
+                Place::Help(view) => view.clone(),
+                place => place.view().to_owned(),
+            };
+            list(state, Place::Help(view), command)?;
+        }
+        Verb::Instances => {
+            let job = match word(0) {
+                Some(word) => match target(word, &state.setup.cluster)? {
+                    Target::Job(job, _) => job,
+                    Target::Task(_) => {
+                        return Err(format!(
+                            "`{word}` is not a job; write ROLE/ENVIRONMENT/NAME"
+                        ));
+                    }
+                },
+                None => selected_job(state)?,
+            };
+            list(state, Place::Instances(job), command)?;
+        }
+        Verb::Task => {
+            let task = find_task(state, word(0))?;
+            go(state, Place::Task(task));
+        }
+        Verb::Sandbox => {
+            let task = find_task(state, word(0))?;
+            let path = word(1).unwrap_or_default().trim_matches('/').to_owned();
+            go(state, Place::Sandbox(task, path));
+        }
+        Verb::File => {
+            let task = find_task(state, word(0))?;
+            let path = word(1).unwrap_or_default().trim_matches('/').to_owned();
+            go(state, Place::File(task, path));
+        }
+        Verb::Logs => {
+            let task = find_task(state, word(0))?;
+            let process = word(1)
+                .map(str::to_owned)
+                .or_else(|| match &state.view.place {
+                    Place::Task(_) if word(0).is_none() => selected_id(state).ok(),
+                    _ => None,
+                });
+            go(state, Place::Logs(task, process));
+        }
+        Verb::Open => open(state, word(0).unwrap_or_default())?,
+        Verb::Down => step(state, 1),
+        Verb::Up => step(state, -1),
+        Verb::First => step(state, isize::MIN),
+        Verb::Last => step(state, isize::MAX),
+        Verb::PageDown => step(state, page(state)),
+        Verb::PageUp => step(state, -page(state)),
+        Verb::HalfPageDown => step(state, (page(state) / 2).max(1)),
+        Verb::HalfPageUp => step(state, -(page(state) / 2).max(1)),
+        Verb::ScrollLeft | Verb::ScrollRight => {
+            if let Some(pane) = state.view.pane_mut() {
+                pane.left = match command.spec.verb {
+                    Verb::ScrollLeft => pane.left.saturating_sub(16),
+                    _ => (pane.left + 16).min(crate::logs::MAX_LINE),
+                };
+            }
+        }
+        Verb::Enter => enter(state)?,
+        Verb::Back => back(state),
+        Verb::Previous => match state.previous.clone() {
+            Some(place) => go(state, place),
+            None => return Err("there is no view before this one".to_owned()),
+        },
+        Verb::NextPane => match &mut state.view.detail {
+            Detail::Logs(logs) => logs.focus = 1 - logs.focus,
+            _ => return Err("there is one pane here".to_owned()),
+        },
+        Verb::Zoom => match &mut state.view.detail {
+            Detail::Logs(logs) => logs.zoomed = !logs.zoomed,
+            _ => return Err("there is one pane here".to_owned()),
+        },
+        Verb::Newest => {
+            let task = newest(state)?;
+            go(state, Place::Task(task));
+        }
+        Verb::NextProcess => next_process(state)?,
+        Verb::Prompt => state.mode = Mode::Prompt(Input::default()),
+        Verb::Filter => {
+            if command.filter.is_empty() {
+                let text = state.view.filter.text.clone();
+                state.mode = Mode::Filter(Input::of(&text), text);
+            } else {
+                set_filter(state, &command.filter)?;
+            }
+        }
+        Verb::Convert => {
+            let pane = state
+                .view
+                .pane_mut()
+                .ok_or("only output and files are searched; tables are filtered")?;
+            pane.search = !pane.search;
+            pane.up = 0;
+            pane.paused = false;
+            let text = if pane.search {
+                "searching: n and N go from match to match"
+            } else {
+                "showing only what matches"
+            };
+            notice(state, Level::Info, text);
+        }
+        Verb::SearchNext => search(state, true)?,
+        Verb::SearchPrevious => search(state, false)?,
+        Verb::Sort => sort(state, word(0).unwrap_or_default())?,
+        Verb::NextSort => next_sort(state)?,
+        Verb::Reverse => {
+            let table = views::columns(state).ok_or("text has no order to turn around")?;
+            let sort = views::sort(state, &table).ok_or("this view has one order")?;
+            state.view.sort = Some(Sort {
+                descending: !sort.descending,
+                ..sort
+            });
+        }
+        Verb::Problems => state.view.problems = !state.view.problems,
+        Verb::Follow => {
+            let pane = state
+                .view
+                .pane_mut()
+                .ok_or("there is nothing to follow here")?;
+            pane.paused = !pane.paused;
+            pane.unseen = 0;
+            pane.up = 0;
+        }
+        Verb::Mark => {
+            let id = selected_id(state)?;
+            if !state.view.marks.remove(&id) {
+                state.view.marks.insert(id);
+            }
+            step(state, 1);
+        }
+        Verb::Unmark => state.view.marks.clear(),
+        Verb::Copy => {
+            let text = copied(state, word(0).unwrap_or_default())?;
+            notice(state, Level::Info, &format!("copied: {text}"));
+            return Ok(vec![Effect::Copy(text)]);
+        }
+        Verb::Actions => {
+            if state.setup.read_only {
+                return Err("this workbench is read-only (--read-only)".to_owned());
+            }
+            state.mode = Mode::Menu(0);
+        }
+        Verb::Kill => change::ask(
+            state,
+            Action::Kill,
+            word(0),
+            command.reason.as_deref().unwrap_or_default(),
+        )?,
+        Verb::Restart => change::ask(
+            state,
+            Action::Restart,
+            word(0),
+            command.reason.as_deref().unwrap_or_default(),
+        )?,
+        Verb::Examples => {
+            if state.setup.read_only {
+                return Err(
+                    "cannot launch the examples: this workbench is read-only (--read-only)"
+                        .to_owned(),
+                );
+            }
+            if !screen::is_empty_cluster(state) {
+                return Err("the examples are for an empty cluster; this one has jobs".to_owned());
+            }
+            if state.launching {
+                return Err("the examples are being launched".to_owned());
+            }
+            state.launching = true;
+            notice(state, Level::Info, "launching the examples");
+            return Ok(vec![Effect::Launch]);
+        }
+        Verb::Redraw => return Ok(vec![Effect::Redraw]),
+        Verb::Suspend => return Ok(vec![Effect::Suspend]),
+        Verb::Cancel => {
+            if state.cancelled {
+                return Ok(quit(state));
+            }
+            state.cancelled = true;
+            state.awaiting = None;
+            notice(state, Level::Info, "once more to quit");
+        }
+        Verb::Quit => return Ok(quit(state)),
+    }
+    Ok(Vec::new())
+}
+
+fn quit(state: &mut State) -> Vec<Effect> {
+    if state.setup.local {
+        state.mode = Mode::Leave(false);
+        Vec::new()
+    } else {
+        vec![Effect::Quit {
+            stop_cluster: false,
+        }]
+    }
+}
+
+fn list(state: &mut State, place: Place, command: &Command) -> Result<(), String> {
+    go(state, place);
+    if !command.filter.is_empty() {
+        set_filter(state, &command.filter)?;
+    }
+    if let Some(text) = &command.sort {
+        sort(state, text)?;
+    }
+    Ok(())
+}
+
+fn open(state: &mut State, text: &str) -> Result<(), String> {
+    let link: Link = text.parse().map_err(|fault| format!("{fault}"))?;
+    if link.cluster != state.setup.cluster {
+        return Err(format!(
+            "the link is of cluster `{}`, this is `{}`; start `aurora-tui --open LINK` for it",
+            link.cluster, state.setup.cluster
+        ));
+    }
+    go(state, link.place);
+    set_filter(state, &link.filter)?;
+    if !link.sort.is_empty() {
+        sort(state, &link.sort)?;
+    }
+    Ok(())
+}
+
+fn selected_id(state: &State) -> Result<String, String> {
+    let table = views::table(state).ok_or("there are no rows here")?;
+    let at = views::selected(state, &table).ok_or("there is nothing here to select")?;
+    Ok(table.rows[at].id.clone())
+}
+
+fn selected_job(state: &State) -> Result<aurora_api::job_key::JobPath, String> {
+    if let Some(job) = state.view.place.job() {
+        return Ok(job.clone());
+    }
+    match &state.view.place {
+        Place::Jobs => selected_id(state)?
+            .parse()
+            .map_err(|fault| format!("{fault}")),
+        Place::Journal => {
+            let at: usize = selected_id(state)?
+                .parse()
+                .map_err(|_| "no row is selected".to_owned())?;
+            let entry = state.journal.get(at).ok_or("no row is selected")?;
+            entry.job.parse().map_err(|fault| format!("{fault}"))
+        }
+        _ => Err("which job? write ROLE/ENVIRONMENT/NAME".to_owned()),
+    }
+}
+
+/// The task that a word names; without one, the selected or shown one.
+fn find_task(state: &State, word: Option<&str>) -> Result<TaskRef, String> {
+    let Some(word) = word else {
+        if let Some(task) = state.view.place.task() {
+            return Ok(task.clone());
+        }
+        if let Place::Instances(job) = &state.view.place {
+            let instance: i32 = selected_id(state)?
+                .parse()
+                .map_err(|_| "no instance is selected".to_owned())?;
+            return current(state, job, instance);
+        }
+        return Err("which task? write ROLE/ENVIRONMENT/NAME/INSTANCE or a task id".to_owned());
+    };
+    match target(word, &state.setup.cluster)? {
+        Target::Task(id) => match state.store.tasks.get(&id) {
+            Some(task) => Ok(TaskRef {
+                job: task.job.clone(),
+                task: id,
+            }),
+            None => Err(format!(
+                "the task `{id}` is not known here; write ROLE/ENVIRONMENT/NAME/INSTANCE, after `instances ROLE/ENVIRONMENT/NAME`"
+            )),
+        },
+        Target::Job(job, Some(instances)) if instances.len() == 1 => {
+            let instance = instances.first().copied().unwrap_or_default();
+            current(state, &job, instance)
+        }
+        Target::Job(..) => Err(format!(
+            "`{word}` names no single instance; write ROLE/ENVIRONMENT/NAME/INSTANCE"
+        )),
+    }
+}
+
+fn current(
+    state: &State,
+    job: &aurora_api::job_key::JobPath,
+    instance: i32,
+) -> Result<TaskRef, String> {
+    let task = state.store.current(job, instance).ok_or_else(|| {
+        format!("no task of {job}/{instance} is known here; `instances {job}` loads them")
+    })?;
+    Ok(TaskRef {
+        job: job.clone(),
+        task: task.task_id.clone(),
+    })
+}
+
+fn newest(state: &State) -> Result<TaskRef, String> {
+    let place = state.view.place.task().ok_or("this is not a task")?;
+    let task = state
+        .store
+        .tasks
+        .get(&place.task)
+        .ok_or("this task is gone")?;
+    let newest = current(state, &place.job, task.instance)?;
+    if newest == *place {
+        return Err("this is the newest task of its instance".to_owned());
+    }
+    Ok(newest)
+}
+
+fn enter(state: &mut State) -> Result<(), String> {
+    let place = match state.view.place.clone() {
+        Place::Jobs | Place::Journal => Place::Instances(selected_job(state)?),
+        Place::Instances(_) => Place::Task(find_task(state, None)?),
+        Place::Task(task) => match selected_id(state) {
+            Ok(process) => Place::Logs(task, Some(process)),
+            Err(_) => return Err("no process is known yet".to_owned()),
+        },
+        Place::Sandbox(task, path) => {
+            let name = selected_id(state)?;
+            let inner = if path.is_empty() {
+                name.clone()
+            } else {
+                format!("{path}/{name}")
+            };
+            let Detail::Directory(Some(entries)) = &state.view.detail else {
+                return Err("the directory is not read yet".to_owned());
+            };
+            match entries
+                .iter()
+                .find(|entry| entry.name == name)
+                .map(|entry| entry.kind)
+            {
+                Some(FileKind::Directory) => Place::Sandbox(task, inner),
+                Some(FileKind::File | FileKind::Link) => Place::File(task, inner),
+                Some(FileKind::Other) | None => {
+                    return Err(format!("`{name}` is not a file or directory"));
+                }
+            }
+        }
+        Place::Hosts | Place::Quotas | Place::Help(_) | Place::File(..) | Place::Logs(..) => {
+            return Err("there is nothing further inside".to_owned());
+        }
+    };
+    go(state, place);
+    Ok(())
+}
+
+/// Out: first the filter goes, then the view.
+fn back(state: &mut State) {
+    if !state.view.filter.text.is_empty() {
+        state.view.filter = Default::default();
+        if let Some(pane) = state.view.pane_mut() {
+            pane.up = 0;
+            pane.paused = false;
+        }
+        return;
+    }
+    let next = match state.back.pop() {
+        Some(view) => view,
+        None => match state.view.place.parent() {
+            Some(parent) => crate::state::View::new(parent),
+            None => return,
+        },
+    };
+    let left = std::mem::replace(&mut state.view, next);
+    state.previous = Some(left.place);
+}
+
+fn page(state: &State) -> isize {
+    let rows = match state.view.pane() {
+        Some(_) => screen::pane_rows(state),
+        None => screen::table_rows(state),
+    };
+    isize::try_from(rows.max(1)).unwrap_or(1)
+}
+
+/// Moves the selection, or scrolls text: `isize::MIN` to the beginning, `isize::MAX` to the end.
+fn step(state: &mut State, by: isize) {
+    if state.view.pane().is_some() {
+        let rows = screen::pane_rows(state);
+        let shown = screen::shown_lines(state);
+        if let Some(pane) = state.view.pane_mut() {
+            let most = shown.saturating_sub(rows);
+            pane.up = match by {
+                isize::MIN => most,
+                isize::MAX => 0,
+                by => pane.up.saturating_add_signed(by.saturating_neg()).min(most),
+            };
+            // Leaving the end pauses; only the explicit way to the end goes on following.
+            if by == isize::MAX {
+                pane.paused = false;
+                pane.unseen = 0;
+            } else if pane.up > 0 {
+                pane.paused = true;
+            }
+        }
+        return;
+    }
+    let Some(table) = views::table(state) else {
+        return;
+    };
+    let Some(at) = views::selected(state, &table) else {
+        return;
+    };
+    let at = match by {
+        isize::MIN => 0,
+        isize::MAX => table.rows.len() - 1,
+        by => at.saturating_add_signed(by).min(table.rows.len() - 1),
+    };
+    state.view.index = at;
+    state.view.selected = Some(table.rows[at].id.clone());
+}
+
+fn next_process(state: &mut State) -> Result<(), String> {
+    let Place::Logs(task, _) = state.view.place.clone() else {
+        return Err("this is not a process's output".to_owned());
+    };
+    let names: Vec<String> = state
+        .view
+        .task
+        .iter()
+        .flat_map(|info| info.processes.iter().map(|process| process.name.clone()))
+        .collect();
+    let Detail::Logs(logs) = &state.view.detail else {
+        return Err("this is not a process's output".to_owned());
+    };
+    let at = names
+        .iter()
+        .position(|name| Some(name) == logs.process.as_ref());
+    let next = names
+        .get(at.map_or(0, |at| (at + 1) % names.len().max(1)))
+        .cloned();
+    match next {
+        Some(next) if names.len() > 1 => {
+            // The same view with another process, not one more step to go back.
+            let focus = logs.focus;
+            let zoomed = logs.zoomed;
+            state.view = crate::state::View::new(Place::Logs(task, Some(next)));
+            if let Detail::Logs(logs) = &mut state.view.detail {
+                logs.focus = focus;
+                logs.zoomed = zoomed;
+            }
+            Ok(())
+        }
+        _ => Err("there is no other process".to_owned()),
+    }
+}
+
+fn search(state: &mut State, forward: bool) -> Result<(), String> {
+    let rows = screen::pane_rows(state);
+    let filter = state.view.filter.filter.clone();
+    if filter.is_empty() {
+        return Err("nothing to look for; / takes what to find".to_owned());
+    }
+    let key = state
+        .setup
+        .keymap
+        .keys_for(state.view.place.view(), "convert")
+        .unwrap_or_default();
+    let pane = state
+        .view
+        .pane_mut()
+        .ok_or("tables are filtered, not searched")?;
+    if !pane.search {
+        return Err(format!(
+            "only matching lines are shown; {key} shows all and searches"
+        ));
+    }
+    let length = pane.buffer.len();
+    let bottom = length.saturating_sub(pane.up + 1);
+    let found = if forward {
+        (bottom + 1..length).find(|at| screen::line_matches(pane, *at, &filter))
+    } else {
+        (0..bottom)
+            .rev()
+            .find(|at| screen::line_matches(pane, *at, &filter))
+    };
+    match found {
+        Some(at) => {
+            pane.up = (length - 1 - at).min(length.saturating_sub(rows));
+            pane.paused = pane.up > 0;
+            Ok(())
+        }
+        None => Err("no further match".to_owned()),
+    }
+}
+
+fn sort(state: &mut State, text: &str) -> Result<(), String> {
+    let table = views::columns(state).ok_or("text has no columns to sort by")?;
+    state.view.sort = Some(Sort::parse(text, &table.columns)?);
+    Ok(())
+}
+
+fn next_sort(state: &mut State) -> Result<(), String> {
+    let table = views::columns(state).ok_or("text has no columns to sort by")?;
+    let names = table.names();
+    let now = views::sort(state, &table)
+        .and_then(|sort| names.iter().position(|name| *name == sort.column));
+    let next = now.map_or(0, |at| (at + 1) % names.len().max(1));
+    if let Some(name) = names.get(next) {
+        state.view.sort = Some(Sort {
+            column: (*name).to_owned(),
+            descending: false,
+        });
+        notice(state, Level::Info, &format!("sorted by {name}"));
+    }
+    Ok(())
+}
+
+fn copied(state: &State, what: &str) -> Result<String, String> {
+    let cluster = &state.setup.cluster;
+    match what {
+        "link" => Ok(state.link_here().to_string()),
+        "name" => match state.view.place.task() {
+            Some(task) if !matches!(state.view.place, Place::Sandbox(..)) => Ok(task.task.clone()),
+            _ => match (&state.view.place, selected_id(state)?) {
+                (Place::Instances(job), instance) => Ok(format!("{cluster}/{job}/{instance}")),
+                (Place::Jobs, job) => Ok(format!("{cluster}/{job}")),
+                (_, id) => Ok(id),
+            },
+        },
+        "row" => {
+            let table = views::table(state).ok_or("there are no rows here")?;
+            let at = views::selected(state, &table).ok_or("there is nothing here to select")?;
+            let cells: Vec<&str> = table.rows[at]
+                .cells
+                .iter()
+                .map(|cell| cell.text.as_str())
+                .collect();
+            Ok(cells.join("\t"))
+        }
+        "cli" if screen::is_empty_cluster(state) && state.link == LinkState::Live => {
+            Ok(state.setup.create_line.clone())
+        }
+        "cli" => Ok(format!(
+            "aurora job status {cluster}/{}",
+            selected_job(state)?
+        )),
+        other => Err(format!(
+            "cannot copy `{other}`; copy takes name, link, row or cli"
+        )),
+    }
+}

@@ -1,0 +1,290 @@
+//! Views of the whole cluster and of a job.
+
+use aurora_api::feed::{JobRecord, TaskRecord};
+use aurora_api::job_key::JobPath;
+use aurora_api::model::{MaintenanceMode, ScheduleStatus};
+
+use crate::state::State;
+use crate::store::changed_ms;
+use crate::table::{Cell, Column, Row, Table};
+use crate::text;
+use crate::theme::Scope;
+
+/// The scope of a task's state.
+pub(crate) fn status_scope(status: ScheduleStatus) -> Scope {
+    use ScheduleStatus::*;
+    match status {
+        Init | Pending | Throttled => Scope::StateWaiting,
+        Assigned | Starting => Scope::StateStarting,
+        Running => Scope::StateRunning,
+        Killing | Restarting | Preempting | Draining | Partitioned => Scope::StateChanging,
+        Finished | Killed => Scope::StateEnded,
+        Failed | Lost => Scope::StateFailed,
+    }
+}
+
+struct Counts {
+    waiting: u32,
+    starting: u32,
+    running: u32,
+    changing: u32,
+    failed: u32,
+    ended: u32,
+}
+
+fn counts(job: &JobRecord) -> Counts {
+    let sum = |wanted: Scope| {
+        job.states
+            .iter()
+            .filter(|(status, _)| status_scope(**status) == wanted)
+            .map(|(_, count)| count)
+            .sum()
+    };
+    Counts {
+        waiting: sum(Scope::StateWaiting),
+        starting: sum(Scope::StateStarting),
+        running: sum(Scope::StateRunning),
+        changing: sum(Scope::StateChanging),
+        failed: sum(Scope::StateFailed),
+        ended: sum(Scope::StateEnded),
+    }
+}
+
+/// A job's state in one word: the group of its active tasks that most needs a look.
+fn job_state(job: &JobRecord, counts: &Counts) -> (&'static str, Scope) {
+    match counts {
+        Counts { waiting: 1.., .. } => ("WAITING", Scope::StateWaiting),
+        Counts { changing: 1.., .. } => ("CHANGING", Scope::StateChanging),
+        Counts { starting: 1.., .. } => ("STARTING", Scope::StateStarting),
+        Counts { running: 1.., .. } => ("RUNNING", Scope::StateRunning),
+        _ if job.cron_schedule.is_some() => ("SCHEDULED", Scope::StateEnded),
+        Counts { failed: 1.., .. } => ("FAILED", Scope::StateFailed),
+        _ => ("ENDED", Scope::StateEnded),
+    }
+}
+
+pub(super) fn jobs(state: &State) -> Table {
+    let columns = vec![
+        Column::text("job", 0),
+        Column::text("state", 0),
+        Column::number("active", 1),
+        Column::number("running", 3),
+        Column::number("waiting", 4),
+        Column::number("failed", 2),
+        Column::number("ended", 6),
+        Column::text("kind", 5),
+        Column::text("tier", 7),
+        Column::number("changed", 2),
+    ];
+    let rows = state
+        .store
+        .jobs
+        .values()
+        .map(|job| {
+            let counts = counts(job);
+            let (word, scope) = job_state(job, &counts);
+            let kind = match (&job.cron_schedule, job.service) {
+                (Some(_), _) => "cron",
+                (None, true) => "service",
+                (None, false) => "adhoc",
+            };
+            let count = |count: u32| Cell::count(i64::from(count)).dim_zero();
+            Row {
+                id: job.job.to_string(),
+                problem: counts.waiting > 0 || counts.failed > 0,
+                cells: vec![
+                    Cell::text(&job.job.to_string()),
+                    Cell::text(word).scope(scope),
+                    count(job.active),
+                    count(counts.running),
+                    if counts.waiting > 0 {
+                        count(counts.waiting).scope(Scope::StateWaiting)
+                    } else {
+                        count(0)
+                    },
+                    if counts.failed > 0 {
+                        count(counts.failed).scope(Scope::StateFailed)
+                    } else {
+                        count(0)
+                    },
+                    count(counts.ended),
+                    Cell::text(kind),
+                    Cell::text(&job.tier),
+                    Cell::age(state.since(job.changed_ms)),
+                ],
+                attributes: vec![
+                    ("role".to_owned(), job.job.0.role.clone()),
+                    ("env".to_owned(), job.job.0.environment.clone()),
+                ],
+            }
+        })
+        .collect();
+    Table::new(columns, rows)
+}
+
+fn ports(task: &TaskRecord) -> String {
+    let texts: Vec<String> = task
+        .ports
+        .iter()
+        .map(|(name, port)| format!("{name}:{port}"))
+        .collect();
+    texts.join(" ")
+}
+
+pub(super) fn instances(state: &State, job: &JobPath) -> Table {
+    let columns = vec![
+        Column::number("instance", 0),
+        Column::text("status", 0),
+        Column::number("for", 1),
+        Column::text("host", 2),
+        Column::text("ports", 4),
+        Column::number("failures", 3),
+        Column::text("message", 5),
+        Column::text("task", 6),
+    ];
+    let rows = state
+        .store
+        .instances(job)
+        .into_values()
+        .map(|task| {
+            let last = task.events.last();
+            Row {
+                id: task.instance.to_string(),
+                problem: matches!(
+                    status_scope(task.status),
+                    Scope::StateWaiting | Scope::StateFailed | Scope::StateChanging
+                ) || task.failure_count > 0,
+                cells: vec![
+                    Cell::count(i64::from(task.instance)),
+                    Cell::text(task.status.name()).scope(status_scope(task.status)),
+                    Cell::age(state.since(changed_ms(task))),
+                    task.host.as_deref().map_or_else(Cell::none, Cell::text),
+                    Cell::text(&ports(task)),
+                    Cell::count(i64::from(task.failure_count)).dim_zero(),
+                    last.and_then(|event| event.message.as_deref())
+                        .map_or_else(Cell::none, Cell::text),
+                    Cell::text(&task.task_id).scope(Scope::Dim),
+                ],
+                attributes: Vec::new(),
+            }
+        })
+        .collect();
+    Table::new(columns, rows)
+}
+
+pub(super) fn hosts(state: &State) -> Table {
+    let columns = vec![
+        Column::text("host", 0),
+        Column::text("mode", 0),
+        Column::number("tasks", 1),
+        Column::text("attributes", 2),
+        Column::text("agent", 3),
+    ];
+    let rows = state
+        .store
+        .hosts
+        .values()
+        .map(|host| {
+            let attributes: Vec<(String, String)> = host
+                .attributes
+                .iter()
+                .flat_map(|(name, values)| {
+                    values
+                        .iter()
+                        .map(move |value| (name.clone(), value.clone()))
+                })
+                .collect();
+            let texts: Vec<String> = attributes
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            let (mode, scope) = match host.mode {
+                MaintenanceMode::None => ("in service", Scope::None),
+                mode => (mode.name(), Scope::StateChanging),
+            };
+            Row {
+                id: host.host.clone(),
+                problem: host.mode != MaintenanceMode::None,
+                cells: vec![
+                    Cell::text(&host.host),
+                    Cell::text(mode).scope(scope),
+                    Cell::count(i64::from(host.tasks)).dim_zero(),
+                    Cell::text(&texts.join(" ")),
+                    Cell::text(&host.agent_id).scope(Scope::Dim),
+                ],
+                attributes,
+            }
+        })
+        .collect();
+    Table::new(columns, rows)
+}
+
+pub(super) fn quotas(state: &State) -> Table {
+    let columns = vec![
+        Column::text("role", 0),
+        Column::number("cpus", 0),
+        Column::number("ram", 0),
+        Column::number("disk", 0),
+    ];
+    let mebibytes =
+        |count: i64| Cell::bytes(u64::try_from(count).unwrap_or(0).saturating_mul(1 << 20));
+    let rows = state
+        .store
+        .quotas
+        .values()
+        .map(|quota| Row {
+            id: quota.role.clone(),
+            problem: false,
+            cells: vec![
+                Cell::text(&quota.role),
+                Cell::number(quota.cpus, format!("{}", quota.cpus)),
+                mebibytes(quota.ram_mb),
+                mebibytes(quota.disk_mb),
+            ],
+            attributes: Vec::new(),
+        })
+        .collect();
+    Table::new(columns, rows)
+}
+
+pub(super) fn journal(state: &State) -> Table {
+    let columns = vec![
+        Column::text("time", 0),
+        Column::text("outcome", 0),
+        Column::text("action", 0),
+        Column::text("job", 0),
+        Column::text("instances", 1),
+        Column::text("who", 3),
+        Column::text("detail", 2),
+        Column::text("reason", 4),
+    ];
+    let rows = state
+        .journal
+        .iter()
+        .enumerate()
+        .map(|(at, entry)| {
+            let scope = match entry.outcome.as_str() {
+                "confirmed" => Scope::Good,
+                "refused" | "unknown" => Scope::Bad,
+                "not yet" | "no effect" => Scope::Warn,
+                _ => Scope::None,
+            };
+            Row {
+                id: at.to_string(),
+                problem: matches!(scope, Scope::Bad | Scope::Warn),
+                cells: vec![
+                    Cell::text(&text::utc(entry.time_ms)),
+                    Cell::text(&entry.outcome).scope(scope),
+                    Cell::text(&entry.action),
+                    Cell::text(&entry.job),
+                    Cell::text(&entry.instances),
+                    Cell::text(&entry.who),
+                    Cell::text(&entry.detail),
+                    Cell::text(&entry.reason),
+                ],
+                attributes: Vec::new(),
+            }
+        })
+        .collect();
+    Table::new(columns, rows)
+}

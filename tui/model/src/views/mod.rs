@@ -1,0 +1,80 @@
+//! What each view shows, as tables.
+
+mod cluster;
+mod help;
+mod task;
+
+use crate::place::Place;
+use crate::state::State;
+use crate::table::{Sort, Table};
+
+pub(crate) use cluster::status_scope;
+pub(crate) use task::{events, fields};
+
+/// The rows of the view on the screen before its filter; `None` for views of text.
+fn all(state: &State) -> Option<Table> {
+    Some(match &state.view.place {
+        Place::Jobs => cluster::jobs(state),
+        Place::Instances(job) => cluster::instances(state, job),
+        Place::Hosts => cluster::hosts(state),
+        Place::Quotas => cluster::quotas(state),
+        Place::Task(_) => task::processes(state),
+        Place::Sandbox(..) => task::directory(state),
+        Place::Journal => cluster::journal(state),
+        Place::Help(view) => help::help(state, view),
+        Place::File(..) | Place::Logs(..) => return None,
+    })
+}
+
+/// The order of a view when nobody chose one.
+pub(crate) fn default_sort(place: &Place) -> Option<&'static str> {
+    match place {
+        Place::Jobs => Some("job"),
+        Place::Instances(_) => Some("instance"),
+        Place::Hosts => Some("host"),
+        Place::Quotas => Some("role"),
+        Place::Journal => Some("-time"),
+        Place::Task(_)
+        | Place::Sandbox(..)
+        | Place::Help(_)
+        | Place::File(..)
+        | Place::Logs(..) => None,
+    }
+}
+
+/// The order in force.
+pub(crate) fn sort(state: &State, table: &Table) -> Option<Sort> {
+    state.view.sort.clone().or_else(|| {
+        default_sort(&state.view.place).and_then(|text| Sort::parse(text, &table.columns).ok())
+    })
+}
+
+/// The columns of the view on the screen.
+pub(crate) fn columns(state: &State) -> Option<Table> {
+    all(state).map(|table| Table {
+        columns: table.columns,
+        ..Table::default()
+    })
+}
+
+/// The rows of the view on the screen, filtered and in order.
+pub(crate) fn table(state: &State) -> Option<Table> {
+    let table = all(state)?.filtered(&state.view.filter.filter, state.view.problems);
+    Some(match sort(state, &table) {
+        Some(sort) => table.sorted(&sort),
+        None => table,
+    })
+}
+
+/// The place of the selected row: where its object is, else where it was.
+pub(crate) fn selected(state: &State, table: &Table) -> Option<usize> {
+    if table.rows.is_empty() {
+        return None;
+    }
+    let by_id = state
+        .view
+        .selected
+        .as_ref()
+        .and_then(|id| table.rows.iter().position(|row| row.id == *id));
+    Some(by_id.unwrap_or_else(|| state.view.index.min(table.rows.len() - 1)))
+}
