@@ -148,7 +148,10 @@ impl<'a> In<'a> {
     pub(crate) fn count(&mut self) -> Result<usize, CodecError> {
         let count = self.number()?;
         let left = self.bytes.len() - self.at;
-        usize::try_from(count).ok().filter(|count| *count <= left).ok_or(CodecError::Truncated)
+        usize::try_from(count)
+            .ok()
+            .filter(|count| *count <= left)
+            .ok_or(CodecError::Truncated)
     }
 
     pub(crate) fn blob(&mut self) -> Result<&'a [u8], CodecError> {
@@ -173,7 +176,8 @@ impl<'a> In<'a> {
 
     pub(crate) fn status(&mut self) -> Result<ScheduleStatus, CodecError> {
         let number = self.byte()?;
-        ScheduleStatus::from_number(i32::from(number)).ok_or_else(|| self.fault("a task state that is not known"))
+        ScheduleStatus::from_number(i32::from(number))
+            .ok_or_else(|| self.fault("a task state that is not known"))
     }
 
     pub(crate) fn option<T>(

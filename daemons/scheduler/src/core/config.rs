@@ -73,6 +73,39 @@ pub enum OfferOrder {
     Random,
 }
 
+/// A regular expression that has to match the whole of a name, as Java's `matches` does.
+#[derive(Clone, Debug)]
+pub struct NamePattern {
+    text: String,
+    regex: Regex,
+}
+
+impl NamePattern {
+    /// Compiles the pattern.
+    ///
+    /// # Errors
+    /// It is not a regular expression.
+    pub fn new(text: &str) -> Result<NamePattern, regex::Error> {
+        let regex = Regex::new(&format!("^(?:{text})$"))?;
+        Ok(NamePattern {
+            text: text.to_owned(),
+            regex,
+        })
+    }
+
+    /// Whether the whole name matches.
+    pub fn matches(&self, name: &str) -> bool {
+        // `$` also matches before a final line feed in other dialects, not in this one.
+        self.regex.is_match(name)
+    }
+}
+
+impl std::fmt::Display for NamePattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
 /// The flags that decisions depend on. Names are upstream's; spans are milliseconds.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -90,7 +123,7 @@ pub struct Config {
     /// `-max_tasks_per_job`.
     pub max_tasks_per_job: i32,
     /// `-allowed_job_environments`; matched against the whole name.
-    pub allowed_job_environments: Regex,
+    pub allowed_job_environments: NamePattern,
     /// `-allowed_container_types` holds MESOS.
     pub allow_mesos_containers: bool,
     /// `-allowed_container_types` holds DOCKER.
@@ -199,7 +232,7 @@ impl Default for Config {
             tiers: Tiers::default(),
             allow_root_role: false,
             max_tasks_per_job: 4000,
-            allowed_job_environments: Regex::new(r"^(prod|devel|test|staging\d*)$")
+            allowed_job_environments: NamePattern::new(r"^(prod|devel|test|staging\d*)$")
                 .expect("the default pattern is well-formed"),
             allow_mesos_containers: true,
             allow_docker_containers: false,

@@ -6,18 +6,45 @@
 //!
 //! Start with [`op`] for what the log holds, [`store`] for the state.
 
-use aurora_api::model::Response;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use aurora_api::model::{JobKey, Response};
 use aurora_api::service::Call;
-use aurora_mesos::v1::{AgentId, ExecutorId, Offer, OfferId, TaskId as MesosTaskId, TaskInfo, TaskStatus};
+use aurora_mesos::v1::{
+    AgentId, ExecutorId, Offer, OfferId, TaskId as MesosTaskId, TaskInfo, TaskStatus,
+};
 
 pub mod codec;
 pub mod config;
+mod filter;
+mod history;
+mod launch;
+mod machine;
+mod mesos;
+mod offers;
 pub mod op;
+mod quota;
+mod random;
+mod reconcile;
+mod resources;
+mod schedule;
 pub mod store;
+mod tasks;
+mod timers;
+pub mod validate;
+mod writes;
 
-pub use config::{Config, Millis};
+pub use config::{Config, Millis, NamePattern, OfferOrder, Tier, Tiers};
 pub use op::Op;
 pub use store::{Change, Changes, Store, View};
+pub use writes::UNSUPPORTED;
+
+use offers::Offers;
+use random::Random;
+use schedule::{ByConfig, Candidates, Group, Nearest, Permits};
+use tasks::Entry;
+use timers::{Timer, Timers};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -142,38 +169,144 @@ pub enum MesosCall {
 pub struct Core {
     config: Config,
     store: Store,
+    random: Random,
+    timers: Timers,
+    offers: Offers,
+    groups: ByConfig<Group>,
+    candidates: ByConfig<Candidates>,
+    nearest: ByConfig<Nearest>,
+    permits: Permits,
+    reconcile_batches: reconcile::Batches,
+    /// Whether the reconciliation timers run.
+    reconciling: bool,
+    /// Whether the subscription stands.
+    registered: bool,
+    /// Jobs whose history is looked at when the step is done.
+    crowded_jobs: BTreeSet<JobKey>,
+    counters: BTreeMap<&'static str, u64>,
+    now: Millis,
+    out: Step,
 }
 
 impl Core {
     /// A scheduler that has never run.
     pub fn new(config: Config) -> Core {
+        Core::over(config, Store::default(), 0)
+    }
+
+    fn over(config: Config, store: Store, now: Millis) -> Core {
         Core {
+            random: Random::new(config.seed),
+            permits: Permits::full(config.max_schedule_attempts_per_sec, now),
             config,
-            store: Store::default(),
+            store,
+            timers: Timers::default(),
+            offers: Offers::default(),
+            groups: ByConfig::default(),
+            candidates: ByConfig::default(),
+            nearest: ByConfig::default(),
+            reconcile_batches: reconcile::Batches::default(),
+            reconciling: false,
+            registered: false,
+            crowded_jobs: BTreeSet::new(),
+            counters: BTreeMap::new(),
+            now,
+            out: Step::default(),
         }
     }
 
-    /// A scheduler that takes over the state of an earlier one. Timers start again as if every task had just entered its
-    /// state, except where the state's own times count.
+    /// A scheduler that takes over the state of an earlier one. Time-outs start again as if every task had just entered its
+    /// state, except where the state's own times count: throttling, partitions, history.
     pub fn recover(config: Config, store: Store, now: Millis) -> (Core, Step) {
-        let mut core = Core { config, store };
-        let step = core.step(now, Input::Timer);
+        let mut core = Core::over(config, store, now);
+        let view = core.store.read();
+        let mut tasks: Vec<_> = view
+            .jobs()
+            .flat_map(|job| view.tasks_of_job(job))
+            .map(|task| (task.last_event_time(), Arc::clone(&task.id), task.status))
+            .collect();
+        tasks.sort_unstable();
+        core.sign();
+        for (_, id, status) in tasks {
+            core.entered(&id, status, Entry::Recovered);
+        }
+        let step = core.finish();
         (core, step)
     }
 
-    /// Decides. The ops are applied to the store before it returns.
+    /// Decides. The ops are applied to the store before it returns. Time that goes backwards counts as standing still.
     pub fn step(&mut self, now: Millis, input: Input) -> Step {
-        let (_, _, _) = (now, input, &self.config);
-        Step::default()
+        self.now = self.now.max(now);
+        self.sign();
+        match input {
+            Input::Write { id, user, call } => {
+                let response = self.write(&user, call);
+                self.out.effects.push(Effect::Reply { id, response });
+            }
+            Input::Mesos(event) => self.mesos_event(event),
+            Input::Timer => {
+                while let Some(timer) = self.timers.due(self.now) {
+                    self.timer(timer);
+                }
+            }
+        }
+        self.finish()
+    }
+
+    /// Puts this scheduler's name on the events to come.
+    fn sign(&mut self) {
+        if self.store.read().scheduler() != self.config.hostname {
+            let host = self.config.hostname.clone();
+            self.apply(Op::SaveScheduler { host });
+        }
+    }
+
+    fn timer(&mut self, timer: Timer) {
+        match timer {
+            Timer::Group(config) => self.group_due(config),
+            Timer::Permit => self.permit_due(),
+            Timer::Throttled(id) => self.throttled_long_enough(&id),
+            Timer::Transient(id, status, since) => self.transient_for_too_long(id, status, since),
+            Timer::KillRetry(id, waited) => self.retry_kill(&id, waited),
+            Timer::Partitioned(id, since) => self.partitioned_for_too_long(&id, since),
+            Timer::Offer(sequence) => self.offer_held_long_enough(sequence),
+            Timer::Prune(id) => self.kept_long_enough(&id),
+            Timer::Explicit => self.explicit_due(),
+            Timer::ExplicitBatch => self.send_reconcile_batch(),
+            Timer::Implicit => self.implicit_due(),
+        }
+    }
+
+    fn finish(&mut self) -> Step {
+        self.thin_out_histories();
+        std::mem::take(&mut self.out)
     }
 
     /// When the next [`Input::Timer`] is due.
     pub fn next_deadline(&self) -> Option<Millis> {
-        None
+        self.timers.next()
     }
 
     /// The state.
     pub fn store(&self) -> &Store {
         &self.store
     }
+
+    /// The flags.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// How many offers are held.
+    pub fn offers_held(&self) -> usize {
+        self.offers.len()
+    }
+
+    /// Upstream's counters by name, since this process began; those that are absent are zero.
+    pub fn counters(&self) -> &BTreeMap<&'static str, u64> {
+        &self.counters
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,7 +32,10 @@ impl<T> CowVec<T> {
     }
 
     pub(crate) fn get(&self, at: usize) -> Option<&T> {
-        let page = self.chunks.get(at / (PAGE * CHUNK))?.get(at / PAGE % CHUNK)?;
+        let page = self
+            .chunks
+            .get(at / (PAGE * CHUNK))?
+            .get(at / PAGE % CHUNK)?;
         page.get(at % PAGE)
     }
 
@@ -227,7 +230,10 @@ mod tests {
         let copy = numbers.clone();
         *numbers.get_mut(0).unwrap() = 77;
         assert_eq!(numbers.swap_remove(1), Some(1));
-        assert_eq!((numbers.len(), numbers.get(0), numbers.get(1)), (4999, Some(&77), Some(&4999)));
+        assert_eq!(
+            (numbers.len(), numbers.get(0), numbers.get(1)),
+            (4999, Some(&77), Some(&4999))
+        );
         assert_eq!(copy.len(), 5000);
         assert!(copy.iter().copied().eq(0..5000));
         assert_eq!(copy.get(5000), None);

@@ -24,7 +24,8 @@ pub fn task_id(job: &JobKey, instance: i32, seed: u128) -> TaskId {
     let low = mix(seed as u64 ^ mix(high));
     let bytes = (u128::from(high) << 64 | u128::from(low)).to_be_bytes();
     let uuid = uuid::Builder::from_random_bytes(bytes).into_uuid();
-    let mut id = String::with_capacity(job.role.len() + job.environment.len() + job.name.len() + 50);
+    let mut id =
+        String::with_capacity(job.role.len() + job.environment.len() + job.name.len() + 50);
     for part in [&job.role, &job.environment, &job.name] {
         id.extend(part.chars().map(|c| match c {
             'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | '-' => c,
@@ -49,7 +50,11 @@ mod tests {
         assert_eq!(head, "www-data-prod-a-b_c-12-");
         assert_eq!(uuid::Uuid::parse_str(uuid).unwrap().get_version_num(), 4);
         assert_eq!(id, task_id(&job, 12, 42));
-        let others = [task_id(&job, 13, 42), task_id(&job, 12, 43), task_id(&job, 12, 42 << 64)];
+        let others = [
+            task_id(&job, 13, 42),
+            task_id(&job, 12, 43),
+            task_id(&job, 12, 42 << 64),
+        ];
         for other in others {
             assert_ne!(other[other.len() - 36..], *uuid);
         }

@@ -153,7 +153,8 @@ impl Store {
                 time,
             } => {
                 let (_, old) = self.find(ancestor)?;
-                let (config, instance, failures) = (Arc::clone(&old.config), old.instance, old.failure_count);
+                let (config, instance, failures) =
+                    (Arc::clone(&old.config), old.instance, old.failure_count);
                 let id = task_id(&config.task.job, instance, *seed);
                 let event = self.event(*time, *status, Some(message.as_str().into()));
                 let mut task = Task::new(id, config, instance, event);
@@ -185,14 +186,19 @@ impl Store {
                 ports,
                 time,
             } => {
-                let mut bound: Vec<(Arc<str>, i32)> =
-                    ports.iter().map(|(name, port)| (name.as_str().into(), *port)).collect();
+                let mut bound: Vec<(Arc<str>, i32)> = ports
+                    .iter()
+                    .map(|(name, port)| (name.as_str().into(), *port))
+                    .collect();
                 bound.sort();
                 self.change(task, *time, changes, |task, event| {
                     task.agent = Some(Arc::clone(agent));
                     task.host = Some(Arc::clone(host));
                     task.ports = bound.into();
-                    task.enter(ScheduleStatus::Assigned, event(ScheduleStatus::Assigned, None));
+                    task.enter(
+                        ScheduleStatus::Assigned,
+                        event(ScheduleStatus::Assigned, None),
+                    );
                 })?;
                 let (slot, _) = self.find(task)?;
                 self.view.add_to_host(host, slot);
@@ -229,7 +235,9 @@ impl Store {
     }
 
     fn find(&self, id: &str) -> Result<(Slot, &Task), ApplyError> {
-        self.view.find(id).ok_or_else(|| ApplyError::NoTask(id.to_owned()))
+        self.view
+            .find(id)
+            .ok_or_else(|| ApplyError::NoTask(id.to_owned()))
     }
 
     fn add_config(&mut self, id: ConfigId, config: &Arc<TaskConfig>) -> Result<(), ApplyError> {
@@ -250,7 +258,10 @@ impl Store {
         }
         let job_slot = self.job_slot(&task);
         if task.status.is_active() {
-            let taken = self.view.job_at(job_slot).is_some_and(|job| job.active_slot(task.instance).is_some());
+            let taken = self
+                .view
+                .job_at(job_slot)
+                .is_some_and(|job| job.active_slot(task.instance).is_some());
             if taken {
                 return Err(ApplyError::InstanceTaken(task.job().clone(), task.instance));
             }
@@ -304,7 +315,9 @@ impl Store {
                 jobs: CowVec::default(),
                 usage: Default::default(),
             };
-            self.view.roles.insert(key.role.as_str().into(), Arc::new(role));
+            self.view
+                .roles
+                .insert(key.role.as_str().into(), Arc::new(role));
         }
         let mut role_position = 0;
         if let Some(role) = self.view.roles.get_mut(key.role.as_str()) {
@@ -375,7 +388,12 @@ impl Store {
         let mut by_job: BTreeMap<JobSlot, HashSet<Slot>> = BTreeMap::new();
         for id in ids {
             let (slot, _) = self.find(id)?;
-            let Some(task) = self.view.tasks.get_mut(slot as usize).and_then(Option::take) else {
+            let Some(task) = self
+                .view
+                .tasks
+                .get_mut(slot as usize)
+                .and_then(Option::take)
+            else {
                 return Err(ApplyError::NoTask(id.to_string()));
             };
             self.view.ids.remove(&**id);
@@ -489,13 +507,18 @@ impl Task {
 impl Job {
     /// The active task of an instance.
     pub(crate) fn active_slot(&self, instance: i32) -> Option<Slot> {
-        let at = self.active.binary_search_by_key(&instance, |(instance, _)| *instance).ok()?;
+        let at = self
+            .active
+            .binary_search_by_key(&instance, |(instance, _)| *instance)
+            .ok()?;
         Some(self.active[at].1)
     }
 
     fn put(&mut self, status: ScheduleStatus, instance: i32, slot: Slot) {
         if status.is_active() {
-            let at = self.active.partition_point(|entry| *entry < (instance, slot));
+            let at = self
+                .active
+                .partition_point(|entry| *entry < (instance, slot));
             self.active.insert(at, (instance, slot));
         } else {
             self.terminal.push(slot);

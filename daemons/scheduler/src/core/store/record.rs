@@ -79,7 +79,9 @@ impl Task {
             slave_id: self.agent.as_ref().map(|agent| agent.to_string()),
             slave_host: self.host.as_ref().map(|host| host.to_string()),
             task: (*self.config.task).clone(),
-            assigned_ports: ports.map(|(name, port)| (name.to_string(), *port)).collect::<BTreeMap<_, _>>(),
+            assigned_ports: ports
+                .map(|(name, port)| (name.to_string(), *port))
+                .collect::<BTreeMap<_, _>>(),
             instance_id: self.instance,
         }
     }
@@ -193,7 +195,10 @@ impl StoredConfig {
 impl Pool {
     /// The pool that a configuration's tasks are charged to.
     pub fn of(task: &TaskConfig) -> Pool {
-        let dedicated = task.constraints.iter().any(|constraint| constraint.name == DEDICATED);
+        let dedicated = task
+            .constraints
+            .iter()
+            .any(|constraint| constraint.name == DEDICATED);
         match (task.production == Some(true), dedicated) {
             (true, false) => Pool::ProdShared,
             (true, true) => Pool::ProdDedicated,

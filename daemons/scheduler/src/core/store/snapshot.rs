@@ -51,7 +51,10 @@ impl TextReader {
         if number == self.texts.len() {
             self.texts.push(input.shared()?);
         }
-        let text = self.texts.get(number).ok_or_else(|| input.fault("a text that was not written yet"))?;
+        let text = self
+            .texts
+            .get(number)
+            .ok_or_else(|| input.fault("a text that was not written yet"))?;
         Ok(Arc::clone(text))
     }
 }
@@ -169,7 +172,11 @@ pub fn decode_snapshot(bytes: &[u8]) -> Result<Store, SnapshotError> {
     Ok(store)
 }
 
-fn read_task(store: &Store, input: &mut In<'_>, texts: &mut TextReader) -> Result<Task, SnapshotError> {
+fn read_task(
+    store: &Store,
+    input: &mut In<'_>,
+    texts: &mut TextReader,
+) -> Result<Task, SnapshotError> {
     let id = input.shared()?;
     let config = store.config(ConfigId(input.number()?))?;
     let instance = input.int()?;

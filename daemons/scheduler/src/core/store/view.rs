@@ -51,8 +51,13 @@ impl View {
             let tasks = hosts.iter().flat_map(|host| self.tasks_on_host(host));
             return Box::new(tasks.filter(|task| matches(query, task)));
         }
-        let jobs = self.jobs_of_query(query).filter(|job| job_may_match(query, job));
-        Box::new(jobs.flat_map(|job| self.tasks_of_job(job)).filter(|task| matches(query, task)))
+        let jobs = self
+            .jobs_of_query(query)
+            .filter(|job| job_may_match(query, job));
+        Box::new(
+            jobs.flat_map(|job| self.tasks_of_job(job))
+                .filter(|task| matches(query, task)),
+        )
     }
 
     fn jobs_of_query<'a>(&'a self, query: &'a TaskQuery) -> Box<dyn Iterator<Item = &'a Job> + 'a> {
@@ -81,24 +86,36 @@ impl View {
 
     /// The jobs of a role.
     pub fn jobs_of_role(&self, role: &str) -> impl Iterator<Item = &Job> {
-        let slots = self.roles.get(role).into_iter().flat_map(|role| role.jobs.iter());
+        let slots = self
+            .roles
+            .get(role)
+            .into_iter()
+            .flat_map(|role| role.jobs.iter());
         slots.filter_map(|slot| self.job_at(*slot))
     }
 
     /// The roles that have jobs, with how many.
     pub fn roles(&self) -> impl Iterator<Item = (&str, usize)> {
-        self.roles.iter().map(|(name, role)| (&**name, role.jobs.len()))
+        self.roles
+            .iter()
+            .map(|(name, role)| (&**name, role.jobs.len()))
     }
 
     /// A job's tasks: the active ones by instance, then those that ended.
     pub fn tasks_of_job<'a>(&'a self, job: &'a Job) -> impl Iterator<Item = &'a Task> {
-        let slots = job.active.iter().map(|(_, slot)| *slot).chain(job.terminal.iter().copied());
+        let slots = job
+            .active
+            .iter()
+            .map(|(_, slot)| *slot)
+            .chain(job.terminal.iter().copied());
         slots.filter_map(|slot| self.task_at(slot))
     }
 
     /// A job's active tasks by instance.
     pub fn active_tasks<'a>(&'a self, job: &'a Job) -> impl Iterator<Item = &'a Task> {
-        job.active.iter().filter_map(|(_, slot)| self.task_at(*slot))
+        job.active
+            .iter()
+            .filter_map(|(_, slot)| self.task_at(*slot))
     }
 
     /// A job's tasks that ended, in the order in which they did.
@@ -113,7 +130,11 @@ impl View {
 
     /// Tasks that were put on a host, ended ones included.
     pub fn tasks_on_host(&self, host: &str) -> impl Iterator<Item = &Task> {
-        let slots = self.host_tasks.get(host).into_iter().flat_map(|slots| slots.iter());
+        let slots = self
+            .host_tasks
+            .get(host)
+            .into_iter()
+            .flat_map(|slots| slots.iter());
         slots.filter_map(|slot| self.task_at(*slot))
     }
 
@@ -139,12 +160,19 @@ impl View {
 
     /// What a role's active tasks use in a pool.
     pub fn usage(&self, role: &str, pool: Pool) -> Usage {
-        self.roles.get(role).map_or(Usage::default(), |role| role.usage[pool as usize])
+        self.roles
+            .get(role)
+            .map_or(Usage::default(), |role| role.usage[pool as usize])
     }
 
     /// The framework id, once the master has given one.
     pub fn framework_id(&self) -> Option<&str> {
         self.framework_id.as_deref()
+    }
+
+    /// The name that new task events carry as their scheduler.
+    pub fn scheduler(&self) -> &str {
+        &self.scheduler
     }
 
     /// A stored configuration.
@@ -180,7 +208,10 @@ impl View {
     }
 
     pub(super) fn job_mut(&mut self, slot: JobSlot) -> Option<&mut Job> {
-        self.jobs.get_mut(slot as usize)?.as_mut().map(Arc::make_mut)
+        self.jobs
+            .get_mut(slot as usize)?
+            .as_mut()
+            .map(Arc::make_mut)
     }
 
     pub(super) fn charge(&mut self, task: &Task, times: i64) {
@@ -198,7 +229,8 @@ impl View {
         match self.host_tasks.get_mut(&**host) {
             Some(slots) => Arc::make_mut(slots).push(slot),
             None => {
-                self.host_tasks.insert(Arc::clone(host), Arc::new(vec![slot]));
+                self.host_tasks
+                    .insert(Arc::clone(host), Arc::new(vec![slot]));
             }
         }
     }
@@ -219,26 +251,39 @@ impl View {
 fn job_may_match(query: &TaskQuery, job: &Job) -> bool {
     let role = query.role.as_deref().filter(|role| !role.trim().is_empty());
     role.is_none_or(|role| role == job.key.role)
-        && query.environment.as_ref().is_none_or(|name| *name == job.key.environment)
-        && query.job_name.as_ref().is_none_or(|name| *name == job.key.name)
         && query
-            .statuses
+            .environment
             .as_ref()
-            .is_none_or(|wanted| wanted.is_empty() || wanted.iter().any(|status| job.count(*status) > 0))
+            .is_none_or(|name| *name == job.key.environment)
+        && query
+            .job_name
+            .as_ref()
+            .is_none_or(|name| *name == job.key.name)
+        && query.statuses.as_ref().is_none_or(|wanted| {
+            wanted.is_empty() || wanted.iter().any(|status| job.count(*status) > 0)
+        })
 }
 
 fn matches(query: &TaskQuery, task: &Task) -> bool {
-    fn holds<T: Ord>(set: &Option<std::collections::BTreeSet<T>>, has: impl FnOnce(&std::collections::BTreeSet<T>) -> bool) -> bool {
+    fn holds<T: Ord>(
+        set: &Option<std::collections::BTreeSet<T>>,
+        has: impl FnOnce(&std::collections::BTreeSet<T>) -> bool,
+    ) -> bool {
         set.as_ref().is_none_or(|set| set.is_empty() || has(set))
     }
     let job = task.job();
     let role = query.role.as_deref().filter(|role| !role.trim().is_empty());
     role.is_none_or(|role| role == job.role)
-        && query.environment.as_ref().is_none_or(|name| *name == job.environment)
+        && query
+            .environment
+            .as_ref()
+            .is_none_or(|name| *name == job.environment)
         && query.job_name.as_ref().is_none_or(|name| *name == job.name)
         && holds(&query.statuses, |set| set.contains(&task.status))
         && holds(&query.instance_ids, |set| set.contains(&task.instance))
-        && holds(&query.slave_hosts, |set| task.host.as_deref().is_some_and(|host| set.contains(host)))
+        && holds(&query.slave_hosts, |set| {
+            task.host.as_deref().is_some_and(|host| set.contains(host))
+        })
         && holds(&query.task_ids, |set| set.contains(&*task.id))
         && holds(&query.job_keys, |set| set.contains(job))
 }

@@ -1,0 +1,279 @@
+//! Whether an offer suits a task, and why not (aurora: `SchedulingFilterImpl.java`).
+
+use std::collections::{BTreeSet, HashMap};
+
+use aurora_api::model::{
+    Attribute, Constraint, HostAttributes, JobKey, MaintenanceMode, TaskConstraint,
+};
+use aurora_mesos::v1::{Attribute as MesosAttribute, ValueType};
+
+use super::config::{Config, Millis};
+use super::offers::HeldOffer;
+use super::resources::Bag;
+use super::store::{DEDICATED, StoredConfig, View};
+
+/// One reason against an offer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Veto {
+    /// The host is for others.
+    Dedicated,
+    /// The host is being emptied.
+    Draining,
+    /// The host was emptied.
+    Drained,
+    /// The attribute of this name does not suit.
+    Constraint(String),
+    /// Too many tasks of the job share a value of the attribute of this name.
+    Limit(String),
+    /// Too little of a kind; the score grows with what is missing.
+    Insufficient(&'static str, i64),
+}
+
+/// The reasons against one offer.
+pub(crate) type Vetoes = Vec<Veto>;
+
+/// What a score is divided by for each kind, so that kinds compare, and what is enough for the greatest score.
+const MAX_SCORE: i64 = 1000;
+
+impl Veto {
+    /// How far the offer is from suiting.
+    pub(crate) fn score(&self) -> i64 {
+        match self {
+            Veto::Dedicated => 1_000_000,
+            Veto::Draining | Veto::Drained => 100_000,
+            Veto::Constraint(_) | Veto::Limit(_) => 10_000,
+            Veto::Insufficient(_, score) => *score,
+        }
+    }
+}
+
+impl std::fmt::Display for Veto {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Veto::Dedicated => f.write_str("Host is dedicated"),
+            Veto::Draining => f.write_str("Host draining for maintenance"),
+            Veto::Drained => f.write_str("Host drained for maintenance"),
+            Veto::Constraint(name) => write!(f, "Constraint not satisfied: {name}"),
+            Veto::Limit(name) => write!(f, "Limit not satisfied: {name}"),
+            Veto::Insufficient(name, _) => write!(f, "Insufficient: {name}"),
+        }
+    }
+}
+
+/// What the tasks of one configuration need.
+#[derive(Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) config: &'a StoredConfig,
+    /// With the executor's share.
+    pub(crate) need: Bag,
+    pub(crate) revocable: bool,
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn new(config: &Config, stored: &'a StoredConfig) -> Request<'a> {
+        let task = Bag::of_task(&stored.amounts);
+        let executor = match stored.task.executor_config {
+            Some(_) => Bag::of_executor(config, &task),
+            None => Bag::default(),
+        };
+        Request {
+            config: stored,
+            need: task.plus(&executor),
+            revocable: config.tier(stored.task.tier.as_deref()).revocable,
+        }
+    }
+
+    fn constraints(&self) -> impl Iterator<Item = (&Constraint, &TaskConstraint)> {
+        let all = self.config.task.constraints.iter();
+        all.filter_map(|constraint| Some((constraint, constraint.constraint.as_ref()?)))
+    }
+}
+
+/// How many tasks of a job are on hosts with each value of an attribute. Made when first asked for and kept for one round,
+/// in which the caller tells it of each task that it places.
+#[derive(Debug, Default)]
+pub(crate) struct Spread {
+    counts: HashMap<String, HashMap<String, i64>>,
+}
+
+impl Spread {
+    fn count(&mut self, view: &View, job: &JobKey, attribute: &str, value: &str) -> i64 {
+        if !self.counts.contains_key(attribute) {
+            let mut counts: HashMap<String, i64> = HashMap::new();
+            let tasks = view
+                .job(job)
+                .into_iter()
+                .flat_map(|job| view.active_tasks(job));
+            for task in tasks.filter(|task| task.status.is_agent_assigned()) {
+                let host = task.host.as_deref().and_then(|host| view.host(host));
+                for value in host
+                    .into_iter()
+                    .flat_map(|host| values_of(&host.attributes, attribute))
+                {
+                    *counts.entry(value.to_owned()).or_default() += 1;
+                }
+            }
+            self.counts.insert(attribute.to_owned(), counts);
+        }
+        let counts = self.counts.get(attribute);
+        counts
+            .and_then(|counts| counts.get(value))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// A task of the job was put on a host.
+    pub(crate) fn placed(&mut self, host: &HostAttributes) {
+        for (attribute, counts) in &mut self.counts {
+            for value in values_of(host, attribute) {
+                *counts.entry(value.to_owned()).or_default() += 1;
+            }
+        }
+    }
+}
+
+/// The values of all the host's attributes of a name, each once.
+fn values_of<'a>(host: &'a HostAttributes, name: &str) -> BTreeSet<&'a str> {
+    let attributes = host
+        .attributes
+        .iter()
+        .filter(|attribute| attribute.name == name);
+    attributes
+        .flat_map(|attribute| attribute.values.iter())
+        .map(String::as_str)
+        .collect()
+}
+
+/// The reasons that cannot change while the offer is held.
+pub(crate) fn static_vetoes(
+    config: &Config,
+    offer: &HeldOffer,
+    request: &Request<'_>,
+    now: Millis,
+) -> Vetoes {
+    let host = &offer.attributes;
+    let is_for_dedicated = request
+        .config
+        .task
+        .constraints
+        .iter()
+        .any(|constraint| constraint.name == DEDICATED);
+    if !is_for_dedicated
+        && host
+            .attributes
+            .iter()
+            .any(|attribute| attribute.name == DEDICATED)
+    {
+        return vec![Veto::Dedicated];
+    }
+    match host.mode {
+        Some(MaintenanceMode::Draining) => return vec![Veto::Draining],
+        Some(MaintenanceMode::Drained) => return vec![Veto::Drained],
+        Some(MaintenanceMode::None | MaintenanceMode::Scheduled) | None => {}
+    }
+    if leaves_soon(config, offer, now) {
+        return vec![Veto::Draining];
+    }
+    for (constraint, demand) in request.constraints() {
+        if let TaskConstraint::Value(demand) = demand {
+            let values = values_of(host, &constraint.name);
+            let found = demand
+                .values
+                .iter()
+                .any(|value| values.contains(value.as_str()));
+            if found == demand.negated {
+                return vec![Veto::Constraint(constraint.name.clone())];
+            }
+        }
+    }
+    // A host without the attribute can never satisfy a limit on it.
+    for (constraint, demand) in request.constraints() {
+        if matches!(demand, TaskConstraint::Limit(_))
+            && values_of(host, &constraint.name).is_empty()
+        {
+            return vec![Veto::Constraint(constraint.name.clone())];
+        }
+    }
+    insufficient(offer, request)
+}
+
+fn leaves_soon(config: &Config, offer: &HeldOffer, now: Millis) -> bool {
+    let from = offer.unavailable_from;
+    from.is_some_and(|start| now > start.saturating_sub(config.unavailability_threshold))
+}
+
+fn insufficient(offer: &HeldOffer, request: &Request<'_>) -> Vetoes {
+    let (has, need) = (
+        if request.revocable {
+            &offer.revocable
+        } else {
+            &offer.firm
+        },
+        &request.need,
+    );
+    // The range is what counts as a whole machine of the kind; ports and GPUs are counted whole, the others in thousandths.
+    let kinds = [
+        ("CPU", has.cpus, need.cpus, 1, 16),
+        ("RAM", has.ram, need.ram, 1, 24_576),
+        ("disk", has.disk, need.disk, 1, 460_800),
+        ("ports", has.ports, need.ports, 1000, 1000),
+        ("GPU", has.gpus, need.gpus, 1000, 4),
+    ];
+    let lacking = kinds.into_iter().filter(|(_, has, need, _, _)| has < need);
+    let vetoes = lacking.map(|(name, has, need, unit, range)| {
+        let deficit = need.saturating_sub(has).saturating_mul(unit);
+        Veto::Insufficient(name, (deficit / range).min(MAX_SCORE))
+    });
+    vetoes.collect()
+}
+
+/// The reason that changes with where the job's other tasks are and with time, for an offer without a static veto.
+pub(crate) fn dynamic_veto(
+    config: &Config,
+    offer: &HeldOffer,
+    request: &Request<'_>,
+    view: &View,
+    spread: &mut Spread,
+    now: Millis,
+) -> Option<Veto> {
+    if leaves_soon(config, offer, now) {
+        return Some(Veto::Draining);
+    }
+    let job = &request.config.task.job;
+    for (constraint, demand) in request.constraints() {
+        let TaskConstraint::Limit(demand) = demand else {
+            continue;
+        };
+        for value in values_of(&offer.attributes, &constraint.name) {
+            if spread.count(view, job, &constraint.name, value) >= i64::from(demand.limit) {
+                return Some(Veto::Limit(constraint.name.clone()));
+            }
+        }
+    }
+    None
+}
+
+/// The attributes of an offer in the form that is stored: texts as they are, numbers in decimal, other kinds left out;
+/// attributes of one name are one (aurora: `AttributeAggregate`, `Conversions.java`).
+pub(crate) fn host_attributes(attributes: &[MesosAttribute]) -> BTreeSet<Attribute> {
+    let mut by_name: std::collections::BTreeMap<&str, BTreeSet<String>> = Default::default();
+    for attribute in attributes {
+        let value = match attribute.kind {
+            ValueType::Text => attribute.text.as_ref().map(|text| text.value.clone()),
+            // Rust writes 3 for 3.0 unless asked for its debug form, Java writes 3.0.
+            ValueType::Scalar => attribute
+                .scalar
+                .as_ref()
+                .map(|scalar| format!("{:?}", scalar.value)),
+            ValueType::Ranges | ValueType::Set => None,
+        };
+        if let Some(value) = value {
+            by_name.entry(&attribute.name).or_default().insert(value);
+        }
+    }
+    let attributes = by_name.into_iter().map(|(name, values)| Attribute {
+        name: name.to_owned(),
+        values,
+    });
+    attributes.collect()
+}

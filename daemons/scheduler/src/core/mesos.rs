@@ -1,0 +1,164 @@
+//! What comes from Mesos: subscription, offers, statuses (aurora: `MesosCallbackHandler.java`, `TaskStatusHandlerImpl.java`).
+
+use aurora_api::model::{HostAttributes, MaintenanceMode, ScheduleStatus};
+use aurora_mesos::v1::{Offer, StatusReason, TaskState, TaskStatus};
+
+use super::filter::host_attributes;
+use super::offers::Added;
+use super::op::Op;
+use super::tasks::Outcome;
+use super::timers::Timer;
+use super::{Core, MesosCall, MesosEvent};
+
+impl Core {
+    pub(crate) fn mesos_event(&mut self, event: MesosEvent) {
+        match event {
+            MesosEvent::Registered {
+                framework_id,
+                master: _,
+            } => self.registered(framework_id),
+            MesosEvent::Disconnected => {
+                self.registered = false;
+                self.offers.clear();
+                self.candidates.clear();
+            }
+            MesosEvent::Offers(offers) => {
+                for offer in offers {
+                    self.offered(offer);
+                }
+            }
+            MesosEvent::Rescinded(id) => {
+                self.bump("offers_rescinded");
+                if !self.offers.rescind(&id) {
+                    self.bump("offer_cancel_failures");
+                }
+            }
+            MesosEvent::Status(statuses) => {
+                for status in statuses {
+                    self.status(status);
+                }
+            }
+            // An agent's offers are rescinded one by one and its tasks are reported, so nothing hangs on this alone.
+            MesosEvent::Failure {
+                agent_id: Some(agent),
+                executor_id: None,
+                status: _,
+            } => {
+                self.offers.remove_agent(&agent.value);
+            }
+            MesosEvent::Failure { .. } => {}
+        }
+    }
+
+    fn registered(&mut self, framework_id: String) {
+        // Offers of an earlier subscription are void, rescinded or not.
+        self.offers.clear();
+        self.candidates.clear();
+        self.registered = true;
+        let is_known = self.store.read().framework_id() == Some(framework_id.as_str());
+        if !framework_id.is_empty() && !is_known {
+            self.apply(Op::SaveFrameworkId { id: framework_id });
+        }
+        if !self.reconciling {
+            self.reconciling = true;
+            let first = self
+                .now
+                .saturating_add(self.config.reconciliation_initial_delay);
+            self.timers.set(first, Timer::Explicit);
+            let later = first.saturating_add(self.config.reconciliation_schedule_spread);
+            self.timers.set(later, Timer::Implicit);
+        }
+    }
+
+    fn offered(&mut self, offer: Offer) {
+        let known = self.store.read().host(&offer.hostname);
+        let attributes = HostAttributes {
+            host: offer.hostname.clone(),
+            attributes: host_attributes(&offer.attributes),
+            mode: Some(
+                known
+                    .and_then(|host| host.attributes.mode)
+                    .unwrap_or(MaintenanceMode::None),
+            ),
+            slave_id: Some(offer.agent_id.value.clone()),
+        };
+        if known.is_none_or(|host| host.attributes != attributes) {
+            self.apply(Op::SaveHost {
+                attributes: attributes.clone(),
+            });
+        }
+        let id = offer.id.clone();
+        match self
+            .offers
+            .add(&self.config, &mut self.random, offer, attributes)
+        {
+            Added::Held(sequence) => {
+                if !self.config.hold_offers_forever {
+                    let jitter = self.random.below(self.config.offer_hold_jitter_window);
+                    let hold = self.config.min_offer_hold_time.saturating_add(jitter);
+                    self.timers
+                        .set(self.now.saturating_add(hold), Timer::Offer(sequence));
+                }
+            }
+            Added::Twice(other) => self.decline(vec![other, id]),
+            Added::Rescinded => {}
+        }
+    }
+
+    /// One status. It is acknowledged once what it changed is durable; what Mesos answers to a reconciliation has no uuid
+    /// and is not acknowledged.
+    fn status(&mut self, status: TaskStatus) {
+        let to = status_of(status.state);
+        let outcome = self.change_state(&status.task_id.value, None, to, message_of(&status));
+        // An unknown task's agent is known from its status alone.
+        let unknown = self.store.read().task(&status.task_id.value).is_none();
+        if outcome == Outcome::Illegal
+            && unknown
+            && let Some(super::Effect::Mesos(MesosCall::Kill { task_id, agent_id })) =
+                self.out.effects.last_mut()
+            && *task_id == status.task_id
+        {
+            agent_id.clone_from(&status.agent_id);
+        }
+        if let (Some(agent_id), Some(uuid)) = (status.agent_id, status.uuid)
+            && !uuid.is_empty()
+        {
+            self.call_mesos(MesosCall::Acknowledge {
+                agent_id,
+                task_id: status.task_id,
+                uuid,
+            });
+        }
+    }
+}
+
+fn status_of(state: TaskState) -> ScheduleStatus {
+    match state {
+        TaskState::Staging | TaskState::Starting => ScheduleStatus::Starting,
+        TaskState::Running => ScheduleStatus::Running,
+        TaskState::Finished => ScheduleStatus::Finished,
+        TaskState::Failed => ScheduleStatus::Failed,
+        TaskState::Killed | TaskState::Killing => ScheduleStatus::Killed,
+        TaskState::Lost
+        | TaskState::Error
+        | TaskState::Dropped
+        | TaskState::Gone
+        | TaskState::GoneByOperator => ScheduleStatus::Lost,
+        TaskState::Unreachable | TaskState::Unknown => ScheduleStatus::Partitioned,
+    }
+}
+
+fn message_of(status: &TaskStatus) -> Option<String> {
+    match (status.reason, &status.message) {
+        // Mesos says nothing but that the executor is gone, in words that users take for the cause.
+        (Some(StatusReason::ExecutorUnregistered), _) => None,
+        (_, Some(message)) => Some(message.clone()),
+        (Some(StatusReason::ContainerLimitationMemory), None) => {
+            Some("Task used more memory than requested.".to_owned())
+        }
+        (Some(StatusReason::ContainerLimitationDisk), None) => {
+            Some("Task used more disk than requested.".to_owned())
+        }
+        (_, None) => None,
+    }
+}

@@ -1,0 +1,120 @@
+//! Quotas: what a role may use for production, and whether a change stays inside (aurora: `QuotaManager.java`).
+
+use std::fmt::Write;
+
+use aurora_api::model::{Resource, ResourceAggregate, TaskConfig};
+
+use super::store::{Pool, Usage, View};
+
+/// What a set of changes would exceed, in words; `None` when it fits.
+pub(crate) fn exceeded(
+    view: &View,
+    role: &str,
+    template: &TaskConfig,
+    instances: i64,
+) -> Option<String> {
+    // Only production on shared hosts is limited.
+    if Pool::of(template) != Pool::ProdShared {
+        return None;
+    }
+    let quota = view
+        .quota(role)
+        .map_or(Usage::default(), |quota| Usage::of(&quota.resources));
+    let total = view
+        .usage(role, Pool::ProdShared)
+        .plus(&Usage::of(&template.resources), instances);
+    lacking(&quota, &total)
+}
+
+/// What `total` needs beyond `quota`, a clause a resource.
+fn lacking(quota: &Usage, total: &Usage) -> Option<String> {
+    let kinds = [
+        (
+            "CPU",
+            (total.micro_cpus - quota.micro_cpus) as f64 / 1e6,
+            "core(s)",
+        ),
+        ("RAM", (total.ram_mb - quota.ram_mb) as f64, "MB"),
+        ("disk", (total.disk_mb - quota.disk_mb) as f64, "MB"),
+    ];
+    let over = kinds.into_iter().filter(|(_, excess, _)| *excess > 0.0);
+    let clauses: Vec<String> = over
+        .map(|(name, excess, unit)| format!("{name} quota exceeded by {excess:.2} {unit}"))
+        .collect();
+    (!clauses.is_empty()).then(|| clauses.join("; "))
+}
+
+/// Why a quota cannot be saved.
+pub(crate) enum QuotaFault {
+    /// It does not name each of the three resources exactly once.
+    Shape(String),
+    /// It is negative, or less than what is used.
+    Value(String),
+}
+
+/// Checks a new quota.
+pub(crate) fn check(view: &View, role: &str, quota: &ResourceAggregate) -> Result<(), QuotaFault> {
+    let mut seen = [0; 3];
+    let mut others = 0;
+    let mut negative = false;
+    for resource in &quota.resources {
+        let (place, is_negative) = match resource {
+            Resource::NumCpus(cpus) => (&mut seen[0], !(cpus.0 >= 0.0 && cpus.0.is_finite())),
+            Resource::RamMb(mb) => (&mut seen[1], *mb < 0),
+            Resource::DiskMb(mb) => (&mut seen[2], *mb < 0),
+            Resource::NamedPort(_) | Resource::NumGpus(_) => (&mut others, false),
+        };
+        *place += 1;
+        negative |= is_negative;
+    }
+    if seen != [1; 3] || others > 0 {
+        return Err(QuotaFault::Shape(format!(
+            "Quota resources must be exactly: [numCpus, ramMb, diskMb], but are: {}",
+            shown(quota)
+        )));
+    }
+    if negative {
+        return Err(QuotaFault::Value(format!(
+            "Negative values in: {}",
+            shown(quota)
+        )));
+    }
+    let used = view.usage(role, Pool::ProdShared);
+    if lacking(&Usage::of(&quota.resources), &used).is_some() {
+        let reservation = ResourceAggregate {
+            resources: [
+                Resource::NumCpus(used.cpus().into()),
+                Resource::RamMb(used.ram_mb),
+                Resource::DiskMb(used.disk_mb),
+            ]
+            .into(),
+        };
+        return Err(QuotaFault::Value(format!(
+            "Quota: {} is less then current prod reservation: {}",
+            shown(quota),
+            shown(&reservation)
+        )));
+    }
+    Ok(())
+}
+
+/// A sum in the words of upstream's records.
+fn shown(quota: &ResourceAggregate) -> String {
+    let mut text = String::from("ResourceAggregate(resources:[");
+    for (place, resource) in quota.resources.iter().enumerate() {
+        if place > 0 {
+            text.push_str(", ");
+        }
+        let value: (&str, &dyn std::fmt::Display) = match resource {
+            Resource::NumCpus(cpus) => ("numCpus", &cpus.0),
+            Resource::RamMb(mb) => ("ramMb", mb),
+            Resource::DiskMb(mb) => ("diskMb", mb),
+            Resource::NamedPort(name) => ("namedPort", name),
+            Resource::NumGpus(count) => ("numGpus", count),
+        };
+        // Writing into a string cannot fail.
+        let _ = write!(text, "<Resource {}:{}>", value.0, value.1);
+    }
+    text.push_str("])");
+    text
+}

@@ -1,0 +1,314 @@
+//! Amounts of resources: what an offer has, what a task needs, and cutting one out of the other
+//! (aurora: `ResourceManager.java`, `ResourceBag.java`, `AcceptedOffer.java`).
+//!
+//! Scalars are thousandths, as precise as Mesos counts.
+
+use std::collections::BTreeSet;
+
+use aurora_api::resources::Amounts;
+use aurora_mesos::v1::{Range, Ranges, Resource, Scalar, ValueType};
+
+use super::config::Config;
+use super::random::Random;
+
+/// Amounts by kind; cpus, memory and disk in thousandths of a core or MiB, the others whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Bag {
+    pub(crate) cpus: i64,
+    pub(crate) ram: i64,
+    pub(crate) disk: i64,
+    pub(crate) ports: i64,
+    pub(crate) gpus: i64,
+}
+
+/// A kind of resource with its Mesos name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Cpus,
+    Ram,
+    Disk,
+    Ports,
+    Gpus,
+}
+
+impl Kind {
+    fn of(resource: &Resource) -> Option<Kind> {
+        Some(match resource.name.as_str() {
+            "cpus" => Kind::Cpus,
+            "mem" => Kind::Ram,
+            "disk" => Kind::Disk,
+            "ports" => Kind::Ports,
+            "gpus" => Kind::Gpus,
+            _ => return None,
+        })
+    }
+
+    /// Whether revocable tasks use it only where Mesos may take it back.
+    fn is_revocable(self, config: &Config) -> bool {
+        match self {
+            Kind::Cpus => config.enable_revocable_cpus,
+            Kind::Ram => config.enable_revocable_ram,
+            Kind::Disk | Kind::Ports | Kind::Gpus => false,
+        }
+    }
+}
+
+pub(crate) fn thousandths(value: f64) -> i64 {
+    // Saturates; not a number is nothing.
+    (value * 1000.0).round() as i64
+}
+
+/// Whether a part of the resource may go to one task and the rest to another: not so for volumes, disks of their own and
+/// shared resources, which nothing here asks for.
+fn is_divisible(resource: &Resource) -> bool {
+    let whole = resource
+        .disk
+        .as_ref()
+        .is_some_and(|disk| disk.persistence.is_some() || disk.source.is_some());
+    !whole && resource.shared.is_none()
+}
+
+/// Whether a request may use the resource. `config` is given for revocable requests.
+fn is_visible(resource: &Resource, kind: Kind, config: Option<&Config>) -> bool {
+    let marked = resource.revocable.is_some();
+    is_divisible(resource)
+        && match config {
+            None => !marked,
+            Some(config) => marked || !kind.is_revocable(config),
+        }
+}
+
+fn is_reserved(resource: &Resource) -> bool {
+    resource.role.as_deref().is_some_and(|role| role != "*") || !resource.reservations.is_empty()
+}
+
+fn port_ranges(resource: &Resource) -> impl Iterator<Item = (u64, u64)> + '_ {
+    let ranges = resource
+        .ranges
+        .iter()
+        .flat_map(|ranges| ranges.range.iter());
+    ranges
+        .filter(|range| range.begin <= range.end && range.end <= 65_535)
+        .map(|range| (range.begin, range.end))
+}
+
+fn amount(resource: &Resource, kind: Kind) -> i64 {
+    match kind {
+        Kind::Ports => port_ranges(resource)
+            .map(|(begin, end)| (end - begin + 1) as i64)
+            .sum(),
+        Kind::Gpus => resource
+            .scalar
+            .as_ref()
+            .map_or(0, |scalar| scalar.value.floor() as i64)
+            .max(0),
+        Kind::Cpus | Kind::Ram | Kind::Disk => resource
+            .scalar
+            .as_ref()
+            .map_or(0, |scalar| thousandths(scalar.value))
+            .max(0),
+    }
+}
+
+impl Bag {
+    /// What a request can use; `revocable` holds the flags when the request is revocable.
+    pub(crate) fn of_offer(resources: &[Resource], revocable: Option<&Config>) -> Bag {
+        let mut bag = Bag::default();
+        for resource in resources {
+            let Some(kind) = Kind::of(resource) else {
+                continue;
+            };
+            if is_visible(resource, kind, revocable) {
+                let place = bag.place(kind);
+                *place = place.saturating_add(amount(resource, kind));
+            }
+        }
+        bag
+    }
+
+    /// The cores that Mesos may take back.
+    pub(crate) fn revocable_cpus(resources: &[Resource]) -> i64 {
+        let cpus = resources
+            .iter()
+            .filter(|resource| resource.name == "cpus" && resource.revocable.is_some());
+        cpus.map(|resource| amount(resource, Kind::Cpus))
+            .fold(0, i64::saturating_add)
+    }
+
+    /// What a task needs, its executor's share not included.
+    pub(crate) fn of_task(amounts: &Amounts) -> Bag {
+        Bag {
+            cpus: thousandths(amounts.cpus),
+            ram: amounts.ram_mb.saturating_mul(1000),
+            disk: amounts.disk_mb.saturating_mul(1000),
+            ports: amounts.ports.len() as i64,
+            gpus: amounts.gpus,
+        }
+    }
+
+    /// What the executor needs. It counts for kinds only that the task asks for itself.
+    pub(crate) fn of_executor(config: &Config, task: &Bag) -> Bag {
+        let wanted = |asked: i64, share: i64| if asked > 0 { share } else { 0 };
+        Bag {
+            cpus: wanted(task.cpus, thousandths(config.executor_cpus)),
+            ram: wanted(task.ram, config.executor_ram_mb.saturating_mul(1000)),
+            ..Bag::default()
+        }
+    }
+
+    pub(crate) fn plus(&self, other: &Bag) -> Bag {
+        Bag {
+            cpus: self.cpus.saturating_add(other.cpus),
+            ram: self.ram.saturating_add(other.ram),
+            disk: self.disk.saturating_add(other.disk),
+            ports: self.ports.saturating_add(other.ports),
+            gpus: self.gpus.saturating_add(other.gpus),
+        }
+    }
+
+    fn place(&mut self, kind: Kind) -> &mut i64 {
+        match kind {
+            Kind::Cpus => &mut self.cpus,
+            Kind::Ram => &mut self.ram,
+            Kind::Disk => &mut self.disk,
+            Kind::Ports => &mut self.ports,
+            Kind::Gpus => &mut self.gpus,
+        }
+    }
+}
+
+/// What is left of an offer while a task and its executor are cut out of it.
+#[derive(Debug)]
+pub(crate) struct Carver<'a> {
+    left: Vec<Resource>,
+    /// Set when the request is revocable.
+    revocable: Option<&'a Config>,
+}
+
+impl<'a> Carver<'a> {
+    pub(crate) fn new(resources: &[Resource], revocable: Option<&'a Config>) -> Carver<'a> {
+        let mut left = resources.to_vec();
+        // Reserved resources first: nobody else can use them.
+        left.sort_by_key(|resource| !is_reserved(resource));
+        Carver { left, revocable }
+    }
+
+    /// Cuts out the scalars of a bag; `None` when there is not enough.
+    pub(crate) fn scalars(&mut self, bag: &Bag) -> Option<Vec<Resource>> {
+        let mut cut = Vec::new();
+        let kinds = [
+            (Kind::Cpus, bag.cpus),
+            (Kind::Ram, bag.ram),
+            (Kind::Disk, bag.disk),
+        ];
+        for (kind, thousandths) in kinds {
+            self.scalar(kind, thousandths, &mut cut)?;
+        }
+        self.scalar(Kind::Gpus, bag.gpus.saturating_mul(1000), &mut cut)?;
+        Some(cut)
+    }
+
+    fn scalar(&mut self, kind: Kind, mut wanted: i64, cut: &mut Vec<Resource>) -> Option<()> {
+        for resource in &mut self.left {
+            if wanted <= 0 {
+                break;
+            }
+            if Kind::of(resource) != Some(kind) || !is_visible(resource, kind, self.revocable) {
+                continue;
+            }
+            let Some(scalar) = &mut resource.scalar else {
+                continue;
+            };
+            let has = thousandths(scalar.value).max(0);
+            let take = has.min(wanted);
+            if take == 0 {
+                continue;
+            }
+            scalar.value = (has - take) as f64 / 1000.0;
+            wanted -= take;
+            cut.push(Resource {
+                scalar: Some(Scalar {
+                    value: take as f64 / 1000.0,
+                }),
+                ..resource.clone()
+            });
+        }
+        (wanted <= 0).then_some(())
+    }
+
+    /// Cuts out `count` ports, chosen by chance so that a port that was in use a moment ago rarely comes again.
+    pub(crate) fn ports(
+        &mut self,
+        count: usize,
+        random: &mut Random,
+    ) -> Option<(Vec<i32>, Vec<Resource>)> {
+        let revocable = self.revocable;
+        let usable = |resource: &&Resource| {
+            Kind::of(resource) == Some(Kind::Ports) && is_visible(resource, Kind::Ports, revocable)
+        };
+        let all: Vec<(usize, u64, u64)> = self
+            .left
+            .iter()
+            .enumerate()
+            .filter(|(_, resource)| usable(resource))
+            .flat_map(|(at, resource)| {
+                port_ranges(resource).map(move |(begin, end)| (at, begin, end))
+            })
+            .collect();
+        let total: i64 = all
+            .iter()
+            .map(|(_, begin, end)| (end - begin + 1) as i64)
+            .sum();
+        if total < count as i64 {
+            return None;
+        }
+        let mut places = BTreeSet::new();
+        let mut chosen = Vec::with_capacity(count);
+        while chosen.len() < count {
+            let mut place = random.below(total) as u64;
+            if !places.insert(place) {
+                continue;
+            }
+            for (at, begin, end) in &all {
+                let size = end - begin + 1;
+                if place < size {
+                    chosen.push((*at, begin + place));
+                    break;
+                }
+                place -= size;
+            }
+        }
+        let cut = self.left.iter().enumerate().filter_map(|(at, resource)| {
+            let mut ports: Vec<u64> = chosen
+                .iter()
+                .filter(|(from, _)| *from == at)
+                .map(|(_, port)| *port)
+                .collect();
+            ports.sort_unstable();
+            (!ports.is_empty()).then(|| Resource {
+                kind: ValueType::Ranges,
+                ranges: Some(Ranges {
+                    range: joined(&ports),
+                }),
+                ..resource.clone()
+            })
+        });
+        let cut = cut.collect();
+        Some((chosen.iter().map(|(_, port)| *port as i32).collect(), cut))
+    }
+}
+
+/// Sorted ports as ranges.
+fn joined(ports: &[u64]) -> Vec<Range> {
+    let mut ranges: Vec<Range> = Vec::new();
+    for port in ports {
+        match ranges.last_mut() {
+            Some(last) if last.end + 1 == *port => last.end = *port,
+            _ => ranges.push(Range {
+                begin: *port,
+                end: *port,
+            }),
+        }
+    }
+    ranges
+}

@@ -1,0 +1,64 @@
+//! Deadlines.
+//!
+//! A deadline is never taken back: whoever it wakes looks whether it still means something.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use aurora_api::model::ScheduleStatus;
+
+use super::config::Millis;
+use super::store::{ConfigId, TaskId};
+
+/// What a deadline is for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// A task group's turn.
+    Group(ConfigId),
+    /// The next permit for groups whose turn came too early.
+    Permit,
+    /// A throttled task becomes pending.
+    Throttled(TaskId),
+    /// A state that should have passed by now; with the time of the task's last event when it was entered.
+    Transient(TaskId, ScheduleStatus, Millis),
+    /// Another kill; with the wait before this one.
+    KillRetry(TaskId, Millis),
+    /// An agent was away too long; with the time of the task's last event.
+    Partitioned(TaskId, Millis),
+    /// An offer was held long enough; by its sequence number.
+    Offer(u64),
+    /// An ended task was kept long enough.
+    Prune(TaskId),
+    /// Explicit reconciliation.
+    Explicit,
+    /// The next batch of an explicit reconciliation.
+    ExplicitBatch,
+    /// Implicit reconciliation.
+    Implicit,
+}
+
+/// Deadlines by time; equal times in the order in which they were set.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    heap: BinaryHeap<Reverse<(Millis, u64, Timer)>>,
+    count: u64,
+}
+
+impl Timers {
+    pub(crate) fn set(&mut self, at: Millis, timer: Timer) {
+        self.count += 1;
+        self.heap.push(Reverse((at, self.count, timer)));
+    }
+
+    pub(crate) fn next(&self) -> Option<Millis> {
+        self.heap.peek().map(|Reverse((at, _, _))| *at)
+    }
+
+    /// The earliest deadline that has come.
+    pub(crate) fn due(&mut self, now: Millis) -> Option<Timer> {
+        if self.next()? > now {
+            return None;
+        }
+        self.heap.pop().map(|Reverse((_, _, timer))| timer)
+    }
+}
