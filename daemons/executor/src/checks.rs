@@ -1,5 +1,6 @@
 //! One health check: a request or a command.
 
+use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -132,7 +133,7 @@ async fn shell(text: &str, run_as: Option<&RunAs>, timeout: Duration, exemptions
             }
         }
     };
-    let (status, kept) = match tokio::time::timeout(timeout, run).await {
+    let (status, mut kept) = match tokio::time::timeout(timeout, run).await {
         Ok(outcome) => outcome.map_err(failed)?,
         Err(_) => {
             procs::signal_group(pid, Signal::SIGKILL);
@@ -142,6 +143,14 @@ async fn shell(text: &str, run_as: Option<&RunAs>, timeout: Duration, exemptions
     };
     if status.success() {
         return Ok(());
+    }
+    // Its last words may still be in the pipe.
+    let rest = std::fs::File::from(output.into_nonblocking_fd().map_err(failed)?);
+    let mut last = vec![0; MAX_OUTPUT.saturating_sub(kept.len())];
+    match (&rest).read(&mut last) {
+        Ok(count) => kept.extend_from_slice(&last[..count]),
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+        Err(error) => return Err(failed(error)),
     }
     use std::os::unix::process::ExitStatusExt as _;
     let code = status.code().unwrap_or_else(|| -status.signal().unwrap_or(0));
