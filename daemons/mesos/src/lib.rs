@@ -2,8 +2,10 @@
 //! dashboards cannot tell from a small Apache Mesos 1.x.
 //!
 //! * [`link`]: what the two say to each other.
-//! * `master`: frameworks, offers, tasks; the scheduler and operator APIs. `master::core` decides and does
-//!   no input or output, the rest is its HTTP shell.
+//! * [`master`]: frameworks, offers, tasks; the scheduler and operator APIs. Its core decides and does no
+//!   input or output, the rest is its HTTP shell.
 //! * `agent`: sandboxes, fetcher, executors, status update streams; the executor API.
 
+pub mod agent;
 pub mod link;
+pub mod master;
