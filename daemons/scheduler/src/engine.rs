@@ -41,7 +41,10 @@ impl Views {
 
     /// The newest durable state.
     pub(crate) fn current(&self) -> Arc<Durable> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn publish(&self, durable: Durable) {
@@ -68,6 +71,8 @@ pub(crate) enum Request {
     Snapshot {
         reply: oneshot::Sender<Result<(), String>>,
     },
+    /// Looks at what is not part of the durable state (offers, back-offs, counters).
+    Look(Box<dyn FnOnce(&Core) + Send>),
 }
 
 /// Why the engine ended by itself.
@@ -119,6 +124,21 @@ impl Handle {
     pub(crate) async fn snapshot(&self) -> Result<Result<(), String>, Ending> {
         let (reply, answer) = oneshot::channel();
         let request = Request::Snapshot { reply };
+        self.requests.send(request).await.map_err(|_| Ending)?;
+        answer.await.map_err(|_| Ending)
+    }
+
+    /// Looks at what is not part of the durable state. What is taken from there must not be mixed with answers that have to be
+    /// durable.
+    pub(crate) async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Core) -> T + Send + 'static,
+    ) -> Result<T, Ending> {
+        let (reply, answer) = oneshot::channel();
+        let request = Request::Look(Box::new(move |core| {
+            // Whoever asked may have gone away.
+            let _ = reply.send(look(core));
+        }));
         self.requests.send(request).await.map_err(|_| Ending)?;
         answer.await.map_err(|_| Ending)
     }
@@ -365,6 +385,7 @@ impl<L: Log> Engine<L> {
                 });
             }
             Request::Mesos(event) => self.step(Input::Mesos(event)),
+            Request::Look(look) => look(&self.core),
             Request::Snapshot { reply } => {
                 self.snapshot.waiting.push(reply);
                 if !self.snapshot.running {
@@ -487,7 +508,10 @@ impl<L: Log> Engine<L> {
         });
     }
 
-    fn on_snapshot(&mut self, outcome: Result<(u64, u64), StorageError>) -> Result<(), EngineError> {
+    fn on_snapshot(
+        &mut self,
+        outcome: Result<(u64, u64), StorageError>,
+    ) -> Result<(), EngineError> {
         self.snapshot.running = false;
         let answer = match outcome {
             Ok((index, unneeded)) => {
@@ -509,3 +533,7 @@ impl<L: Log> Engine<L> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+pub(crate) mod tests;

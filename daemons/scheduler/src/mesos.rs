@@ -8,8 +8,8 @@ use aurora_mesos::client::scheduler::{
 };
 use aurora_mesos::v1::scheduler::{Call, ReconcileTask};
 use aurora_mesos::v1::{
-    FrameworkCapability, FrameworkCapabilityType, FrameworkId, FrameworkInfo,
-    OfferOperation, StatusReason, StatusSource, TaskInfo, TaskState, TaskStatus,
+    FrameworkCapability, FrameworkCapabilityType, FrameworkId, FrameworkInfo, OfferOperation,
+    StatusReason, StatusSource, TaskInfo, TaskState, TaskStatus,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -247,7 +247,10 @@ fn translate(call: MesosCall) -> (&'static str, Call) {
             refuse_seconds,
         } => {
             let operations = vec![OfferOperation::launch(vec![*task])];
-            ("ACCEPT", Call::accept(offer_ids, operations, refuse_seconds))
+            (
+                "ACCEPT",
+                Call::accept(offer_ids, operations, refuse_seconds),
+            )
         }
         MesosCall::Decline {
             offer_ids,

@@ -59,10 +59,4 @@ impl Metrics {
         );
         all
     }
-
-    /// One value; 0 when it was never counted.
-    #[cfg(test)]
-    pub(crate) fn get(&self, name: &str) -> i64 {
-        self.values().get(name).copied().unwrap_or(0)
-    }
 }

@@ -62,12 +62,19 @@ struct Found {
 ///
 /// # Errors
 /// The log or the snapshot cannot be read, or does not fit together.
-pub(crate) fn recover(disk: &Arc<dyn Disk>, options: WalOptions) -> Result<Recovered, StorageError> {
+pub(crate) fn recover(
+    disk: &Arc<dyn Disk>,
+    options: WalOptions,
+) -> Result<Recovered, StorageError> {
     let found = RefCell::new(Found::default());
     let load = |snapshot: &Snapshot| {
         let mut found = found.borrow_mut();
         found.store = decode_snapshot(&snapshot.content).map_err(|error| {
-            StorageError::damaged(&format!("snapshot {}", snapshot.index), 0, error.to_string())
+            StorageError::damaged(
+                &format!("snapshot {}", snapshot.index),
+                0,
+                error.to_string(),
+            )
         })?;
         found.stamp = snapshot.stamp;
         found.recent_after = snapshot.index;
@@ -75,9 +82,7 @@ pub(crate) fn recover(disk: &Arc<dyn Disk>, options: WalOptions) -> Result<Recov
     };
     let replay = |record: storage::Record| {
         let index = record.index;
-        let damaged = |what: String| {
-            StorageError::damaged(&format!("log entry {index}"), 0, what)
-        };
+        let damaged = |what: String| StorageError::damaged(&format!("log entry {index}"), 0, what);
         let (stamp, ops) = decode_entry(&record.payload).map_err(damaged)?;
         let mut found = found.borrow_mut();
         let mut changes = Changes::new();

@@ -158,7 +158,9 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     server_shutdown.trigger();
     if !server.is_finished() {
         // Answers under way wait for the engine, which still runs; it ends after them.
-        let _ = server.await.inspect_err(|error| tracing::error!(%error, "the HTTP server failed"));
+        let _ = server
+            .await
+            .inspect_err(|error| tracing::error!(%error, "the HTTP server failed"));
     }
     engine_shutdown.trigger();
     let outcome = match outcome {
@@ -177,7 +179,9 @@ fn engine_outcome(end: Option<Result<(), EngineError>>) -> anyhow::Result<()> {
     match end {
         Some(Ok(())) => Ok(()),
         Some(Err(error)) => Err(error).context("the scheduler cannot go on"),
-        None => Err(anyhow::anyhow!("the scheduler's engine panicked; its log is intact")),
+        None => Err(anyhow::anyhow!(
+            "the scheduler's engine panicked; its log is intact"
+        )),
     }
 }
 
@@ -244,8 +248,14 @@ fn framework(
             flags.receive_revocable_resources,
             FrameworkCapabilityType::RevocableResources,
         ),
-        (config.allow_gpu_resource, FrameworkCapabilityType::GpuResources),
-        (config.partition_aware, FrameworkCapabilityType::PartitionAware),
+        (
+            config.allow_gpu_resource,
+            FrameworkCapabilityType::GpuResources,
+        ),
+        (
+            config.partition_aware,
+            FrameworkCapabilityType::PartitionAware,
+        ),
     ] {
         if wanted {
             capabilities.push(capability);

@@ -171,7 +171,9 @@ fn tasks_answer(view: &View, query: &TaskQuery, strip: impl Fn(&mut ScheduledTas
             task
         })
         .collect();
-    ok(Payload::ScheduleStatusResult(ScheduleStatusResult { tasks }))
+    ok(Payload::ScheduleStatusResult(ScheduleStatusResult {
+        tasks,
+    }))
 }
 
 fn without_data(task: &mut ScheduledTask) {
@@ -184,10 +186,12 @@ fn pending_reason(view: &View, mut query: TaskQuery) -> Response {
     let given = |present: bool, name: &str| {
         present.then(|| invalid(format!("{name} not supported in {query:?}")))
     };
-    let hosts = query.slave_hosts.as_ref().is_some_and(|set| !set.is_empty());
+    let hosts = query
+        .slave_hosts
+        .as_ref()
+        .is_some_and(|set| !set.is_empty());
     let statuses = query.statuses.as_ref().is_some_and(|set| !set.is_empty());
-    if let Some(refusal) =
-        given(hosts, "SlaveHosts are").or_else(|| given(statuses, "Statuses is"))
+    if let Some(refusal) = given(hosts, "SlaveHosts are").or_else(|| given(statuses, "Statuses is"))
     {
         return refusal;
     }
@@ -316,11 +320,11 @@ fn update_diff(config: &Config, view: &View, request: JobUpdateRequest) -> Respo
             config.max_tasks_per_job
         ));
     }
-    let desired =
-        match validate::populate_task(config, request.task_config, request.instance_count) {
-            Ok(task) => task,
-            Err(fault) => return invalid(fault),
-        };
+    let desired = match validate::populate_task(config, request.task_config, request.instance_count)
+    {
+        Ok(task) => task,
+        Err(fault) => return invalid(fault),
+    };
     let current = active(view, &desired.job);
     let scope: Option<BTreeSet<i32>> = match &request.settings.update_only_these_instances {
         ranges if ranges.is_empty() => None,

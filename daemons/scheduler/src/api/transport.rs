@@ -95,11 +95,20 @@ mod tests {
             (Some("application/json"), Some(Json)),
             (Some("Application/JSON"), Some(Json)),
             (Some("application/vnd.apache.thrift.json"), Some(Json)),
-            (Some("application/vnd.apache.thrift.json; charset=utf-8"), Some(Json)),
-            (Some("application/vnd.apache.thrift.json;charset=UTF-8"), Some(Json)),
+            (
+                Some("application/vnd.apache.thrift.json; charset=utf-8"),
+                Some(Json),
+            ),
+            (
+                Some("application/vnd.apache.thrift.json;charset=UTF-8"),
+                Some(Json),
+            ),
             (Some("application/vnd.apache.thrift.binary"), Some(Binary)),
             (Some("application/json; charset=utf-8"), None),
-            (Some("application/vnd.apache.thrift.binary; charset=utf-8"), None),
+            (
+                Some("application/vnd.apache.thrift.binary; charset=utf-8"),
+                None,
+            ),
             (Some("application/x-thrift; charset=utf-8"), None),
             (Some("text/plain"), None),
             (Some("nonsense"), None),
@@ -129,7 +138,11 @@ mod tests {
             (&["application/vnd.apache.thrift.binary;q=1"], Json),
             (&["///"], Json),
         ] {
-            assert_eq!(response_protocol(accept.iter().copied()), expected, "{accept:?}");
+            assert_eq!(
+                response_protocol(accept.iter().copied()),
+                expected,
+                "{accept:?}"
+            );
         }
     }
 

@@ -46,7 +46,11 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    pub(super) fn new(hub: Arc<Hub>, out: mpsc::Sender<Bytes>, topics: BTreeSet<Topic>) -> Follower {
+    pub(super) fn new(
+        hub: Arc<Hub>,
+        out: mpsc::Sender<Bytes>,
+        topics: BTreeSet<Topic>,
+    ) -> Follower {
         Follower {
             hub,
             out,
@@ -196,13 +200,22 @@ impl Follower {
         let newer = |known: &mut Seq| *known = (*known).max(seq);
         match key {
             Key::Task { job, host, .. } => {
-                self.jobs.entry(job.clone()).and_modify(newer).or_insert(seq);
+                self.jobs
+                    .entry(job.clone())
+                    .and_modify(newer)
+                    .or_insert(seq);
                 if let Some(host) = host {
-                    self.hosts.entry(host.clone()).and_modify(newer).or_insert(seq);
+                    self.hosts
+                        .entry(host.clone())
+                        .and_modify(newer)
+                        .or_insert(seq);
                 }
             }
             Key::Host(host) => {
-                self.hosts.entry(host.clone()).and_modify(newer).or_insert(seq);
+                self.hosts
+                    .entry(host.clone())
+                    .and_modify(newer)
+                    .or_insert(seq);
             }
             Key::Quota(_) => {}
         }
@@ -265,7 +278,8 @@ impl Follower {
         match topic {
             Topic::Summary => {
                 for job in view.jobs() {
-                    self.line(&Line::Job(render::job_record(seq, job, view))).await?;
+                    self.line(&Line::Job(render::job_record(seq, job, view)))
+                        .await?;
                 }
                 for host in view.hosts() {
                     if let Some(record) = render::host(seq, &host.attributes.host, view) {

@@ -199,7 +199,9 @@ impl Hub {
                 oldest: state.after,
             });
         }
-        let start = state.entries.partition_point(|entry| entry.index < from.index);
+        let start = state
+            .entries
+            .partition_point(|entry| entry.index < from.index);
         let entries: Vec<Arc<Entry>> = state.entries.iter().skip(start).cloned().collect();
         let (view, newest) = (state.view.clone(), state.newest);
         drop(state);
@@ -222,8 +224,13 @@ impl Hub {
     /// from a position may have missed those.
     pub(crate) fn shortly_before(&self, from: Seq, span: Duration) -> Vec<(Seq, Key)> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        let end = state.entries.partition_point(|entry| entry.index <= from.index);
-        let Some(last) = end.checked_sub(1).and_then(|place| state.entries.get(place)) else {
+        let end = state
+            .entries
+            .partition_point(|entry| entry.index <= from.index);
+        let Some(last) = end
+            .checked_sub(1)
+            .and_then(|place| state.entries.get(place))
+        else {
             return Vec::new();
         };
         let mut keys = Vec::new();

@@ -56,7 +56,10 @@ pub(crate) fn parse_all<'a>(
     let mut found = BTreeSet::from([Topic::Summary]);
     for (place, text) in topics.into_iter().enumerate() {
         let topic = parse(text).ok_or_else(|| {
-            format!("topic {} of the list, `{text}`, is not known here", place + 1)
+            format!(
+                "topic {} of the list, `{text}`, is not known here",
+                place + 1
+            )
         })?;
         found.insert(topic);
         if found.len() > MAX_TOPICS {
@@ -85,7 +88,9 @@ mod tests {
         expected.sort_unstable();
         assert_eq!(written, expected);
         assert_eq!(parse_all([]).unwrap(), BTreeSet::from([Topic::Summary]));
-        for bad in ["", "job", "job/a/b", "role/", "role/a b", "host/", "updates", "Summary"] {
+        for bad in [
+            "", "job", "job/a/b", "role/", "role/a b", "host/", "updates", "Summary",
+        ] {
             let error = parse_all(["summary", bad]).unwrap_err();
             assert!(error.contains("topic 2") && error.contains(bad), "{error}");
         }

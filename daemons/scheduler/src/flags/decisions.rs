@@ -6,8 +6,8 @@ use anyhow::{Context, bail};
 use aurora_api::model::DockerParameter;
 
 use super::parse::{duration, megabytes};
-use crate::core::config::{NamePattern, OfferOrder, Tier, Tiers};
 use crate::core::Config;
+use crate::core::config::{NamePattern, OfferOrder, Tier, Tiers};
 
 /// A kind of container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -51,11 +51,20 @@ pub struct DecisionFlags {
     pub max_tasks_per_job: i32,
 
     /// What names of environments must match, as a whole.
-    #[arg(long, value_name = "TEXT", default_value = "^(prod|devel|test|staging\\d*)$")]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "^(prod|devel|test|staging\\d*)$"
+    )]
     pub allowed_job_environments: String,
 
     /// Kinds of containers that jobs may ask for, separated by commas.
-    #[arg(long, value_name = "TYPES", value_delimiter = ',', default_value = "MESOS")]
+    #[arg(
+        long,
+        value_name = "TYPES",
+        value_delimiter = ',',
+        default_value = "MESOS"
+    )]
     pub allowed_container_types: Vec<ContainerType>,
 
     /// Lets jobs pass parameters to the Docker command line.
@@ -147,7 +156,12 @@ pub struct DecisionFlags {
     pub unavailability_threshold: i64,
 
     /// In which order offers are tried: CPU, MEMORY, DISK, REVOCABLE_CPU or RANDOM, the first deciding.
-    #[arg(long, value_name = "ORDERS", value_delimiter = ',', default_value = "RANDOM")]
+    #[arg(
+        long,
+        value_name = "ORDERS",
+        value_delimiter = ',',
+        default_value = "RANDOM"
+    )]
     pub offer_order: Vec<Order>,
 
     /// How many groups of tasks are tried a second.
@@ -240,7 +254,12 @@ impl DecisionFlags {
     ///
     /// # Errors
     /// A value that cannot be used, with the flag's name.
-    pub fn to_config(&self, cluster_name: &str, hostname: &str, seed: u64) -> anyhow::Result<Config> {
+    pub fn to_config(
+        &self,
+        cluster_name: &str,
+        hostname: &str,
+        seed: u64,
+    ) -> anyhow::Result<Config> {
         let environments = NamePattern::new(&self.allowed_job_environments)
             .context("--allowed-job-environments is not a regular expression")?;
         let tiers = match &self.tier_config {
@@ -261,7 +280,11 @@ impl DecisionFlags {
             allow_mesos_containers: allows(ContainerType::Mesos),
             allow_docker_containers: allows(ContainerType::Docker),
             default_docker_parameters: docker_parameters(&self.default_docker_parameters)?,
-            offer_order: self.offer_order.iter().map(|order| order.criterion()).collect(),
+            offer_order: self
+                .offer_order
+                .iter()
+                .map(|order| order.criterion())
+                .collect(),
             max_sla_duration_secs: self.max_sla_duration_secs / 1000,
             executor_path: self.thermos_executor_path.clone(),
             executor_flags: self.thermos_executor_flags.clone(),
@@ -324,7 +347,10 @@ impl Order {
 
 fn docker_parameters(text: &str) -> anyhow::Result<Vec<DockerParameter>> {
     let mut parameters = Vec::new();
-    for pair in text.split(',').filter(|pair| !pair.is_empty() && *pair != "''") {
+    for pair in text
+        .split(',')
+        .filter(|pair| !pair.is_empty() && *pair != "''")
+    {
         let Some((name, value)) = pair.split_once('=') else {
             bail!("--default-docker-parameters: `{pair}` is not of the form NAME=VALUE");
         };
@@ -373,8 +399,6 @@ fn tiers(text: &str) -> anyhow::Result<Tiers> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn tier_files() {
         let good = r#"{"default": "b", "tiers": {"a": {"preemptible": false, "revocable": false},

@@ -107,7 +107,11 @@ mod tests {
             ("-", "-"),
             ("/path_with/under_score", "/path_with/under_score"),
         ] {
-            assert_eq!(normalize_one(given.into()), OsString::from(expected), "{given}");
+            assert_eq!(
+                normalize_one(given.into()),
+                OsString::from(expected),
+                "{given}"
+            );
         }
     }
 
@@ -123,7 +127,15 @@ mod tests {
         ] {
             assert_eq!(duration(text), Ok(millis), "{text}");
         }
-        for bad in ["", "5", "mins", "5 mins", "-5mins", "5MINS", "99999999999999999999days"] {
+        for bad in [
+            "",
+            "5",
+            "mins",
+            "5 mins",
+            "-5mins",
+            "5MINS",
+            "99999999999999999999days",
+        ] {
             assert!(duration(bad).is_err(), "{bad}");
         }
         assert_eq!(megabytes("128MB"), Ok(128));

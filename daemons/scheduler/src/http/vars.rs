@@ -10,14 +10,22 @@ use aurora_daemon::server::{Request, Response};
 use http::StatusCode;
 
 use super::Routes;
-use crate::core::View;
+use crate::core::{Core, View};
 
 impl Routes {
-    fn all_vars(&self) -> BTreeMap<String, i64> {
+    async fn all_vars(&self) -> BTreeMap<String, i64> {
         let mut vars = self.api.metrics.all();
         let durable = self.api.handle.durable();
         of_state(&durable.view, &mut vars);
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        let look = |core: &Core| (core.counters().clone(), core.offers_held());
+        // While the scheduler is ending there is nothing to look at; the rest is still told.
+        if let Ok((counters, offers)) = self.api.handle.look(look).await {
+            for (name, value) in counters {
+                vars.insert(name.to_owned(), number(value));
+            }
+            vars.insert("outstanding_offers".to_owned(), number(offers as u64));
+        }
         vars.insert("scheduler_log_index".to_owned(), number(durable.index));
         let size = *self.log_size.lock().unwrap_or_else(PoisonError::into_inner);
         vars.insert("scheduler_log_size_bytes".to_owned(), number(size));
@@ -34,9 +42,9 @@ impl Routes {
     }
 
     /// `/vars`: sorted lines of name and value.
-    pub(super) fn vars(&self) -> Response {
+    pub(super) async fn vars(&self) -> Response {
         let mut text = String::new();
-        for (name, value) in self.all_vars() {
+        for (name, value) in self.all_vars().await {
             // Writing into a string cannot fail.
             let _ = writeln!(text, "{} {value}", stat_name(&name));
         }
@@ -44,9 +52,10 @@ impl Routes {
     }
 
     /// `/vars.json[?pretty=true]`.
-    pub(super) fn vars_json(&self, request: &Request) -> Response {
+    pub(super) async fn vars_json(&self, request: &Request) -> Response {
         let vars: BTreeMap<String, i64> = self
             .all_vars()
+            .await
             .into_iter()
             .map(|(name, value)| (stat_name(&name), value))
             .collect();
@@ -60,10 +69,10 @@ impl Routes {
     }
 
     /// `/metrics`: the same for Prometheus.
-    pub(super) fn metrics(&self) -> Response {
+    pub(super) async fn metrics(&self) -> Response {
         let mut text = String::new();
         let mut last = String::new();
-        for (name, value) in self.all_vars() {
+        for (name, value) in self.all_vars().await {
             let name = prometheus_name(&name);
             if name == last {
                 continue;
@@ -130,7 +139,10 @@ mod tests {
 
     #[test]
     fn names_of_stats() {
-        assert_eq!(stat_name("tasks_LOST_www/prod/a b*"), "tasks_LOST_www/prod/a_b_");
+        assert_eq!(
+            stat_name("tasks_LOST_www/prod/a b*"),
+            "tasks_LOST_www/prod/a_b_"
+        );
         assert_eq!(prometheus_name("a/b.c-d"), "aurora_a_b_c_d");
     }
 }

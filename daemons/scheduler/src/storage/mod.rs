@@ -28,7 +28,7 @@ pub(crate) use wal::{Wal, WalOptions};
 
 /// Why the state cannot be read or written.
 #[derive(Debug, thiserror::Error)]
-pub enum StorageError {
+pub(crate) enum StorageError {
     /// The disk is full.
     #[error(
         "the disk is full: cannot {doing} {name}; nothing that was acknowledged is lost, free some space and start the scheduler again"

@@ -39,6 +39,7 @@ impl Default for WalOptions {
 
 struct Segment {
     name: String,
+    #[cfg(test)]
     first: u64,
     /// Index of its last record; `first - 1` when it has none.
     last: u64,
@@ -242,6 +243,7 @@ impl Wal {
             expected = Some(next);
             segments.push_back(Segment {
                 name: name.clone(),
+                #[cfg(test)]
                 first,
                 last: next - 1,
                 size,
@@ -455,6 +457,7 @@ fn enter(
         .map_err(io_error("sync", "the state directory"))?;
     let segment = Segment {
         name,
+        #[cfg(test)]
         first,
         last: first - 1,
         size: spare.size,
