@@ -135,7 +135,7 @@ async fn wait(
         finished = &mut shell => return report(finished),
         () = shutdown.wait() => {}
     }
-    if !flags.stop_executors_on_shutdown {
+    if !flags.stop_executors_on_shutdown || shutdown.is_orphaned() {
         // Executors live on; everything that was promised is on disk.
         shell.abort();
         return Ok(());

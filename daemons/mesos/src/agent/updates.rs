@@ -147,11 +147,6 @@ impl<K: Ord + Clone, T: Clone> Streams<K, T> {
         self.head(key).is_some()
     }
 
-    /// Whether this very update is known, waiting or acknowledged.
-    pub(crate) fn knows(&self, key: &K, id: &UpdateId) -> bool {
-        self.streams.get(key).is_some_and(|stream| stream.knows(id))
-    }
-
     /// The master is gone: nothing is sent until [`Self::resume`].
     pub(crate) fn pause(&mut self) {
         self.paused = true;

@@ -114,10 +114,6 @@ impl Executor {
         self.launched.get_mut(task).or_else(|| self.terminated.get_mut(task))
     }
 
-    pub(crate) fn task(&self, task: &TaskId) -> Option<&Task> {
-        self.launched.get(task).or_else(|| self.terminated.get(task))
-    }
-
     /// Whether nothing of this executor is owed to anybody.
     pub(crate) fn is_settled(&self) -> bool {
         self.queued.is_empty() && self.launched.is_empty() && self.terminated.is_empty()

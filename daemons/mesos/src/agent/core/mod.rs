@@ -15,6 +15,8 @@ mod containers;
 mod executor;
 mod master;
 mod recover;
+#[cfg(test)]
+mod tests;
 mod updates;
 mod view;
 

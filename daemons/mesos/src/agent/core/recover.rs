@@ -150,7 +150,8 @@ pub(crate) fn replay(records: &[super::Record], alive: impl Fn(&str) -> Recovere
             Record::Drain(config) => drain = config,
             Record::Framework(info) => {
                 let id = info.id.clone().unwrap();
-                frameworks.entry(id).or_insert(RecoveredFramework { info: info.clone(), executors: vec![] }).info = info;
+                let new = RecoveredFramework { info: info.clone(), executors: vec![] };
+                frameworks.entry(id).or_insert(new).info = info;
             }
             Record::Executor { framework, info, container, command, secret } => {
                 let run = super::Run { framework, executor: info.executor_id.clone(), container: container.clone() };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aurora_mesos::resources::Resources;
 use aurora_mesos::v1::{
-    AgentCapability, AgentCapabilityType, DrainConfig, ExecutorId, FrameworkId, Resource, Task, TaskState, agent,
+    AgentCapability, AgentCapabilityType, DrainConfig, FrameworkId, Resource, Task, TaskState, agent,
 };
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -152,17 +152,6 @@ impl Agent {
             .collect()
     }
 
-    /// The container of an executor, the newest one if it has ended, for the virtual paths of sandboxes.
-    pub(crate) fn latest_run(&self, framework: &FrameworkId, executor: &ExecutorId) -> Option<Run> {
-        let live = self.executor(framework, executor);
-        live.or_else(|| {
-            self.every_executor()
-                .filter(|entry| entry.framework == *framework && entry.info.executor_id == *executor)
-                .last()
-        })
-        .map(Executor::run)
-    }
-
     /// The runs whose sandbox must not be collected.
     pub(crate) fn live_containers(&self) -> std::collections::BTreeSet<String> {
         self.executors().map(|executor| executor.container.clone()).collect()
@@ -236,8 +225,8 @@ impl Agent {
         set("unreserved_resources_full", json!(total.minus(&reserved).to_hybrid()));
         set("used_resources_full", json!(Resources::of(self.executors().flat_map(|e| e.allocated())).to_hybrid()));
         set("attributes", Value::Object(info.attributes.iter().map(|a| (a.name.clone(), attribute(a))).collect()));
-        if let Some(master) = &self.master {
-            set("master_hostname", json!(master.hostname));
+        if let Some(hostname) = self.master.as_ref().and_then(|master| master.hostname.as_ref()) {
+            set("master_hostname", json!(hostname));
         }
         if let Some(drain) = &self.drain {
             set("drain_config", json!(drain));
