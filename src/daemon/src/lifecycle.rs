@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use tokio::io::AsyncReadExt;
@@ -13,6 +15,7 @@ use tokio::sync::watch;
 #[derive(Clone, Debug)]
 pub struct Shutdown {
     sender: watch::Sender<bool>,
+    orphaned: Arc<AtomicBool>,
 }
 
 impl Default for Shutdown {
@@ -26,6 +29,7 @@ impl Shutdown {
     pub fn new() -> Shutdown {
         Shutdown {
             sender: watch::Sender::new(false),
+            orphaned: Arc::default(),
         }
     }
 
@@ -52,6 +56,7 @@ impl Shutdown {
                 let mut byte = [0; 1];
                 while let Ok(1..) = pipe.read(&mut byte).await {}
                 tracing::info!("whoever started this daemon is gone; ending");
+                shutdown.orphaned.store(true, Ordering::SeqCst);
                 shutdown.trigger();
             });
         }
@@ -66,6 +71,12 @@ impl Shutdown {
     /// Whether the end was asked for.
     pub fn is_triggered(&self) -> bool {
         *self.sender.borrow()
+    }
+
+    /// Whether the end came with the end of the lifeline, not by a signal: then what outlives this daemon has to stay for
+    /// the next one to find.
+    pub fn is_orphaned(&self) -> bool {
+        self.orphaned.load(Ordering::SeqCst)
     }
 
     /// Returns when the end was asked for. Cancel-safe.
