@@ -1,0 +1,199 @@
+//! One supervisor for one state directory.
+
+use std::fs;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aurora_client::endpoints::process_start_time;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use serde::{Deserialize, Serialize};
+
+/// Who holds a lock.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Its process id.
+    pub pid: u32,
+    /// When that process started, in clock ticks after boot.
+    pub start_time: u64,
+    /// Since when it holds the lock, milliseconds since 1970.
+    pub since_ms: i64,
+}
+
+/// Why a lock could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process has it.
+    #[error(
+        "the cluster in {dir} is already run by process {}, since {} UTC; stop it with `aurora-local stop --state-dir {dir}`",
+        holder.pid, utc(holder.since_ms)
+    )]
+    Held {
+        /// The state directory.
+        dir: PathBuf,
+        /// Who.
+        holder: Holder,
+    },
+    /// The file cannot be used.
+    #[error("cannot lock {path}")]
+    Io {
+        /// The lock file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The lock; released when dropped, or when the process ends in whatever way.
+#[derive(Debug)]
+pub struct Lock {
+    _file: Flock<fs::File>,
+}
+
+/// Takes the lock of a state directory.
+///
+/// # Errors
+/// [`LockError::Held`] when another process has it.
+pub fn take(path: &Path) -> Result<Lock, LockError> {
+    let failed = |source| LockError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let file = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed)?;
+    let mut file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(file) => file,
+        Err((mut file, Errno::EWOULDBLOCK)) => {
+            let mut text = String::new();
+            // Whoever has just taken it may not have said its name yet.
+            let holder = match file.read_to_string(&mut text) {
+                Ok(_) => serde_json::from_str(&text).unwrap_or_default(),
+                Err(_) => Holder::default(),
+            };
+            return Err(LockError::Held {
+                dir: path.parent().unwrap_or(path).to_owned(),
+                holder,
+            });
+        }
+        Err((_, error)) => return Err(failed(error.into())),
+    };
+    let pid = std::process::id();
+    let holder = Holder {
+        pid,
+        start_time: process_start_time(pid).unwrap_or_default(),
+        since_ms: now_ms(),
+    };
+    let text = serde_json::to_string(&holder).map_err(|error| failed(io::Error::other(error)))?;
+    file.seek(SeekFrom::Start(0))
+        .and_then(|_| file.set_len(0))
+        .and_then(|()| file.write_all(text.as_bytes()))
+        .map_err(failed)?;
+    Ok(Lock { _file: file })
+}
+
+/// Who holds the lock of a state directory; `None` when nobody does.
+pub fn holder(path: &Path) -> Result<Option<Holder>, LockError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let file = fs::File::open(path).map_err(|source| LockError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    // A shared lock says the same as an exclusive one, and leaves the text in the file alone.
+    match Flock::lock(file, FlockArg::LockSharedNonblock) {
+        Ok(_) => Ok(None),
+        Err((mut file, Errno::EWOULDBLOCK)) => {
+            let mut text = String::new();
+            file.read_to_string(&mut text)
+                .map_err(|source| LockError::Io {
+                    path: path.to_owned(),
+                    source,
+                })?;
+            Ok(Some(serde_json::from_str(&text).unwrap_or_default()))
+        }
+        Err((_, error)) => Err(LockError::Io {
+            path: path.to_owned(),
+            source: error.into(),
+        }),
+    }
+}
+
+/// Now, in milliseconds since 1970.
+pub(crate) fn now_ms() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        })
+}
+
+/// `YYYY-MM-DD HH:MM:SS` in UTC.
+fn utc(millis: i64) -> String {
+    let seconds = millis.div_euclid(1000);
+    let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // Howard Hinnant's days-to-civil: years of 365.2425 days that begin in March, eras of 400 years.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 {
+        march_month + 3
+    } else {
+        march_month - 9
+    };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!(
+        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}",
+        rest / 3600,
+        rest / 60 % 60,
+        rest % 60
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates() {
+        // date -u -d @SECONDS '+%F %T'
+        for (seconds, expected) in [
+            (0, "1970-01-01 00:00:00"),
+            (951_782_399, "2000-02-28 23:59:59"),
+            (951_782_400, "2000-02-29 00:00:00"),
+            (1_795_384_323, "2026-11-22 21:52:03"),
+            (4_102_444_800, "2100-01-01 00:00:00"),
+        ] {
+            assert_eq!(utc(seconds * 1000), expected);
+        }
+    }
+
+    #[test]
+    fn a_second_one_is_told_who_holds_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        assert_eq!(holder(&path).unwrap(), None);
+        let lock = take(&path).unwrap();
+        let found = holder(&path).unwrap().unwrap();
+        assert_eq!(found.pid, std::process::id());
+        let error = take(&path).unwrap_err().to_string();
+        let expected = format!("already run by process {}, since 20", std::process::id());
+        assert!(error.contains(&expected), "{error}");
+        drop(lock);
+        assert_eq!(holder(&path).unwrap(), None);
+        drop(take(&path).unwrap());
+    }
+}
