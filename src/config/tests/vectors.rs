@@ -25,9 +25,13 @@ fn same(found: &Json, expected: &Json) -> bool {
         (Json::Number(a), Json::Number(b)) => {
             a.is_f64() == b.is_f64() && a.to_string() == b.to_string()
         }
-        (Json::Array(a), Json::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Json::Array(a), Json::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
         (Json::Object(a), Json::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
+            a.len() == b.len()
+                && a.iter()
+                    .all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
         }
         (a, b) => a == b,
     }
@@ -35,10 +39,16 @@ fn same(found: &Json, expected: &Json) -> bool {
 
 #[test]
 fn values_behave_as_the_original_library_has_them() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../pystachio/tests/data/pystachio.json");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../pystachio/tests/data/pystachio.json"
+    );
     let document: Json =
         serde_json::from_str(&std::fs::read_to_string(path).expect("the cases")).expect("JSON");
-    let cases = document["cases"].as_array().expect("a list of cases").clone();
+    let cases = document["cases"]
+        .as_array()
+        .expect("a list of cases")
+        .clone();
     assert!(cases.len() >= 350, "{} cases", cases.len());
     let failures = with_interpreter(move |python| {
         let mut failures = Vec::new();
@@ -59,7 +69,10 @@ fn values_behave_as_the_original_library_has_them() {
                     if fault.class == class && (own_text || fault.message == message) {
                         continue;
                     }
-                    format!("{} {:?} instead of {class} {message:?}", fault.class, fault.message)
+                    format!(
+                        "{} {:?} instead of {class} {message:?}",
+                        fault.class, fault.message
+                    )
                 }
             };
             failures.push(format!("{name}: {complaint}"));
@@ -67,5 +80,10 @@ fn values_behave_as_the_original_library_has_them() {
         failures
     })
     .expect("an interpreter");
-    assert!(failures.is_empty(), "{} cases differ:\n{}", failures.len(), failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} cases differ:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
 }

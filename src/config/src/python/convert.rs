@@ -15,7 +15,10 @@ const MAX_DEPTH: usize = 200;
 const MAX_ITEMS: usize = 1_000_000;
 
 /// A Python text as UTF-8.
-pub(crate) fn text_of<'a>(text: &'a rustpython_vm::Py<PyStr>, vm: &VirtualMachine) -> PyResult<&'a str> {
+pub(crate) fn text_of<'a>(
+    text: &'a rustpython_vm::Py<PyStr>,
+    vm: &VirtualMachine,
+) -> PyResult<&'a str> {
     text.to_str()
         .ok_or_else(|| vm.new_value_error("text with lone surrogates cannot be part of a job"))
 }
@@ -52,7 +55,10 @@ fn convert(object: &PyObjectRef, vm: &VirtualMachine, depth: usize) -> PyResult<
         if items.len() > MAX_ITEMS {
             return Err(vm.new_value_error(format!("a list with more than {MAX_ITEMS} elements")));
         }
-        items.iter().map(|item| convert(item, vm, depth + 1)).collect()
+        items
+            .iter()
+            .map(|item| convert(item, vm, depth + 1))
+            .collect()
     };
     if let Some(list) = object.downcast_ref::<PyList>() {
         let copy = list.borrow_vec().to_vec();
@@ -76,7 +82,9 @@ fn convert(object: &PyObjectRef, vm: &VirtualMachine, depth: usize) -> PyResult<
     // Other mappings, an OrderedDict or a user's own class among them, tell their order themselves.
     let mapping = object.downcast_ref::<PyDict>().is_some()
         || (has(object, "keys", vm) && has(object, "__getitem__", vm) && has(object, "items", vm));
-    let is_class = object.downcast_ref::<rustpython_vm::builtins::PyType>().is_some();
+    let is_class = object
+        .downcast_ref::<rustpython_vm::builtins::PyType>()
+        .is_some();
     if mapping && !is_class {
         let listed = vm.call_method(object, "items", ())?;
         let listed: Vec<PyObjectRef> = listed.try_to_value(vm)?;
@@ -102,7 +110,11 @@ fn convert(object: &PyObjectRef, vm: &VirtualMachine, depth: usize) -> PyResult<
     })))
 }
 
-fn pairs(found: Vec<(PyObjectRef, PyObjectRef)>, vm: &VirtualMachine, depth: usize) -> PyResult<Raw> {
+fn pairs(
+    found: Vec<(PyObjectRef, PyObjectRef)>,
+    vm: &VirtualMachine,
+    depth: usize,
+) -> PyResult<Raw> {
     if found.len() > MAX_ITEMS {
         return Err(vm.new_value_error(format!("a mapping with more than {MAX_ITEMS} keys")));
     }
@@ -136,7 +148,10 @@ fn handle_of(object: &PyObjectRef, vm: &VirtualMachine) -> Option<Raw> {
 /// A Python object from plain data; mappings go through `mapping` where given.
 pub(crate) fn from_raw(raw: &Raw, mapping: Option<&PyObjectRef>, vm: &VirtualMachine) -> PyResult {
     let all = |items: &[Raw]| -> PyResult<Vec<PyObjectRef>> {
-        items.iter().map(|item| from_raw(item, mapping, vm)).collect()
+        items
+            .iter()
+            .map(|item| from_raw(item, mapping, vm))
+            .collect()
     };
     Ok(match raw {
         Raw::None | Raw::Empty | Raw::Environment(_) => vm.ctx.none(),
@@ -145,7 +160,12 @@ pub(crate) fn from_raw(raw: &Raw, mapping: Option<&PyObjectRef>, vm: &VirtualMac
             Some(number) => vm.ctx.new_int(number).into(),
             None => {
                 let digits = vm.ctx.new_str(number.to_string());
-                vm.ctx.types.int_type.to_owned().as_object().call((digits,), vm)?
+                vm.ctx
+                    .types
+                    .int_type
+                    .to_owned()
+                    .as_object()
+                    .call((digits,), vm)?
             }
         },
         Raw::Float(number) => vm.ctx.new_float(*number).into(),
@@ -155,7 +175,11 @@ pub(crate) fn from_raw(raw: &Raw, mapping: Option<&PyObjectRef>, vm: &VirtualMac
         Raw::Dict(pairs) => {
             let dict = vm.ctx.new_dict();
             for (key, value) in pairs {
-                dict.set_item(&*from_raw(key, mapping, vm)?, from_raw(value, mapping, vm)?, vm)?;
+                dict.set_item(
+                    &*from_raw(key, mapping, vm)?,
+                    from_raw(value, mapping, vm)?,
+                    vm,
+                )?;
             }
             match mapping {
                 Some(mapping) => mapping.call((dict,), vm)?,
@@ -163,7 +187,9 @@ pub(crate) fn from_raw(raw: &Raw, mapping: Option<&PyObjectRef>, vm: &VirtualMac
             }
         }
         Raw::Value(value) => {
-            let inner = value.get().map_err(|error| vm.new_value_error(error.message))?;
+            let inner = value
+                .get()
+                .map_err(|error| vm.new_value_error(error.message))?;
             from_raw(&inner, mapping, vm)?
         }
         Raw::Ref(reference) => vm.ctx.new_str(reference.to_string()).into(),

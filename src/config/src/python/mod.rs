@@ -76,7 +76,10 @@ where
         })
         .map_err(|error| Fault {
             class: "OSError".to_owned(),
-            message: format!("cannot start a thread with a stack of {} MiB: {error}", STACK_BYTES >> 20),
+            message: format!(
+                "cannot start a thread with a stack of {} MiB: {error}",
+                STACK_BYTES >> 20
+            ),
             ..Fault::default()
         })?;
     let outcome = receiver.recv();
@@ -114,7 +117,12 @@ fn enter<T>(work: impl FnOnce(&Python<'_>) -> T) -> Result<T, Fault> {
     let outcome = interpreter.enter(|vm| {
         let globals = vm.ctx.new_dict();
         let outcome = prelude(vm, &globals)
-            .map(|()| work(&Python { vm, globals: &globals }))
+            .map(|()| {
+                work(&Python {
+                    vm,
+                    globals: &globals,
+                })
+            })
             .map_err(|error| Fault {
                 class: error.class().name().to_string(),
                 message: shown(vm, error.as_object()),
@@ -157,7 +165,8 @@ impl Python<'_> {
     /// What the file raised.
     pub fn load(&self, path: &str, source: &str, from_text: bool) -> Result<Loaded, Fault> {
         let environment = self.run(path, source, from_text)?;
-        self.collect(&environment).map_err(|error| self.fault(error))
+        self.collect(&environment)
+            .map_err(|error| self.fault(error))
     }
 
     /// Runs a program and gives its global `result` as plain JSON data: for tests against other implementations. `before`
@@ -169,7 +178,9 @@ impl Python<'_> {
         let source = format!("{before}\n{program}");
         let environment = self.run("<program>", &source, true)?;
         let vm = self.vm;
-        let found = environment.get_item("result", vm).and_then(|result| to_raw(&result, vm));
+        let found = environment
+            .get_item("result", vm)
+            .and_then(|result| to_raw(&result, vm));
         let found = found.map_err(|error| self.fault(error))?;
         pystachio::to_json(&found).map_err(|error| Fault {
             class: "TypeError".to_owned(),
@@ -206,7 +217,8 @@ impl Python<'_> {
             let text = parts.get(index)?.downcast_ref::<PyStr>()?;
             Some(text.to_string_lossy().into_owned())
         };
-        let number = |index: usize| -> Option<u32> { parts.get(index)?.try_to_value::<u32>(vm).ok() };
+        let number =
+            |index: usize| -> Option<u32> { parts.get(index)?.try_to_value::<u32>(vm).ok() };
         Fault {
             class: text(0).unwrap_or_default(),
             message: text(1).unwrap_or_default(),

@@ -77,7 +77,8 @@ fn type_id(kind: &Type) -> usize {
     STATE.with(|state| {
         let ids = &mut state.borrow_mut().ids;
         let next = ids.len();
-        *ids.entry(format!("{}\0{}", kind.name(), kind.signature())).or_insert(next)
+        *ids.entry(format!("{}\0{}", kind.name(), kind.signature()))
+            .or_insert(next)
     })
 }
 
@@ -88,7 +89,9 @@ mod _pystachio {
     use pystachio::schema;
     use pystachio::{Environment, Field, KeyOrder, Raw, Ref, Type, TypeKind, Value};
     use rustpython_vm::builtins::{PyDictRef, PyListRef, PyStrRef, PyTupleRef};
-    use rustpython_vm::{AsObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, pyclass};
+    use rustpython_vm::{
+        AsObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, pyclass,
+    };
 
     use super::super::convert::{from_raw, text_of, to_raw};
     use super::{STATE, exception, type_id as number_of};
@@ -111,7 +114,9 @@ mod _pystachio {
         #[pygetset]
         fn category(&self) -> &'static str {
             match self.kind.kind() {
-                TypeKind::String | TypeKind::Integer | TypeKind::Float | TypeKind::Boolean => "simple",
+                TypeKind::String | TypeKind::Integer | TypeKind::Float | TypeKind::Boolean => {
+                    "simple"
+                }
                 TypeKind::Enum(_) => "enum",
                 TypeKind::Choice { .. } => "choice",
                 TypeKind::List(_) => "list",
@@ -191,7 +196,10 @@ mod _pystachio {
     }
 
     fn raws(arguments: &PyTupleRef, vm: &VirtualMachine) -> PyResult<Vec<Raw>> {
-        arguments.iter().map(|argument| to_raw(argument, vm)).collect()
+        arguments
+            .iter()
+            .map(|argument| to_raw(argument, vm))
+            .collect()
     }
 
     fn named(keywords: &PyDictRef, vm: &VirtualMachine) -> PyResult<Vec<(Arc<str>, Raw)>> {
@@ -207,7 +215,11 @@ mod _pystachio {
     }
 
     /// Positional arguments, then the keywords as one mapping if there are any.
-    fn scopes(arguments: &PyTupleRef, keywords: &PyDictRef, vm: &VirtualMachine) -> PyResult<Vec<Raw>> {
+    fn scopes(
+        arguments: &PyTupleRef,
+        keywords: &PyDictRef,
+        vm: &VirtualMachine,
+    ) -> PyResult<Vec<Raw>> {
         let mut given = raws(arguments, vm)?;
         let keywords = named(keywords, vm)?;
         if !keywords.is_empty() {
@@ -283,7 +295,11 @@ mod _pystachio {
     }
 
     #[pyfunction]
-    fn enum_type(name: PyObjectRef, values: PyTupleRef, vm: &VirtualMachine) -> PyResult<TypeHandle> {
+    fn enum_type(
+        name: PyObjectRef,
+        values: PyTupleRef,
+        vm: &VirtualMachine,
+    ) -> PyResult<TypeHandle> {
         let name = optional_text(&name, vm)?;
         let mut texts = Vec::new();
         for value in values.iter() {
@@ -299,7 +315,11 @@ mod _pystachio {
     }
 
     #[pyfunction]
-    fn choice_type(name: PyObjectRef, alternatives: PyTupleRef, vm: &VirtualMachine) -> PyResult<TypeHandle> {
+    fn choice_type(
+        name: PyObjectRef,
+        alternatives: PyTupleRef,
+        vm: &VirtualMachine,
+    ) -> PyResult<TypeHandle> {
         let name = optional_text(&name, vm)?;
         let mut kinds = Vec::new();
         for alternative in alternatives.iter() {
@@ -339,7 +359,10 @@ mod _pystachio {
                 )
             };
             let field = match default.as_slice() {
-                [default] => raised(Field::with_default(kind.kind.clone(), to_raw(default, vm)?), vm)?,
+                [default] => raised(
+                    Field::with_default(kind.kind.clone(), to_raw(default, vm)?),
+                    vm,
+                )?,
                 _ if required => Field::required(kind.kind.clone()),
                 _ => Field::optional(kind.kind.clone()),
             };
@@ -363,7 +386,10 @@ mod _pystachio {
     #[pyfunction]
     fn has_field(kind: TypeArg, name: PyStrRef, vm: &VirtualMachine) -> PyResult<bool> {
         let name = text_of(&name, vm)?;
-        Ok(kind.kind.as_struct().is_some_and(|fields| fields.position(name).is_some()))
+        Ok(kind
+            .kind
+            .as_struct()
+            .is_some_and(|fields| fields.position(name).is_some()))
     }
 
     /// `Type(*arguments, **keywords)`
@@ -379,7 +405,9 @@ mod _pystachio {
         let made = match kind.kind() {
             TypeKind::Struct(_) => Value::structure(kind, positional, named(&keywords, vm)?),
             TypeKind::Map(..) if keywords.is_empty() => Value::map(kind, positional),
-            _ if keywords.is_empty() && positional.len() == 1 => Value::new(kind, positional.remove(0)),
+            _ if keywords.is_empty() && positional.len() == 1 => {
+                Value::new(kind, positional.remove(0))
+            }
             _ => {
                 return Err(vm.new_type_error(format!(
                     "{}() takes one value, {} were given",
@@ -392,8 +420,16 @@ mod _pystachio {
     }
 
     #[pyfunction]
-    fn json_loads(kind: TypeArg, text: PyStrRef, strict: bool, vm: &VirtualMachine) -> PyResult<ValueHandle> {
-        raised(Value::json_loads(&kind.kind, text_of(&text, vm)?, strict).map(handle), vm)
+    fn json_loads(
+        kind: TypeArg,
+        text: PyStrRef,
+        strict: bool,
+        vm: &VirtualMachine,
+    ) -> PyResult<ValueHandle> {
+        raised(
+            Value::json_loads(&kind.kind, text_of(&text, vm)?, strict).map(handle),
+            vm,
+        )
     }
 
     #[pyfunction]
@@ -402,7 +438,11 @@ mod _pystachio {
     }
 
     #[pyfunction]
-    fn environment(arguments: PyTupleRef, keywords: PyDictRef, vm: &VirtualMachine) -> PyResult<EnvironmentHandle> {
+    fn environment(
+        arguments: PyTupleRef,
+        keywords: PyDictRef,
+        vm: &VirtualMachine,
+    ) -> PyResult<EnvironmentHandle> {
         let mut environment = Environment::default();
         for given in scopes(&arguments, &keywords, vm)? {
             match given {
@@ -410,9 +450,9 @@ mod _pystachio {
                 Raw::Environment(other) => environment.merge(&other),
                 other => {
                     let shown = raised(other.repr(), vm)?;
-                    return Err(
-                        vm.new_value_error(format!("Environment expects dict or Environment, got {shown}"))
-                    );
+                    return Err(vm.new_value_error(format!(
+                        "Environment expects dict or Environment, got {shown}"
+                    )));
                 }
             }
         }
@@ -453,7 +493,11 @@ mod _pystachio {
     #[pyfunction]
     fn check(value: ValueArg, vm: &VirtualMachine) -> PyResult<(bool, String, String)> {
         let check = raised(value.value.check(), vm)?;
-        Ok((check.is_ok(), check.message().to_owned(), check.path.clone()))
+        Ok((
+            check.is_ok(),
+            check.message().to_owned(),
+            check.path.clone(),
+        ))
     }
 
     #[pyfunction]
@@ -495,7 +539,11 @@ mod _pystachio {
 
     /// A field interpolated; `None` when it is empty.
     #[pyfunction]
-    fn field(value: ValueArg, name: PyStrRef, vm: &VirtualMachine) -> PyResult<Option<ValueHandle>> {
+    fn field(
+        value: ValueArg,
+        name: PyStrRef,
+        vm: &VirtualMachine,
+    ) -> PyResult<Option<ValueHandle>> {
         let field = value.value.interpolated_field(text_of(&name, vm)?);
         Ok(raised(field, vm)?.map(handle))
     }
@@ -524,7 +572,11 @@ mod _pystachio {
     }
 
     #[pyfunction]
-    fn map_get(value: ValueArg, key: PyObjectRef, vm: &VirtualMachine) -> PyResult<Option<ValueHandle>> {
+    fn map_get(
+        value: ValueArg,
+        key: PyObjectRef,
+        vm: &VirtualMachine,
+    ) -> PyResult<Option<ValueHandle>> {
         let found = value.value.map_get(to_raw(&key, vm)?);
         Ok(raised(found, vm)?.map(handle))
     }
