@@ -1,1 +1,28 @@
-//! aurora-tui
+//! The terminal workbench: `aurora-tui`.
+//!
+//! What is shown and how keys change it is in `aurora-tui-model`; here are the terminal ([`terminal`], [`paint`],
+//! [`output`]), the data layer ([`data`], [`cluster`]), flags and start ([`args`], [`run`]), and the ways without a screen
+//! ([`headless`]). The workbench is never the parent of a cluster: it attaches to one.
+
+mod app;
+mod args;
+mod cluster;
+mod config;
+mod data;
+mod examples;
+mod headless;
+mod keys;
+mod observe;
+mod output;
+mod paint;
+mod recorder;
+mod run;
+mod terminal;
+
+pub use run::run;
+
+/// What requests to schedulers and observers show.
+pub(crate) const USER_AGENT: &str = concat!("aurora-tui/", env!("CARGO_PKG_VERSION"));
+
+#[cfg(test)]
+mod tests;

@@ -1,3 +1,5 @@
-//! aurora-tui
+//! `aurora-tui`: the terminal workbench.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    aurora_tui::run()
+}

@@ -1,0 +1,191 @@
+//! The loop on a screen: events in, frames out.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use aurora_tui_model::event::{Effect, Event};
+use aurora_tui_model::screen;
+use aurora_tui_model::state::State;
+use aurora_tui_model::update::{settle, update};
+use crossterm::event::{Event as Input, EventStream};
+use futures_util::StreamExt;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::data::{Data, Wish, now_ms};
+use crate::output::Output;
+use crate::paint::{Look, paint};
+use crate::terminal::Terminal;
+use crate::{config::Env, keys};
+
+/// At most this often is a frame drawn.
+const FRAME: Duration = Duration::from_millis(33);
+/// At most this many events are taken in between two frames.
+const BATCH: usize = 2000;
+
+/// How a workbench ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// As asked.
+    Quit {
+        /// Whether the local cluster is to be stopped.
+        stop_cluster: bool,
+    },
+    /// By a signal or a lost terminal.
+    Ended,
+}
+
+/// Runs until somebody quits.
+pub(crate) async fn run(
+    mut state: State,
+    mut data: Data,
+    mut heard: mpsc::Receiver<Event>,
+    look: Look,
+    env: &Env,
+    first: Vec<Event>,
+) -> anyhow::Result<Ending> {
+    let mut signals = Signals::install().context("cannot handle signals")?;
+    let mut terminal = Terminal::take().context("cannot set up the terminal")?;
+    let mut output = Output::new();
+    let mut input = EventStream::new();
+    let mut clock = tokio::time::interval(Duration::from_secs(1));
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut next_frame = Instant::now();
+    let mut dirty = true;
+    let mut pending: Vec<Event> = first;
+    let (columns, rows) =
+        crossterm::terminal::size().context("cannot learn the terminal's size")?;
+    pending.push(Event::Resize(columns, rows));
+    loop {
+        let mut effects: Vec<Effect> = Vec::new();
+        dirty |= !pending.is_empty();
+        for event in pending.drain(..) {
+            effects.extend(update(&mut state, event));
+        }
+        for effect in effects {
+            match data.carry_out(effect) {
+                None => {}
+                Some(Wish::Redraw) => {
+                    output.invalidate();
+                    dirty = true;
+                }
+                Some(Wish::Copy(text)) => {
+                    if let Err(fault) =
+                        terminal.copy(&text, &env.term, std::env::var_os("TMUX").is_some())
+                    {
+                        update(&mut state, Event::Fault(fault));
+                    }
+                }
+                Some(Wish::Suspend) => {
+                    // No reader may be on the terminal while it belongs to the shell.
+                    drop(input);
+                    suspend(&mut terminal)?;
+                    input = EventStream::new();
+                    pending.extend(back_again(&mut output)?);
+                    dirty = true;
+                }
+                Some(Wish::Quit { stop_cluster }) => return Ok(Ending::Quit { stop_cluster }),
+            }
+        }
+        if !pending.is_empty() {
+            continue;
+        }
+        if dirty && Instant::now() >= next_frame {
+            settle(&mut state);
+            let (frame, cursor) = paint(&state, &screen::screen(&state), &look);
+            output
+                .show(frame, cursor, &mut terminal)
+                .context("cannot write to the terminal")?;
+            dirty = false;
+            next_frame = Instant::now() + FRAME;
+        }
+        tokio::select! {
+            event = input.next() => match event {
+                Some(Ok(event)) => pending.extend(from_terminal(event)),
+                // The terminal is gone.
+                Some(Err(_)) | None => return Ok(Ending::Ended),
+            },
+            Some(event) = heard.recv() => {
+                pending.push(event);
+                while pending.len() < BATCH && let Ok(event) = heard.try_recv() {
+                    pending.push(event);
+                }
+            }
+            _ = clock.tick() => pending.push(Event::Tick(now_ms())),
+            () = tokio::time::sleep_until(next_frame), if dirty => {}
+            what = signals.next() => match what {
+                Signal::End => return Ok(Ending::Ended),
+                Signal::Stop => {
+                    drop(input);
+                    suspend(&mut terminal)?;
+                    input = EventStream::new();
+                    pending.extend(back_again(&mut output)?);
+                }
+                Signal::Continued => {
+                    // Somebody stopped us without asking; the shell has set the terminal as it likes it.
+                    terminal.enter().context("cannot set up the terminal")?;
+                    pending.extend(back_again(&mut output)?);
+                }
+            },
+        }
+    }
+}
+
+fn from_terminal(event: Input) -> Option<Event> {
+    match event {
+        Input::Key(event) => keys::key(event).map(Event::Key),
+        Input::Paste(text) => Some(Event::Paste(text)),
+        Input::Resize(columns, rows) => Some(Event::Resize(columns, rows)),
+        Input::Mouse(_) | Input::FocusGained | Input::FocusLost => None,
+    }
+}
+
+fn suspend(terminal: &mut Terminal) -> anyhow::Result<()> {
+    terminal.leave().context("cannot give the terminal back")?;
+    Terminal::stop().context("cannot suspend")?;
+    terminal.enter().context("cannot set up the terminal")
+}
+
+fn back_again(output: &mut Output) -> anyhow::Result<[Event; 2]> {
+    output.invalidate();
+    let (columns, rows) =
+        crossterm::terminal::size().context("cannot learn the terminal's size")?;
+    Ok([Event::Resize(columns, rows), Event::Tick(now_ms())])
+}
+
+enum Signal {
+    End,
+    Stop,
+    Continued,
+}
+
+struct Signals {
+    term: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    stop: tokio::signal::unix::Signal,
+    continued: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn install() -> std::io::Result<Signals> {
+        Ok(Signals {
+            term: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            stop: signal(SignalKind::from_raw(nix::libc::SIGTSTP))?,
+            continued: signal(SignalKind::from_raw(nix::libc::SIGCONT))?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.term.recv() => Signal::End,
+            _ = self.hangup.recv() => Signal::End,
+            _ = self.interrupt.recv() => Signal::End,
+            _ = self.stop.recv() => Signal::Stop,
+            _ = self.continued.recv() => Signal::Continued,
+        }
+    }
+}

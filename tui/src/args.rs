@@ -1,0 +1,149 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// The terminal workbench for Aurora clusters.
+///
+/// Exit codes: 0 done; 1 a command or change failed or was refused; 2 wrong usage or configuration; 3 the cluster gave no
+/// data in time; 4 a change was sent and its outcome is not (yet) known; 5 a terminal is needed and there is none.
+#[derive(Debug, Parser)]
+#[command(name = "aurora-tui", version, max_term_width = 100)]
+pub(crate) struct Args {
+    /// The cluster: a name from clusters.json, or of a local cluster.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cluster: Option<String>,
+    /// State directory of the local cluster.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Start the local cluster, or attach to it when it runs; `--local stop` stops it.
+    #[arg(long, value_name = "ACTION", num_args = 0..=1, default_missing_value = "start")]
+    pub(crate) local: Option<Local>,
+    /// With --local: run the cluster in the foreground, without a workbench.
+    #[arg(long, requires = "local")]
+    pub(crate) headless: bool,
+    /// With --local: create the example jobs in a cluster that is started.
+    #[arg(long, requires = "local")]
+    pub(crate) demo: bool,
+    /// Change nothing, whatever is typed.
+    #[arg(long)]
+    pub(crate) read_only: bool,
+    /// Begin at an address, such as aurora://devcluster/instances/www-data/devel/hello.
+    #[arg(long, value_name = "LINK")]
+    pub(crate) open: Option<String>,
+    /// Write one frame, or its data, to standard output and end.
+    #[arg(long, value_name = "FORM")]
+    pub(crate) snapshot: Option<Form>,
+    /// Size of the frame.
+    #[arg(long, value_name = "WxH", default_value = "120x40", value_parser = size)]
+    pub(crate) size: (u16, u16),
+    /// Run commands without a screen, separated by `;`, and write what they show.
+    #[arg(long, value_name = "COMMANDS")]
+    pub(crate) exec: Option<String>,
+    /// With --exec: say yes to questions that take a key.
+    #[arg(long, requires = "exec")]
+    pub(crate) yes: bool,
+    /// With --exec: the text to type into questions that take one.
+    #[arg(long, value_name = "TEXT", requires = "exec")]
+    pub(crate) confirm: Option<String>,
+    /// Without a screen: how long to wait for data, and for a change to be verified.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) timeout: u64,
+    /// Colour theme, shipped or from the configuration directory; default by terminal.
+    #[arg(long, value_name = "NAME", env = "AURORA_TUI_THEME")]
+    pub(crate) theme: Option<String>,
+    /// How many colours; default by terminal and NO_COLOR.
+    #[arg(long, value_name = "DEPTH", default_value = "auto")]
+    pub(crate) color: Color,
+    /// Characters for lines; default by locale.
+    #[arg(long, value_name = "SET", default_value = "auto")]
+    pub(crate) glyphs: Glyphs,
+    /// Write a log to this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) tool: Option<Tool>,
+}
+
+/// What `--local` does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Local {
+    /// Start or attach.
+    Start,
+    /// Stop.
+    Stop,
+}
+
+/// Forms of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// The frame as text.
+    Text,
+    /// Its data.
+    Json,
+}
+
+/// `--color`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// By terminal.
+    Auto,
+    /// 24 bits.
+    True,
+    /// 256.
+    #[value(name = "256")]
+    Indexed,
+    /// 16.
+    #[value(name = "16")]
+    Sixteen,
+    /// None.
+    None,
+}
+
+/// `--glyphs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Glyphs {
+    /// By locale.
+    Auto,
+    /// Box characters.
+    Unicode,
+    /// ASCII only.
+    Ascii,
+}
+
+/// Looking after key maps and themes.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum Tool {
+    /// Key maps: what is bound (show), and whether the files are right (check).
+    Keymap {
+        /// What to do.
+        action: Look,
+    },
+    /// Themes: what can be styled (show), and whether the files are right (check).
+    Theme {
+        /// What to do.
+        action: Look,
+    },
+}
+
+/// What to do with configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Look {
+    /// Print it.
+    #[value(alias = "docs")]
+    Show,
+    /// Print its faults; exit code 2 if there are any.
+    Check,
+}
+
+fn size(text: &str) -> Result<(u16, u16), String> {
+    let parse = || {
+        let (width, height) = text.split_once(['x', 'X'])?;
+        Some((width.parse().ok()?, height.parse().ok()?))
+    };
+    match parse() {
+        Some((width @ 1..=1000, height @ 1..=1000)) => Ok((width, height)),
+        _ => Err("a size is written WxH, each from 1 to 1000, such as 80x24".to_owned()),
+    }
+}

@@ -1,0 +1,168 @@
+//! A real cluster as a source: the scheduler's feed and calls, the hosts' observers.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aurora_api::model::ResponseCode;
+use aurora_api::service::Call as ThriftCall;
+use aurora_api::service::arguments::{KillTasks, RestartShards};
+use aurora_client::auth::Auth;
+use aurora_client::directory::Target;
+use aurora_client::feed::{Feed, Item};
+use aurora_client::http::{HttpError, describe};
+use aurora_client::observer::Observer;
+use aurora_client::scheduler::{CallError, Retry, Scheduler, combine_messages};
+use aurora_tui_model::actions::{Action, Progress};
+use aurora_tui_model::event::{Call, Event, Launch, LinkEvent, Seen, Watch};
+use tokio::sync::watch;
+
+use crate::data::{Events, Job, Source, now_ms, report};
+use crate::{USER_AGENT, examples, observe};
+
+/// The port of an observer when nothing else is said (aurora: the observer's `--port`).
+const OBSERVER_PORT: u16 = 1338;
+/// After this long without an answer a change's outcome is unknown.
+const CALL_DEADLINE: Duration = Duration::from_secs(30);
+
+/// A cluster that was found.
+pub(crate) struct Cluster {
+    target: Target,
+}
+
+impl Cluster {
+    pub(crate) fn new(target: Target) -> Cluster {
+        Cluster { target }
+    }
+
+    fn observer(&self, host: &str) -> Result<Observer, HttpError> {
+        match &self.target.local {
+            Some(local) => Observer::new(&local.observer, USER_AGENT, self.target.auth.clone()),
+            // The scheduler's secret is not for whoever answers on a host.
+            None => Observer::new(
+                &format!("http://{host}:{OBSERVER_PORT}"),
+                USER_AGENT,
+                Auth::None,
+            ),
+        }
+    }
+}
+
+impl Source for Cluster {
+    fn follow(&self, mut topics: watch::Receiver<BTreeSet<String>>, events: Events) -> Job {
+        let target = self.target.clone();
+        Box::pin(async move {
+            let first = topics.borrow_and_update().clone();
+            let mut feed = Feed::follow(&target, USER_AGENT, first);
+            loop {
+                let event = tokio::select! {
+                    changed = topics.changed() => {
+                        if changed.is_err() {
+                            return;
+                        }
+                        feed.set_topics(topics.borrow_and_update().clone());
+                        continue;
+                    }
+                    item = feed.next() => match item {
+                        Some(Item::Line(line)) => Event::Feed(now_ms(), line),
+                        Some(Item::Lost { why, .. }) => Event::Link(now_ms(), LinkEvent::Lost(why)),
+                        Some(Item::Unsupported) => Event::Link(now_ms(), LinkEvent::Unsupported),
+                        None => return,
+                    },
+                };
+                if !report(&events, event).await {
+                    return;
+                }
+            }
+        })
+    }
+
+    fn watch(&self, generation: u64, watch: Watch, events: Events) -> Job {
+        let observer = self.observer(&watch.host);
+        Box::pin(async move {
+            match observer {
+                Ok(observer) => observe::watch(observer, generation, watch, events).await,
+                Err(error) => {
+                    report(
+                        &events,
+                        Event::Seen(generation, Seen::Trouble(describe(&error))),
+                    )
+                    .await;
+                }
+            }
+        })
+    }
+
+    fn send(&self, call: Call, events: Events) -> Job {
+        let scheduler = Scheduler::new(&self.target, USER_AGENT);
+        Box::pin(async move {
+            let id = call.id;
+            let answer =
+                tokio::time::timeout(CALL_DEADLINE, scheduler.call(thrift(call), Retry::Never))
+                    .await;
+            let progress = match answer {
+                Err(_) => Progress::Unknown(format!(
+                    "no answer within {} s; it may have happened or not",
+                    CALL_DEADLINE.as_secs()
+                )),
+                Ok(Err(error)) => refused_or_unknown(&error),
+                Ok(Ok(response)) => {
+                    let said = combine_messages(&response);
+                    match response.response_code {
+                        ResponseCode::Ok if said.contains("No tasks to kill") => {
+                            Progress::NoEffect(said)
+                        }
+                        ResponseCode::Ok | ResponseCode::Warning => Progress::Accepted,
+                        code if said.is_empty() => Progress::Refused(code.name().to_owned()),
+                        _ => Progress::Refused(said),
+                    }
+                }
+            };
+            report(&events, Event::Answer(id, progress)).await;
+        })
+    }
+
+    fn launch(&self, events: Events) -> Job {
+        let scheduler = Scheduler::new(&self.target, USER_AGENT);
+        Box::pin(async move {
+            let outcome = match examples::launch(&scheduler, &events).await {
+                Ok(text) => Launch::Done(text),
+                Err(error) => Launch::Failed(format!("{error:#}")),
+            };
+            report(&events, Event::Launch(outcome)).await;
+        })
+    }
+}
+
+fn thrift(call: Call) -> ThriftCall {
+    let reason = (!call.reason.is_empty()).then_some(call.reason);
+    match call.action {
+        Action::Kill => KillTasks {
+            job: Some(call.job.0),
+            instances: Some(call.instances),
+            message: reason,
+        }
+        .into(),
+        Action::Restart => RestartShards {
+            job: Some(call.job.0),
+            shard_ids: call.instances,
+        }
+        .into(),
+    }
+}
+
+/// A call that cannot have reached the scheduler was refused; of any other failure the outcome is unknown.
+fn refused_or_unknown(error: &CallError) -> Progress {
+    let text = describe(error);
+    match error {
+        CallError::Auth { .. } | CallError::Http(HttpError::Setup(_)) => Progress::Refused(text),
+        CallError::NotRetriable(HttpError::Connect { .. }) => {
+            Progress::Refused(format!("it was not sent: {text}"))
+        }
+        CallError::NotRetriable(_)
+        | CallError::TimedOut { .. }
+        | CallError::Decode { .. }
+        | CallError::Http(_)
+        | CallError::Answer { .. }
+        | CallError::MissingResult { .. } => Progress::Unknown(text),
+    }
+}

@@ -1,0 +1,128 @@
+//! The data layer: carries out what the model asks for, and reports as events.
+
+use std::collections::{BTreeSet, HashMap};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use aurora_tui_model::event::{Call, Effect, Event, Watch};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::recorder::Recorder;
+
+/// Where events go. It is bounded: a reader that falls behind slows the sources, never the memory.
+pub(crate) type Events = mpsc::Sender<Event>;
+
+/// How many events wait at most.
+pub(crate) const BUFFER: usize = 4096;
+
+/// Something that runs until it is done or stopped.
+pub(crate) type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A cluster as the workbench needs it. Tests have one without a network.
+pub(crate) trait Source: Send + Sync {
+    /// Follows the event feed for ever.
+    fn follow(&self, topics: watch::Receiver<BTreeSet<String>>, events: Events) -> Job;
+    /// Watches something on a host until stopped.
+    fn watch(&self, generation: u64, watch: Watch, events: Events) -> Job;
+    /// Makes a change and reports its answer.
+    fn send(&self, call: Call, events: Events) -> Job;
+    /// Creates the example jobs.
+    fn launch(&self, events: Events) -> Job;
+}
+
+/// What is left for the terminal to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    Copy(String),
+    Redraw,
+    Suspend,
+    Quit { stop_cluster: bool },
+}
+
+/// Running jobs of one workbench. Dropping it stops all of them but changes that were sent.
+pub(crate) struct Data {
+    source: Arc<dyn Source>,
+    events: Events,
+    recorder: Recorder,
+    topics: watch::Sender<BTreeSet<String>>,
+    feed: Option<JoinHandle<()>>,
+    watches: HashMap<u64, JoinHandle<()>>,
+}
+
+impl Data {
+    /// Must be made inside a tokio runtime.
+    pub(crate) fn new(source: Arc<dyn Source>, recorder: Recorder, events: Events) -> Data {
+        Data {
+            source,
+            events,
+            recorder,
+            topics: watch::Sender::new(BTreeSet::new()),
+            feed: None,
+            watches: HashMap::new(),
+        }
+    }
+
+    /// Carries out what it can; the rest is for the terminal.
+    pub(crate) fn carry_out(&mut self, effect: Effect) -> Option<Wish> {
+        match effect {
+            Effect::Topics(topics) => {
+                self.topics.send_replace(topics);
+                if self.feed.is_none() {
+                    let job = self
+                        .source
+                        .follow(self.topics.subscribe(), self.events.clone());
+                    self.feed = Some(tokio::spawn(job));
+                }
+            }
+            Effect::Start(generation, watch) => {
+                let job = self.source.watch(generation, watch, self.events.clone());
+                self.watches.insert(generation, tokio::spawn(job));
+            }
+            Effect::Stop(generation) => {
+                if let Some(running) = self.watches.remove(&generation) {
+                    running.abort();
+                }
+            }
+            // Never stopped: a change that was sent has to have its answer awaited.
+            Effect::Send(call) => drop(tokio::spawn(self.source.send(call, self.events.clone()))),
+            Effect::Launch => drop(tokio::spawn(self.source.launch(self.events.clone()))),
+            Effect::Record(entry) => {
+                if let Err(error) = self.recorder.append(&entry) {
+                    let events = self.events.clone();
+                    let text = format!("the journal cannot be written: {error}");
+                    // In a task of its own, because the channel may be full and this must not wait.
+                    tokio::spawn(async move { report(&events, Event::Fault(text)).await });
+                }
+            }
+            Effect::Copy(text) => return Some(Wish::Copy(text)),
+            Effect::Redraw => return Some(Wish::Redraw),
+            Effect::Suspend => return Some(Wish::Suspend),
+            Effect::Quit { stop_cluster } => return Some(Wish::Quit { stop_cluster }),
+        }
+        None
+    }
+}
+
+impl Drop for Data {
+    fn drop(&mut self) {
+        for running in self.watches.values().chain(&self.feed) {
+            running.abort();
+        }
+    }
+}
+
+/// Reports an event. False when nobody listens any more.
+pub(crate) async fn report(events: &Events, event: Event) -> bool {
+    events.send(event).await.is_ok()
+}
+
+/// Our clock in milliseconds since 1970.
+pub(crate) fn now_ms() -> i64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_millis()).ok())
+        .unwrap_or(0)
+}

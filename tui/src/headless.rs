@@ -1,0 +1,252 @@
+//! Without a screen: `--snapshot` and `--exec`.
+
+use std::io::Write;
+use std::time::Duration;
+
+use anyhow::Context;
+use aurora_tui_model::actions::{Guard, Progress};
+use aurora_tui_model::event::{Effect, Event};
+use aurora_tui_model::key::{Code, Key};
+use aurora_tui_model::screen;
+use aurora_tui_model::state::{Level, LinkState, Mode, State};
+use aurora_tui_model::update::{settle, update};
+use aurora_tui_model::{command, text};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::args::Form;
+use crate::data::{Data, Wish, now_ms};
+use crate::output::as_text;
+use crate::paint::{Look, paint};
+
+/// Exit codes.
+pub(crate) const DONE: u8 = 0;
+pub(crate) const FAILED: u8 = 1;
+pub(crate) const USAGE: u8 = 2;
+pub(crate) const NO_DATA: u8 = 3;
+pub(crate) const UNKNOWN: u8 = 4;
+pub(crate) const NO_TERMINAL: u8 = 5;
+
+/// What to do.
+pub(crate) struct Errand {
+    pub(crate) exec: Option<String>,
+    pub(crate) open: Option<String>,
+    pub(crate) snapshot: Option<Form>,
+    pub(crate) yes: bool,
+    pub(crate) confirm: Option<String>,
+    pub(crate) timeout: Duration,
+}
+
+struct Runner {
+    state: State,
+    data: Data,
+    heard: mpsc::Receiver<Event>,
+    deadline: Instant,
+    timeout: Duration,
+}
+
+/// Runs the errand and says what to exit with. Data goes to `out`, everything else to `err`.
+pub(crate) async fn run(
+    state: State,
+    data: Data,
+    heard: mpsc::Receiver<Event>,
+    look: &Look,
+    errand: Errand,
+    out: &mut (dyn Write + Send),
+    err: &mut (dyn Write + Send),
+) -> anyhow::Result<u8> {
+    let lines = errand
+        .exec
+        .as_deref()
+        .map(command::split)
+        .unwrap_or_default();
+    for line in &lines {
+        if let Err(fault) = command::parse(line) {
+            writeln!(err, "aurora-tui: `{}`: {fault}", line.trim())?;
+            return Ok(USAGE);
+        }
+    }
+    let mut runner = Runner {
+        state,
+        data,
+        heard,
+        deadline: Instant::now() + errand.timeout,
+        timeout: errand.timeout,
+    };
+    runner.take(Event::Tick(now_ms()));
+    let mut code = DONE;
+    let open = errand.open.iter().map(|link| format!("open {link}"));
+    for line in open.chain(lines) {
+        if let Err(waiting) = runner.settled().await {
+            writeln!(err, "aurora-tui: {waiting}")?;
+            return Ok(NO_DATA);
+        }
+        code = runner.line(&line, &errand, err).await?;
+        if code != DONE {
+            return Ok(code);
+        }
+    }
+    let shows = errand.snapshot.is_some() || runner.state.changes.is_empty();
+    if !shows {
+        return Ok(code);
+    }
+    if let Err(waiting) = runner.settled().await {
+        writeln!(err, "aurora-tui: {waiting}")?;
+        code = NO_DATA;
+    }
+    let state = &mut runner.state;
+    settle(state);
+    match errand.snapshot.unwrap_or(Form::Text) {
+        Form::Text => {
+            let (frame, _) = paint(state, &screen::screen(state), look);
+            out.write_all(as_text(&frame).as_bytes())?;
+        }
+        Form::Json => {
+            serde_json::to_writer_pretty(&mut *out, &screen::snapshot(state))
+                .context("cannot write the snapshot")?;
+            writeln!(out)?;
+        }
+    }
+    out.flush()?;
+    Ok(code)
+}
+
+impl Runner {
+    fn take(&mut self, event: Event) {
+        let effects: Vec<Effect> = update(&mut self.state, event);
+        for effect in effects {
+            if let Some(Wish::Copy(_) | Wish::Suspend | Wish::Redraw | Wish::Quit { .. }) =
+                self.data.carry_out(effect)
+            {
+                // These are about a terminal, and there is none.
+            }
+        }
+    }
+
+    /// Waits for the next event or the deadline; false when that has passed.
+    async fn step(&mut self) -> bool {
+        let tick = (Instant::now() + Duration::from_millis(250)).min(self.deadline);
+        tokio::select! {
+            event = self.heard.recv() => match event {
+                Some(event) => self.take(event),
+                None => return false,
+            },
+            () = tokio::time::sleep_until(tick) => self.take(Event::Tick(now_ms())),
+        }
+        Instant::now() < self.deadline
+    }
+
+    /// Waits until the view has its data.
+    async fn settled(&mut self) -> Result<(), String> {
+        loop {
+            // Everything that is here already comes first: a snapshot is of the newest state.
+            while let Ok(event) = self.heard.try_recv() {
+                self.take(event);
+            }
+            let Some(what) = self.state.waiting_for() else {
+                if self.state.link == LinkState::Unsupported {
+                    return Err(format!(
+                        "{} has no event feed (/ext/v1/events); the workbench needs one",
+                        self.state.setup.cluster
+                    ));
+                }
+                return Ok(());
+            };
+            if !self.step().await {
+                let why = match &self.state.link {
+                    LinkState::Down(_, why) => format!(": {why}"),
+                    _ => String::new(),
+                };
+                return Err(format!(
+                    "no data: waited {} s for {what}{why}",
+                    self.timeout.as_secs()
+                ));
+            }
+        }
+    }
+
+    /// Runs one command and whatever it asks.
+    async fn line(
+        &mut self,
+        line: &str,
+        errand: &Errand,
+        err: &mut (dyn Write + Send),
+    ) -> std::io::Result<u8> {
+        self.state.notice = None;
+        let before = self.state.changes.len();
+        self.take(Event::Run(line.to_owned()));
+        while self.state.awaiting.is_some() || self.state.launching {
+            if !self.step().await {
+                writeln!(
+                    err,
+                    "aurora-tui: `{}` did not get further within {} s",
+                    line.trim(),
+                    self.timeout.as_secs()
+                )?;
+                return Ok(NO_DATA);
+            }
+        }
+        if let Mode::Confirm(plan, ..) = &self.state.mode {
+            let (typed, needed) = match plan.guard() {
+                Guard::Yes => (errand.yes.then(|| "y".to_owned()), "--yes".to_owned()),
+                Guard::Type(text) => (
+                    errand.confirm.clone().filter(|typed| *typed == text),
+                    format!("--confirm {text}"),
+                ),
+            };
+            writeln!(
+                err,
+                "{} {}/{} on {}",
+                plan.action.name(),
+                plan.job,
+                plan.instances(),
+                plan.cluster
+            )?;
+            for sentence in plan.consequence() {
+                writeln!(err, "  {sentence}")?;
+            }
+            let Some(typed) = typed else {
+                writeln!(err, "aurora-tui: nothing was changed; {needed} says yes")?;
+                return Ok(FAILED);
+            };
+            let enter = matches!(plan.guard(), Guard::Type(_));
+            for c in typed.chars() {
+                self.take(Event::Key(Key::plain(Code::Char(c))));
+            }
+            if enter {
+                self.take(Event::Key(Key::plain(Code::Enter)));
+            }
+        }
+        if self.state.changes.len() == before {
+            return match &self.state.notice {
+                Some(notice) if notice.level == Level::Bad => {
+                    writeln!(err, "aurora-tui: {}", notice.text)?;
+                    Ok(FAILED)
+                }
+                _ => Ok(DONE),
+            };
+        }
+        self.deadline = Instant::now() + self.timeout;
+        while self
+            .state
+            .changes
+            .last()
+            .is_some_and(|change| !change.progress.is_over())
+        {
+            if !self.step().await {
+                break;
+            }
+        }
+        let Some(change) = self.state.changes.last() else {
+            return Ok(FAILED);
+        };
+        writeln!(err, "{}", text::clean(&change.describe()))?;
+        Ok(match &change.progress {
+            Progress::Confirmed => DONE,
+            Progress::Refused(_) | Progress::NoEffect(_) => FAILED,
+            Progress::Sent | Progress::Accepted | Progress::NotYet(_) | Progress::Unknown(_) => {
+                UNKNOWN
+            }
+        })
+    }
+}

@@ -1,0 +1,494 @@
+//! Watching things through a host's observer: again and again, until stopped.
+
+use std::time::Duration;
+
+use aurora_client::http::{HttpError, describe};
+use aurora_client::observer::{Chunk, EntryKind, LogStream, Observer};
+use aurora_tui_model::event::{
+    Event, FileEntry, FileKind, Process, Seen, Stream, TaskInfo, Usage, Watch, WatchWhat,
+};
+
+use crate::data::{Events, report};
+
+const TASK_PERIOD: Duration = Duration::from_secs(1);
+const DIRECTORY_PERIOD: Duration = Duration::from_secs(2);
+const TAIL_PERIOD: Duration = Duration::from_millis(300);
+const TROUBLE_PERIOD: Duration = Duration::from_secs(1);
+/// How much of a file is read before its end.
+const WINDOW: u64 = 1 << 20;
+const PIECE: i64 = 256 * 1024;
+/// A file that gives nothing is looked at for having become shorter after this many empty reads.
+const PROBE_EVERY: u32 = 5;
+
+/// Watches until nobody listens.
+pub(crate) async fn watch(observer: Observer, generation: u64, watch: Watch, events: Events) {
+    let Watch { task, what, .. } = watch;
+    match what {
+        WatchWhat::Task => {
+            poll(
+                &Looked {
+                    observer,
+                    task,
+                    path: None,
+                },
+                generation,
+                &events,
+                TASK_PERIOD,
+            )
+            .await
+        }
+        WatchWhat::Directory(path) => {
+            poll(
+                &Looked {
+                    observer,
+                    task,
+                    path: Some(path),
+                },
+                generation,
+                &events,
+                DIRECTORY_PERIOD,
+            )
+            .await;
+        }
+        WatchWhat::File(path) => {
+            tail(
+                &Tailed {
+                    observer,
+                    task,
+                    what: TailedWhat::File(path),
+                },
+                generation,
+                &events,
+            )
+            .await;
+        }
+        WatchWhat::Log {
+            process,
+            run,
+            stream,
+        } => {
+            let stream = match stream {
+                Stream::Stdout => LogStream::Stdout,
+                Stream::Stderr => LogStream::Stderr,
+            };
+            tail(
+                &Tailed {
+                    observer,
+                    task,
+                    what: TailedWhat::Log(process, run, stream),
+                },
+                generation,
+                &events,
+            )
+            .await;
+        }
+    }
+}
+
+/// A task, or a directory of its sandbox.
+struct Looked {
+    observer: Observer,
+    task: String,
+    path: Option<String>,
+}
+
+impl Looked {
+    async fn look(&self) -> Result<Seen, HttpError> {
+        match &self.path {
+            None => look_at_task(&self.observer, &self.task).await,
+            Some(path) => look_at_directory(&self.observer, &self.task, path).await,
+        }
+    }
+}
+
+/// Something that can be read in pieces, with the observer's conventions for offset and length.
+trait Read: Sync {
+    fn read(
+        &self,
+        offset: i64,
+        length: i64,
+    ) -> impl Future<Output = Result<Option<Chunk>, HttpError>> + Send;
+}
+
+struct Tailed {
+    observer: Observer,
+    task: String,
+    what: TailedWhat,
+}
+
+enum TailedWhat {
+    File(String),
+    Log(String, i64, LogStream),
+}
+
+impl Read for Tailed {
+    async fn read(&self, offset: i64, length: i64) -> Result<Option<Chunk>, HttpError> {
+        match &self.what {
+            TailedWhat::File(path) => {
+                self.observer
+                    .file_data(&self.task, path, offset, length)
+                    .await
+            }
+            TailedWhat::Log(process, run, stream) => {
+                self.observer
+                    .log_data(&self.task, process, *run, *stream, offset, length)
+                    .await
+            }
+        }
+    }
+}
+
+/// Looks again and again; what did not change is not reported again.
+async fn poll(looked: &Looked, generation: u64, events: &Events, period: Duration) {
+    let mut last = None;
+    loop {
+        let (seen, pause) = match looked.look().await {
+            Ok(seen) => (seen, period),
+            Err(error) => (Seen::Trouble(describe(&error)), TROUBLE_PERIOD),
+        };
+        if last.as_ref() != Some(&seen) {
+            if !report(events, Event::Seen(generation, seen.clone())).await {
+                return;
+            }
+            last = Some(seen);
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Reads a file's last part and then what is added.
+async fn tail(tailed: &impl Read, generation: u64, events: &Events) {
+    let mut offset: Option<u64> = None;
+    let mut cut_first_line = false;
+    let mut empty_reads = 0;
+    let mut in_trouble = false;
+    loop {
+        let step = next(tailed, offset, empty_reads >= PROBE_EVERY).await;
+        let (seen, pause) = match step {
+            Ok(Step::Absent) => (
+                (!in_trouble).then(|| Seen::Absent("It is not there (yet).".to_owned())),
+                Some(TAIL_PERIOD),
+            ),
+            Ok(Step::Begin(size)) => {
+                let start = size.saturating_sub(WINDOW);
+                offset = Some(start);
+                cut_first_line = start > 0;
+                // An empty piece tells that the file is there.
+                let nothing = Seen::Bytes {
+                    offset: start,
+                    bytes: Vec::new(),
+                };
+                ((size == 0).then_some(nothing), None)
+            }
+            Ok(Step::Shrunk) => {
+                offset = Some(0);
+                empty_reads = 0;
+                (Some(Seen::Truncated), None)
+            }
+            Ok(Step::Nothing) => {
+                empty_reads = if empty_reads >= PROBE_EVERY {
+                    0
+                } else {
+                    empty_reads + 1
+                };
+                (None, Some(TAIL_PERIOD))
+            }
+            Ok(Step::More(chunk)) => {
+                empty_reads = 0;
+                offset = Some(chunk.offset.saturating_add(chunk.length));
+                let mut bytes = chunk.data.into_bytes();
+                let mut from = chunk.offset;
+                if std::mem::take(&mut cut_first_line) {
+                    let line = bytes
+                        .iter()
+                        .position(|byte| *byte == b'\n')
+                        .map_or(0, |at| at + 1);
+                    bytes.drain(..line);
+                    from += line as u64;
+                }
+                let full = i64::try_from(chunk.length).is_ok_and(|length| length >= PIECE);
+                (
+                    Some(Seen::Bytes {
+                        offset: from,
+                        bytes,
+                    }),
+                    (!full).then_some(TAIL_PERIOD),
+                )
+            }
+            Err(error) => (Some(Seen::Trouble(describe(&error))), Some(TROUBLE_PERIOD)),
+        };
+        if let Some(seen) = seen {
+            in_trouble = matches!(seen, Seen::Trouble(_) | Seen::Absent(_));
+            if !report(events, Event::Seen(generation, seen)).await {
+                return;
+            }
+        }
+        if let Some(pause) = pause {
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+enum Step {
+    Absent,
+    Begin(u64),
+    Shrunk,
+    Nothing,
+    More(Chunk),
+}
+
+async fn next(tailed: &impl Read, offset: Option<u64>, probe: bool) -> Result<Step, HttpError> {
+    if offset.is_none() || probe {
+        return Ok(match (tailed.read(-1, -1).await?, offset) {
+            (None, _) => Step::Absent,
+            (Some(end), None) => Step::Begin(end.offset),
+            (Some(end), Some(offset)) if end.offset < offset => Step::Shrunk,
+            (Some(_), Some(_)) => Step::Nothing,
+        });
+    }
+    let from = i64::try_from(offset.unwrap_or(0)).unwrap_or(i64::MAX);
+    Ok(match tailed.read(from, PIECE).await? {
+        None => Step::Absent,
+        Some(chunk) if chunk.length == 0 => Step::Nothing,
+        Some(chunk) => Step::More(chunk),
+    })
+}
+
+fn milliseconds(seconds: Option<f64>) -> Option<i64> {
+    // Seconds since 1970 with fractions; the cast saturates.
+    seconds.map(|seconds| (seconds * 1000.0) as i64)
+}
+
+async fn look_at_task(observer: &Observer, id: &str) -> Result<Seen, HttpError> {
+    let Some(task) = observer.task(id).await? else {
+        return Ok(Seen::Absent(
+            "The host's observer does not know this task (yet).".to_owned(),
+        ));
+    };
+    let runs = observer.processes(id).await?;
+    let defined = task
+        .task
+        .get("processes")
+        .and_then(serde_json::Value::as_array);
+    let text = |value: &serde_json::Value, name: &str| {
+        value
+            .get(name)
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    // In the order of the definition; a process that is only in the records comes after them.
+    let mut names: Vec<(String, String)> = defined
+        .into_iter()
+        .flatten()
+        .map(|process| (text(process, "name"), text(process, "cmdline")))
+        .collect();
+    for name in runs.keys() {
+        if !names.iter().any(|(known, _)| known == name) {
+            names.push((name.clone(), String::new()));
+        }
+    }
+    let processes = names
+        .into_iter()
+        .map(|(name, cmdline)| match runs.get(&name) {
+            None => Process {
+                name,
+                cmdline,
+                state: "WAITING".to_owned(),
+                run: -1,
+                ..Process::default()
+            },
+            Some(run) => Process {
+                state: run.state.clone(),
+                run: run.process_run,
+                start_ms: milliseconds(run.start_time),
+                stop_ms: milliseconds(run.stop_time),
+                return_code: run.return_code,
+                used: run.used.as_ref().map(|used| Usage {
+                    cpu: used.cpu,
+                    ram: used.ram,
+                }),
+                name,
+                cmdline,
+            },
+        })
+        .collect();
+    Ok(Seen::Task(TaskInfo {
+        state: task.state,
+        used: Usage {
+            cpu: task.resource_consumption.cpu,
+            ram: task.resource_consumption.ram,
+        },
+        processes,
+    }))
+}
+
+async fn look_at_directory(observer: &Observer, id: &str, path: &str) -> Result<Seen, HttpError> {
+    let Some(listing) = observer.browse(id, path).await? else {
+        return Ok(Seen::Absent("There is no such directory (yet).".to_owned()));
+    };
+    let entries = listing
+        .entries
+        .into_iter()
+        .map(|entry| FileEntry {
+            permissions: entry.mode.as_ref().map_or_else(String::new, permissions),
+            kind: match entry.kind {
+                EntryKind::Dir => FileKind::Directory,
+                EntryKind::File => FileKind::File,
+                EntryKind::Link => FileKind::Link,
+                EntryKind::Other => FileKind::Other,
+            },
+            name: entry.name,
+            size: entry.size,
+            modified_ms: entry.mtime_ms,
+        })
+        .collect();
+    Ok(Seen::Directory(entries))
+}
+
+/// Permission bits as `ls -l` writes them, from a number or an octal text.
+fn permissions(mode: &serde_json::Value) -> String {
+    let bits = mode.as_u64().or_else(|| {
+        mode.as_str()
+            .and_then(|text| u64::from_str_radix(text, 8).ok())
+    });
+    let Some(bits) = bits else {
+        return mode.as_str().unwrap_or_default().to_owned();
+    };
+    (0..9)
+        .rev()
+        .zip("rwxrwxrwx".chars())
+        .map(|(bit, letter)| if bits >> bit & 1 == 1 { letter } else { '-' })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+    use tokio::sync::mpsc;
+
+    /// A file that changes as a script says, one step for each read.
+    struct File {
+        steps: Mutex<Vec<Vec<u8>>>,
+    }
+
+    impl Read for File {
+        async fn read(&self, offset: i64, length: i64) -> Result<Option<Chunk>, HttpError> {
+            Ok(self.piece(offset, length))
+        }
+    }
+
+    impl File {
+        fn piece(&self, offset: i64, length: i64) -> Option<Chunk> {
+            let mut steps = self.steps.lock().unwrap();
+            let content = if steps.len() > 1 {
+                steps.remove(0)
+            } else {
+                steps[0].clone()
+            };
+            if offset < 0 {
+                return Some(Chunk {
+                    offset: content.len() as u64,
+                    ..Chunk::default()
+                });
+            }
+            let from = (offset as usize).min(content.len());
+            let to = (from + length as usize).min(content.len());
+            Some(Chunk {
+                offset: offset as u64,
+                length: (to - from) as u64,
+                data: String::from_utf8_lossy(&content[from..to]).into_owned(),
+            })
+        }
+    }
+
+    async fn follow(steps: Vec<Vec<u8>>, wanted: usize) -> Vec<Seen> {
+        let file = File {
+            steps: Mutex::new(steps),
+        };
+        let (events, mut heard) = mpsc::channel(64);
+        let running = tail(&file, 7, &events);
+        let listen = async {
+            let mut out = Vec::new();
+            while out.len() < wanted {
+                match heard.recv().await {
+                    Some(Event::Seen(7, seen)) => out.push(seen),
+                    other => panic!("unexpected {other:?}"),
+                }
+            }
+            out
+        };
+        tokio::select! {
+            () = running => panic!("it ended by itself"),
+            out = listen => out,
+        }
+    }
+
+    fn bytes(offset: u64, text: &str) -> Seen {
+        Seen::Bytes {
+            offset,
+            bytes: text.as_bytes().to_vec(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_growing_file_is_followed() {
+        let seen = follow(
+            vec![
+                b"a\n".to_vec(),
+                b"a\n".to_vec(),
+                b"a\n".to_vec(),
+                b"a\nb\n".to_vec(),
+            ],
+            2,
+        )
+        .await;
+        assert_eq!(seen, [bytes(0, "a\n"), bytes(2, "b\n")]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_became_shorter_is_read_anew() {
+        let mut steps = vec![b"long\n".to_vec(); 2];
+        steps.extend(vec![b"x\n".to_vec()]);
+        assert_eq!(
+            follow(steps, 3).await,
+            [bytes(0, "long\n"), Seen::Truncated, bytes(0, "x\n")]
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_file_begins_with_a_whole_line() {
+        let mut content = vec![b'x'; WINDOW as usize];
+        content.extend(b"y\nlast\n");
+        let seen = follow(vec![content], 5).await;
+        let total: usize = seen
+            .iter()
+            .map(|seen| match seen {
+                Seen::Bytes { bytes, .. } => bytes.len(),
+                _ => 0,
+            })
+            .sum();
+        assert!(total <= WINDOW as usize);
+        let Some(Seen::Bytes { bytes, .. }) = seen.last() else {
+            panic!("{seen:?}")
+        };
+        assert!(bytes.ends_with(b"last\n"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_empty_file_is_there() {
+        assert_eq!(follow(vec![Vec::new()], 1).await, [bytes(0, "")]);
+    }
+
+    #[test]
+    fn permission_bits() {
+        for (mode, text) in [
+            (serde_json::json!(0o100_644), "rw-r--r--"),
+            (serde_json::json!("750"), "rwxr-x---"),
+            (serde_json::json!("-rw-------"), "-rw-------"),
+        ] {
+            assert_eq!(permissions(&mode), text);
+        }
+    }
+}

@@ -1,0 +1,652 @@
+//! A frame's data to cells.
+
+use aurora_tui_model::logs::Span;
+use aurora_tui_model::screen::{
+    Body, Bottom, Dialog, Screen, Segment, TableView, TextView, task_split,
+};
+use aurora_tui_model::state::State;
+use aurora_tui_model::table::{Cell, Table};
+use aurora_tui_model::text;
+use aurora_tui_model::theme::{Color, Depth, Scope, Style, Theme};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{self, Modifier};
+
+/// How things look on this terminal.
+#[derive(Clone, Debug)]
+pub(crate) struct Look {
+    pub(crate) theme: Theme,
+    pub(crate) depth: Depth,
+    /// Whether lines are drawn with box characters rather than ASCII.
+    pub(crate) unicode: bool,
+}
+
+const GAP: usize = 2;
+/// A column may be narrowed to this many columns before columns are left out.
+const NARROWEST: usize = 12;
+
+struct Canvas<'a> {
+    buffer: Buffer,
+    look: &'a Look,
+}
+
+impl Canvas<'_> {
+    fn style(&self, scope: Scope) -> style::Style {
+        let under = self.look.theme.style(Scope::Ui, self.look.depth);
+        let over = self.look.theme.style(scope, self.look.depth);
+        convert(Style {
+            fg: over.fg.or(under.fg),
+            bg: over.bg,
+            emphasis: over.emphasis,
+        })
+    }
+
+    /// Writes a text, cut at the end of the area; returns the next column.
+    fn put(&mut self, x: u16, y: u16, end: u16, text: &str, style: style::Style) -> u16 {
+        if y >= self.buffer.area.height || x >= end {
+            return x;
+        }
+        self.buffer
+            .set_stringn(x, y, text, usize::from(end - x), style)
+            .0
+    }
+
+    fn fill(&mut self, y: u16, style: style::Style) {
+        let width = self.buffer.area.width;
+        if y < self.buffer.area.height {
+            self.buffer.set_style(Rect::new(0, y, width, 1), style);
+        }
+    }
+
+    fn line(&self) -> &'static str {
+        if self.look.unicode { "─" } else { "-" }
+    }
+}
+
+fn convert(from: Style) -> style::Style {
+    let mut out = style::Style::default();
+    let color = |color: Color| match color {
+        Color::Default => style::Color::Reset,
+        Color::Rgb(r, g, b) => style::Color::Rgb(r, g, b),
+        Color::Indexed(index) | Color::Ansi(index) => style::Color::Indexed(index),
+    };
+    if let Some(fg) = from.fg {
+        out = out.fg(color(fg));
+    }
+    if let Some(bg) = from.bg {
+        out = out.bg(color(bg));
+    }
+    for (on, modifier) in [
+        (from.emphasis.bold, Modifier::BOLD),
+        (from.emphasis.dim, Modifier::DIM),
+        (from.emphasis.italic, Modifier::ITALIC),
+        (from.emphasis.underlined, Modifier::UNDERLINED),
+        (from.emphasis.reversed, Modifier::REVERSED),
+    ] {
+        if on {
+            out = out.add_modifier(modifier);
+        }
+    }
+    out
+}
+
+/// Draws a frame; also where the cursor stands, in dialogs and prompts.
+pub(crate) fn paint(state: &State, screen: &Screen, look: &Look) -> (Buffer, Option<(u16, u16)>) {
+    let (width, height) = state.size;
+    let mut canvas = Canvas {
+        buffer: Buffer::empty(Rect::new(0, 0, width, height)),
+        look,
+    };
+    let mut cursor = None;
+    if width == 0 || height == 0 {
+        return (canvas.buffer, None);
+    }
+    let mut y = 0;
+    canvas.fill(y, canvas.style(Scope::Status));
+    let mut x = 0;
+    for segment in &screen.status {
+        x = canvas.put(x, y, width, &segment.text, canvas.style(segment.scope));
+    }
+    y += 1;
+    if let Some((path, counter)) = &screen.crumb {
+        let room = usize::from(width).saturating_sub(text::width(counter) + GAP);
+        canvas.put(
+            0,
+            y,
+            width,
+            &text::fit_end(path, room.max(10)),
+            canvas.style(Scope::Crumb),
+        );
+        let start = width.saturating_sub(u16::try_from(text::width(counter)).unwrap_or(width));
+        canvas.put(start, y, width, counter, canvas.style(Scope::Dim));
+        y += 1;
+    }
+    let end = height.saturating_sub(1);
+    if y < end {
+        let area = Rect::new(0, y, width, end - y);
+        match &screen.body {
+            Body::Table(view) => table(&mut canvas, area, view),
+            Body::Task(fields, processes, events) => {
+                task(&mut canvas, area, state, fields, processes, events)
+            }
+            Body::Text(panes) => texts(&mut canvas, area, panes),
+            Body::Words(lines) => {
+                for (row, line) in (area.y..area.bottom()).zip(lines) {
+                    segments(&mut canvas, 1, row, width, line);
+                }
+            }
+        }
+    }
+    match &screen.bottom {
+        Bottom::Nothing => {}
+        Bottom::Words(words) => {
+            segments(&mut canvas, 0, height - 1, width, words);
+        }
+        Bottom::Input(sign, text, at, error) => {
+            let style = canvas.style(Scope::Prompt);
+            let x = canvas.put(0, height - 1, width, &sign.to_string(), style);
+            cursor = Some((
+                field(&mut canvas, x, height - 1, width, text, *at),
+                height - 1,
+            ));
+            if let Some(error) = error {
+                let x = (x + u16::try_from(text::width(text)).unwrap_or(0) + 2).min(width);
+                canvas.put(
+                    x,
+                    height - 1,
+                    width,
+                    error,
+                    canvas.style(Scope::PromptError),
+                );
+            }
+        }
+    }
+    if let Some(dialog) = &screen.dialog {
+        cursor = draw_dialog(&mut canvas, dialog);
+    }
+    (canvas.buffer, cursor)
+}
+
+fn segments(canvas: &mut Canvas<'_>, mut x: u16, y: u16, end: u16, line: &[Segment]) -> u16 {
+    for segment in line {
+        x = canvas.put(x, y, end, &segment.text, canvas.style(segment.scope));
+    }
+    x
+}
+
+/// A text field; its beginning goes out of sight when the cursor would. Returns the cursor's column.
+fn field(canvas: &mut Canvas<'_>, x: u16, y: u16, end: u16, typed: &str, at: usize) -> u16 {
+    let room = usize::from(end.saturating_sub(x).saturating_sub(1)).max(1);
+    let before: String = typed.chars().take(at).collect();
+    let after: String = typed.chars().skip(at).collect();
+    let before = text::fit_end(&before, room);
+    let style = canvas.style(Scope::Prompt);
+    let column = canvas.put(x, y, end, &before, style);
+    canvas.put(column, y, end, &after, style);
+    column.min(end.saturating_sub(1))
+}
+
+/// How wide each column is drawn; 0: left out.
+fn widths(view: &Table, rows: std::ops::Range<usize>, room: usize) -> Vec<usize> {
+    let natural: Vec<usize> = view
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(at, column)| {
+            view.rows[rows.clone()]
+                .iter()
+                .filter_map(|row| row.cells.get(at))
+                .map(|cell| text::width(&cell.text) + usize::from(has_glyph(cell)) * 2)
+                // One more for the sign of the order.
+                .chain([text::width(column.name) + 1])
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    let mut shown: Vec<bool> = vec![true; natural.len()];
+    loop {
+        let count = shown.iter().filter(|shown| **shown).count();
+        let gaps = count.saturating_sub(1) * GAP;
+        let sum = |least: bool| -> usize {
+            natural
+                .iter()
+                .zip(&shown)
+                .filter(|(_, shown)| **shown)
+                .map(|(width, _)| {
+                    if least {
+                        (*width).min(NARROWEST)
+                    } else {
+                        *width
+                    }
+                })
+                .sum()
+        };
+        if sum(true) + gaps > room {
+            let spare = (0..shown.len())
+                .filter(|at| shown[*at] && view.columns[*at].spare > 0)
+                .max_by_key(|at| view.columns[*at].spare);
+            if let Some(at) = spare {
+                shown[at] = false;
+                continue;
+            }
+        }
+        let mut out: Vec<usize> = natural
+            .iter()
+            .zip(&shown)
+            .map(|(width, shown)| if *shown { *width } else { 0 })
+            .collect();
+        let mut excess = (sum(false) + gaps).saturating_sub(room);
+        // The widest gives first, down to what the next widest has.
+        while excess > 0 {
+            let Some(widest) = (0..out.len())
+                .max_by_key(|at| out[*at])
+                .filter(|at| out[*at] > 1)
+            else {
+                break;
+            };
+            out[widest] -= 1;
+            excess -= 1;
+        }
+        return out;
+    }
+}
+
+fn has_glyph(cell: &Cell) -> bool {
+    cell.scope.name().starts_with("state.")
+        && cell
+            .text
+            .chars()
+            .next()
+            .is_some_and(|c| c.is_ascii_uppercase())
+}
+
+fn cells(
+    canvas: &mut Canvas<'_>,
+    y: u16,
+    left: u16,
+    end: u16,
+    view: &Table,
+    widths: &[usize],
+    row: &[Cell],
+    over: Option<style::Style>,
+) {
+    let mut x = left;
+    let mut first = true;
+    for ((column, cell), width) in view.columns.iter().zip(row).zip(widths) {
+        if *width == 0 {
+            continue;
+        }
+        if !first {
+            x = x.saturating_add(u16::try_from(GAP).unwrap_or(2));
+        }
+        first = false;
+        let glyph = canvas.look.theme.glyph(cell.scope);
+        let shown = if has_glyph(cell) {
+            format!("{glyph} {}", cell.text)
+        } else {
+            cell.text.clone()
+        };
+        let shown = match column.name {
+            // Of keys and paths the end tells more.
+            "job" | "task" => text::fit_end(&shown, *width),
+            _ => text::fit(&shown, *width),
+        };
+        let pad = width.saturating_sub(text::width(&shown));
+        let start = if column.right {
+            x + u16::try_from(pad).unwrap_or(0)
+        } else {
+            x
+        };
+        let style = over.unwrap_or_else(|| canvas.style(cell.scope));
+        canvas.put(start, y, end, &shown, style);
+        x = x.saturating_add(u16::try_from(*width).unwrap_or(u16::MAX));
+    }
+}
+
+fn header(
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    view: &Table,
+    widths: &[usize],
+    sort: Option<(&str, bool)>,
+) {
+    let style = canvas.style(Scope::Header);
+    let titles: Vec<Cell> = view
+        .columns
+        .iter()
+        .map(|column| {
+            let sign = match sort {
+                Some((name, descending)) if name == column.name => {
+                    if descending {
+                        "v"
+                    } else {
+                        "^"
+                    }
+                }
+                _ => "",
+            };
+            Cell::text(&format!("{}{sign}", column.name.to_uppercase()))
+        })
+        .collect();
+    cells(
+        canvas,
+        area.y,
+        area.x,
+        area.right(),
+        view,
+        widths,
+        &titles,
+        Some(style),
+    );
+}
+
+fn table(canvas: &mut Canvas<'_>, area: Rect, view: &TableView) {
+    if area.height == 0 {
+        return;
+    }
+    // One column at the left for marks.
+    let inner = Rect::new(
+        area.x + 1,
+        area.y,
+        area.width.saturating_sub(1),
+        area.height,
+    );
+    let rows = usize::from(area.height - 1);
+    let top = view.top.min(view.table.rows.len());
+    let bottom = (top + rows).min(view.table.rows.len());
+    let widths = widths(&view.table, top..bottom, usize::from(inner.width));
+    let sort = view
+        .sort
+        .as_ref()
+        .map(|sort| (sort.column.as_str(), sort.descending));
+    header(canvas, inner, &view.table, &widths, sort);
+    if view.table.rows.is_empty() {
+        canvas.put(
+            inner.x,
+            area.y + 1,
+            area.right().min(canvas.buffer.area.width),
+            &view.empty,
+            canvas.style(Scope::Dim),
+        );
+    }
+    for (y, at) in (area.y + 1..area.bottom()).zip(top..bottom) {
+        let selected = view.selected == Some(at);
+        let over = selected.then(|| canvas.style(Scope::Selection));
+        if let Some(style) = over {
+            canvas.fill(y, style);
+        }
+        if view.marked.get(at) == Some(&true) {
+            let glyph = canvas.look.theme.glyph(Scope::Mark).to_owned();
+            let style = over.unwrap_or_else(|| canvas.style(Scope::Mark));
+            canvas.put(area.x, y, area.right(), &glyph, style);
+        } else if selected {
+            // The selection must be seen without colours too.
+            canvas.put(area.x, y, area.right(), ">", over.unwrap_or_default());
+        }
+        cells(
+            canvas,
+            y,
+            inner.x,
+            inner.right(),
+            &view.table,
+            &widths,
+            &view.table.rows[at].cells,
+            over,
+        );
+    }
+}
+
+fn task(
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    state: &State,
+    fields: &[(&'static str, Cell)],
+    processes: &TableView,
+    events: &Table,
+) {
+    let (field_rows, process_rows) = task_split(state);
+    let mut y = area.y;
+    for (label, cell) in fields.iter().take(field_rows) {
+        canvas.put(1, y, area.right(), label, canvas.style(Scope::Label));
+        let glyph = canvas.look.theme.glyph(cell.scope);
+        let shown = if has_glyph(cell) {
+            format!("{glyph} {}", cell.text)
+        } else {
+            cell.text.clone()
+        };
+        canvas.put(12, y, area.right(), &shown, canvas.style(cell.scope));
+        y += 1;
+    }
+    let rows = u16::try_from(process_rows)
+        .unwrap_or(0)
+        .min(area.bottom().saturating_sub(y));
+    table(canvas, Rect::new(area.x, y, area.width, rows), processes);
+    y += rows;
+    if y >= area.bottom() {
+        return;
+    }
+    let inner = Rect::new(
+        area.x + 1,
+        y,
+        area.width.saturating_sub(1),
+        area.bottom() - y,
+    );
+    let shown = usize::from(inner.height - 1).min(events.rows.len());
+    let widths = widths(events, 0..shown, usize::from(inner.width));
+    header(canvas, inner, events, &widths, None);
+    for (row, event) in (inner.y + 1..inner.bottom()).zip(&events.rows) {
+        cells(
+            canvas,
+            row,
+            inner.x,
+            inner.right(),
+            events,
+            &widths,
+            &event.cells,
+            None,
+        );
+    }
+}
+
+fn texts(canvas: &mut Canvas<'_>, area: Rect, panes: &[TextView]) {
+    let mut y = area.y;
+    let upper = area.height / 2;
+    for (at, pane) in panes.iter().enumerate() {
+        let height = match (panes.len(), at) {
+            (1, _) => area.height,
+            (_, 0) => upper,
+            _ => area.height - upper,
+        };
+        if height == 0 {
+            continue;
+        }
+        let border = canvas.style(if pane.focused {
+            Scope::BorderFocus
+        } else {
+            Scope::Border
+        });
+        let line = canvas.line();
+        let sign = if pane.focused { ">" } else { line };
+        let title = format!("{line}{sign} {} ", pane.title);
+        let mut x = canvas.put(area.x, y, area.right(), &title, border);
+        if !pane.remarks.is_empty() {
+            x = canvas.put(
+                x,
+                y,
+                area.right(),
+                &format!("({}) ", pane.remarks),
+                canvas.style(Scope::Dim),
+            );
+        }
+        let rest = usize::from(area.right().saturating_sub(x));
+        canvas.put(x, y, area.right(), &line.repeat(rest), border);
+        if pane.lines.is_empty() {
+            canvas.put(
+                area.x + 1,
+                y + 1,
+                area.right(),
+                &pane.empty,
+                canvas.style(Scope::Dim),
+            );
+        }
+        for (row, (log, found)) in (y + 1..y + height).zip(&pane.lines) {
+            let mut skip = pane.left;
+            let mut x = area.x;
+            if log.notice {
+                canvas.put(
+                    x,
+                    row,
+                    area.right(),
+                    &format!("-- {} --", log.text()),
+                    canvas.style(Scope::LogNotice),
+                );
+                continue;
+            }
+            for span in &log.spans {
+                let shown: String = span.text.chars().skip(skip).collect();
+                skip = skip.saturating_sub(span.text.chars().count());
+                let style = span_style(canvas, span, *found);
+                x = canvas.put(x, row, area.right(), &shown, style);
+            }
+            if log.cut > 0 {
+                canvas.put(
+                    x,
+                    row,
+                    area.right(),
+                    &format!(" [{} characters not kept]", log.cut),
+                    canvas.style(Scope::Dim),
+                );
+            }
+        }
+        y += height;
+    }
+}
+
+fn span_style(canvas: &Canvas<'_>, span: &Span, found: bool) -> style::Style {
+    let mut style = canvas.style(span.sgr.color.map_or(Scope::None, Scope::ansi));
+    for (on, modifier) in [
+        (span.sgr.bold, Modifier::BOLD),
+        (span.sgr.dim, Modifier::DIM),
+        (span.sgr.underlined, Modifier::UNDERLINED),
+        (span.sgr.reversed, Modifier::REVERSED),
+    ] {
+        if on {
+            style = style.add_modifier(modifier);
+        }
+    }
+    if found {
+        style = style.patch(canvas.style(Scope::Match));
+    }
+    style
+}
+
+fn draw_dialog(canvas: &mut Canvas<'_>, dialog: &Dialog) -> Option<(u16, u16)> {
+    let (width, height) = (canvas.buffer.area.width, canvas.buffer.area.height);
+    let length = |line: &[Segment]| {
+        line.iter()
+            .map(|segment| text::width(&segment.text))
+            .sum::<usize>()
+    };
+    // Lines that do not fit are wrapped rather than cut: what is asked must be read whole.
+    let room = usize::from(width).saturating_sub(4).max(8);
+    let mut lines: Vec<Vec<Segment>> = Vec::new();
+    for line in &dialog.lines {
+        lines.extend(wrap(line, room));
+    }
+    let inner = lines
+        .iter()
+        .map(|line| length(line))
+        .chain([text::width(&dialog.title.text) + 4])
+        .max()
+        .unwrap_or(0)
+        .max(if dialog.input.is_some() { 40 } else { 0 })
+        .min(room);
+    let box_width = u16::try_from(inner + 4).unwrap_or(width).min(width);
+    // The end matters most when there is no room: it holds what to answer.
+    let most = usize::from(height.saturating_sub(2));
+    if lines.len() > most {
+        let gone = lines.len() - most;
+        lines.drain(..gone);
+    }
+    let box_height = u16::try_from(lines.len() + 2).unwrap_or(height).min(height);
+    let (left, top) = ((width - box_width) / 2, (height - box_height) / 2);
+    let style = canvas.style(Scope::Dialog);
+    let border = canvas.style(Scope::BorderFocus);
+    let (corners, across, down) = if canvas.look.unicode {
+        (["┌", "┐", "└", "┘"], "─", "│")
+    } else {
+        (["+"; 4], "-", "|")
+    };
+    let right = left + box_width;
+    let middle = usize::from(box_width.saturating_sub(2));
+    for row in top..top + box_height {
+        canvas.put(left, row, right, &" ".repeat(usize::from(box_width)), style);
+        canvas.put(left, row, right, down, border);
+        canvas.put(right.saturating_sub(1), row, right, down, border);
+    }
+    canvas.put(
+        left,
+        top,
+        right,
+        &format!("{}{}{}", corners[0], across.repeat(middle), corners[1]),
+        border,
+    );
+    let bottom = top + box_height - 1;
+    canvas.put(
+        left,
+        bottom,
+        right,
+        &format!("{}{}{}", corners[2], across.repeat(middle), corners[3]),
+        border,
+    );
+    canvas.put(
+        left + 2,
+        top,
+        right.saturating_sub(2),
+        &format!(" {} ", dialog.title.text),
+        canvas.style(dialog.title.scope),
+    );
+    let mut end = (left + 2, top + 1);
+    for (row, line) in (top + 1..bottom).zip(&lines) {
+        let x = segments(canvas, left + 2, row, right.saturating_sub(1), line);
+        end = (x, row);
+    }
+    let (typed, at) = dialog.input.as_ref()?;
+    Some((
+        field(canvas, end.0, end.1, right.saturating_sub(1), typed, *at),
+        end.1,
+    ))
+}
+
+/// Breaks a line at blanks; what follows is indented like a field's value.
+fn wrap(line: &[Segment], room: usize) -> Vec<Vec<Segment>> {
+    let mut out: Vec<Vec<Segment>> = vec![Vec::new()];
+    let mut used = 0;
+    for segment in line {
+        let pieces = segment.text.split_inclusive(' ');
+        for piece in pieces {
+            let wide = text::width(piece);
+            if used > 0 && used + text::width(piece.trim_end()) > room {
+                out.push(vec![Segment {
+                    text: "  ".to_owned(),
+                    scope: Scope::None,
+                }]);
+                used = 2;
+            }
+            let piece = text::fit(piece, room.saturating_sub(used).max(1));
+            match out.last_mut().and_then(|line| line.last_mut()) {
+                Some(last) if last.scope == segment.scope => last.text.push_str(&piece),
+                _ => {
+                    if let Some(line) = out.last_mut() {
+                        line.push(Segment {
+                            text: piece,
+                            scope: segment.scope,
+                        });
+                    }
+                }
+            }
+            used += wide;
+        }
+    }
+    out
+}

@@ -1,0 +1,409 @@
+//! From the command line to a running workbench.
+
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use aurora_client::directory::{Directory, Environment, Target, local_target};
+use aurora_client::local::{self, StartOptions};
+use aurora_client::programs;
+use aurora_tui_model::event::Event;
+use aurora_tui_model::key::show_sequence;
+use aurora_tui_model::place::{Link, VIEWS};
+use aurora_tui_model::state::{Setup, State};
+use aurora_tui_model::theme::{BUILT_IN, Scope, Theme, Warning};
+use clap::Parser;
+use tokio::sync::mpsc;
+
+use crate::app::{self, Ending};
+use crate::args::{Args, Local, Look, Tool};
+use crate::cluster::Cluster;
+use crate::config::{self, Env};
+use crate::data::{BUFFER, Data, now_ms};
+use crate::headless::{self, Errand, FAILED, NO_TERMINAL, USAGE};
+use crate::recorder::Recorder;
+use crate::{examples, terminal};
+
+/// The local cluster's name when nothing else is said.
+const LOCAL_NAME: &str = "devcluster";
+
+/// A fault with its exit code.
+struct Fault(u8, anyhow::Error);
+
+impl From<anyhow::Error> for Fault {
+    fn from(error: anyhow::Error) -> Fault {
+        Fault(FAILED, error)
+    }
+}
+
+fn usage(error: impl Into<anyhow::Error>) -> Fault {
+    Fault(USAGE, error.into())
+}
+
+/// The program: reads the command line, runs, and says how to exit.
+pub fn run() -> ExitCode {
+    let args = Args::parse();
+    match start(args) {
+        Ok(code) => ExitCode::from(code),
+        Err(Fault(code, error)) => {
+            // Standard error may be closed; the exit code tells then.
+            let _ = writeln!(std::io::stderr(), "aurora-tui: {error:#}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn start(args: Args) -> Result<u8, Fault> {
+    let env = Env::of_process();
+    if let Some(tool) = args.tool {
+        return Ok(tool_output(tool, &env)?);
+    }
+    log_to(args.log.as_deref())?;
+    terminal::restore_on_panic(args.log.as_deref());
+    let mut environment = Environment::of_process();
+    if let Some(dir) = &args.state_dir {
+        let dir = std::path::absolute(dir).context("--state-dir")?;
+        environment.state_dir = Some(dir);
+    }
+    let link: Option<Link> = args
+        .open
+        .as_deref()
+        .map(str::parse)
+        .transpose()
+        .map_err(usage)?;
+    if args.headless {
+        return Err(run_in_foreground(&args, &environment));
+    }
+    let screenless = args.exec.is_some() || args.snapshot.is_some();
+    if !screenless
+        && args.local != Some(Local::Stop)
+        && let Some(sentence) = terminal::missing(&env.term)
+    {
+        return Err(Fault(
+            NO_TERMINAL,
+            anyhow!(sentence.trim_start_matches("aurora-tui ").to_owned()),
+        ));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start")?;
+    let code = runtime.block_on(work(args, env, environment, link, screenless));
+    // Reads that hang must not keep the program.
+    runtime.shutdown_background();
+    code
+}
+
+async fn work(
+    args: Args,
+    env: Env,
+    environment: Environment,
+    link: Option<Link>,
+    screenless: bool,
+) -> Result<u8, Fault> {
+    let name = args
+        .cluster
+        .clone()
+        .or_else(|| link.as_ref().map(|link| link.cluster.clone()));
+    if let Some(link) = &link
+        && args
+            .cluster
+            .as_ref()
+            .is_some_and(|cluster| *cluster != link.cluster)
+    {
+        return Err(usage(anyhow!(
+            "--cluster and --open name different clusters"
+        )));
+    }
+    let target = match args.local {
+        Some(Local::Stop) => {
+            let dir = local_dir(&environment, name.as_deref())?;
+            local::stop(&dir)
+                .await
+                .context("cannot stop the local cluster")?;
+            return Ok(headless::DONE);
+        }
+        Some(Local::Start) => attach_or_start(&args, &environment, name.as_deref()).await?,
+        None => find(environment, name.as_deref())?,
+    };
+    let (look, mut warnings) = env.look(args.theme.as_deref(), args.color, args.glyphs);
+    let (keymap, more) = env.keymap();
+    warnings.extend(more);
+    let setup = Setup {
+        create_line: create_line(&target.cluster),
+        cluster: target.cluster.clone(),
+        user: config::user(),
+        process: std::process::id(),
+        read_only: args.read_only,
+        local: target.local.is_some(),
+        keymap,
+        warnings,
+    };
+    let state_dir = target.local.as_ref().map(|local| local.state_dir.clone());
+    let recorder = Recorder::new(env.journal());
+    let journal = recorder.read().map_or_else(
+        |error| Event::Fault(format!("the journal cannot be read: {error}")),
+        Event::Journal,
+    );
+    let (events, heard) = mpsc::channel(BUFFER);
+    let data = Data::new(Arc::new(Cluster::new(target)), recorder, events);
+    let state = State::new(setup, args.size, now_ms());
+    if screenless {
+        let errand = Errand {
+            exec: args.exec,
+            open: args.open,
+            snapshot: args.snapshot,
+            yes: args.yes,
+            confirm: args.confirm,
+            timeout: Duration::from_secs(args.timeout),
+        };
+        let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
+        return match headless::run(state, data, heard, &look, errand, &mut out, &mut err).await {
+            // Whoever read our output has enough.
+            Err(error) if is_broken_pipe(&error) => Ok(headless::DONE),
+            other => Ok(other?),
+        };
+    }
+    let first = std::iter::once(journal)
+        .chain(args.open.map(|link| Event::Run(format!("open {link}"))))
+        .collect();
+    let ending = app::run(state, data, heard, look, &env, first).await?;
+    if ending == (Ending::Quit { stop_cluster: true })
+        && let Some(dir) = state_dir
+    {
+        // The screen is given back by now.
+        let _ = writeln!(
+            std::io::stderr(),
+            "stopping the local cluster in {}",
+            dir.display()
+        );
+        local::stop(&dir)
+            .await
+            .context("cannot stop the local cluster")?;
+    }
+    Ok(headless::DONE)
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}
+
+fn log_to(path: Option<&std::path::Path>) -> anyhow::Result<()> {
+    let Some(path) = path else {
+        return Ok(());
+    };
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .with_context(|| format!("cannot open the log {}", path.display()))?;
+    tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(std::sync::Mutex::new(file))
+        .try_init()
+        .map_err(|error| anyhow!("cannot log: {error}"))
+}
+
+fn local_dir(environment: &Environment, name: Option<&str>) -> anyhow::Result<PathBuf> {
+    environment
+        .state_dir(name.unwrap_or(LOCAL_NAME))
+        .context("there is no home directory for the local cluster's state; give --state-dir DIR")
+}
+
+async fn attach_or_start(
+    args: &Args,
+    environment: &Environment,
+    name: Option<&str>,
+) -> anyhow::Result<Target> {
+    let state_dir = local_dir(environment, name)?;
+    if let Some(endpoints) =
+        local::attach(&state_dir).context("cannot look for the local cluster")?
+    {
+        return Ok(local_target(endpoints)?);
+    }
+    // Progress is for a person; it may go nowhere.
+    let _ = writeln!(
+        std::io::stderr(),
+        "starting a local cluster in {}",
+        state_dir.display()
+    );
+    let options = StartOptions {
+        cluster: name.unwrap_or(LOCAL_NAME).to_owned(),
+        state_dir,
+        demo: args.demo,
+    };
+    let endpoints = local::start_detached(&options)
+        .await
+        .context("cannot start the local cluster")?;
+    Ok(local_target(endpoints)?)
+}
+
+/// Becomes `aurora-local run`. Comes back only when that fails.
+fn run_in_foreground(args: &Args, environment: &Environment) -> Fault {
+    let attempt = || -> anyhow::Result<std::io::Error> {
+        if args.local == Some(Local::Stop) {
+            bail!("--headless runs the local cluster; it does not go with `--local stop`");
+        }
+        let program = programs::find("aurora-local")?;
+        let mut command = Command::new(program);
+        command
+            .arg("run")
+            .arg("--state-dir")
+            .arg(local_dir(environment, args.cluster.as_deref())?);
+        command
+            .arg("--cluster-name")
+            .arg(args.cluster.as_deref().unwrap_or(LOCAL_NAME));
+        if args.demo {
+            command.arg("--demo");
+        }
+        Ok(command.exec())
+    };
+    match attempt() {
+        Ok(error) => Fault(FAILED, anyhow!(error).context("cannot run aurora-local")),
+        Err(error) => Fault(FAILED, error),
+    }
+}
+
+/// The cluster by its name, or the only one there is.
+fn find(environment: Environment, name: Option<&str>) -> Result<Target, Fault> {
+    let places = looked_for(&environment);
+    let directory = Directory::load(environment).map_err(usage)?;
+    let names = directory.names();
+    let name = match (name, names.as_slice()) {
+        (Some(name), _) => name,
+        (None, [only]) => only,
+        (None, []) => {
+            return Err(usage(anyhow!(
+                "no cluster is configured. Looked for:\n{places}\n\
+                 `aurora-tui --local` starts a cluster on this machine and shows it."
+            )));
+        }
+        (None, several) => {
+            return Err(usage(anyhow!(
+                "which cluster? --cluster takes one of {}",
+                several.join(", ")
+            )));
+        }
+    };
+    directory.find(name).map_err(|error| match names.is_empty() {
+        true => usage(anyhow!("{error}. Looked for:\n{places}\n`aurora-tui --local` starts a cluster on this machine.")),
+        false => usage(anyhow!("{error}; known are {}", names.join(", "))),
+    })
+}
+
+/// Every file in which a cluster could be described, a line each.
+fn looked_for(environment: &Environment) -> String {
+    let root = environment
+        .config_root
+        .clone()
+        .unwrap_or_else(|| PathBuf::from("/etc/aurora"));
+    let home = environment.home.as_ref().map(|home| home.join(".aurora"));
+    let described = [Some(root), home]
+        .into_iter()
+        .flatten()
+        .map(|dir| dir.join("clusters.json"));
+    let local = match &environment.state_dir {
+        Some(dir) => Some(dir.join("endpoints.json")),
+        None => environment
+            .state_root()
+            .map(|dir| dir.join("*/endpoints.json")),
+    };
+    let lines: Vec<String> = described
+        .chain(local)
+        .map(|path| format!("  {}", path.display()))
+        .collect();
+    lines.join("\n")
+}
+
+/// The command line that creates an example, for another terminal.
+fn create_line(cluster: &str) -> String {
+    let file = examples::directory()
+        .and_then(|dir| examples::files(&dir).ok())
+        .and_then(|files| files.into_iter().next());
+    let job = |name: &str| format!("{cluster}/{}/devel/{name}", config::user());
+    match file {
+        Some(file) => {
+            let stem = file.file_stem().map_or_else(
+                || "hello".to_owned(),
+                |stem| stem.to_string_lossy().into_owned(),
+            );
+            format!("aurora job create {} {}", job(&stem), file.display())
+        }
+        None => format!("aurora job create {} FILE.aurora", job("hello")),
+    }
+}
+
+fn tool_output(tool: Tool, env: &Env) -> anyhow::Result<u8> {
+    let mut out = std::io::stdout().lock();
+    let mut told = |warnings: Vec<Warning>| -> std::io::Result<u8> {
+        for warning in &warnings {
+            writeln!(out, "{warning}")?;
+        }
+        Ok(if warnings.is_empty() {
+            headless::DONE
+        } else {
+            USAGE
+        })
+    };
+    let code = match tool {
+        Tool::Keymap {
+            action: Look::Check,
+        } => told(env.keymap().1)?,
+        Tool::Theme {
+            action: Look::Check,
+        } => {
+            let mut warnings: Vec<Warning> = BUILT_IN
+                .iter()
+                .flat_map(|(name, text)| Theme::load(name, text).1)
+                .collect();
+            let own = env.config_dir.as_ref().map(|dir| dir.join("themes"));
+            for entry in own
+                .and_then(|dir| std::fs::read_dir(dir).ok())
+                .into_iter()
+                .flatten()
+            {
+                let path = entry.context("cannot list themes")?.path();
+                let text = std::fs::read_to_string(&path)
+                    .with_context(|| format!("cannot read {}", path.display()))?;
+                let name = path
+                    .file_stem()
+                    .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+                warnings.extend(Theme::load(&name, &text).1);
+            }
+            told(warnings)?
+        }
+        Tool::Keymap { action: Look::Show } => {
+            let (keymap, _) = env.keymap();
+            for view in VIEWS {
+                for (keys, binding, place) in keymap.bindings(view) {
+                    if place == format!("view.{view}") || *view == VIEWS[0] {
+                        writeln!(
+                            out,
+                            "{place:<16} {:<12} {:<28} {}",
+                            show_sequence(&keys),
+                            binding.run.join("; "),
+                            binding.describe()
+                        )?;
+                    }
+                }
+            }
+            headless::DONE
+        }
+        Tool::Theme { action: Look::Show } => {
+            for (_, name, meaning) in Scope::ALL {
+                writeln!(out, "{name:<18} {meaning}")?;
+            }
+            headless::DONE
+        }
+    };
+    Ok(code)
+}

@@ -1,0 +1,164 @@
+//! The terminal's life: raw mode, alternate screen, suspension, and giving it back whatever happens.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
+
+/// Whether the terminal is ours at this moment; the panic hook asks.
+static HELD: AtomicBool = AtomicBool::new(false);
+
+/// Alternate screen, no cursor, bracketed paste.
+const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?2004h";
+const LEAVE: &[u8] = b"\x1b[0m\x1b[?2004l\x1b[?25h\x1b[?1049l";
+
+/// The longest text that is put on the clipboard: terminals drop longer sequences silently.
+const MAX_COPY: usize = 74_000;
+
+/// Why there can be no screen, in one sentence that says what to do; none when there can.
+pub(crate) fn missing(term: &str) -> Option<String> {
+    let instead =
+        "use --snapshot text, --snapshot json or --exec 'COMMAND' to work without a screen";
+    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+        return Some(format!(
+            "aurora-tui needs a terminal on standard input and output: run it in one, or {instead}."
+        ));
+    }
+    if term.is_empty() || term == "dumb" {
+        return Some(format!(
+            "aurora-tui cannot draw on this terminal (TERM is `{term}`): set TERM to what it is, such as xterm-256color, or {instead}."
+        ));
+    }
+    None
+}
+
+/// The terminal, taken. Dropping it gives it back.
+pub(crate) struct Terminal {
+    out: io::Stdout,
+}
+
+impl Terminal {
+    pub(crate) fn take() -> io::Result<Terminal> {
+        let mut terminal = Terminal { out: io::stdout() };
+        terminal.enter()?;
+        Ok(terminal)
+    }
+
+    /// Takes the terminal (again).
+    pub(crate) fn enter(&mut self) -> io::Result<()> {
+        enable_raw_mode()?;
+        HELD.store(true, Ordering::SeqCst);
+        self.out.write_all(ENTER)?;
+        self.out.flush()
+    }
+
+    /// Gives it back.
+    pub(crate) fn leave(&mut self) -> io::Result<()> {
+        release(&mut self.out)
+    }
+
+    /// Stops this process until the shell continues it. The terminal must have been left.
+    pub(crate) fn stop() -> io::Result<()> {
+        // Not SIGTSTP: tokio has a handler for it, which would swallow it.
+        nix::sys::signal::kill(nix::unistd::Pid::this(), nix::sys::signal::Signal::SIGSTOP)
+            .map_err(io::Error::from)
+    }
+
+    /// Puts a text on the clipboard by OSC 52, through tmux and screen too.
+    pub(crate) fn copy(&mut self, text: &str, term: &str, in_tmux: bool) -> Result<(), String> {
+        let sequence = clipboard(text, term, in_tmux)?;
+        self.out
+            .write_all(sequence.as_bytes())
+            .and_then(|()| self.out.flush())
+            .map_err(|error| format!("cannot copy: {error}"))
+    }
+}
+
+impl Write for Terminal {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // Nobody is left to tell, and the terminal may be gone already.
+        let _ = self.leave();
+    }
+}
+
+fn release(out: &mut impl Write) -> io::Result<()> {
+    if !HELD.swap(false, Ordering::SeqCst) {
+        return Ok(());
+    }
+    let written = out.write_all(LEAVE).and_then(|()| out.flush());
+    disable_raw_mode().and(written)
+}
+
+/// Gives the terminal back before a panic is reported, and says where the log is.
+pub(crate) fn restore_on_panic(log: Option<&Path>) {
+    let log = log.map(Path::to_owned);
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        // A panic in a job of the data layer ends that job only; the screen stays, the log has it.
+        if std::thread::current().name() != Some("main") && HELD.load(Ordering::SeqCst) {
+            tracing::error!("{panic}");
+            return;
+        }
+        // The report follows in any case.
+        let _ = release(&mut io::stdout());
+        report(panic);
+        if let Some(log) = &log {
+            let note = format!("The log is in {}.\n", log.display());
+            let _ = io::stderr().write_all(note.as_bytes());
+        }
+    }));
+}
+
+fn clipboard(text: &str, term: &str, in_tmux: bool) -> Result<String, String> {
+    let encoded = STANDARD.encode(text);
+    if encoded.len() > MAX_COPY {
+        return Err(format!(
+            "{} bytes are too many for the terminal's clipboard",
+            text.len()
+        ));
+    }
+    let plain = format!("\x1b]52;c;{encoded}\x07");
+    Ok(if in_tmux {
+        format!("\x1bPtmux;{}\x1b\\", plain.replace('\x1b', "\x1b\x1b"))
+    } else if term.starts_with("screen") {
+        format!("\x1bP{plain}\x1b\\")
+    } else {
+        plain
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clipboard_sequences() {
+        // `printf hello | base64` prints aGVsbG8=.
+        assert_eq!(
+            clipboard("hello", "xterm", false).unwrap(),
+            "\x1b]52;c;aGVsbG8=\x07"
+        );
+        assert_eq!(
+            clipboard("hello", "tmux", true).unwrap(),
+            "\x1bPtmux;\x1b\x1b]52;c;aGVsbG8=\x07\x1b\\"
+        );
+        assert_eq!(
+            clipboard("hello", "screen", false).unwrap(),
+            "\x1bP\x1b]52;c;aGVsbG8=\x07\x1b\\"
+        );
+        assert!(clipboard(&"x".repeat(MAX_COPY), "xterm", false).is_err());
+    }
+}
