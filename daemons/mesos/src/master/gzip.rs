@@ -13,7 +13,11 @@ use hyper::body::Body as _;
 
 /// Compresses a body of known length when the client takes it.
 pub(crate) async fn compress(request: &Request, response: Response) -> Response {
-    let is_whole = response.body().size_hint().exact().is_some_and(|length| length > 0);
+    let is_whole = response
+        .body()
+        .size_hint()
+        .exact()
+        .is_some_and(|length| length > 0);
     if !is_whole || !accepts_gzip(request) {
         return response;
     }
@@ -22,7 +26,8 @@ pub(crate) async fn compress(request: &Request, response: Response) -> Response 
     let body = body.to_bytes();
     match deflate(&body) {
         Ok(compressed) => {
-            head.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            head.headers
+                .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             Response::from_parts(head, reply::whole(compressed))
         }
         Err(error) => {
@@ -33,12 +38,16 @@ pub(crate) async fn compress(request: &Request, response: Response) -> Response 
 }
 
 fn accepts_gzip(request: &Request) -> bool {
-    request.headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).is_some_and(|value| {
-        value.split(',').any(|coding| {
-            let mut parts = coding.split(';').map(str::trim);
-            parts.next() == Some("gzip") && parts.all(|part| part != "q=0")
+    request
+        .headers
+        .get(ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| {
+            value.split(',').any(|coding| {
+                let mut parts = coding.split(';').map(str::trim);
+                parts.next() == Some("gzip") && parts.all(|part| part != "q=0")
+            })
         })
-    })
 }
 
 fn deflate(body: &Bytes) -> std::io::Result<Vec<u8>> {

@@ -109,8 +109,12 @@ fn find(segments: &[String]) -> Option<Route> {
 
 impl Api {
     fn route(&self, request: &Request) -> Result<Response, Box<Response>> {
-        self.guard.check_origin(&request.headers).map_err(Box::new)?;
-        let Some(route) = find(&request.segments()) else { return Ok(not_found()) };
+        self.guard
+            .check_origin(&request.headers)
+            .map_err(Box::new)?;
+        let Some(route) = find(&request.segments()) else {
+            return Ok(not_found());
+        };
         let secret = || self.guard.check_secret(&request.headers).map_err(Box::new);
         let get = || expect_method(request, &Method::GET);
         let shell = &self.shell;
@@ -139,13 +143,18 @@ impl Api {
             }
             Route::Flags => {
                 get()?;
-                Ok(legacy::jsonp(request, &serde_json::json!({"flags": legacy::flags(&self.info)})))
+                Ok(legacy::jsonp(
+                    request,
+                    &serde_json::json!({"flags": legacy::flags(&self.info)}),
+                ))
             }
             Route::Metrics => {
                 get()?;
                 let metrics = shell.view(|master, now| metrics::of(master, now, &self.info));
-                let metrics: serde_json::Map<_, _> =
-                    metrics.into_iter().map(|m| (m.name, m.value.into())).collect();
+                let metrics: serde_json::Map<_, _> = metrics
+                    .into_iter()
+                    .map(|m| (m.name, m.value.into()))
+                    .collect();
                 Ok(legacy::jsonp(request, &metrics))
             }
             Route::Stats => {
@@ -163,19 +172,25 @@ impl Api {
                 let answer = shell.view(|master, _| match route {
                     Route::State => Some(legacy::state(master, &self.info)),
                     Route::StateSummary => Some(legacy::summary(master, &self.info)),
-                    Route::Agents => {
-                        Some(legacy::agents(master, request.parameter("slave_id").as_deref()))
-                    }
-                    Route::Frameworks => {
-                        Some(legacy::frameworks(master, request.parameter("framework_id").as_deref()))
-                    }
+                    Route::Agents => Some(legacy::agents(
+                        master,
+                        request.parameter("slave_id").as_deref(),
+                    )),
+                    Route::Frameworks => Some(legacy::frameworks(
+                        master,
+                        request.parameter("framework_id").as_deref(),
+                    )),
                     Route::Roles => Some(legacy::roles(master)),
                     Route::Tasks => legacy::tasks(master, request),
-                    _ => Some(aurora_mesos::message::to_value(&master.maintenance_status())),
+                    _ => Some(aurora_mesos::message::to_value(
+                        &master.maintenance_status(),
+                    )),
                 });
                 Ok(match answer {
                     Some(answer) => legacy::jsonp(request, &answer),
-                    None => bad_request("Failed to parse the query: 'limit' and 'offset' are numbers"),
+                    None => {
+                        bad_request("Failed to parse the query: 'limit' and 'offset' are numbers")
+                    }
                 })
             }
             Route::Teardown => {
@@ -190,11 +205,15 @@ impl Api {
             Route::MaintenanceSchedule | Route::MachineDown | Route::MachineUp => {
                 expect_method(request, &Method::POST)?;
                 secret()?;
-                legacy::maintenance(shell, request, match route {
-                    Route::MachineDown => legacy::Maintenance::Down,
-                    Route::MachineUp => legacy::Maintenance::Up,
-                    _ => legacy::Maintenance::Schedule,
-                })
+                legacy::maintenance(
+                    shell,
+                    request,
+                    match route {
+                        Route::MachineDown => legacy::Maintenance::Down,
+                        Route::MachineUp => legacy::Maintenance::Up,
+                        _ => legacy::Maintenance::Schedule,
+                    },
+                )
             }
             // Nothing is attached: the master logs to standard error.
             Route::Files => {
@@ -217,9 +236,9 @@ impl Api {
     fn redirect(&self) -> Response {
         let mut response = reply::empty(StatusCode::TEMPORARY_REDIRECT);
         let address = &self.info.master_info.address;
-        let location = address
-            .as_ref()
-            .and_then(|a| HeaderValue::from_str(&format!("//{}:{}", a.hostname.as_deref()?, a.port)).ok());
+        let location = address.as_ref().and_then(|a| {
+            HeaderValue::from_str(&format!("//{}:{}", a.hostname.as_deref()?, a.port)).ok()
+        });
         if let Some(location) = location {
             response.headers_mut().insert(LOCATION, location);
         }
@@ -251,11 +270,17 @@ mod tests {
             ("/", None),
         ];
         for (path, expected) in cases {
-            let segments: Vec<String> =
-                path.split('/').filter(|s| !s.is_empty()).map(str::to_owned).collect();
+            let segments: Vec<String> = path
+                .split('/')
+                .filter(|s| !s.is_empty())
+                .map(str::to_owned)
+                .collect();
             assert_eq!(find(&segments), expected, "{path}");
         }
-        assert_eq!(link::SUBSCRIBE_PATH.trim_start_matches('/'), "ext/v1/agent/subscribe");
+        assert_eq!(
+            link::SUBSCRIBE_PATH.trim_start_matches('/'),
+            "ext/v1/agent/subscribe"
+        );
         assert_eq!(link::CALL_PATH.trim_start_matches('/'), "ext/v1/agent/call");
     }
 }

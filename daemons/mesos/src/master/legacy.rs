@@ -7,8 +7,8 @@ use aurora_mesos::message::{Message, from_slice, to_value};
 use aurora_mesos::resources::{Amount, Resources, from_thousandths};
 use aurora_mesos::v1::maintenance::Schedule;
 use aurora_mesos::v1::{
-    Attribute, ExecutorInfo, FrameworkCapabilityType, FrameworkId, MachineId, Resource, Task, TaskState,
-    TaskStatus,
+    Attribute, ExecutorInfo, FrameworkCapabilityType, FrameworkId, MachineId, Resource, Task,
+    TaskState, TaskStatus,
 };
 use http::StatusCode;
 use serde::Serialize;
@@ -34,13 +34,20 @@ pub(crate) fn jsonp(request: &Request, value: &impl Serialize) -> Response {
         return bad_request("'jsonp' must be the name of a function");
     }
     match serde_json::to_string(value) {
-        Ok(text) => reply::bytes(StatusCode::OK, "text/javascript", format!("{function}({text})")),
+        Ok(text) => reply::bytes(
+            StatusCode::OK,
+            "text/javascript",
+            format!("{function}({text})"),
+        ),
         Err(error) => reply::text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
     }
 }
 
 pub(crate) fn flags(info: &Info) -> Map<String, Value> {
-    info.flags.iter().map(|flag| (flag.name.clone(), json!(flag.value))).collect()
+    info.flags
+        .iter()
+        .map(|flag| (flag.name.clone(), json!(flag.value)))
+        .collect()
 }
 
 pub(crate) fn stats() -> Value {
@@ -50,7 +57,10 @@ pub(crate) fn stats() -> Value {
         "load_15min" => "avg_load_15min",
         other => other,
     };
-    metrics::machine().into_iter().map(|(name, value)| (renamed(name).to_owned(), json!(value))).collect()
+    metrics::machine()
+        .into_iter()
+        .map(|(name, value)| (renamed(name).to_owned(), json!(value)))
+        .collect()
 }
 
 /// `{"cpus":1.0,"gpus":0.0,"mem":128.0,"disk":0.0,"ports":"[31000-31005]"}`
@@ -94,7 +104,10 @@ fn attributes(attributes: &[Attribute]) -> Value {
         };
         json!(Amount::of(&resource).map(|amount| amount.to_string()))
     };
-    attributes.iter().map(|attribute| (attribute.name.clone(), value(attribute))).collect()
+    attributes
+        .iter()
+        .map(|attribute| (attribute.name.clone(), value(attribute)))
+        .collect()
 }
 
 fn capability_names<T>(capabilities: &[T], kind: impl Fn(&T) -> Option<String>) -> Value {
@@ -120,7 +133,11 @@ fn build(info: &Info) -> Value {
 /// `/state`
 pub(crate) fn state(master: &Master, info: &Info) -> Value {
     let mut state = build(info);
-    let active = master.agents.values().filter(|agent| agent.is_offerable()).count();
+    let active = master
+        .agents
+        .values()
+        .filter(|agent| agent.is_offerable())
+        .count();
     let master_info = &info.master_info;
     let more = json!({
         "start_time": master.started.seconds(),
@@ -155,7 +172,10 @@ pub(crate) fn state(master: &Master, info: &Info) -> Value {
 }
 
 fn recovered(master: &Master) -> Vec<Value> {
-    let agents = master.recovered.keys().filter_map(|id| master.registry.agents.get(&id.value));
+    let agents = master
+        .recovered
+        .keys()
+        .filter_map(|id| master.registry.agents.get(&id.value));
     agents
         .map(|agent| {
             json!({
@@ -218,19 +238,34 @@ fn agent(agent: &Agent) -> Value {
         "version": agent.version,
         "capabilities": capability_names(&agent.capabilities, |c| c.kind.map(|k| k.to_string())),
     });
-    put(&mut value, "reregistered_time", agent.reregistered.map(|time| json!(time.seconds())));
+    put(
+        &mut value,
+        "reregistered_time",
+        agent.reregistered.map(|time| json!(time.seconds())),
+    );
     if let Some(drain) = &agent.drain {
         let config = to_value(&drain.config);
-        put(&mut value, "drain_info", Some(json!({"state": drain.state, "config": config})));
+        put(
+            &mut value,
+            "drain_info",
+            Some(json!({"state": drain.state, "config": config})),
+        );
         let seconds = drain.started.nanoseconds as f64 / 1e9;
-        put(&mut value, "estimated_drain_start_time_seconds", Some(json!(seconds)));
+        put(
+            &mut value,
+            "estimated_drain_start_time_seconds",
+            Some(json!(seconds)),
+        );
     }
     value
 }
 
 /// `/slaves`
 pub(crate) fn agents(master: &Master, only: Option<&str>) -> Value {
-    let agents = master.agents.values().filter(|agent| only.is_none_or(|id| agent.id.value == id));
+    let agents = master
+        .agents
+        .values()
+        .filter(|agent| only.is_none_or(|id| agent.id.value == id));
     let agents: Vec<Value> = agents
         .map(|known| {
             let mut value = agent(known);
@@ -241,25 +276,51 @@ pub(crate) fn agents(master: &Master, only: Option<&str>) -> Value {
                     (role, resources)
                 })
                 .collect();
-            let unreserved = known.total.filtered(|resource| resource.reservations.is_empty());
-            put(&mut value, "reserved_resources_full", Some(Value::Object(reserved)));
-            put(&mut value, "unreserved_resources_full", Some(full(&unreserved)));
+            let unreserved = known
+                .total
+                .filtered(|resource| resource.reservations.is_empty());
+            put(
+                &mut value,
+                "reserved_resources_full",
+                Some(Value::Object(reserved)),
+            );
+            put(
+                &mut value,
+                "unreserved_resources_full",
+                Some(full(&unreserved)),
+            );
             put(&mut value, "used_resources_full", Some(full(&used(known))));
-            put(&mut value, "offered_resources_full", Some(full(&known.offered_sum)));
+            put(
+                &mut value,
+                "offered_resources_full",
+                Some(full(&known.offered_sum)),
+            );
             value
         })
         .collect();
-    let recovered = if only.is_none() { recovered(master) } else { Vec::new() };
+    let recovered = if only.is_none() {
+        recovered(master)
+    } else {
+        Vec::new()
+    };
     json!({"slaves": agents, "recovered_slaves": recovered})
 }
 
 fn framework_resources(master: &Master, framework: &Framework) -> (Resources, Resources) {
     let mut used = Resources::default();
-    for resources in master.agents.values().filter_map(|agent| agent.used.get(&framework.id)) {
+    for resources in master
+        .agents
+        .values()
+        .filter_map(|agent| agent.used.get(&framework.id))
+    {
         used.add(resources);
     }
     let mut offered = Resources::default();
-    for offer in master.offers.values().filter(|offer| offer.framework_id == framework.id) {
+    for offer in master
+        .offers
+        .values()
+        .filter(|offer| offer.framework_id == framework.id)
+    {
         offered.add(&offer.resources);
     }
     (used, offered)
@@ -269,7 +330,10 @@ fn framework(master: &Master, framework: &Framework) -> Value {
     let info = &framework.info;
     let is_subscribed = framework.stream.is_some();
     let (used, offered) = framework_resources(master, framework);
-    let offers = master.offers.values().filter(|offer| offer.framework_id == framework.id);
+    let offers = master
+        .offers
+        .values()
+        .filter(|offer| offer.framework_id == framework.id);
     let mut value = json!({
         "id": framework.id.value,
         "name": info.name,
@@ -304,17 +368,36 @@ fn framework(master: &Master, framework: &Framework) -> Value {
     if framework.has(FrameworkCapabilityType::MultiRole) {
         put(&mut value, "roles", Some(json!(info.roles)));
     } else {
-        put(&mut value, "role", Some(json!(info.role.as_deref().unwrap_or("*"))));
+        put(
+            &mut value,
+            "role",
+            Some(json!(info.role.as_deref().unwrap_or("*"))),
+        );
     }
-    put(&mut value, "principal", info.principal.clone().map(Value::from));
-    put(&mut value, "labels", info.labels.as_ref().map(|labels| field(labels, "labels")));
-    put(&mut value, "reregistered_time", framework.reregistered.map(|time| json!(time.seconds())));
+    put(
+        &mut value,
+        "principal",
+        info.principal.clone().map(Value::from),
+    );
+    put(
+        &mut value,
+        "labels",
+        info.labels.as_ref().map(|labels| field(labels, "labels")),
+    );
+    put(
+        &mut value,
+        "reregistered_time",
+        framework.reregistered.map(|time| json!(time.seconds())),
+    );
     value
 }
 
 /// One field of a message; an empty list when it is not there.
 fn field<T: Message + Serialize>(message: &T, name: &str) -> Value {
-    to_value(message).get(name).cloned().unwrap_or_else(|| json!([]))
+    to_value(message)
+        .get(name)
+        .cloned()
+        .unwrap_or_else(|| json!([]))
 }
 
 fn executor(info: &ExecutorInfo, agent: &str) -> Value {
@@ -334,7 +417,11 @@ fn executor(info: &ExecutorInfo, agent: &str) -> Value {
         "slave_id": agent,
     });
     put(&mut value, "role", role_of(&info.resources));
-    put(&mut value, "labels", info.labels.as_ref().map(|labels| field(labels, "labels")));
+    put(
+        &mut value,
+        "labels",
+        info.labels.as_ref().map(|labels| field(labels, "labels")),
+    );
     put(&mut value, "type", info.kind.map(|kind| json!(kind)));
     value
 }
@@ -356,22 +443,49 @@ fn task(task: &Task) -> Value {
         "statuses": task.statuses.iter().map(status).collect::<Vec<_>>(),
     });
     if !task.limits.is_empty() {
-        let limits = task.limits.iter().map(|(name, limit)| (name.clone(), json!(limit.value)));
+        let limits = task
+            .limits
+            .iter()
+            .map(|(name, limit)| (name.clone(), json!(limit.value)));
         put(&mut value, "limits", Some(limits.collect()));
     }
     put(&mut value, "role", role_of(&task.resources));
     put(&mut value, "user", task.user.clone().map(Value::from));
-    put(&mut value, "labels", task.labels.as_ref().map(|labels| field(labels, "labels")));
-    put(&mut value, "discovery", task.discovery.as_ref().map(to_value));
-    put(&mut value, "container", task.container.as_ref().map(to_value));
-    put(&mut value, "health_check", task.health_check.as_ref().map(to_value));
+    put(
+        &mut value,
+        "labels",
+        task.labels.as_ref().map(|labels| field(labels, "labels")),
+    );
+    put(
+        &mut value,
+        "discovery",
+        task.discovery.as_ref().map(to_value),
+    );
+    put(
+        &mut value,
+        "container",
+        task.container.as_ref().map(to_value),
+    );
+    put(
+        &mut value,
+        "health_check",
+        task.health_check.as_ref().map(to_value),
+    );
     value
 }
 
 fn status(status: &TaskStatus) -> Value {
     let mut value = json!({"state": status.state, "timestamp": status.timestamp});
-    put(&mut value, "labels", status.labels.as_ref().map(|labels| field(labels, "labels")));
-    put(&mut value, "container_status", status.container_status.as_ref().map(to_value));
+    put(
+        &mut value,
+        "labels",
+        status.labels.as_ref().map(|labels| field(labels, "labels")),
+    );
+    put(
+        &mut value,
+        "container_status",
+        status.container_status.as_ref().map(to_value),
+    );
     put(&mut value, "healthy", status.healthy.map(Value::from));
     value
 }
@@ -410,19 +524,32 @@ pub(crate) fn tasks(master: &Master, request: &Request) -> Option<Value> {
         Some(text) => text.parse().ok(),
     };
     let (limit, offset) = (number("limit", TASK_LIMIT)?, number("offset", 0)?);
-    let (framework_id, task_id) = (request.parameter("framework_id"), request.parameter("task_id"));
+    let (framework_id, task_id) = (
+        request.parameter("framework_id"),
+        request.parameter("task_id"),
+    );
     let mut all: Vec<&Task> = master
         .frameworks
         .values()
         .chain(&master.completed)
-        .filter(|framework| framework_id.as_ref().is_none_or(|id| framework.id.value == *id))
+        .filter(|framework| {
+            framework_id
+                .as_ref()
+                .is_none_or(|id| framework.id.value == *id)
+        })
         .flat_map(|framework| {
             let live = framework.tasks.values().map(|entry| &entry.task);
-            live.chain(framework.unreachable_tasks.values()).chain(&framework.completed_tasks)
+            live.chain(framework.unreachable_tasks.values())
+                .chain(&framework.completed_tasks)
         })
         .filter(|task| task_id.as_ref().is_none_or(|id| task.task_id.value == *id))
         .collect();
-    let started = |task: &Task| task.statuses.first().and_then(|s| s.timestamp).unwrap_or(f64::MAX);
+    let started = |task: &Task| {
+        task.statuses
+            .first()
+            .and_then(|s| s.timestamp)
+            .unwrap_or(f64::MAX)
+    };
     all.sort_by(|a, b| started(a).total_cmp(&started(b)));
     if request.parameter("order").as_deref() != Some("asc") {
         all.reverse();
@@ -466,16 +593,21 @@ pub(crate) fn summary(master: &Master, info: &Info) -> Value {
             .chain(framework.completed_tasks.iter().cloned())
             .collect()
     };
-    let by_framework: Vec<(&Framework, Vec<Task>)> =
-        master.frameworks.values().map(|framework| (framework, all_of(framework))).collect();
+    let by_framework: Vec<(&Framework, Vec<Task>)> = master
+        .frameworks
+        .values()
+        .map(|framework| (framework, all_of(framework)))
+        .collect();
     let agents: Vec<Value> = master
         .agents
         .values()
         .map(|known| {
             let here = by_framework.iter().flat_map(|(_, tasks)| tasks);
             let here = here.filter(|task| task.agent_id == known.id);
-            let mut frameworks: Vec<&str> =
-                here.clone().map(|task| task.framework_id.value.as_str()).collect();
+            let mut frameworks: Vec<&str> = here
+                .clone()
+                .map(|task| task.framework_id.value.as_str())
+                .collect();
             frameworks.sort_unstable();
             frameworks.dedup();
             let mut value = agent(known);
@@ -490,11 +622,20 @@ pub(crate) fn summary(master: &Master, info: &Info) -> Value {
         .iter()
         .map(|(known, tasks)| {
             let mut value = framework(master, known);
-            let mut agents: Vec<&str> = tasks.iter().map(|task| task.agent_id.value.as_str()).collect();
+            let mut agents: Vec<&str> = tasks
+                .iter()
+                .map(|task| task.agent_id.value.as_str())
+                .collect();
             agents.sort_unstable();
             agents.dedup();
             if let Some(object) = value.as_object_mut() {
-                for list in ["tasks", "completed_tasks", "unreachable_tasks", "executors", "offers"] {
+                for list in [
+                    "tasks",
+                    "completed_tasks",
+                    "unreachable_tasks",
+                    "executors",
+                    "offers",
+                ] {
                     object.remove(list);
                 }
                 object.insert("slave_ids".to_owned(), json!(agents));
@@ -508,7 +649,11 @@ pub(crate) fn summary(master: &Master, info: &Info) -> Value {
         "slaves": agents,
         "frameworks": frameworks,
     });
-    put(&mut summary, "cluster", info.cluster.clone().map(Value::from));
+    put(
+        &mut summary,
+        "cluster",
+        info.cluster.clone().map(Value::from),
+    );
     summary
 }
 

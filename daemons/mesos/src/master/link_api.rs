@@ -28,7 +28,11 @@ pub(crate) fn subscribe(shell: &Arc<Shell>, request: &Request) -> Result<Respons
 }
 
 pub(crate) fn call(shell: &Shell, request: &Request) -> Result<Response, Box<Response>> {
-    let link::Request { agent_id, session, call } = read(request)?;
+    let link::Request {
+        agent_id,
+        session,
+        call,
+    } = read(request)?;
     let is_current = shell.with(|master, now| {
         let is_current = master.agent_of_session(&agent_id, &session);
         if is_current {

@@ -23,6 +23,7 @@ impl LoggingLevel {
 
     pub(crate) fn set(&self, level: u32, duration: Duration) {
         let until = Instant::now().checked_add(duration);
-        *self.raised.lock().unwrap_or_else(PoisonError::into_inner) = until.map(|until| (level, until));
+        *self.raised.lock().unwrap_or_else(PoisonError::into_inner) =
+            until.map(|until| (level, until));
     }
 }

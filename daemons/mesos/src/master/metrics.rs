@@ -12,7 +12,10 @@ struct Snapshot(Vec<Metric>);
 
 impl Snapshot {
     fn add(&mut self, name: impl Into<String>, value: f64) {
-        self.0.push(Metric { name: name.into(), value: Some(value) });
+        self.0.push(Metric {
+            name: name.into(),
+            value: Some(value),
+        });
     }
 
     fn count(&mut self, name: impl Into<String>, value: usize) {
@@ -24,22 +27,37 @@ impl Snapshot {
 pub(crate) fn of(master: &Master, now: Time, info: &Info) -> Vec<Metric> {
     let mut all = Snapshot(Vec::new());
     all.add("master/elected", 1.0);
-    all.add("master/uptime_secs", now.seconds() - master.started.seconds());
+    all.add(
+        "master/uptime_secs",
+        now.seconds() - master.started.seconds(),
+    );
     resources(&mut all, master);
     agents(&mut all, master);
     frameworks(&mut all, master);
     tasks(&mut all, master);
     let counters = &master.counters;
     all.count("master/outstanding_offers", master.offers.len());
-    all.add("master/valid_status_updates", counters.valid_status_updates as f64);
-    all.add("master/invalid_status_updates", counters.invalid_status_updates as f64);
+    all.add(
+        "master/valid_status_updates",
+        counters.valid_status_updates as f64,
+    );
+    all.add(
+        "master/invalid_status_updates",
+        counters.invalid_status_updates as f64,
+    );
     all.add("master/dropped_messages", counters.dropped_messages as f64);
     // Calls are carried out at once: there is no queue.
     for queue in ["messages", "dispatches", "http_requests"] {
         all.add(format!("master/event_queue_{queue}"), 0.0);
     }
-    all.add("allocator/mesos/allocation_runs", counters.allocation_runs as f64);
-    all.add("allocator/mesos/allocation_run_ms", info.timings.allocation_ms());
+    all.add(
+        "allocator/mesos/allocation_runs",
+        counters.allocation_runs as f64,
+    );
+    all.add(
+        "allocator/mesos/allocation_run_ms",
+        info.timings.allocation_ms(),
+    );
     all.add("registrar/state_store_ms", info.timings.store_ms());
     system(&mut all);
     all.0.sort_by(|a, b| a.name.cmp(&b.name));
@@ -66,25 +84,55 @@ fn resources(all: &mut Snapshot, master: &Master) {
             all.add(format!("master/{name}_revocable_{kind}"), 0.0);
         }
         all.add(format!("allocator/mesos/resources/{name}/total"), total);
-        all.add(format!("allocator/mesos/resources/{name}/offered_or_allocated"), used + offered);
+        all.add(
+            format!("allocator/mesos/resources/{name}/offered_or_allocated"),
+            used + offered,
+        );
     }
 }
 
 fn agents(all: &mut Snapshot, master: &Master) {
-    let connected = master.agents.values().filter(|agent| agent.session.is_some()).count();
-    let active = master.agents.values().filter(|agent| agent.is_offerable()).count();
+    let connected = master
+        .agents
+        .values()
+        .filter(|agent| agent.session.is_some())
+        .count();
+    let active = master
+        .agents
+        .values()
+        .filter(|agent| agent.is_offerable())
+        .count();
     all.count("master/slaves_active", active);
     all.count("master/slaves_inactive", master.agents.len() - active);
     all.count("master/slaves_connected", connected);
-    all.count("master/slaves_disconnected", master.agents.len() - connected);
-    all.count("master/slaves_unreachable", master.registry.unreachable.len());
-    all.add("master/slave_registrations", master.counters.agent_registrations as f64);
-    all.add("master/slave_reregistrations", master.counters.agent_reregistrations as f64);
-    all.add("master/slave_removals", master.counters.agent_removals as f64);
+    all.count(
+        "master/slaves_disconnected",
+        master.agents.len() - connected,
+    );
+    all.count(
+        "master/slaves_unreachable",
+        master.registry.unreachable.len(),
+    );
+    all.add(
+        "master/slave_registrations",
+        master.counters.agent_registrations as f64,
+    );
+    all.add(
+        "master/slave_reregistrations",
+        master.counters.agent_reregistrations as f64,
+    );
+    all.add(
+        "master/slave_removals",
+        master.counters.agent_removals as f64,
+    );
 }
 
 fn frameworks(all: &mut Snapshot, master: &Master) {
-    let connected = master.frameworks.values().filter(|f| f.stream.is_some()).count();
+    let connected = master
+        .frameworks
+        .values()
+        .filter(|f| f.stream.is_some())
+        .count();
     let others = master.frameworks.len() - connected;
     for (name, value) in [
         ("active", connected),
@@ -112,7 +160,11 @@ fn tasks(all: &mut Snapshot, master: &Master) {
     ] {
         all.count(format!("master/tasks_{name}"), live(state));
     }
-    let unreachable = master.frameworks.values().map(|f| f.unreachable_tasks.len()).sum();
+    let unreachable = master
+        .frameworks
+        .values()
+        .map(|f| f.unreachable_tasks.len())
+        .sum();
     all.count("master/tasks_unreachable", unreachable);
     for (name, state) in [
         ("finished", TaskState::Finished),
@@ -124,7 +176,12 @@ fn tasks(all: &mut Snapshot, master: &Master) {
         ("gone", TaskState::Gone),
         ("gone_by_operator", TaskState::GoneByOperator),
     ] {
-        let ended = master.counters.tasks_ended.get(&state).copied().unwrap_or(0);
+        let ended = master
+            .counters
+            .tasks_ended
+            .get(&state)
+            .copied()
+            .unwrap_or(0);
         all.add(format!("master/tasks_{name}"), ended as f64);
     }
 }
@@ -137,13 +194,19 @@ pub(crate) fn machine() -> Vec<(&'static str, f64)> {
     }
     if let Ok(text) = fs::read_to_string("/proc/loadavg") {
         let names = ["load_1min", "load_5min", "load_15min"];
-        let loads = text.split_whitespace().filter_map(|field| field.parse().ok());
+        let loads = text
+            .split_whitespace()
+            .filter_map(|field| field.parse().ok());
         values.extend(names.into_iter().zip(loads));
     }
     if let Ok(text) = fs::read_to_string("/proc/meminfo") {
         let kibibytes = |name: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-            line.trim_start_matches(':').split_whitespace().next()?.parse::<f64>().ok()
+            line.trim_start_matches(':')
+                .split_whitespace()
+                .next()?
+                .parse::<f64>()
+                .ok()
         };
         values.extend(kibibytes("MemTotal").map(|total| ("mem_total_bytes", total * 1024.0)));
         values.extend(kibibytes("MemFree").map(|free| ("mem_free_bytes", free * 1024.0)));

@@ -42,7 +42,9 @@ pub(crate) fn expect_method(request: &Request, method: &Method) -> Result<(), Bo
 /// The call in the body. Content types are compared exactly, parameters and case included.
 pub(crate) fn read_call<T: Message>(request: &Request) -> Result<T, Box<Response>> {
     let Some(content_type) = request.headers.get(CONTENT_TYPE) else {
-        return Err(Box::new(bad_request("Expecting 'Content-Type' to be present")));
+        return Err(Box::new(bad_request(
+            "Expecting 'Content-Type' to be present",
+        )));
     };
     match content_type.as_bytes() {
         b"application/json" => message::from_slice(&request.body).map_err(|error| {
@@ -62,7 +64,9 @@ pub(crate) fn read_call<T: Message>(request: &Request) -> Result<T, Box<Response
 
 /// 406 unless JSON is acceptable; weights are not looked at.
 pub(crate) fn expect_json_accepted(request: &Request) -> Result<(), Box<Response>> {
-    let Some(accept) = request.headers.get(ACCEPT) else { return Ok(()) };
+    let Some(accept) = request.headers.get(ACCEPT) else {
+        return Ok(());
+    };
     let accept = String::from_utf8_lossy(accept.as_bytes());
     let takes_json = accept
         .split(',')

@@ -28,7 +28,9 @@ pub(crate) fn handle(
 ) -> Result<Response, Box<Response>> {
     expect_method(request, &Method::POST)?;
     let call: Call = read_call(request)?;
-    let kind = call.kind.ok_or_else(|| invalid("Expecting 'type' to be present"))?;
+    let kind = call
+        .kind
+        .ok_or_else(|| invalid("Expecting 'type' to be present"))?;
     expect_json_accepted(request)?;
     if needs_secret(kind) {
         guard.check_secret(&request.headers).map_err(Box::new)?;
@@ -44,7 +46,9 @@ pub(crate) fn handle(
 }
 
 fn invalid(text: &str) -> Box<Response> {
-    Box::new(bad_request(format!("Failed to validate master::Call: {text}")))
+    Box::new(bad_request(format!(
+        "Failed to validate master::Call: {text}"
+    )))
 }
 
 fn present<T>(payload: Option<T>, name: &str) -> Result<T, Box<Response>> {
@@ -82,7 +86,12 @@ fn is_question(kind: CallType) -> bool {
     )
 }
 
-fn answer(shell: &Shell, info: &Info, kind: CallType, call: &Call) -> Result<Response, Box<Response>> {
+fn answer(
+    shell: &Shell,
+    info: &Info,
+    kind: CallType,
+    call: &Call,
+) -> Result<Response, Box<Response>> {
     let mut answer = Answer::default();
     answer.kind = Some(match kind {
         CallType::GetHealth => {
@@ -90,11 +99,15 @@ fn answer(shell: &Shell, info: &Info, kind: CallType, call: &Call) -> Result<Res
             ResponseType::GetHealth
         }
         CallType::GetFlags => {
-            answer.get_flags = Some(api::GetFlags { flags: info.flags.clone() });
+            answer.get_flags = Some(api::GetFlags {
+                flags: info.flags.clone(),
+            });
             ResponseType::GetFlags
         }
         CallType::GetVersion => {
-            answer.get_version = Some(api::GetVersion { version_info: info.version.clone() });
+            answer.get_version = Some(api::GetVersion {
+                version_info: info.version.clone(),
+            });
             ResponseType::GetVersion
         }
         CallType::GetMetrics => {
@@ -155,7 +168,9 @@ fn answer(shell: &Shell, info: &Info, kind: CallType, call: &Call) -> Result<Res
             ResponseType::GetMaintenanceSchedule
         }
         CallType::GetQuota => {
-            answer.get_quota = Some(api::GetQuota { status: quota::QuotaStatus::default() });
+            answer.get_quota = Some(api::GetQuota {
+                status: quota::QuotaStatus::default(),
+            });
             ResponseType::GetQuota
         }
         _ => return Ok(not_implemented()),
@@ -163,7 +178,12 @@ fn answer(shell: &Shell, info: &Info, kind: CallType, call: &Call) -> Result<Res
     Ok(reply::json(StatusCode::OK, &answer))
 }
 
-fn order(shell: &Shell, info: &Info, kind: CallType, call: Call) -> Result<Response, Box<Response>> {
+fn order(
+    shell: &Shell,
+    info: &Info,
+    kind: CallType,
+    call: Call,
+) -> Result<Response, Box<Response>> {
     let done = || reply::empty(StatusCode::OK);
     let maintenance = |result: Result<(), String>| match result {
         Ok(()) => done(),
@@ -188,7 +208,10 @@ fn order(shell: &Shell, info: &Info, kind: CallType, call: Call) -> Result<Respo
             }
         }
         CallType::UpdateMaintenanceSchedule => {
-            let update = present(call.update_maintenance_schedule, "update_maintenance_schedule")?;
+            let update = present(
+                call.update_maintenance_schedule,
+                "update_maintenance_schedule",
+            )?;
             maintenance(shell.with(|master, now| master.update_schedule(now, update.schedule)))
         }
         CallType::StartMaintenance => {
@@ -208,7 +231,10 @@ fn order(shell: &Shell, info: &Info, kind: CallType, call: Call) -> Result<Respo
                     return Err(invalid("Expecting 'max_grace_period' to be non-negative"));
                 }
             };
-            let config = DrainConfig { max_grace_period, mark_gone: drain.mark_gone };
+            let config = DrainConfig {
+                max_grace_period,
+                mark_gone: drain.mark_gone,
+            };
             draining(shell.with(|master, now| master.drain_agent(now, &drain.agent_id, config)))
         }
         CallType::DeactivateAgent => {
@@ -223,7 +249,10 @@ fn order(shell: &Shell, info: &Info, kind: CallType, call: Call) -> Result<Respo
             let id = present(call.mark_agent_gone, "mark_agent_gone")?.agent_id;
             match shell.with(|master, now| master.mark_gone(now, &id)) {
                 Ok(()) => done(),
-                Err(_) => reply::text(StatusCode::NOT_FOUND, format!("No agent found with ID {id}")),
+                Err(_) => reply::text(
+                    StatusCode::NOT_FOUND,
+                    format!("No agent found with ID {id}"),
+                ),
             }
         }
         _ => not_implemented(),
@@ -233,5 +262,9 @@ fn order(shell: &Shell, info: &Info, kind: CallType, call: Call) -> Result<Respo
 fn duration(duration: &ProtobufDuration) -> Option<DurationInfo> {
     let seconds = u64::try_from(duration.seconds.unwrap_or(0)).ok()?;
     let nanos = u32::try_from(duration.nanos.unwrap_or(0)).ok()?;
-    Some(Duration::new(seconds, 0).checked_add(Duration::from_nanos(nanos.into()))?.into())
+    Some(
+        Duration::new(seconds, 0)
+            .checked_add(Duration::from_nanos(nanos.into()))?
+            .into(),
+    )
 }

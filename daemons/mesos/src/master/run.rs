@@ -12,7 +12,9 @@ use aurora_daemon::guard::{Guard, Token};
 use aurora_daemon::lifecycle::{self, Shutdown};
 use aurora_daemon::{logging, server};
 use aurora_mesos::duration::{format_duration, parse_duration};
-use aurora_mesos::v1::{Address, Flag, MasterCapability, MasterCapabilityType, MasterInfo, VersionInfo};
+use aurora_mesos::v1::{
+    Address, Flag, MasterCapability, MasterCapabilityType, MasterInfo, VersionInfo,
+};
 use uuid::Uuid;
 
 use super::core::{Config, Master};
@@ -27,7 +29,11 @@ const MESOS_VERSION: &str = "1.11.0";
 
 /// Flags of `aurora-mesos-master`. Those that Mesos has keep their names; `_` and `-` are the same.
 #[derive(Debug, Clone, clap::Parser)]
-#[command(name = "aurora-mesos-master", version, about = "A Mesos-v1-compatible master for one machine")]
+#[command(
+    name = "aurora-mesos-master",
+    version,
+    about = "A Mesos-v1-compatible master for one machine"
+)]
 pub struct MasterFlags {
     /// Address to listen on.
     #[arg(long, default_value = "127.0.0.1")]
@@ -66,7 +72,9 @@ pub struct MasterFlags {
 
 fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| {
-        format!("'{text}' is not a duration; write a number and a unit, such as 5secs, 1500ms or 2mins")
+        format!(
+            "'{text}' is not a duration; write a number and a unit, such as 5secs, 1500ms or 2mins"
+        )
     })
 }
 
@@ -74,22 +82,43 @@ impl MasterFlags {
     /// As GET_FLAGS shows them.
     fn shown(&self, port: u16) -> Vec<Flag> {
         let mut flags = vec![
-            ("agent_ping_timeout", format_duration(self.agent_ping_timeout)),
-            ("agent_reregister_timeout", format_duration(self.agent_reregister_timeout)),
-            ("allocation_interval", format_duration(self.allocation_interval)),
-            ("authenticate_http_frameworks", self.daemon.token_file.is_some().to_string()),
+            (
+                "agent_ping_timeout",
+                format_duration(self.agent_ping_timeout),
+            ),
+            (
+                "agent_reregister_timeout",
+                format_duration(self.agent_reregister_timeout),
+            ),
+            (
+                "allocation_interval",
+                format_duration(self.allocation_interval),
+            ),
+            (
+                "authenticate_http_frameworks",
+                self.daemon.token_file.is_some().to_string(),
+            ),
             ("ip", self.ip.to_string()),
-            ("max_agent_ping_timeouts", self.max_agent_ping_timeouts.to_string()),
+            (
+                "max_agent_ping_timeouts",
+                self.max_agent_ping_timeouts.to_string(),
+            ),
             ("port", port.to_string()),
             ("work_dir", self.work_dir.display().to_string()),
         ];
         flags.extend(self.cluster.clone().map(|cluster| ("cluster", cluster)));
         flags.extend(self.hostname.clone().map(|hostname| ("hostname", hostname)));
-        flags.extend(self.offer_timeout.map(|timeout| ("offer_timeout", format_duration(timeout))));
+        flags.extend(
+            self.offer_timeout
+                .map(|timeout| ("offer_timeout", format_duration(timeout))),
+        );
         flags.sort();
         flags
             .into_iter()
-            .map(|(name, value)| Flag { name: name.to_owned(), value: Some(value) })
+            .map(|(name, value)| Flag {
+                name: name.to_owned(),
+                value: Some(value),
+            })
             .collect()
     }
 }
@@ -150,7 +179,10 @@ fn master_info(flags: &MasterFlags, port: u16) -> MasterInfo {
         IpAddr::V4(ip) => u32::from_le_bytes(ip.octets()),
         IpAddr::V6(_) => u32::from_le_bytes(Ipv4Addr::UNSPECIFIED.octets()),
     };
-    let hostname = flags.hostname.clone().unwrap_or_else(|| flags.ip.to_string());
+    let hostname = flags
+        .hostname
+        .clone()
+        .unwrap_or_else(|| flags.ip.to_string());
     let capability = |kind| MasterCapability { kind: Some(kind) };
     MasterInfo {
         id: Uuid::new_v4().to_string(),
@@ -217,9 +249,15 @@ pub async fn run(flags: MasterFlags) -> anyhow::Result<()> {
     };
     lifecycle::announce_ready("master", address)?;
     tracing::info!(%address, "the master serves");
-    let options = server::Options { max_body: link::MAX_BODY, ..server::Options::default() };
+    let options = server::Options {
+        max_body: link::MAX_BODY,
+        ..server::Options::default()
+    };
     server::serve(listener, Arc::new(api), options, shutdown).await;
     timer.await.context("the master's timer")?;
-    anyhow::ensure!(!shell.has_failed(), "the registry could not be written; see the log");
+    anyhow::ensure!(
+        !shell.has_failed(),
+        "the registry could not be written; see the log"
+    );
     Ok(())
 }

@@ -13,7 +13,9 @@ use uuid::Uuid;
 
 use super::core::CallError;
 use super::core::FrameworkStream;
-use super::negotiate::{accepted, bad_request, expect_json_accepted, expect_method, not_implemented, read_call};
+use super::negotiate::{
+    accepted, bad_request, expect_json_accepted, expect_method, not_implemented, read_call,
+};
 use super::shell::{Peer, Shell};
 
 const STREAM_ID: &str = "mesos-stream-id";
@@ -23,41 +25,57 @@ pub(crate) fn handle(shell: &Arc<Shell>, request: &Request) -> Result<Response, 
     expect_method(request, &Method::POST)?;
     let call: Call = read_call(request)?;
     validate(&call).map_err(|error| {
-        Box::new(bad_request(format!("Failed to validate scheduler::Call: {error}")))
+        Box::new(bad_request(format!(
+            "Failed to validate scheduler::Call: {error}"
+        )))
     })?;
     // Checked: the type is there.
     let kind = call.kind.unwrap_or_default();
     if matches!(kind, CallType::Subscribe | CallType::ReconcileOperations) {
         expect_json_accepted(request)?;
     }
-    let stream_id = request.headers.get(STREAM_ID).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let stream_id = request
+        .headers
+        .get(STREAM_ID)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()));
     if kind == CallType::Subscribe {
         if stream_id.is_some() {
-            return Ok(bad_request("Subscribe calls should not include the 'Mesos-Stream-Id' header"));
+            return Ok(bad_request(
+                "Subscribe calls should not include the 'Mesos-Stream-Id' header",
+            ));
         }
         return Ok(subscribe(shell, call));
     }
     let id = call.framework_id.clone().unwrap_or_default();
-    shell.view(|master, _| master.check_call(&id, stream_id.as_deref())).map_err(|error| {
-        let status = match error {
-            CallError::NotSubscribed => StatusCode::FORBIDDEN,
-            CallError::Unknown | CallError::NoStreamId | CallError::StreamId { .. } => {
-                StatusCode::BAD_REQUEST
-            }
-        };
-        Box::new(reply::text(status, error.to_string()))
-    })?;
+    shell
+        .view(|master, _| master.check_call(&id, stream_id.as_deref()))
+        .map_err(|error| {
+            let status = match error {
+                CallError::NotSubscribed => StatusCode::FORBIDDEN,
+                CallError::Unknown | CallError::NoStreamId | CallError::StreamId { .. } => {
+                    StatusCode::BAD_REQUEST
+                }
+            };
+            Box::new(reply::text(status, error.to_string()))
+        })?;
     Ok(carry_out(shell, kind, &id, call))
 }
 
 /// What a call must have, whatever the framework.
 fn validate(call: &Call) -> Result<(), String> {
     let expect = |is_present: bool, field: &str| {
-        if is_present { Ok(()) } else { Err(format!("Expecting '{field}' to be present")) }
+        if is_present {
+            Ok(())
+        } else {
+            Err(format!("Expecting '{field}' to be present"))
+        }
     };
     let kind = call.kind.ok_or("Expecting 'type' to be present")?;
     if kind == CallType::Subscribe {
-        let subscribe = call.subscribe.as_ref().ok_or("Expecting 'subscribe' to be present")?;
+        let subscribe = call
+            .subscribe
+            .as_ref()
+            .ok_or("Expecting 'subscribe' to be present")?;
         let value = |id: &Option<FrameworkId>| id.clone().unwrap_or_default();
         if value(&subscribe.framework_info.id) != value(&call.framework_id) {
             return Err("'framework_id' differs from 'subscribe.framework_info.id'".to_owned());
@@ -66,16 +84,26 @@ fn validate(call: &Call) -> Result<(), String> {
     }
     expect(call.framework_id.is_some(), "framework_id")?;
     let uuid = match kind {
-        CallType::Unknown | CallType::Subscribe | CallType::Teardown | CallType::Revive | CallType::Suppress => {
+        CallType::Unknown
+        | CallType::Subscribe
+        | CallType::Teardown
+        | CallType::Revive
+        | CallType::Suppress => {
             return Ok(());
         }
         CallType::Accept => return expect(call.accept.is_some(), "accept"),
         CallType::Decline => return expect(call.decline.is_some(), "decline"),
         CallType::AcceptInverseOffers => {
-            return expect(call.accept_inverse_offers.is_some(), "accept_inverse_offers");
+            return expect(
+                call.accept_inverse_offers.is_some(),
+                "accept_inverse_offers",
+            );
         }
         CallType::DeclineInverseOffers => {
-            return expect(call.decline_inverse_offers.is_some(), "decline_inverse_offers");
+            return expect(
+                call.decline_inverse_offers.is_some(),
+                "decline_inverse_offers",
+            );
         }
         CallType::Kill => return expect(call.kill.is_some(), "kill"),
         CallType::Shutdown => return expect(call.shutdown.is_some(), "shutdown"),
@@ -89,27 +117,40 @@ fn validate(call: &Call) -> Result<(), String> {
             let update = call.update_framework.as_ref();
             let update = update.ok_or("Expecting 'update_framework' to be present")?;
             if update.framework_info.id != call.framework_id {
-                return Err("'framework_id' differs from 'update_framework.framework_info.id'".to_owned());
+                return Err(
+                    "'framework_id' differs from 'update_framework.framework_info.id'".to_owned(),
+                );
             }
             return Ok(());
         }
         CallType::Acknowledge => {
             let acknowledge = call.acknowledge.as_ref();
-            &acknowledge.ok_or("Expecting 'acknowledge' to be present")?.uuid
+            &acknowledge
+                .ok_or("Expecting 'acknowledge' to be present")?
+                .uuid
         }
         CallType::AcknowledgeOperationStatus => {
             let acknowledge = call.acknowledge_operation_status.as_ref();
-            &acknowledge.ok_or("Expecting 'acknowledge_operation_status' to be present")?.uuid
+            &acknowledge
+                .ok_or("Expecting 'acknowledge_operation_status' to be present")?
+                .uuid
         }
     };
-    if uuid.len() == 16 { Ok(()) } else { Err("Not a valid UUID".to_owned()) }
+    if uuid.len() == 16 {
+        Ok(())
+    } else {
+        Err("Not a valid UUID".to_owned())
+    }
 }
 
 fn subscribe(shell: &Arc<Shell>, call: Call) -> Response {
     let stream_id = Uuid::new_v4().to_string();
     let subscribe = call.subscribe.unwrap_or_default();
     let events = shell.open(Peer::Scheduler, |master, now, key| {
-        let stream = FrameworkStream { key, id: stream_id.clone() };
+        let stream = FrameworkStream {
+            key,
+            id: stream_id.clone(),
+        };
         master.subscribe(now, stream, subscribe);
     });
     let mut response = reply::stream(StatusCode::OK, "application/json", events);
@@ -144,7 +185,9 @@ fn carry_out(shell: &Shell, kind: CallType, id: &FrameworkId, call: Call) -> Res
             CallType::Suppress => master.suppress(id, &call.suppress.unwrap_or_default().roles),
             CallType::Kill => master.kill(now, id, call.kill.unwrap_or_default()),
             CallType::Shutdown => master.shutdown_executor(id, call.shutdown.unwrap_or_default()),
-            CallType::Acknowledge => master.acknowledge(now, id, call.acknowledge.unwrap_or_default()),
+            CallType::Acknowledge => {
+                master.acknowledge(now, id, call.acknowledge.unwrap_or_default())
+            }
             CallType::Reconcile => master.reconcile(now, id, &call.reconcile.unwrap_or_default()),
             CallType::ReconcileOperations => {
                 master.reconcile_operations(id, call.reconcile_operations.unwrap_or_default());

@@ -77,8 +77,13 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { wall: i64::try_from(wall.as_nanos()).unwrap_or(i64::MAX), start: Instant::now() }
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Self {
+            wall: i64::try_from(wall.as_nanos()).unwrap_or(i64::MAX),
+            start: Instant::now(),
+        }
     }
 
     pub(crate) fn now(&self) -> Time {
@@ -88,7 +93,9 @@ impl Clock {
     fn instant(&self, time: Time) -> Instant {
         let nanoseconds = u64::try_from(time.0.saturating_sub(self.wall)).unwrap_or(0);
         // A day is soon enough to look again.
-        self.start + Duration::from_nanos(nanoseconds).min(self.start.elapsed() + Duration::from_secs(86_400))
+        self.start
+            + Duration::from_nanos(nanoseconds)
+                .min(self.start.elapsed() + Duration::from_secs(86_400))
     }
 }
 
@@ -110,7 +117,12 @@ impl Shell {
             next_key: 1,
             failed: false,
         };
-        Arc::new(Self { inner: Mutex::new(inner), wake: Notify::new(), shutdown, timings })
+        Arc::new(Self {
+            inner: Mutex::new(inner),
+            wake: Notify::new(),
+            shutdown,
+            timings,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -152,7 +164,13 @@ impl Shell {
         let mut inner = self.lock();
         let key = inner.next_key;
         inner.next_key += 1;
-        inner.streams.insert(key, Stream { sender: sender.clone(), _alive: alive });
+        inner.streams.insert(
+            key,
+            Stream {
+                sender: sender.clone(),
+                _alive: alive,
+            },
+        );
         let now = inner.clock.now();
         if peer == Peer::Operator {
             inner.add_operator(key);
@@ -242,8 +260,10 @@ impl Inner {
             }),
             ..Default::default()
         };
-        let heartbeat =
-            master::Event { kind: Some(master::EventType::Heartbeat), ..Default::default() };
+        let heartbeat = master::Event {
+            kind: Some(master::EventType::Heartbeat),
+            ..Default::default()
+        };
         self.push(key, record(&subscribed));
         self.push(key, record(&heartbeat));
         self.operators.insert(key, ());
@@ -280,7 +300,9 @@ impl Inner {
                 Effect::ToFramework(key, event) => self.push(key, record(&*event)),
                 Effect::ToAgent(key, event) => match serde_json::to_vec(&event) {
                     Ok(text) => self.push(key, recordio::encode(&text)),
-                    Err(error) => tracing::error!(%error, "an event for an agent cannot be written"),
+                    Err(error) => {
+                        tracing::error!(%error, "an event for an agent cannot be written")
+                    }
                 },
                 Effect::Close(key) => {
                     self.streams.remove(&key);
@@ -300,7 +322,9 @@ impl Inner {
 
     /// A reader that is too slow loses its stream; its task then tells the core.
     fn push(&mut self, key: StreamKey, text: Bytes) {
-        let Some(stream) = self.streams.get(&key) else { return };
+        let Some(stream) = self.streams.get(&key) else {
+            return;
+        };
         if let Err(mpsc::error::TrySendError::Full(_)) = stream.sender.try_send(text) {
             tracing::warn!(key, "a reader is too slow; its stream ends");
             self.slow(key);

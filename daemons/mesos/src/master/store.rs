@@ -37,13 +37,19 @@ impl Store {
     pub(crate) fn open(directory: &Path) -> Result<(Self, Registry), StoreError> {
         let io = |action, path: &Path| {
             let path = path.to_owned();
-            move |source| StoreError::Io { action, path, source }
+            move |source| StoreError::Io {
+                action,
+                path,
+                source,
+            }
         };
         fs::create_dir_all(directory).map_err(io("create", directory))?;
         let path = directory.join("registry.json");
         let registry = match fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text)
-                .map_err(|source| StoreError::Format { path: path.clone(), source })?,
+            Ok(text) => serde_json::from_slice(&text).map_err(|source| StoreError::Format {
+                path: path.clone(),
+                source,
+            })?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Registry::default(),
             Err(error) => return Err(io("read", &path)(error)),
         };
@@ -54,17 +60,25 @@ impl Store {
     pub(crate) fn write(&self, registry: &Registry) -> Result<(), StoreError> {
         let io = |action| {
             let path = self.path.clone();
-            move |source| StoreError::Io { action, path, source }
+            move |source| StoreError::Io {
+                action,
+                path,
+                source,
+            }
         };
-        let text = serde_json::to_vec_pretty(registry)
-            .map_err(|source| StoreError::Format { path: self.path.clone(), source })?;
+        let text = serde_json::to_vec_pretty(registry).map_err(|source| StoreError::Format {
+            path: self.path.clone(),
+            source,
+        })?;
         let temporary = self.path.with_extension("json.new");
         let mut file = File::create(&temporary).map_err(io("create"))?;
         file.write_all(&text).map_err(io("write"))?;
         file.sync_all().map_err(io("flush"))?;
         fs::rename(&temporary, &self.path).map_err(io("replace"))?;
         if let Some(directory) = self.path.parent() {
-            File::open(directory).and_then(|d| d.sync_all()).map_err(io("flush the directory of"))?;
+            File::open(directory)
+                .and_then(|d| d.sync_all())
+                .map_err(io("flush the directory of"))?;
         }
         Ok(())
     }

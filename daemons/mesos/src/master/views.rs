@@ -22,21 +22,28 @@ pub(crate) fn agent(agent: &Agent) -> api::Agent {
         allocated_resources: allocated.to_hybrid(),
         offered_resources: agent.offered_sum.to_hybrid(),
         capabilities: agent.capabilities.clone(),
-        drain_info: agent
-            .drain
-            .as_ref()
-            .map(|drain| DrainInfo { state: drain.state, config: drain.config.clone() }),
+        drain_info: agent.drain.as_ref().map(|drain| DrainInfo {
+            state: drain.state,
+            config: drain.config.clone(),
+        }),
         estimated_drain_start_time: agent.drain.as_ref().map(|drain| drain.started.clone()),
     }
 }
 
 pub(crate) fn framework(master: &Master, framework: &Framework) -> api::Framework {
     let mut allocated = Resources::default();
-    for used in master.agents.values().filter_map(|agent| agent.used.get(&framework.id)) {
+    for used in master
+        .agents
+        .values()
+        .filter_map(|agent| agent.used.get(&framework.id))
+    {
         allocated.add(used);
     }
-    let pending: Vec<_> =
-        master.offers.values().filter(|offer| offer.framework_id == framework.id).collect();
+    let pending: Vec<_> = master
+        .offers
+        .values()
+        .filter(|offer| offer.framework_id == framework.id)
+        .collect();
     let mut offered = Resources::default();
     for offer in &pending {
         offered.add(&offer.resources);
@@ -48,9 +55,17 @@ pub(crate) fn framework(master: &Master, framework: &Framework) -> api::Framewor
         connected: is_subscribed,
         recovered: framework.recovered,
         registered_time: Some(framework.registered.info()),
-        reregistered_time: Some(framework.reregistered.unwrap_or(framework.registered).info()),
+        reregistered_time: Some(
+            framework
+                .reregistered
+                .unwrap_or(framework.registered)
+                .info(),
+        ),
         unregistered_time: time_info(framework.unregistered),
-        offers: pending.into_iter().filter_map(|offer| master.full_offer(offer)).collect(),
+        offers: pending
+            .into_iter()
+            .filter_map(|offer| master.full_offer(offer))
+            .collect(),
         inverse_offers: master.inverse_offers_of(&framework.id),
         allocated_resources: allocated.to_hybrid(),
         offered_resources: offered.to_hybrid(),
@@ -72,14 +87,25 @@ pub(crate) fn get_agents(master: &Master) -> api::GetAgents {
 
 pub(crate) fn get_frameworks(master: &Master) -> api::GetFrameworks {
     api::GetFrameworks {
-        frameworks: master.frameworks.values().map(|f| framework(master, f)).collect(),
-        completed_frameworks: master.completed.iter().map(|f| framework(master, f)).collect(),
+        frameworks: master
+            .frameworks
+            .values()
+            .map(|f| framework(master, f))
+            .collect(),
+        completed_frameworks: master
+            .completed
+            .iter()
+            .map(|f| framework(master, f))
+            .collect(),
         ..api::GetFrameworks::default()
     }
 }
 
 pub(crate) fn get_executors(master: &Master) -> api::GetExecutors {
-    let executors = master.frameworks.values().flat_map(|framework| &framework.executors);
+    let executors = master
+        .frameworks
+        .values()
+        .flat_map(|framework| &framework.executors);
     api::GetExecutors {
         executors: executors
             .map(|((agent, _), info)| api::Executor {
@@ -95,8 +121,16 @@ pub(crate) fn get_tasks(master: &Master) -> api::GetTasks {
     let all = || master.frameworks.values().chain(&master.completed);
     let tasks = |pick: fn(&Framework) -> Vec<Task>| all().flat_map(pick).collect();
     api::GetTasks {
-        tasks: tasks(|framework| framework.tasks.values().map(|entry| entry.task.clone()).collect()),
-        unreachable_tasks: tasks(|framework| framework.unreachable_tasks.values().cloned().collect()),
+        tasks: tasks(|framework| {
+            framework
+                .tasks
+                .values()
+                .map(|entry| entry.task.clone())
+                .collect()
+        }),
+        unreachable_tasks: tasks(|framework| {
+            framework.unreachable_tasks.values().cloned().collect()
+        }),
         completed_tasks: tasks(|framework| framework.completed_tasks.iter().cloned().collect()),
         ..api::GetTasks::default()
     }
@@ -130,7 +164,11 @@ pub(crate) fn roles(master: &Master) -> Vec<RoleView> {
         .map(|name| {
             let of_role = |resources: &Resources| {
                 let allocated = resources.filtered(|resource| {
-                    resource.allocation_info.as_ref().and_then(|info| info.role.as_deref()) == Some(name)
+                    resource
+                        .allocation_info
+                        .as_ref()
+                        .and_then(|info| info.role.as_deref())
+                        == Some(name)
                 });
                 allocated.unreserved()
             };
@@ -160,9 +198,16 @@ pub(crate) fn get_roles(master: &Master) -> api::GetRoles {
         let mut resources = role.resources.to_refined();
         resources.retain(|resource| resource.scalar.is_some());
         resources.sort_by(|a, b| a.name.cmp(&b.name));
-        Role { name: role.name, weight: 1.0, frameworks: role.frameworks, resources }
+        Role {
+            name: role.name,
+            weight: 1.0,
+            frameworks: role.frameworks,
+            resources,
+        }
     });
-    api::GetRoles { roles: roles.collect() }
+    api::GetRoles {
+        roles: roles.collect(),
+    }
 }
 
 pub(crate) fn get_master(master: &Master) -> api::GetMaster {

@@ -3,8 +3,9 @@
 use aurora_mesos::resources::{Resources, refine};
 use aurora_mesos::v1::scheduler::{Accept, Event, EventType, UpdateOperationStatus};
 use aurora_mesos::v1::{
-    AgentId, AllocationInfo, ExecutorInfo, ExecutorType, FrameworkId, OfferOperation, OfferOperationType,
-    OperationState, OperationStatus, Resource, StatusReason, Task, TaskInfo, TaskState, master,
+    AgentId, AllocationInfo, ExecutorInfo, ExecutorType, FrameworkId, OfferOperation,
+    OfferOperationType, OperationState, OperationStatus, Resource, StatusReason, Task, TaskInfo,
+    TaskState, master,
 };
 
 use super::framework::event;
@@ -27,12 +28,20 @@ impl Master {
         let offers = match self.take_offers(id, &accept) {
             Ok(offers) => offers,
             Err(message) => {
-                self.drop_operations(now, id, accept.operations, StatusReason::InvalidOffers, &message);
+                self.drop_operations(
+                    now,
+                    id,
+                    accept.operations,
+                    StatusReason::InvalidOffers,
+                    &message,
+                );
                 return;
             }
         };
         // `take_offers` refuses an empty list.
-        let Some(first) = offers.first().cloned() else { return };
+        let Some(first) = offers.first().cloned() else {
+            return;
+        };
         let mut pool = Pool {
             framework_id: id.clone(),
             agent_id: first.agent_id.clone(),
@@ -42,9 +51,19 @@ impl Master {
         for offer in &offers {
             pool.left.add(&offer.resources);
         }
-        if self.agents.get(&pool.agent_id).is_none_or(|agent| agent.session.is_none()) {
+        if self
+            .agents
+            .get(&pool.agent_id)
+            .is_none_or(|agent| agent.session.is_none())
+        {
             let message = "Agent disconnected";
-            self.drop_operations(now, id, accept.operations, StatusReason::AgentDisconnected, message);
+            self.drop_operations(
+                now,
+                id,
+                accept.operations,
+                StatusReason::AgentDisconnected,
+                message,
+            );
             return;
         }
         for operation in accept.operations {
@@ -59,7 +78,11 @@ impl Master {
     }
 
     /// Takes all offers of the call, or says what is wrong with one; then the good ones are free again.
-    fn take_offers(&mut self, id: &FrameworkId, accept: &Accept) -> Result<Vec<PendingOffer>, String> {
+    fn take_offers(
+        &mut self,
+        id: &FrameworkId,
+        accept: &Accept,
+    ) -> Result<Vec<PendingOffer>, String> {
         let verdict = self.check_offers(id, accept);
         let mine = |offer: &PendingOffer| offer.framework_id == *id;
         let ids: Vec<_> = accept
@@ -68,7 +91,10 @@ impl Master {
             .filter(|offer| self.offers.get(offer).is_some_and(mine))
             .cloned()
             .collect();
-        let offers = ids.iter().filter_map(|offer| self.remove_offer(offer)).collect();
+        let offers = ids
+            .iter()
+            .filter_map(|offer| self.remove_offer(offer))
+            .collect();
         verdict.map(|()| offers)
     }
 
@@ -129,7 +155,9 @@ impl Master {
                 }
             };
             let text = match reason {
-                StatusReason::InvalidOffers => format!("Task launched with invalid offers: {message}"),
+                StatusReason::InvalidOffers => {
+                    format!("Task launched with invalid offers: {message}")
+                }
                 _ => message.to_owned(),
             };
             for task in tasks {
@@ -153,7 +181,9 @@ impl Master {
             }
         }
         if let Some(operation_id) = operation.id {
-            let kind = operation.kind.map_or_else(|| "of unknown type".to_owned(), |kind| kind.to_string());
+            let kind = operation
+                .kind
+                .map_or_else(|| "of unknown type".to_owned(), |kind| kind.to_string());
             let message = format!("Operation {kind} is not supported by this master");
             self.send_operation_error(id, operation_id, message);
         }
@@ -190,11 +220,19 @@ impl Master {
         reason: StatusReason,
         message: &str,
     ) {
-        let Some(framework) = self.frameworks.get(id) else { return };
+        let Some(framework) = self.frameworks.get(id) else {
+            return;
+        };
         let state = framework.seen_state(state);
         self.counters.count_end(state);
-        let status =
-            self.master_status(now, &task.task_id, Some(&task.agent_id), state, reason, message);
+        let status = self.master_status(
+            now,
+            &task.task_id,
+            Some(&task.agent_id),
+            state,
+            reason,
+            message,
+        );
         self.send_update(id, status);
     }
 
@@ -223,8 +261,10 @@ impl Master {
 
     /// Checks a task against the pool and brings it into the form that agents get.
     fn prepare(&self, pool: &Pool, mut task: TaskInfo) -> Result<Prepared, String> {
-        let framework =
-            self.frameworks.get(&pool.framework_id).ok_or_else(|| "Framework is gone".to_owned())?;
+        let framework = self
+            .frameworks
+            .get(&pool.framework_id)
+            .ok_or_else(|| "Framework is gone".to_owned())?;
         validate::id(&task.task_id.value)?;
         if framework.tasks.contains_key(&task.task_id)
             || framework.unreachable_tasks.contains_key(&task.task_id)
@@ -265,22 +305,34 @@ impl Master {
                 pool.left
             ));
         }
-        Ok(Prepared { task, required, launch_executor })
+        Ok(Prepared {
+            task,
+            required,
+            launch_executor,
+        })
     }
 
     fn run(&mut self, pool: &mut Pool, prepared: Prepared) {
-        let Prepared { task, required, launch_executor } = prepared;
+        let Prepared {
+            task,
+            required,
+            launch_executor,
+        } = prepared;
         pool.left.subtract(&required);
         if let Some(agent) = self.agents.get_mut(&pool.agent_id) {
             agent.charge(&pool.framework_id, &required);
         }
-        let Some(framework) = self.frameworks.get_mut(&pool.framework_id) else { return };
+        let Some(framework) = self.frameworks.get_mut(&pool.framework_id) else {
+            return;
+        };
         if let Some(executor) = task.executor.as_ref().filter(|_| launch_executor) {
             let key = (pool.agent_id.clone(), executor.executor_id.clone());
             framework.executors.insert(key, executor.clone());
         }
         let summary = summary(&task, &pool.framework_id);
-        framework.tasks.insert(task.task_id.clone(), TaskEntry::new(summary.clone()));
+        framework
+            .tasks
+            .insert(task.task_id.clone(), TaskEntry::new(summary.clone()));
         let framework_info = framework.info.clone();
         self.tell_operators(master::Event {
             kind: Some(master::EventType::TaskAdded),
@@ -289,7 +341,11 @@ impl Master {
         });
         self.send_agent(
             &pool.agent_id,
-            link::Event::RunTask(link::RunTask { framework_info, task, launch_executor }),
+            link::Event::RunTask(link::RunTask {
+                framework_info,
+                task,
+                launch_executor,
+            }),
         );
     }
 }
@@ -311,7 +367,11 @@ fn check_executor(executor: &ExecutorInfo, framework_id: &FrameworkId) -> Result
     if executor.command.is_none() {
         return Err("'ExecutorInfo.command' must be set".to_owned());
     }
-    if let Some(given) = executor.framework_id.as_ref().filter(|given| *given != framework_id) {
+    if let Some(given) = executor
+        .framework_id
+        .as_ref()
+        .filter(|given| *given != framework_id)
+    {
         return Err(format!(
             "ExecutorInfo has an invalid FrameworkID (Actual: {given} vs Expected: {framework_id})"
         ));
@@ -325,17 +385,25 @@ fn allocate(resources: &mut [Resource], role: &str) {
         *resource = refine(std::mem::take(resource));
         resource
             .allocation_info
-            .get_or_insert_with(|| AllocationInfo { role: Some(role.to_owned()) });
+            .get_or_insert_with(|| AllocationInfo {
+                role: Some(role.to_owned()),
+            });
     }
 }
 
 fn summary(task: &TaskInfo, framework_id: &FrameworkId) -> Task {
-    let command = task.command.as_ref().or_else(|| task.executor.as_ref()?.command.as_ref());
+    let command = task
+        .command
+        .as_ref()
+        .or_else(|| task.executor.as_ref()?.command.as_ref());
     Task {
         name: task.name.clone(),
         task_id: task.task_id.clone(),
         framework_id: framework_id.clone(),
-        executor_id: task.executor.as_ref().map(|executor| executor.executor_id.clone()),
+        executor_id: task
+            .executor
+            .as_ref()
+            .map(|executor| executor.executor_id.clone()),
         agent_id: task.agent_id.clone(),
         state: TaskState::Staging,
         resources: task.resources.clone(),

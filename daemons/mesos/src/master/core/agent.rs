@@ -33,7 +33,13 @@ pub(super) struct Loss<'a> {
 
 impl Master {
     /// An agent opened its stream.
-    pub(crate) fn agent_subscribed(&mut self, now: Time, key: StreamKey, session: String, subscribe: link::Subscribe) {
+    pub(crate) fn agent_subscribed(
+        &mut self,
+        now: Time,
+        key: StreamKey,
+        session: String,
+        subscribe: link::Subscribe,
+    ) {
         if let Err(refusal) = self.admit(now, key, session, subscribe) {
             let message = refusal.to_string();
             tracing::warn!(%message, "agent refused");
@@ -50,13 +56,24 @@ impl Master {
         session: String,
         subscribe: link::Subscribe,
     ) -> Result<(), SubscribeRefusal> {
-        let link::Subscribe { agent_info, ip, version, capabilities, drain_config, frameworks, executors, tasks } =
-            subscribe;
+        let link::Subscribe {
+            agent_info,
+            ip,
+            version,
+            capabilities,
+            drain_config,
+            frameworks,
+            executors,
+            tasks,
+        } = subscribe;
         if self.is_down(&agent_info.hostname, &ip) {
             return Err(SubscribeRefusal::Down);
         }
         let known_id = agent_info.id.clone().filter(|id| !id.value.is_empty());
-        if known_id.as_ref().is_some_and(|id| self.registry.gone.contains_key(&id.value)) {
+        if known_id
+            .as_ref()
+            .is_some_and(|id| self.registry.gone.contains_key(&id.value))
+        {
             return Err(SubscribeRefusal::Gone);
         }
         let id = match known_id {
@@ -67,7 +84,11 @@ impl Master {
                 AgentId::from(format!("{}-S{number}", self.id()))
             }
         };
-        if let Some(old) = self.agents.get_mut(&id).and_then(|agent| agent.session.take()) {
+        if let Some(old) = self
+            .agents
+            .get_mut(&id)
+            .and_then(|agent| agent.session.take())
+        {
             self.emit(Effect::Close(old.key));
         }
         let mut info = agent_info;
@@ -89,8 +110,12 @@ impl Master {
             .unwrap_or_default();
         let previous = self.agents.remove(&id);
         let is_new = previous.is_none() && registered.info.hostname.is_empty();
-        let offers: Vec<_> =
-            self.offers.values().filter(|o| o.agent_id == id).map(|o| o.id.clone()).collect();
+        let offers: Vec<_> = self
+            .offers
+            .values()
+            .filter(|o| o.agent_id == id)
+            .map(|o| o.id.clone())
+            .collect();
         for offer in offers {
             self.rescind(&offer);
         }
@@ -102,7 +127,10 @@ impl Master {
                 framework.filters.retain(|filter| filter.agent_id != id);
             }
         }
-        let record = RegisteredAgent { info: info.clone(), ..registered };
+        let record = RegisteredAgent {
+            info: info.clone(),
+            ..registered
+        };
         let agent = Agent {
             id: id.clone(),
             ip,
@@ -145,6 +173,10 @@ impl Master {
             }),
         );
         self.recover_frameworks(now, &id, frameworks);
+        // Those that are not reported ended while nobody listened; their tasks' updates will say so.
+        for framework in self.frameworks.values_mut() {
+            framework.executors.retain(|(agent, _), _| *agent != id);
+        }
         for reported in executors {
             self.recover_executor(&id, reported);
         }
@@ -167,7 +199,9 @@ impl Master {
                 );
             } else if let Some(framework) = self.frameworks.get(&id) {
                 if framework.info != info && !framework.recovered {
-                    let event = link::FrameworkUpdated { framework_info: framework.info.clone() };
+                    let event = link::FrameworkUpdated {
+                        framework_info: framework.info.clone(),
+                    };
                     self.send_agent(agent, link::Event::FrameworkUpdated(event));
                 }
             } else {
@@ -179,27 +213,41 @@ impl Master {
     }
 
     fn recover_executor(&mut self, agent_id: &AgentId, reported: link::ReportedExecutor) {
-        let Some(framework) = self.frameworks.get_mut(&reported.framework_id) else { return };
+        let Some(framework) = self.frameworks.get_mut(&reported.framework_id) else {
+            return;
+        };
         let info = reported.executor_info;
         let resources = Resources::of(&info.resources);
         let executor_id = info.executor_id.clone();
-        framework.executors.insert((agent_id.clone(), executor_id), info);
+        framework
+            .executors
+            .insert((agent_id.clone(), executor_id), info);
         if let Some(agent) = self.agents.get_mut(agent_id) {
             agent.charge(&reported.framework_id, &resources);
         }
     }
 
     /// Makes the tables agree with what the agent says it runs.
-    fn recover_tasks(&mut self, now: Time, agent_id: &AgentId, tasks: Vec<Task>, was_unreachable: bool) {
+    fn recover_tasks(
+        &mut self,
+        now: Time,
+        agent_id: &AgentId,
+        tasks: Vec<Task>,
+        was_unreachable: bool,
+    ) {
         let mut reported: std::collections::BTreeSet<(FrameworkId, TaskId)> = Default::default();
         for mut task in tasks {
             task.agent_id = agent_id.clone();
             let key = (task.framework_id.clone(), task.task_id.clone());
-            let Some(framework) = self.frameworks.get_mut(&key.0) else { continue };
+            let Some(framework) = self.frameworks.get_mut(&key.0) else {
+                continue;
+            };
             reported.insert(key.clone());
             framework.unreachable_tasks.remove(&key.1);
             let known = framework.tasks.remove(&key.1);
-            let kill = known.as_ref().and_then(|entry| entry.kill_on_return.clone());
+            let kill = known
+                .as_ref()
+                .and_then(|entry| entry.kill_on_return.clone());
             if let Some(known) = &known {
                 // The agent keeps no history.
                 if task.statuses.is_empty() {
@@ -209,7 +257,9 @@ impl Master {
             let is_terminal = task.state.is_terminal();
             let resources = Resources::of(&task.resources);
             let is_new = known.is_none();
-            framework.tasks.insert(key.1.clone(), TaskEntry::new(task.clone()));
+            framework
+                .tasks
+                .insert(key.1.clone(), TaskEntry::new(task.clone()));
             if let Some(agent) = self.agents.get_mut(agent_id)
                 && !is_terminal
             {
@@ -234,7 +284,11 @@ impl Master {
                 self.send_update(&key.0, status);
             }
             if let Some(kill_policy) = kill {
-                let kill = link::KillTask { framework_id: key.0, task_id: key.1, kill_policy };
+                let kill = link::KillTask {
+                    framework_id: key.0,
+                    task_id: key.1,
+                    kill_policy,
+                };
                 self.send_agent(agent_id, link::Event::KillTask(kill));
             }
         }
@@ -265,7 +319,10 @@ impl Master {
                 }
             }
             if !missing.is_empty() {
-                questions.push(link::Reconcile { framework_info: framework.info.clone(), task_ids: missing });
+                questions.push(link::Reconcile {
+                    framework_info: framework.info.clone(),
+                    task_ids: missing,
+                });
             }
         }
         for question in questions {
@@ -285,7 +342,11 @@ impl Master {
     pub(crate) fn agent_call(&mut self, now: Time, agent_id: &AgentId, call: link::Call) {
         match call {
             link::Call::Pong => {
-                if let Some(session) = self.agents.get_mut(agent_id).and_then(|a| a.session.as_mut()) {
+                if let Some(session) = self
+                    .agents
+                    .get_mut(agent_id)
+                    .and_then(|a| a.session.as_mut())
+                {
                     session.missed = 0;
                 }
             }
@@ -299,7 +360,11 @@ impl Master {
                 self.send(&message.framework_id, event);
             }
             link::Call::Unregister(unregister) => {
-                let host = self.agents.get(agent_id).map(|a| a.info.hostname.clone()).unwrap_or_default();
+                let host = self
+                    .agents
+                    .get(agent_id)
+                    .map(|a| a.info.hostname.clone())
+                    .unwrap_or_default();
                 tracing::info!(agent = %agent_id, reason = unregister.reason, "agent unregisters");
                 let message = format!("Agent {host} removed: the agent unregistered");
                 self.remove_agent(now, agent_id, &message);
@@ -316,14 +381,25 @@ impl Master {
             };
             self.send(
                 &exited.framework_id,
-                scheduler::Event { failure: Some(failure), ..event(scheduler::EventType::Failure) },
+                scheduler::Event {
+                    failure: Some(failure),
+                    ..event(scheduler::EventType::Failure)
+                },
             );
         }
     }
 
-    fn forget_executor(&mut self, agent_id: &AgentId, framework: &FrameworkId, executor: &ExecutorId) -> bool {
+    fn forget_executor(
+        &mut self,
+        agent_id: &AgentId,
+        framework: &FrameworkId,
+        executor: &ExecutorId,
+    ) -> bool {
         let key = (agent_id.clone(), executor.clone());
-        let removed = self.frameworks.get_mut(framework).and_then(|f| f.executors.remove(&key));
+        let removed = self
+            .frameworks
+            .get_mut(framework)
+            .and_then(|f| f.executors.remove(&key));
         let Some(info) = removed else { return false };
         if let Some(agent) = self.agents.get_mut(agent_id) {
             agent.release(framework, &Resources::of(&info.resources));
@@ -334,10 +410,12 @@ impl Master {
     /// An agent's stream ended.
     pub(crate) fn agent_disconnected(&mut self, now: Time, key: StreamKey) {
         let deadline = now + self.config.reregister_timeout;
-        let agent = self
-            .agents
-            .values_mut()
-            .find(|agent| agent.session.as_ref().is_some_and(|session| session.key == key));
+        let agent = self.agents.values_mut().find(|agent| {
+            agent
+                .session
+                .as_ref()
+                .is_some_and(|session| session.key == key)
+        });
         let Some(agent) = agent else { return };
         let id = agent.id.clone();
         agent.session = None;
@@ -371,7 +449,11 @@ impl Master {
         let mut pings = Vec::new();
         let mut dead = Vec::new();
         for agent in self.agents.values_mut() {
-            let Some(session) = agent.session.as_mut().filter(|session| session.next_ping <= now) else {
+            let Some(session) = agent
+                .session
+                .as_mut()
+                .filter(|session| session.next_ping <= now)
+            else {
                 continue;
             };
             if session.missed >= limit {
@@ -391,18 +473,31 @@ impl Master {
     }
 
     pub(super) fn expire_agents(&mut self, now: Time) {
-        let late = self.agents.values().filter(|a| a.unreachable_deadline.is_some_and(|d| d <= now));
+        let late = self
+            .agents
+            .values()
+            .filter(|a| a.unreachable_deadline.is_some_and(|d| d <= now));
         let late: Vec<AgentId> = late.map(|agent| agent.id.clone()).collect();
         for agent in late {
             self.mark_unreachable(now, &agent, "health check timed out");
         }
-        let missing: Vec<AgentId> =
-            self.recovered.iter().filter(|(_, d)| **d <= now).map(|(id, _)| id.clone()).collect();
+        let missing: Vec<AgentId> = self
+            .recovered
+            .iter()
+            .filter(|(_, d)| **d <= now)
+            .map(|(id, _)| id.clone())
+            .collect();
         for id in missing {
             self.recovered.remove(&id);
             if let Some(agent) = self.registry.agents.remove(&id.value) {
                 tracing::warn!(agent = %id, "did not come back after the master's start");
-                self.registry.add_unreachable(&id, UnreachableAgent { agent, since: now.info() });
+                self.registry.add_unreachable(
+                    &id,
+                    UnreachableAgent {
+                        agent,
+                        since: now.info(),
+                    },
+                );
                 self.persist();
             }
         }
@@ -411,20 +506,38 @@ impl Master {
     /// The agent does not answer; its tasks may still run.
     pub(crate) fn mark_unreachable(&mut self, now: Time, agent_id: &AgentId, message: &str) {
         tracing::warn!(agent = %agent_id, "agent is unreachable");
-        let Some(agent) = self.registry.agents.remove(&agent_id.value) else { return };
-        self.registry.add_unreachable(agent_id, UnreachableAgent { agent, since: now.info() });
-        let loss = Loss { state: TaskState::Unreachable, reason: StatusReason::AgentRemoved, message };
+        let Some(agent) = self.registry.agents.remove(&agent_id.value) else {
+            return;
+        };
+        self.registry.add_unreachable(
+            agent_id,
+            UnreachableAgent {
+                agent,
+                since: now.info(),
+            },
+        );
+        let loss = Loss {
+            state: TaskState::Unreachable,
+            reason: StatusReason::AgentRemoved,
+            message,
+        };
         self.lose_agent(now, agent_id, loss, true);
     }
 
     /// The agent is gone for good.
     pub(crate) fn remove_agent(&mut self, now: Time, agent_id: &AgentId, message: &str) {
         self.registry.agents.remove(&agent_id.value);
-        let loss = Loss { state: TaskState::Lost, reason: StatusReason::AgentRemoved, message };
+        let loss = Loss {
+            state: TaskState::Lost,
+            reason: StatusReason::AgentRemoved,
+            message,
+        };
         self.lose_agent(now, agent_id, loss, false);
         self.tell_operators(master::Event {
             kind: Some(master::EventType::AgentRemoved),
-            agent_removed: Some(master::AgentRemoved { agent_id: agent_id.clone() }),
+            agent_removed: Some(master::AgentRemoved {
+                agent_id: agent_id.clone(),
+            }),
             ..master::Event::default()
         });
     }
@@ -439,27 +552,45 @@ impl Master {
             self.lose_executors(agent_id, framework);
         }
         for framework in self.frameworks.values_mut() {
-            framework.filters.retain(|filter| filter.agent_id != *agent_id);
+            framework
+                .filters
+                .retain(|filter| filter.agent_id != *agent_id);
         }
         if let Some(session) = self.agents.remove(agent_id).and_then(|agent| agent.session) {
             self.emit(Effect::Close(session.key));
         }
         self.recovered.remove(agent_id);
-        self.inverse_offers.retain(|_, offer| offer.agent_id != *agent_id);
-        self.inverse_answers.retain(|(agent, _), _| agent != agent_id);
+        self.inverse_offers
+            .retain(|_, offer| offer.agent_id != *agent_id);
+        self.inverse_answers
+            .retain(|(agent, _), _| agent != agent_id);
         for framework in &frameworks {
-            let failure =
-                scheduler::Failure { agent_id: Some(agent_id.clone()), ..scheduler::Failure::default() };
+            let failure = scheduler::Failure {
+                agent_id: Some(agent_id.clone()),
+                ..scheduler::Failure::default()
+            };
             self.send(
                 framework,
-                scheduler::Event { failure: Some(failure), ..event(scheduler::EventType::Failure) },
+                scheduler::Event {
+                    failure: Some(failure),
+                    ..event(scheduler::EventType::Failure)
+                },
             );
         }
     }
 
     /// Ends (or, with `keep`, puts aside) the tasks of a framework on an agent.
-    fn lose_tasks(&mut self, now: Time, agent_id: &AgentId, id: &FrameworkId, loss: Loss<'_>, keep: bool) {
-        let Some(framework) = self.frameworks.get(id) else { return };
+    fn lose_tasks(
+        &mut self,
+        now: Time,
+        agent_id: &AgentId,
+        id: &FrameworkId,
+        loss: Loss<'_>,
+        keep: bool,
+    ) {
+        let Some(framework) = self.frameworks.get(id) else {
+            return;
+        };
         let state = framework.seen_state(loss.state);
         let lost: Vec<TaskId> = framework
             .tasks
@@ -468,16 +599,27 @@ impl Master {
             .map(|entry| entry.task.task_id.clone())
             .collect();
         for task_id in lost {
-            let entry = self.frameworks.get_mut(id).and_then(|f| f.tasks.remove(&task_id));
-            let Some(TaskEntry { mut task, .. }) = entry else { continue };
+            let entry = self
+                .frameworks
+                .get_mut(id)
+                .and_then(|f| f.tasks.remove(&task_id));
+            let Some(TaskEntry { mut task, .. }) = entry else {
+                continue;
+            };
             if task.state.is_terminal() {
                 if let Some(framework) = self.frameworks.get_mut(id) {
                     framework.complete(task);
                 }
                 continue;
             }
-            let mut status =
-                self.master_status(now, &task_id, Some(agent_id), state, loss.reason, loss.message);
+            let mut status = self.master_status(
+                now,
+                &task_id,
+                Some(agent_id),
+                state,
+                loss.reason,
+                loss.message,
+            );
             if keep {
                 status.unreachable_time = Some(now.info());
             }
@@ -502,7 +644,9 @@ impl Master {
     }
 
     fn lose_executors(&mut self, agent_id: &AgentId, id: &FrameworkId) {
-        let Some(framework) = self.frameworks.get(id) else { return };
+        let Some(framework) = self.frameworks.get(id) else {
+            return;
+        };
         let executors: Vec<ExecutorId> = framework
             .executors
             .keys()
@@ -515,7 +659,9 @@ impl Master {
     }
 
     fn tell_agent_added(&mut self, id: &AgentId) {
-        let Some(agent) = self.agents.get(id) else { return };
+        let Some(agent) = self.agents.get(id) else {
+            return;
+        };
         let agent = crate::master::views::agent(agent);
         self.tell_operators(master::Event {
             kind: Some(master::EventType::AgentAdded),

@@ -86,7 +86,9 @@ impl Constraints {
     /// Whether the role wants offers of this agent.
     pub(crate) fn allow(&self, role: &str, agent: &AgentInfo) -> bool {
         self.roles.get(role).is_none_or(|groups| {
-            groups.iter().any(|group| group.iter().all(|condition| condition.holds(agent)))
+            groups
+                .iter()
+                .any(|group| group.iter().all(|condition| condition.holds(agent)))
         })
     }
 }
@@ -104,8 +106,13 @@ fn subject(selector: &Selector) -> Result<Subject, String> {
         (None, Some(PseudoattributeType::Hostname)) => Ok(Subject::Hostname),
         (None, Some(PseudoattributeType::Region)) => Ok(Subject::Region),
         (None, Some(PseudoattributeType::Zone)) => Ok(Subject::Zone),
-        (None, Some(PseudoattributeType::Unknown)) => Err("Unknown pseudoattribute type".to_owned()),
-        _ => Err("Exactly one of 'Selector::name' or 'Selector::pseudoattribute_type' must be set".to_owned()),
+        (None, Some(PseudoattributeType::Unknown)) => {
+            Err("Unknown pseudoattribute type".to_owned())
+        }
+        _ => Err(
+            "Exactly one of 'Selector::name' or 'Selector::pseudoattribute_type' must be set"
+                .to_owned(),
+        ),
     }
 }
 
@@ -147,11 +154,22 @@ fn regex(text: &str) -> Result<Regex, String> {
 
 impl Condition {
     fn holds(&self, agent: &AgentInfo) -> bool {
-        let domain = || agent.domain.as_ref().and_then(|domain| domain.fault_domain.as_ref());
+        let domain = || {
+            agent
+                .domain
+                .as_ref()
+                .and_then(|domain| domain.fault_domain.as_ref())
+        };
         let mut values: Vec<Option<&str>> = match &self.subject {
             Subject::Hostname => vec![Some(agent.hostname.as_str())],
-            Subject::Region => domain().map(|d| Some(d.region.name.as_str())).into_iter().collect(),
-            Subject::Zone => domain().map(|d| Some(d.zone.name.as_str())).into_iter().collect(),
+            Subject::Region => domain()
+                .map(|d| Some(d.region.name.as_str()))
+                .into_iter()
+                .collect(),
+            Subject::Zone => domain()
+                .map(|d| Some(d.zone.name.as_str()))
+                .into_iter()
+                .collect(),
             Subject::Attribute(name) => agent
                 .attributes
                 .iter()

@@ -30,7 +30,11 @@ impl Master {
     fn record(&mut self, id: &AgentId) -> Option<&mut RegisteredAgent> {
         match self.registry.agents.get_mut(&id.value) {
             Some(record) => Some(record),
-            None => self.registry.unreachable.get_mut(&id.value).map(|agent| &mut agent.agent),
+            None => self
+                .registry
+                .unreachable
+                .get_mut(&id.value)
+                .map(|agent| &mut agent.agent),
         }
     }
 
@@ -44,7 +48,11 @@ impl Master {
         id: &AgentId,
         config: DrainConfig,
     ) -> Result<(), DrainError> {
-        let drain = Drain { config: config.clone(), state: DrainState::Draining, started: now.info() };
+        let drain = Drain {
+            config: config.clone(),
+            state: DrainState::Draining,
+            started: now.info(),
+        };
         let record = self.record(id).ok_or(DrainError::Unknown)?;
         record.deactivated = true;
         record.drain = Some(drain.clone());
@@ -60,10 +68,19 @@ impl Master {
     }
 
     fn order_drain(&mut self, id: &AgentId, config: &DrainConfig) {
-        self.send_agent(id, link::Event::Drain(link::Drain { config: config.clone() }));
+        self.send_agent(
+            id,
+            link::Event::Drain(link::Drain {
+                config: config.clone(),
+            }),
+        );
         let mut kills = Vec::new();
         for framework in self.frameworks.values() {
-            for entry in framework.tasks.values().filter(|entry| entry.task.agent_id == *id) {
+            for entry in framework
+                .tasks
+                .values()
+                .filter(|entry| entry.task.agent_id == *id)
+            {
                 if !entry.task.state.is_terminal() {
                     kills.push(link::KillTask {
                         framework_id: framework.id.clone(),
@@ -79,8 +96,15 @@ impl Master {
     }
 
     /// An agent came back: its drain goes on, or it learns that there is none any more.
-    pub(super) fn resume_drain(&mut self, now: Time, id: &AgentId, agent_has: Option<&DrainConfig>) {
-        let Some(agent) = self.agents.get(id) else { return };
+    pub(super) fn resume_drain(
+        &mut self,
+        now: Time,
+        id: &AgentId,
+        agent_has: Option<&DrainConfig>,
+    ) {
+        let Some(agent) = self.agents.get(id) else {
+            return;
+        };
         match agent.drain.clone() {
             Some(drain) => {
                 self.order_drain(id, &drain.config);
@@ -97,17 +121,26 @@ impl Master {
     /// Ends a drain once nothing is left on the agent.
     pub(super) fn check_drained(&mut self, now: Time, id: &AgentId) {
         let is_draining = |drain: &Drain| drain.state == DrainState::Draining;
-        let Some(agent) = self.agents.get(id) else { return };
-        let Some(drain) = agent.drain.clone().filter(is_draining) else { return };
-        let is_busy = self
-            .frameworks
-            .values()
-            .any(|framework| framework.tasks.values().any(|entry| entry.task.agent_id == *id));
+        let Some(agent) = self.agents.get(id) else {
+            return;
+        };
+        let Some(drain) = agent.drain.clone().filter(is_draining) else {
+            return;
+        };
+        let is_busy = self.frameworks.values().any(|framework| {
+            framework
+                .tasks
+                .values()
+                .any(|entry| entry.task.agent_id == *id)
+        });
         if is_busy || agent.session.is_none() {
             return;
         }
         tracing::info!(agent = %id, "drained");
-        let drained = Drain { state: DrainState::Drained, ..drain };
+        let drained = Drain {
+            state: DrainState::Drained,
+            ..drain
+        };
         if let Some(agent) = self.agents.get_mut(id) {
             agent.drain = Some(drained.clone());
         }
@@ -145,7 +178,11 @@ impl Master {
         if !record.deactivated {
             return Err(DrainError::Active);
         }
-        if record.drain.as_ref().is_some_and(|drain| drain.state == DrainState::Draining) {
+        if record
+            .drain
+            .as_ref()
+            .is_some_and(|drain| drain.state == DrainState::Draining)
+        {
             return Err(DrainError::Draining);
         }
         record.deactivated = false;
@@ -176,7 +213,9 @@ impl Master {
         let message = "Agent has been marked gone";
         if let Some(session) = self.agents.get(id).and_then(|agent| agent.session.as_ref()) {
             let key = session.key;
-            let shutdown = link::Event::Shutdown(link::Shutdown { message: message.to_owned() });
+            let shutdown = link::Event::Shutdown(link::Shutdown {
+                message: message.to_owned(),
+            });
             self.emit(Effect::ToAgent(key, Box::new(shutdown)));
         }
         let loss = Loss {
@@ -216,8 +255,14 @@ impl Master {
 
 /// The task's own policy within the drain's limit.
 fn capped(policy: Option<&KillPolicy>, config: &DrainConfig) -> Option<KillPolicy> {
-    let Some(limit) = &config.max_grace_period else { return policy.cloned() };
-    let own = policy.and_then(|policy| policy.grace_period.as_ref()).map(|grace| grace.nanoseconds);
+    let Some(limit) = &config.max_grace_period else {
+        return policy.cloned();
+    };
+    let own = policy
+        .and_then(|policy| policy.grace_period.as_ref())
+        .map(|grace| grace.nanoseconds);
     let nanoseconds = own.map_or(limit.nanoseconds, |own| own.min(limit.nanoseconds));
-    Some(KillPolicy { grace_period: Some(DurationInfo { nanoseconds }) })
+    Some(KillPolicy {
+        grace_period: Some(DurationInfo { nanoseconds }),
+    })
 }

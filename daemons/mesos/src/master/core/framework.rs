@@ -34,15 +34,26 @@ pub(crate) enum CallError {
     #[error(
         "The stream ID '{given}' included in this request didn't match the stream ID currently associated with framework ID {framework}"
     )]
-    StreamId { given: String, framework: FrameworkId },
+    StreamId {
+        given: String,
+        framework: FrameworkId,
+    },
 }
 
 pub(super) fn event(kind: EventType) -> Event {
-    Event { kind: Some(kind), ..Event::default() }
+    Event {
+        kind: Some(kind),
+        ..Event::default()
+    }
 }
 
 fn error_event(message: &str) -> Event {
-    Event { error: Some(Error { message: message.to_owned() }), ..event(EventType::Error) }
+    Event {
+        error: Some(Error {
+            message: message.to_owned(),
+        }),
+        ..event(EventType::Error)
+    }
 }
 
 impl Master {
@@ -56,8 +67,17 @@ impl Master {
         }
     }
 
-    fn try_subscribe(&mut self, now: Time, stream: Stream, subscribe: Subscribe) -> Result<(), String> {
-        let Subscribe { framework_info: info, suppressed_roles, offer_constraints } = subscribe;
+    fn try_subscribe(
+        &mut self,
+        now: Time,
+        stream: Stream,
+        subscribe: Subscribe,
+    ) -> Result<(), String> {
+        let Subscribe {
+            framework_info: info,
+            suppressed_roles,
+            offer_constraints,
+        } = subscribe;
         validate::framework_info(&info)?;
         let id = info.id.clone().filter(|id| !id.value.is_empty());
         if let Some(id) = &id {
@@ -89,7 +109,9 @@ impl Master {
         } else {
             self.take_over(now, &id, info);
         }
-        let Some(framework) = self.frameworks.get_mut(&id) else { return Ok(()) };
+        let Some(framework) = self.frameworks.get_mut(&id) else {
+            return Ok(());
+        };
         framework.stream = Some(stream.clone());
         framework.suppressed = suppressed;
         framework.constraints = constraints;
@@ -101,7 +123,13 @@ impl Master {
             heartbeat_interval_seconds: Some(HEARTBEAT_SECONDS),
             master_info: Some(self.config.master_info.clone()),
         };
-        self.send(&id, Event { subscribed: Some(subscribed), ..event(EventType::Subscribed) });
+        self.send(
+            &id,
+            Event {
+                subscribed: Some(subscribed),
+                ..event(EventType::Subscribed)
+            },
+        );
         self.send(&id, event(EventType::Heartbeat));
         self.tell_about_framework(&id, is_new);
         self.allocate(now);
@@ -111,16 +139,25 @@ impl Master {
     /// A known framework subscribes again.
     fn take_over(&mut self, now: Time, id: &FrameworkId, info: FrameworkInfo) {
         // Its offers are void, and it knows that: no RESCIND.
-        let offers: Vec<_> =
-            self.offers.values().filter(|o| o.framework_id == *id).map(|o| o.id.clone()).collect();
+        let offers: Vec<_> = self
+            .offers
+            .values()
+            .filter(|o| o.framework_id == *id)
+            .map(|o| o.id.clone())
+            .collect();
         for offer in offers {
             self.remove_offer(&offer);
         }
-        self.inverse_offers.retain(|_, offer| offer.framework_id != *id);
-        let Some(framework) = self.frameworks.get_mut(id) else { return };
+        self.inverse_offers
+            .retain(|_, offer| offer.framework_id != *id);
+        let Some(framework) = self.frameworks.get_mut(id) else {
+            return;
+        };
         if let Some(old) = framework.stream.take() {
-            self.effects
-                .push(Effect::ToFramework(old.key, Box::new(error_event("Framework failed over"))));
+            self.effects.push(Effect::ToFramework(
+                old.key,
+                Box::new(error_event("Framework failed over")),
+            ));
             self.effects.push(Effect::Close(old.key));
         }
         framework.failover_deadline = None;
@@ -128,7 +165,10 @@ impl Master {
         let changed = if framework.recovered {
             framework.recovered = false;
             framework.registered = now;
-            framework.info = FrameworkInfo { id: Some(id.clone()), ..info };
+            framework.info = FrameworkInfo {
+                id: Some(id.clone()),
+                ..info
+            };
             true
         } else {
             let new = FrameworkInfo {
@@ -147,7 +187,9 @@ impl Master {
     }
 
     fn tell_about_framework(&mut self, id: &FrameworkId, is_new: bool) {
-        let Some(framework) = self.frameworks.get(id) else { return };
+        let Some(framework) = self.frameworks.get(id) else {
+            return;
+        };
         let framework = crate::master::views::framework(self, framework);
         let event = if is_new {
             master::Event {
@@ -167,34 +209,51 @@ impl Master {
 
     /// Agents that run something of the framework keep its description.
     fn tell_agents_about_framework(&mut self, id: &FrameworkId) {
-        let Some(framework) = self.frameworks.get(id) else { return };
+        let Some(framework) = self.frameworks.get(id) else {
+            return;
+        };
         let info = framework.info.clone();
-        let mut agents: BTreeSet<_> = framework.tasks.values().map(|t| t.task.agent_id.clone()).collect();
+        let mut agents: BTreeSet<_> = framework
+            .tasks
+            .values()
+            .map(|t| t.task.agent_id.clone())
+            .collect();
         agents.extend(framework.executors.keys().map(|(agent, _)| agent.clone()));
         for agent in agents {
-            let event = link::FrameworkUpdated { framework_info: info.clone() };
+            let event = link::FrameworkUpdated {
+                framework_info: info.clone(),
+            };
             self.send_agent(&agent, link::Event::FrameworkUpdated(event));
         }
     }
 
     /// Whether a call with this stream id may be carried out.
-    pub(crate) fn check_call(&self, id: &FrameworkId, stream_id: Option<&str>) -> Result<(), CallError> {
+    pub(crate) fn check_call(
+        &self,
+        id: &FrameworkId,
+        stream_id: Option<&str>,
+    ) -> Result<(), CallError> {
         let framework = self.frameworks.get(id).ok_or(CallError::Unknown)?;
         let stream = framework.stream.as_ref().ok_or(CallError::NotSubscribed)?;
         let given = stream_id.ok_or(CallError::NoStreamId)?;
         if given == stream.id {
             Ok(())
         } else {
-            Err(CallError::StreamId { given: given.to_owned(), framework: id.clone() })
+            Err(CallError::StreamId {
+                given: given.to_owned(),
+                framework: id.clone(),
+            })
         }
     }
 
     /// A scheduler's stream ended.
     pub(crate) fn framework_disconnected(&mut self, now: Time, key: StreamKey) {
-        let framework = self
-            .frameworks
-            .values_mut()
-            .find(|framework| framework.stream.as_ref().is_some_and(|stream| stream.key == key));
+        let framework = self.frameworks.values_mut().find(|framework| {
+            framework
+                .stream
+                .as_ref()
+                .is_some_and(|stream| stream.key == key)
+        });
         let Some(framework) = framework else { return };
         let id = framework.id.clone();
         let timeout = failover_timeout(&framework.info);
@@ -202,12 +261,17 @@ impl Master {
         framework.stream = None;
         framework.filters.clear();
         framework.failover_deadline = Some(now + timeout);
-        let offers: Vec<_> =
-            self.offers.values().filter(|o| o.framework_id == id).map(|o| o.id.clone()).collect();
+        let offers: Vec<_> = self
+            .offers
+            .values()
+            .filter(|o| o.framework_id == id)
+            .map(|o| o.id.clone())
+            .collect();
         for offer in offers {
             self.remove_offer(&offer);
         }
-        self.inverse_offers.retain(|_, offer| offer.framework_id != id);
+        self.inverse_offers
+            .retain(|_, offer| offer.framework_id != id);
         self.expire_frameworks(now);
     }
 
@@ -215,7 +279,11 @@ impl Master {
         let expired: Vec<_> = self
             .frameworks
             .values()
-            .filter(|framework| framework.failover_deadline.is_some_and(|deadline| deadline <= now))
+            .filter(|framework| {
+                framework
+                    .failover_deadline
+                    .is_some_and(|deadline| deadline <= now)
+            })
             .map(|framework| framework.id.clone())
             .collect();
         for id in expired {
@@ -226,23 +294,33 @@ impl Master {
 
     /// Ends a framework for good; false when there is none with this id.
     pub(crate) fn remove_framework(&mut self, now: Time, id: &FrameworkId) -> bool {
-        let Some(mut framework) = self.frameworks.remove(id) else { return false };
+        let Some(mut framework) = self.frameworks.remove(id) else {
+            return false;
+        };
         tracing::info!(framework = %id, name = framework.info.name, "removed");
         self.registry.remove_framework(id);
         self.persist();
-        let offers: Vec<_> =
-            self.offers.values().filter(|o| o.framework_id == *id).map(|o| o.id.clone()).collect();
+        let offers: Vec<_> = self
+            .offers
+            .values()
+            .filter(|o| o.framework_id == *id)
+            .map(|o| o.id.clone())
+            .collect();
         for offer in offers {
             self.remove_offer(&offer);
         }
-        self.inverse_offers.retain(|_, offer| offer.framework_id != *id);
-        self.inverse_answers.retain(|(_, framework), _| framework != id);
+        self.inverse_offers
+            .retain(|_, offer| offer.framework_id != *id);
+        self.inverse_answers
+            .retain(|(_, framework), _| framework != id);
 
         let agents: Vec<_> = self.agents.keys().cloned().collect();
         for agent in agents {
             self.send_agent(
                 &agent,
-                link::Event::ShutdownFramework(link::ShutdownFramework { framework_id: id.clone() }),
+                link::Event::ShutdownFramework(link::ShutdownFramework {
+                    framework_id: id.clone(),
+                }),
             );
         }
         for agent in self.agents.values_mut() {
@@ -250,7 +328,9 @@ impl Master {
                 agent.used_sum.subtract(&used.unallocated());
             }
         }
-        let tasks = std::mem::take(&mut framework.tasks).into_values().map(|entry| entry.task);
+        let tasks = std::mem::take(&mut framework.tasks)
+            .into_values()
+            .map(|entry| entry.task);
         let unreachable = std::mem::take(&mut framework.unreachable_tasks).into_values();
         let mut ended = Vec::new();
         for mut task in tasks.chain(unreachable) {
@@ -282,7 +362,9 @@ impl Master {
         }
         self.tell_operators(master::Event {
             kind: Some(master::EventType::FrameworkRemoved),
-            framework_removed: Some(master::FrameworkRemoved { framework_info: framework.info.clone() }),
+            framework_removed: Some(master::FrameworkRemoved {
+                framework_info: framework.info.clone(),
+            }),
             ..master::Event::default()
         });
         self.complete_framework(framework);
@@ -303,7 +385,11 @@ impl Master {
         id: &FrameworkId,
         update: UpdateFramework,
     ) -> Result<(), String> {
-        let UpdateFramework { framework_info: info, suppressed_roles, offer_constraints } = update;
+        let UpdateFramework {
+            framework_info: info,
+            suppressed_roles,
+            offer_constraints,
+        } = update;
         let Some(framework) = self.frameworks.get(id) else {
             return Err(CallError::Unknown.to_string());
         };
@@ -322,14 +408,20 @@ impl Master {
         let constraints_info = offer_constraints.unwrap_or_default();
         let constraints = Constraints::compile(&constraints_info, &info.effective_roles())?;
         let changed = *old != info;
-        let roles: Vec<String> = info.effective_roles().into_iter().map(str::to_owned).collect();
+        let roles: Vec<String> = info
+            .effective_roles()
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
 
         if let Some(framework) = self.frameworks.get_mut(id) {
             framework.info = info;
             framework.suppressed = suppressed;
             framework.constraints = constraints;
             framework.constraints_info = constraints_info;
-            framework.filters.retain(|filter| roles.contains(&filter.role));
+            framework
+                .filters
+                .retain(|filter| roles.contains(&filter.role));
         }
         let void: Vec<_> = self
             .offers
@@ -350,23 +442,34 @@ impl Master {
 
     /// REVIVE: of these roles, or of all.
     pub(crate) fn revive(&mut self, now: Time, id: &FrameworkId, roles: &[String]) {
-        let Some(framework) = self.frameworks.get_mut(id) else { return };
+        let Some(framework) = self.frameworks.get_mut(id) else {
+            return;
+        };
         if roles.is_empty() {
             framework.suppressed.clear();
             framework.filters.clear();
         } else {
             framework.suppressed.retain(|role| !roles.contains(role));
-            framework.filters.retain(|filter| !roles.contains(&filter.role));
+            framework
+                .filters
+                .retain(|filter| !roles.contains(&filter.role));
         }
         self.allocate(now);
     }
 
     /// SUPPRESS: of these roles, or of all.
     pub(crate) fn suppress(&mut self, id: &FrameworkId, roles: &[String]) {
-        let Some(framework) = self.frameworks.get_mut(id) else { return };
-        let own = framework.info.effective_roles().into_iter().map(str::to_owned);
-        let suppressed: Vec<String> =
-            own.filter(|role| roles.is_empty() || roles.contains(role)).collect();
+        let Some(framework) = self.frameworks.get_mut(id) else {
+            return;
+        };
+        let own = framework
+            .info
+            .effective_roles()
+            .into_iter()
+            .map(str::to_owned);
+        let suppressed: Vec<String> = own
+            .filter(|role| roles.is_empty() || roles.contains(role))
+            .collect();
         framework.suppressed.extend(suppressed);
     }
 }

@@ -4,7 +4,9 @@ use aurora_mesos::v1::maintenance::{
     ClusterStatus, ClusterStatusDrainingMachine, InverseOfferAnswer, InverseOfferStatus, Schedule,
 };
 use aurora_mesos::v1::scheduler::{Event, EventType, InverseOffers, RescindInverseOffer};
-use aurora_mesos::v1::{AgentId, Filters, FrameworkId, InverseOffer, MachineId, OfferId, Unavailability};
+use aurora_mesos::v1::{
+    AgentId, Filters, FrameworkId, InverseOffer, MachineId, OfferId, Unavailability,
+};
 
 use super::Master;
 use super::effect::Effect;
@@ -16,7 +18,10 @@ use crate::link;
 
 /// Host names are compared without regard to case, addresses exactly; both must agree when given.
 fn is_machine(machine: &MachineId, hostname: &str, ip: &str) -> bool {
-    machine.hostname.as_ref().is_none_or(|name| name.eq_ignore_ascii_case(hostname))
+    machine
+        .hostname
+        .as_ref()
+        .is_none_or(|name| name.eq_ignore_ascii_case(hostname))
         && machine.ip.as_ref().is_none_or(|address| address == ip)
 }
 
@@ -34,14 +39,22 @@ fn name(machine: &MachineId) -> String {
 
 impl Master {
     pub(super) fn is_down(&self, hostname: &str, ip: &str) -> bool {
-        self.registry.down.iter().any(|machine| is_machine(machine, hostname, ip))
+        self.registry
+            .down
+            .iter()
+            .any(|machine| is_machine(machine, hostname, ip))
     }
 
     /// When an agent's machine is planned to be away.
     pub(super) fn unavailability(&self, hostname: &str, ip: &str) -> Option<Unavailability> {
         let windows = self.registry.schedule.windows.iter();
         windows
-            .filter(|window| window.machine_ids.iter().any(|machine| is_machine(machine, hostname, ip)))
+            .filter(|window| {
+                window
+                    .machine_ids
+                    .iter()
+                    .any(|machine| is_machine(machine, hostname, ip))
+            })
             .map(|window| window.unavailability.clone())
             .next()
     }
@@ -56,7 +69,12 @@ impl Master {
             if window.machine_ids.is_empty() {
                 return Err("List of machines in the maintenance window is empty".to_owned());
             }
-            if window.unavailability.duration.as_ref().is_some_and(|d| d.nanoseconds < 0) {
+            if window
+                .unavailability
+                .duration
+                .as_ref()
+                .is_some_and(|d| d.nanoseconds < 0)
+            {
                 return Err("Unavailability 'duration' is negative".to_owned());
             }
             for machine in &window.machine_ids {
@@ -66,7 +84,10 @@ impl Master {
                     return Err("Both 'hostname' and 'ip' for a machine are empty".to_owned());
                 }
                 if seen.iter().any(|known| same(known, machine)) {
-                    return Err(format!("Machine '{}' appears more than once in the schedule", name(machine)));
+                    return Err(format!(
+                        "Machine '{}' appears more than once in the schedule",
+                        name(machine)
+                    ));
                 }
                 seen.push(machine);
             }
@@ -83,7 +104,10 @@ impl Master {
         self.registry.schedule = schedule;
         self.persist();
         for (id, old) in before {
-            let new = self.agents.get(&id).and_then(|a| self.unavailability(&a.info.hostname, &a.ip));
+            let new = self
+                .agents
+                .get(&id)
+                .and_then(|a| self.unavailability(&a.info.hostname, &a.ip));
             if new == old {
                 continue;
             }
@@ -108,7 +132,12 @@ impl Master {
     fn unavailabilities(&self) -> Vec<(AgentId, Option<Unavailability>)> {
         self.agents
             .values()
-            .map(|agent| (agent.id.clone(), self.unavailability(&agent.info.hostname, &agent.ip)))
+            .map(|agent| {
+                (
+                    agent.id.clone(),
+                    self.unavailability(&agent.info.hostname, &agent.ip),
+                )
+            })
             .collect()
     }
 
@@ -116,7 +145,11 @@ impl Master {
     ///
     /// # Errors
     /// The text of the 400.
-    pub(crate) fn start_maintenance(&mut self, now: Time, machines: Vec<MachineId>) -> Result<(), String> {
+    pub(crate) fn start_maintenance(
+        &mut self,
+        now: Time,
+        machines: Vec<MachineId>,
+    ) -> Result<(), String> {
         if machines.is_empty() {
             return Err("List of machines is empty".to_owned());
         }
@@ -129,7 +162,10 @@ impl Master {
         };
         for machine in &machines {
             if !scheduled(machine) {
-                return Err(format!("Machine '{}' is not part of a maintenance schedule", name(machine)));
+                return Err(format!(
+                    "Machine '{}' is not part of a maintenance schedule",
+                    name(machine)
+                ));
             }
             if self.registry.down.iter().any(|down| same(down, machine)) {
                 return Err(format!(
@@ -144,13 +180,23 @@ impl Master {
         let down: Vec<(AgentId, String)> = self
             .agents
             .values()
-            .filter(|agent| machines.iter().any(|m| is_machine(m, &agent.info.hostname, &agent.ip)))
+            .filter(|agent| {
+                machines
+                    .iter()
+                    .any(|m| is_machine(m, &agent.info.hostname, &agent.ip))
+            })
             .map(|agent| (agent.id.clone(), agent.info.hostname.clone()))
             .collect();
         for (id, hostname) in down {
-            if let Some(session) = self.agents.get(&id).and_then(|agent| agent.session.as_ref()) {
+            if let Some(session) = self
+                .agents
+                .get(&id)
+                .and_then(|agent| agent.session.as_ref())
+            {
                 let key = session.key;
-                let shutdown = link::Event::Shutdown(link::Shutdown { message: message.to_owned() });
+                let shutdown = link::Event::Shutdown(link::Shutdown {
+                    message: message.to_owned(),
+                });
                 self.emit(Effect::ToAgent(key, Box::new(shutdown)));
             }
             self.remove_agent(now, &id, &format!("Agent {hostname} removed: {message}"));
@@ -179,15 +225,24 @@ impl Master {
         for window in &mut self.registry.schedule.windows {
             window.machine_ids.retain(stays);
         }
-        self.registry.schedule.windows.retain(|window| !window.machine_ids.is_empty());
+        self.registry
+            .schedule
+            .windows
+            .retain(|window| !window.machine_ids.is_empty());
         self.persist();
         Ok(())
     }
 
     /// What GET_MAINTENANCE_STATUS answers.
     pub(crate) fn maintenance_status(&self) -> ClusterStatus {
-        let is_down = |machine: &&MachineId| self.registry.down.iter().any(|down| same(down, machine));
-        let machines = self.registry.schedule.windows.iter().flat_map(|window| &window.machine_ids);
+        let is_down =
+            |machine: &&MachineId| self.registry.down.iter().any(|down| same(down, machine));
+        let machines = self
+            .registry
+            .schedule
+            .windows
+            .iter()
+            .flat_map(|window| &window.machine_ids);
         let draining_machines = machines
             .filter(|machine| !is_down(machine))
             .map(|machine| ClusterStatusDrainingMachine {
@@ -195,7 +250,10 @@ impl Master {
                 statuses: self.inverse_statuses(machine),
             })
             .collect();
-        ClusterStatus { draining_machines, down_machines: self.registry.down.clone() }
+        ClusterStatus {
+            draining_machines,
+            down_machines: self.registry.down.clone(),
+        }
     }
 
     fn inverse_statuses(&self, machine: &MachineId) -> Vec<InverseOfferStatus> {
@@ -222,10 +280,15 @@ impl Master {
         }
         let mut wanted: Vec<(AgentId, FrameworkId, Unavailability)> = Vec::new();
         for agent in self.agents.values() {
-            let Some(unavailability) = self.unavailability(&agent.info.hostname, &agent.ip) else { continue };
+            let Some(unavailability) = self.unavailability(&agent.info.hostname, &agent.ip) else {
+                continue;
+            };
             for framework in agent.used.keys() {
                 let key = (agent.id.clone(), framework.clone());
-                let is_connected = self.frameworks.get(framework).is_some_and(|f| f.stream.is_some());
+                let is_connected = self
+                    .frameworks
+                    .get(framework)
+                    .is_some_and(|f| f.stream.is_some());
                 let is_pending = self
                     .inverse_offers
                     .values()
@@ -240,12 +303,23 @@ impl Master {
             self.inverse_answers
                 .entry((agent_id.clone(), framework_id.clone()))
                 .or_insert((InverseOfferAnswer::Unknown, now));
-            let pending =
-                PendingInverseOffer { framework_id: framework_id.clone(), agent_id, unavailability };
+            let pending = PendingInverseOffer {
+                framework_id: framework_id.clone(),
+                agent_id,
+                unavailability,
+            };
             let offer = self.wire_inverse(&id, &pending);
             self.inverse_offers.insert(id, pending);
-            let inverse_offers = Some(InverseOffers { inverse_offers: vec![offer] });
-            self.send(&framework_id, Event { inverse_offers, ..event(EventType::InverseOffers) });
+            let inverse_offers = Some(InverseOffers {
+                inverse_offers: vec![offer],
+            });
+            self.send(
+                &framework_id,
+                Event {
+                    inverse_offers,
+                    ..event(EventType::InverseOffers)
+                },
+            );
         }
     }
 
@@ -271,10 +345,15 @@ impl Master {
 
     fn rescind_inverse(&mut self, id: &OfferId) {
         if let Some(offer) = self.inverse_offers.remove(id) {
-            let rescind = RescindInverseOffer { inverse_offer_id: id.clone() };
+            let rescind = RescindInverseOffer {
+                inverse_offer_id: id.clone(),
+            };
             self.send(
                 &offer.framework_id,
-                Event { rescind_inverse_offer: Some(rescind), ..event(EventType::RescindInverseOffer) },
+                Event {
+                    rescind_inverse_offer: Some(rescind),
+                    ..event(EventType::RescindInverseOffer)
+                },
             );
         }
     }
@@ -289,14 +368,20 @@ impl Master {
         filters: Option<&Filters>,
     ) {
         for offer_id in offers {
-            if self.inverse_offers.get(offer_id).is_none_or(|offer| offer.framework_id != *id) {
+            if self
+                .inverse_offers
+                .get(offer_id)
+                .is_none_or(|offer| offer.framework_id != *id)
+            {
                 continue;
             }
             if let Some(offer) = self.inverse_offers.remove(offer_id) {
                 let key = (offer.agent_id, id.clone());
                 if let Some(pause) = refusal(filters) {
-                    self.inverse_filters
-                        .insert(key.clone(), now + pause.max(self.config.allocation_interval));
+                    self.inverse_filters.insert(
+                        key.clone(),
+                        now + pause.max(self.config.allocation_interval),
+                    );
                 }
                 self.inverse_answers.insert(key, (answer, now));
             }

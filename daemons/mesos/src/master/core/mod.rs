@@ -33,7 +33,6 @@ use aurora_mesos::resources::Resources;
 use aurora_mesos::v1::maintenance::InverseOfferAnswer;
 use aurora_mesos::v1::{AgentId, FrameworkId, MasterInfo, OfferId, TaskState, master, scheduler};
 
-
 pub(crate) use drain::DrainError;
 pub(crate) use effect::{Effect, StreamKey};
 pub(crate) use framework::CallError;
@@ -109,8 +108,11 @@ impl Master {
     /// A master with what an earlier one kept.
     pub(crate) fn new(config: Config, registry: Registry, now: Time) -> Self {
         let deadline = now + config.reregister_timeout;
-        let recovered =
-            registry.agents.keys().map(|id| (AgentId::from(id.as_str()), deadline)).collect();
+        let recovered = registry
+            .agents
+            .keys()
+            .map(|id| (AgentId::from(id.as_str()), deadline))
+            .collect();
         Self {
             random: config.seed | 1,
             next_allocation: now + config.allocation_interval,
@@ -141,7 +143,11 @@ impl Master {
     /// When [`Master::tick`] is due at the latest.
     pub(crate) fn next_deadline(&self) -> Time {
         let frameworks = self.frameworks.values().filter_map(|f| f.failover_deadline);
-        let pings = self.agents.values().filter_map(|a| a.session.as_ref()).map(|s| s.next_ping);
+        let pings = self
+            .agents
+            .values()
+            .filter_map(|a| a.session.as_ref())
+            .map(|s| s.next_ping);
         let unreachable = self.agents.values().filter_map(|a| a.unreachable_deadline);
         let recovered = self.recovered.values().copied();
         let offers = self.offer_deadlines.front().map(|(time, _)| *time);
@@ -194,7 +200,10 @@ impl Master {
 
     /// Sends to a framework when it is connected; events for others are dropped, never kept.
     fn send(&mut self, framework: &FrameworkId, event: scheduler::Event) -> bool {
-        let stream = self.frameworks.get(framework).and_then(|framework| framework.stream.as_ref());
+        let stream = self
+            .frameworks
+            .get(framework)
+            .and_then(|framework| framework.stream.as_ref());
         match stream {
             Some(stream) => {
                 let key = stream.key;
@@ -210,7 +219,11 @@ impl Master {
 
     /// Sends to an agent when it is connected.
     fn send_agent(&mut self, agent: &AgentId, event: crate::link::Event) -> bool {
-        match self.agents.get(agent).and_then(|agent| agent.session.as_ref()) {
+        match self
+            .agents
+            .get(agent)
+            .and_then(|agent| agent.session.as_ref())
+        {
             Some(session) => {
                 let key = session.key;
                 self.emit(Effect::ToAgent(key, Box::new(event)));

@@ -27,8 +27,12 @@ impl Master {
     /// may have it and has not refused it.
     pub(crate) fn allocate(&mut self, now: Time) {
         self.counters.allocation_runs += 1;
-        let mut agents: Vec<AgentId> =
-            self.agents.values().filter(|a| a.is_offerable()).map(|a| a.id.clone()).collect();
+        let mut agents: Vec<AgentId> = self
+            .agents
+            .values()
+            .filter(|a| a.is_offerable())
+            .map(|a| a.id.clone())
+            .collect();
         for last in (1..agents.len()).rev() {
             let other = (self.random() % (last as u64 + 1)) as usize;
             agents.swap(last, other);
@@ -43,7 +47,10 @@ impl Master {
         }
         for (framework, ids) in made {
             let offers = ids.iter().filter_map(|id| self.wire_offer(id)).collect();
-            let event = Event { offers: Some(Offers { offers }), ..event(EventType::Offers) };
+            let event = Event {
+                offers: Some(Offers { offers }),
+                ..event(EventType::Offers)
+            };
             self.send(&framework, event);
         }
     }
@@ -78,10 +85,17 @@ impl Master {
         })
     }
 
-    fn may_have(&self, framework: &Framework, role: &str, agent: &Agent, candidate: &Resources) -> bool {
+    fn may_have(
+        &self,
+        framework: &Framework,
+        role: &str,
+        agent: &Agent,
+        candidate: &Resources,
+    ) -> bool {
         !candidate.is_empty()
             && is_allocatable(framework, role, candidate)
-            && (framework.has(FrameworkCapabilityType::GpuResources) || agent.total.scalar("gpus") == 0)
+            && (framework.has(FrameworkCapabilityType::GpuResources)
+                || agent.total.scalar("gpus") == 0)
             && framework.constraints.allow(role, &agent.info)
             && !framework.filters.iter().any(|filter| {
                 filter.role == role
@@ -91,7 +105,10 @@ impl Master {
     }
 
     fn roles_in_order(&self) -> Vec<String> {
-        let active = self.frameworks.values().filter(|framework| framework.stream.is_some());
+        let active = self
+            .frameworks
+            .values()
+            .filter(|framework| framework.stream.is_some());
         let roles: BTreeSet<String> = active
             .flat_map(|framework| framework.info.effective_roles())
             .map(str::to_owned)
@@ -104,7 +121,10 @@ impl Master {
             let of_role = |resources: &Resources| {
                 resources
                     .filtered(|r| {
-                        r.allocation_info.as_ref().and_then(|info| info.role.as_deref()) == Some(role.as_str())
+                        r.allocation_info
+                            .as_ref()
+                            .and_then(|info| info.role.as_deref())
+                            == Some(role.as_str())
                     })
                     .unreserved()
             };
@@ -134,16 +154,26 @@ impl Master {
         let total = self.cluster_total();
         let shares = eligible.into_iter().map(|framework| {
             let mut allocated = Resources::default();
-            for resources in self.agents.values().filter_map(|agent| agent.used.get(&framework.id)) {
+            for resources in self
+                .agents
+                .values()
+                .filter_map(|agent| agent.used.get(&framework.id))
+            {
                 allocated.add(&resources.unreserved());
             }
-            for offer in self.offers.values().filter(|offer| offer.framework_id == framework.id) {
+            for offer in self
+                .offers
+                .values()
+                .filter(|offer| offer.framework_id == framework.id)
+            {
                 allocated.add(&offer.resources.unreserved());
             }
             (dominant_share(&allocated, &total), framework.id.clone())
         });
         let ids = sorted(shares.collect());
-        ids.iter().filter_map(|id| self.frameworks.get(id)).collect()
+        ids.iter()
+            .filter_map(|id| self.frameworks.get(id))
+            .collect()
     }
 
     fn make_offer(
@@ -159,8 +189,13 @@ impl Master {
             agent.offered_sum.add(&resources);
         }
         let resources = resources.allocated_to(&role);
-        let offer =
-            PendingOffer { id: id.clone(), framework_id, agent_id: agent_id.clone(), role, resources };
+        let offer = PendingOffer {
+            id: id.clone(),
+            framework_id,
+            agent_id: agent_id.clone(),
+            role,
+            resources,
+        };
         self.offers.insert(id.clone(), offer);
         if let Some(timeout) = self.config.offer_timeout {
             self.offer_deadlines.push_back((now + timeout, id.clone()));
@@ -212,7 +247,9 @@ impl Master {
             attributes: agent.info.attributes.clone(),
             executor_ids,
             unavailability: self.unavailability(&agent.info.hostname, &agent.ip),
-            allocation_info: Some(aurora_mesos::v1::AllocationInfo { role: Some(pending.role.clone()) }),
+            allocation_info: Some(aurora_mesos::v1::AllocationInfo {
+                role: Some(pending.role.clone()),
+            }),
         })
     }
 
@@ -231,10 +268,15 @@ impl Master {
     /// Takes an offer back.
     pub(super) fn rescind(&mut self, id: &OfferId) {
         if let Some(offer) = self.remove_offer(id) {
-            let rescind = Rescind { offer_id: id.clone() };
+            let rescind = Rescind {
+                offer_id: id.clone(),
+            };
             self.send(
                 &offer.framework_id,
-                Event { rescind: Some(rescind), ..event(EventType::Rescind) },
+                Event {
+                    rescind: Some(rescind),
+                    ..event(EventType::Rescind)
+                },
             );
         }
     }
@@ -271,7 +313,10 @@ impl Master {
         filters: Option<&Filters>,
     ) {
         for id in ids {
-            if self.offers.get(id).is_some_and(|offer| offer.framework_id == *framework)
+            if self
+                .offers
+                .get(id)
+                .is_some_and(|offer| offer.framework_id == *framework)
                 && let Some(offer) = self.remove_offer(id)
             {
                 self.refuse(now, &offer, &offer.resources, filters);
@@ -287,7 +332,9 @@ impl Master {
         resources: &Resources,
         filters: Option<&Filters>,
     ) {
-        let Some(timeout) = refusal(filters) else { return };
+        let Some(timeout) = refusal(filters) else {
+            return;
+        };
         let expires = now + timeout.max(self.config.allocation_interval);
         if let Some(framework) = self.frameworks.get_mut(&offer.framework_id)
             && !resources.is_empty()
@@ -305,7 +352,11 @@ impl Master {
 /// How long a refusal lasts; `None` for not at all.
 pub(super) fn refusal(filters: Option<&Filters>) -> Option<Duration> {
     let seconds = filters.map_or(DEFAULT_REFUSE_SECONDS, |filters| filters.refuse_seconds);
-    let seconds = if seconds.is_nan() || seconds < 0.0 { DEFAULT_REFUSE_SECONDS } else { seconds };
+    let seconds = if seconds.is_nan() || seconds < 0.0 {
+        DEFAULT_REFUSE_SECONDS
+    } else {
+        seconds
+    };
     (seconds > 0.0).then(|| Duration::from_secs_f64(seconds.min(MAX_REFUSE_SECONDS)))
 }
 
@@ -340,7 +391,11 @@ fn dominant_share(allocated: &Resources, total: &Resources) -> f64 {
 }
 
 fn sorted<T: Ord>(mut shares: Vec<(f64, T)>) -> Vec<T> {
-    shares.sort_by(|a, b| a.0.partial_cmp(&b.0).unwrap_or(Ordering::Equal).then_with(|| a.1.cmp(&b.1)));
+    shares.sort_by(|a, b| {
+        a.0.partial_cmp(&b.0)
+            .unwrap_or(Ordering::Equal)
+            .then_with(|| a.1.cmp(&b.1))
+    });
     shares.into_iter().map(|(_, item)| item).collect()
 }
 

@@ -8,7 +8,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use aurora_mesos::v1::maintenance::Schedule;
-use aurora_mesos::v1::{AgentId, AgentInfo, DrainConfig, DrainState, FrameworkId, MachineId, TimeInfo};
+use aurora_mesos::v1::{
+    AgentId, AgentInfo, DrainConfig, DrainState, FrameworkId, MachineId, TimeInfo,
+};
 use serde::{Deserialize, Serialize};
 
 /// Removed framework ids that are remembered; the oldest are forgotten first.
@@ -96,8 +98,11 @@ impl Registry {
     pub(crate) fn add_gone(&mut self, id: &AgentId, when: TimeInfo) {
         self.gone.insert(id.value.clone(), when);
         while self.gone.len() > MAX_LOST_AGENTS {
-            let oldest =
-                self.gone.iter().min_by_key(|(_, when)| when.nanoseconds).map(|(id, _)| id.clone());
+            let oldest = self
+                .gone
+                .iter()
+                .min_by_key(|(_, when)| when.nanoseconds)
+                .map(|(id, _)| id.clone());
             if let Some(oldest) = oldest {
                 self.gone.remove(&oldest);
             }

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use aurora_mesos::resources::Resources;
 use aurora_mesos::v1::scheduler::OfferConstraints;
 use aurora_mesos::v1::{
-    AgentCapability, AgentId, AgentInfo, ExecutorId, ExecutorInfo, FrameworkCapabilityType, FrameworkId,
-    FrameworkInfo, KillPolicy, OfferId, Task, TaskId, TaskState, TimeInfo, Unavailability,
+    AgentCapability, AgentId, AgentInfo, ExecutorId, ExecutorInfo, FrameworkCapabilityType,
+    FrameworkId, FrameworkInfo, KillPolicy, OfferId, Task, TaskId, TaskState, TimeInfo,
+    Unavailability,
 };
 
 use super::constraints::Constraints;
@@ -72,14 +73,21 @@ pub(crate) struct TaskEntry {
 
 impl TaskEntry {
     pub(crate) fn new(task: Task) -> Self {
-        Self { task, kill_on_return: None, forwarded: false }
+        Self {
+            task,
+            kill_on_return: None,
+            forwarded: false,
+        }
     }
 }
 
 impl Framework {
     pub(crate) fn new(id: FrameworkId, info: FrameworkInfo, now: Time) -> Self {
         Self {
-            info: FrameworkInfo { id: Some(id.clone()), ..info },
+            info: FrameworkInfo {
+                id: Some(id.clone()),
+                ..info
+            },
             id,
             stream: None,
             recovered: false,
@@ -189,7 +197,10 @@ impl Agent {
     }
 
     pub(crate) fn charge(&mut self, framework: &FrameworkId, resources: &Resources) {
-        self.used.entry(framework.clone()).or_default().add(resources);
+        self.used
+            .entry(framework.clone())
+            .or_default()
+            .add(resources);
         self.used_sum.add(&resources.unallocated());
     }
 

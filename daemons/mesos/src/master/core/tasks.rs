@@ -6,7 +6,8 @@ use aurora_mesos::v1::scheduler::{
     ReconcileTask, Shutdown, Update, UpdateOperationStatus,
 };
 use aurora_mesos::v1::{
-    AgentId, FrameworkId, OperationState, OperationStatus, StatusReason, StatusSource, Task, TaskId, TaskState, TaskStatus, master,
+    AgentId, FrameworkId, OperationState, OperationStatus, StatusReason, StatusSource, Task,
+    TaskId, TaskState, TaskStatus, master,
 };
 
 use super::framework::event;
@@ -27,7 +28,11 @@ impl Counters {
 pub(super) fn push_status(task: &mut Task, status: &TaskStatus) {
     let mut status = status.clone();
     status.data = None;
-    if task.statuses.last().is_some_and(|last| last.state == status.state) {
+    if task
+        .statuses
+        .last()
+        .is_some_and(|last| last.state == status.state)
+    {
         task.statuses.pop();
     }
     if task.statuses.len() >= MAX_STATUSES {
@@ -60,47 +65,78 @@ impl Master {
     }
 
     pub(super) fn send_update(&mut self, id: &FrameworkId, status: TaskStatus) -> bool {
-        self.send(id, Event { update: Some(Update { status }), ..event(EventType::Update) })
+        self.send(
+            id,
+            Event {
+                update: Some(Update { status }),
+                ..event(EventType::Update)
+            },
+        )
     }
 
-    pub(super) fn tell_task_updated(&mut self, framework_id: FrameworkId, status: TaskStatus, state: TaskState) {
+    pub(super) fn tell_task_updated(
+        &mut self,
+        framework_id: FrameworkId,
+        status: TaskStatus,
+        state: TaskState,
+    ) {
         self.tell_operators(master::Event {
             kind: Some(master::EventType::TaskUpdated),
-            task_updated: Some(master::TaskUpdated { framework_id, status, state }),
+            task_updated: Some(master::TaskUpdated {
+                framework_id,
+                status,
+                state,
+            }),
             ..master::Event::default()
         });
     }
 
     /// An agent sends the head of a task's queue.
-    pub(super) fn status_update(&mut self, now: Time, agent_id: &AgentId, update: link::StatusUpdate) {
-        let link::StatusUpdate { framework_id, status, latest_state } = update;
+    pub(super) fn status_update(
+        &mut self,
+        now: Time,
+        agent_id: &AgentId,
+        update: link::StatusUpdate,
+    ) {
+        let link::StatusUpdate {
+            framework_id,
+            status,
+            latest_state,
+        } = update;
         let Some(framework) = self.frameworks.get(&framework_id) else {
             self.counters.invalid_status_updates += 1;
             return;
         };
         self.counters.valid_status_updates += 1;
-        let is_known = framework.tasks.contains_key(&status.task_id);
+        let is_known = framework
+            .tasks
+            .get(&status.task_id)
+            .is_some_and(|entry| entry.task.agent_id == *agent_id);
         let forwarded = self.send_update(&framework_id, status.clone());
         if !is_known {
             return;
         }
-        let Some(entry) =
-            self.frameworks.get_mut(&framework_id).and_then(|f| f.tasks.get_mut(&status.task_id))
+        let Some(entry) = self
+            .frameworks
+            .get_mut(&framework_id)
+            .and_then(|f| f.tasks.get_mut(&status.task_id))
         else {
             return;
         };
         let task = &mut entry.task;
         let was_terminal = task.state.is_terminal();
-        let previous = task.statuses.last();
-        let mut is_news = previous.is_some_and(|previous| {
-            previous.state == status.state
-                && (previous.healthy != status.healthy || previous.check_status != status.check_status)
+        // Each state is told once, and every result of a check.
+        let mut is_news = task.statuses.last().is_none_or(|previous| {
+            previous.state != status.state
+                || previous.healthy != status.healthy
+                || previous.check_status != status.check_status
         });
         if !was_terminal && task.state != latest_state {
             task.state = latest_state;
             is_news = true;
         }
-        let is_repetition = task.status_update_uuid.is_some() && task.status_update_uuid == status.uuid;
+        let is_repetition =
+            task.status_update_uuid.is_some() && task.status_update_uuid == status.uuid;
         if !is_repetition {
             push_status(task, &status);
         }
@@ -125,7 +161,9 @@ impl Master {
     }
 
     fn complete_task(&mut self, now: Time, id: &FrameworkId, task_id: &TaskId) {
-        let Some(framework) = self.frameworks.get_mut(id) else { return };
+        let Some(framework) = self.frameworks.get_mut(id) else {
+            return;
+        };
         if let Some(entry) = framework.tasks.remove(task_id) {
             let agent = entry.task.agent_id.clone();
             framework.complete(entry.task);
@@ -136,10 +174,17 @@ impl Master {
     /// ACKNOWLEDGE. Those for updates that this master has not forwarded are dropped: the agent sends
     /// them again.
     pub(crate) fn acknowledge(&mut self, now: Time, id: &FrameworkId, acknowledge: Acknowledge) {
-        if self.agents.get(&acknowledge.agent_id).is_none_or(|agent| agent.session.is_none()) {
+        if self
+            .agents
+            .get(&acknowledge.agent_id)
+            .is_none_or(|agent| agent.session.is_none())
+        {
             return;
         }
-        let entry = self.frameworks.get(id).and_then(|f| f.tasks.get(&acknowledge.task_id));
+        let entry = self
+            .frameworks
+            .get(id)
+            .and_then(|f| f.tasks.get(&acknowledge.task_id));
         if let Some(entry) = entry {
             if !entry.forwarded {
                 return;
@@ -152,16 +197,30 @@ impl Master {
             }
         }
         let agent_id = acknowledge.agent_id.clone();
-        let event = link::StatusUpdateAcknowledgement { framework_id: id.clone(), acknowledge };
+        let event = link::StatusUpdateAcknowledgement {
+            framework_id: id.clone(),
+            acknowledge,
+        };
         self.send_agent(&agent_id, link::Event::StatusUpdateAcknowledgement(event));
     }
 
     /// KILL.
     pub(crate) fn kill(&mut self, now: Time, id: &FrameworkId, kill: Kill) {
-        let Some(framework) = self.frameworks.get_mut(id) else { return };
+        let Some(framework) = self.frameworks.get_mut(id) else {
+            return;
+        };
         let Some(entry) = framework.tasks.get_mut(&kill.task_id) else {
-            let question = ReconcileTask { task_id: kill.task_id, agent_id: kill.agent_id };
-            self.reconcile(now, id, &Reconcile { tasks: vec![question] });
+            let question = ReconcileTask {
+                task_id: kill.task_id,
+                agent_id: kill.agent_id,
+            };
+            self.reconcile(
+                now,
+                id,
+                &Reconcile {
+                    tasks: vec![question],
+                },
+            );
             return;
         };
         let agent_id = entry.task.agent_id.clone();
@@ -174,8 +233,10 @@ impl Master {
             kill_policy: kill.kill_policy.clone(),
         };
         if !self.send_agent(&agent_id, link::Event::KillTask(event))
-            && let Some(entry) =
-                self.frameworks.get_mut(id).and_then(|f| f.tasks.get_mut(&kill.task_id))
+            && let Some(entry) = self
+                .frameworks
+                .get_mut(id)
+                .and_then(|f| f.tasks.get_mut(&kill.task_id))
         {
             entry.kill_on_return = Some(kill.kill_policy);
         }
@@ -183,15 +244,20 @@ impl Master {
 
     /// SHUTDOWN of an executor.
     pub(crate) fn shutdown_executor(&mut self, id: &FrameworkId, shutdown: Shutdown) {
-        let event =
-            link::ShutdownExecutor { framework_id: id.clone(), executor_id: shutdown.executor_id };
+        let event = link::ShutdownExecutor {
+            framework_id: id.clone(),
+            executor_id: shutdown.executor_id,
+        };
         self.send_agent(&shutdown.agent_id, link::Event::ShutdownExecutor(event));
     }
 
     /// MESSAGE to an executor.
     pub(crate) fn message(&mut self, id: &FrameworkId, message: CallMessage) {
         let agent_id = message.agent_id.clone();
-        let event = link::FrameworkMessage { framework_id: id.clone(), message };
+        let event = link::FrameworkMessage {
+            framework_id: id.clone(),
+            message,
+        };
         if !self.send_agent(&agent_id, link::Event::FrameworkMessage(event)) {
             self.counters.dropped_messages += 1;
         }
@@ -199,11 +265,21 @@ impl Master {
 
     /// RECONCILE: of the tasks named, or of all.
     pub(crate) fn reconcile(&mut self, now: Time, id: &FrameworkId, reconcile: &Reconcile) {
-        let Some(framework) = self.frameworks.get(id) else { return };
+        let Some(framework) = self.frameworks.get(id) else {
+            return;
+        };
         let statuses: Vec<TaskStatus> = if reconcile.tasks.is_empty() {
-            framework.tasks.values().map(|entry| self.known_status(now, &entry.task)).collect()
+            framework
+                .tasks
+                .values()
+                .map(|entry| self.known_status(now, &entry.task))
+                .collect()
         } else {
-            reconcile.tasks.iter().filter_map(|task| self.answer(now, id, task)).collect()
+            reconcile
+                .tasks
+                .iter()
+                .filter_map(|task| self.answer(now, id, task))
+                .collect()
         };
         for status in statuses {
             self.send_update(id, status);
@@ -211,7 +287,11 @@ impl Master {
     }
 
     /// RECONCILE_OPERATIONS: this master has none, so all are unknown.
-    pub(crate) fn reconcile_operations(&mut self, id: &FrameworkId, reconcile: ReconcileOperations) {
+    pub(crate) fn reconcile_operations(
+        &mut self,
+        id: &FrameworkId,
+        reconcile: ReconcileOperations,
+    ) {
         for question in reconcile.operations {
             let status = OperationStatus {
                 operation_id: Some(question.operation_id),
@@ -223,7 +303,13 @@ impl Master {
             };
             let update_operation_status = Some(UpdateOperationStatus { status });
             let kind = EventType::UpdateOperationStatus;
-            self.send(id, Event { update_operation_status, ..event(kind) });
+            self.send(
+                id,
+                Event {
+                    update_operation_status,
+                    ..event(kind)
+                },
+            );
         }
     }
 
@@ -287,12 +373,24 @@ impl Master {
         if self.recovered.contains_key(agent) {
             None
         } else if self.agents.contains_key(agent) {
-            Some(status(TaskState::Gone, Some(agent), "Reconciliation: Task is unknown to the agent"))
+            Some(status(
+                TaskState::Gone,
+                Some(agent),
+                "Reconciliation: Task is unknown to the agent",
+            ))
         } else if self.registry.gone.contains_key(&agent.value) {
-            Some(status(TaskState::GoneByOperator, Some(agent), "Reconciliation: Task is gone"))
+            Some(status(
+                TaskState::GoneByOperator,
+                Some(agent),
+                "Reconciliation: Task is gone",
+            ))
         } else {
             unreachable(agent).or_else(|| {
-                Some(status(TaskState::Unknown, Some(agent), "Reconciliation: Task is unknown"))
+                Some(status(
+                    TaskState::Unknown,
+                    Some(agent),
+                    "Reconciliation: Task is unknown",
+                ))
             })
         }
     }

@@ -17,7 +17,9 @@ impl Time {
 
     /// As a message.
     pub(crate) fn info(self) -> TimeInfo {
-        TimeInfo { nanoseconds: self.0 }
+        TimeInfo {
+            nanoseconds: self.0,
+        }
     }
 }
 
@@ -26,6 +28,9 @@ impl Add<Duration> for Time {
 
     /// Saturates at the end of time.
     fn add(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_add(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)),
+        )
     }
 }

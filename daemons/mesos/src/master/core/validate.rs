@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use aurora_mesos::resources::{Amount, describe};
 use aurora_mesos::v1::{
     CheckInfo, CheckType, CommandInfo, ContainerInfo, ContainerType, EnvironmentVariableType,
-    FrameworkCapabilityType, FrameworkInfo, HealthCheck, HealthCheckType, Resource, TaskInfo, ValueType,
+    FrameworkCapabilityType, FrameworkInfo, HealthCheck, HealthCheckType, Resource, TaskInfo,
+    ValueType,
 };
 
 const MAX_ID_LENGTH: usize = 255;
@@ -20,7 +21,9 @@ pub(super) fn id(id: &str) -> Verdict {
         return Err("ID must not be empty".to_owned());
     }
     if id.len() > MAX_ID_LENGTH {
-        return Err(format!("ID must not be greater than {MAX_ID_LENGTH} characters"));
+        return Err(format!(
+            "ID must not be greater than {MAX_ID_LENGTH} characters"
+        ));
     }
     if id == "." || id == ".." {
         return Err(format!("'{id}' is disallowed"));
@@ -49,14 +52,18 @@ fn role(role: &str) -> Verdict {
         match component {
             "" => return Err(format!("Role '{role}' cannot contain two adjacent slashes")),
             "." | ".." | "*" => {
-                return Err(format!("Role '{role}' cannot include '{component}' as a component"));
+                return Err(format!(
+                    "Role '{role}' cannot include '{component}' as a component"
+                ));
             }
             _ if component.starts_with('-') => {
                 return Err(format!(
                     "Role component '{component}' is invalid because it starts with a dash"
                 ));
             }
-            _ if component.contains(|c: char| c.is_ascii_whitespace() || c == '\x0b' || c == '\x08') => {
+            _ if component
+                .contains(|c: char| c.is_ascii_whitespace() || c == '\x0b' || c == '\x08') =>
+            {
                 return Err(format!(
                     "Role component '{component}' is invalid because it contains backspace or whitespace"
                 ));
@@ -72,12 +79,17 @@ pub(super) fn framework_info(info: &FrameworkInfo) -> Verdict {
     if info.has(FrameworkCapabilityType::MultiRole) {
         if info.role.is_some() {
             return Err(
-                "'FrameworkInfo.role' must not be set when the framework is MULTI_ROLE capable".to_owned()
+                "'FrameworkInfo.role' must not be set when the framework is MULTI_ROLE capable"
+                    .to_owned(),
             );
         }
         let mut seen = BTreeSet::new();
-        let duplicates: BTreeSet<_> =
-            info.roles.iter().filter(|role| !seen.insert(role.as_str())).map(String::as_str).collect();
+        let duplicates: BTreeSet<_> = info
+            .roles
+            .iter()
+            .filter(|role| !seen.insert(role.as_str()))
+            .map(String::as_str)
+            .collect();
         if !duplicates.is_empty() {
             return Err(format!(
                 "'FrameworkInfo.roles' contains duplicate items: {}",
@@ -85,9 +97,8 @@ pub(super) fn framework_info(info: &FrameworkInfo) -> Verdict {
             ));
         }
         for name in &info.roles {
-            role(name).map_err(|error| {
-                format!("'FrameworkInfo.roles' contains invalid role: {error}")
-            })?;
+            role(name)
+                .map_err(|error| format!("'FrameworkInfo.roles' contains invalid role: {error}"))?;
         }
     } else {
         if !info.roles.is_empty() {
@@ -103,7 +114,10 @@ pub(super) fn framework_info(info: &FrameworkInfo) -> Verdict {
     }
     let timeout = info.failover_timeout;
     if !timeout.is_finite() || timeout.abs() > MAX_DURATION_SECONDS {
-        return Err(format!("The framework failover_timeout ({}) is invalid", general(timeout)));
+        return Err(format!(
+            "The framework failover_timeout ({}) is invalid",
+            general(timeout)
+        ));
     }
     Ok(())
 }
@@ -135,10 +149,16 @@ fn general(value: f64) -> String {
 }
 
 /// The suppressed roles, which must be roles of the framework.
-pub(super) fn suppressed_roles(info: &FrameworkInfo, roles: &[String]) -> Result<BTreeSet<String>, String> {
+pub(super) fn suppressed_roles(
+    info: &FrameworkInfo,
+    roles: &[String],
+) -> Result<BTreeSet<String>, String> {
     let own = info.effective_roles();
-    let foreign: BTreeSet<_> =
-        roles.iter().map(String::as_str).filter(|role| !own.contains(role)).collect();
+    let foreign: BTreeSet<_> = roles
+        .iter()
+        .map(String::as_str)
+        .filter(|role| !own.contains(role))
+        .collect();
     if !foreign.is_empty() {
         return Err(format!(
             "Suppressed roles {} are not contained in the set of roles",
@@ -151,11 +171,18 @@ pub(super) fn suppressed_roles(info: &FrameworkInfo, roles: &[String]) -> Result
 /// What can be said of a task without knowing the cluster, between its ids and its executor.
 pub(super) fn task_fields(task: &TaskInfo) -> Verdict {
     if let Some(policy) = &task.kill_policy
-        && policy.grace_period.as_ref().is_some_and(|grace| grace.nanoseconds < 0)
+        && policy
+            .grace_period
+            .as_ref()
+            .is_some_and(|grace| grace.nanoseconds < 0)
     {
         return Err("Task's 'kill_policy.grace_period' must be non-negative".to_owned());
     }
-    if task.max_completion_time.as_ref().is_some_and(|time| time.nanoseconds < 0) {
+    if task
+        .max_completion_time
+        .as_ref()
+        .is_some_and(|time| time.nanoseconds < 0)
+    {
         return Err("Task's `max_completion_time` must be non-negative".to_owned());
     }
     if let Some(info) = &task.check {
@@ -177,7 +204,8 @@ pub(super) fn task_fields(task: &TaskInfo) -> Verdict {
     limits(task)?;
     if task.command.is_some() == task.executor.is_some() {
         return Err(
-            "Task should have at least one (but not both) of CommandInfo or ExecutorInfo present".to_owned()
+            "Task should have at least one (but not both) of CommandInfo or ExecutorInfo present"
+                .to_owned(),
         );
     }
     Ok(())
@@ -226,13 +254,21 @@ fn health_check(check: &HealthCheck) -> Verdict {
         Some(HealthCheckType::Http) => match &check.http {
             None => return Err("Expecting 'http' to be set for HTTP health check".to_owned()),
             Some(http) => {
-                if http.scheme.as_deref().is_some_and(|scheme| scheme != "http" && scheme != "https") {
+                if http
+                    .scheme
+                    .as_deref()
+                    .is_some_and(|scheme| scheme != "http" && scheme != "https")
+                {
                     return Err(format!(
                         "Unsupported HTTP health check scheme: '{}'",
                         http.scheme.as_deref().unwrap_or_default()
                     ));
                 }
-                if http.path.as_deref().is_some_and(|path| !path.starts_with('/')) {
+                if http
+                    .path
+                    .as_deref()
+                    .is_some_and(|path| !path.starts_with('/'))
+                {
                     return Err(format!(
                         "The path '{}' of HTTP health check must start with '/'",
                         http.path.as_deref().unwrap_or_default()
@@ -276,12 +312,19 @@ pub(super) fn resources(resources: &[Resource]) -> Verdict {
                 Some(_) => None,
             },
             ValueType::Set => {
-                if resource.set.is_some() { None } else { Some("Invalid set resource") }
+                if resource.set.is_some() {
+                    None
+                } else {
+                    Some("Invalid set resource")
+                }
             }
             ValueType::Text => Some("Unsupported resource type"),
         };
         if let Some(problem) = problem {
-            return Err(format!("Resource '{}' is invalid: {problem}", show(resource)));
+            return Err(format!(
+                "Resource '{}' is invalid: {problem}",
+                show(resource)
+            ));
         }
     }
     Ok(())
@@ -290,9 +333,11 @@ pub(super) fn resources(resources: &[Resource]) -> Verdict {
 /// A resource as given, wrong values included.
 fn show(resource: &Resource) -> String {
     let value = match (resource.kind, Amount::of(resource)) {
-        (ValueType::Scalar, _) => {
-            resource.scalar.as_ref().map_or(0.0, |scalar| scalar.value).to_string()
-        }
+        (ValueType::Scalar, _) => resource
+            .scalar
+            .as_ref()
+            .map_or(0.0, |scalar| scalar.value)
+            .to_string(),
         (_, Some(amount)) => amount.to_string(),
         (_, None) => String::new(),
     };
@@ -300,7 +345,11 @@ fn show(resource: &Resource) -> String {
 }
 
 fn command(command: &CommandInfo) -> Verdict {
-    for variable in command.environment.iter().flat_map(|environment| &environment.variables) {
+    for variable in command
+        .environment
+        .iter()
+        .flat_map(|environment| &environment.variables)
+    {
         match variable.kind {
             EnvironmentVariableType::Secret if variable.secret.is_none() => {
                 return Err(format!(
@@ -339,7 +388,7 @@ fn limits(task: &TaskInfo) -> Verdict {
             "mem" => "memory",
             _ => {
                 return Err(
-                    "Only cpus and mem may be included in a task's resource limits".to_owned()
+                    "Only cpus and mem may be included in a task's resource limits".to_owned(),
                 );
             }
         };
@@ -351,7 +400,9 @@ fn limits(task: &TaskInfo) -> Verdict {
             .map(|scalar| scalar.value)
             .sum();
         if limit.value < requested {
-            return Err(format!("The {what} limit must be greater than or equal to the {what} request"));
+            return Err(format!(
+                "The {what} limit must be greater than or equal to the {what} request"
+            ));
         }
     }
     Ok(())
@@ -390,7 +441,9 @@ mod tests {
         for good in ["*", "a", "a/b", "a.b", "a-"] {
             assert_eq!(role(good), Ok(()), "{good}");
         }
-        for bad in ["", "/a", "a/", "a//b", ".", "a/..", "*/a", "-a", "a/-b", "a b", "a\x08"] {
+        for bad in [
+            "", "/a", "a/", "a//b", ".", "a/..", "*/a", "-a", "a/-b", "a b", "a\x08",
+        ] {
             assert!(role(bad).is_err(), "{bad}");
         }
     }
