@@ -32,22 +32,42 @@ pub(crate) struct RunAs {
 #[derive(Debug, Clone)]
 pub(crate) enum Check {
     /// GET on a port of this machine.
-    Http { port: u16, endpoint: String, expected_response: String, expected_response_code: i64, timeout: Duration },
+    Http {
+        port: u16,
+        endpoint: String,
+        expected_response: String,
+        expected_response_code: i64,
+        timeout: Duration,
+    },
     /// A command.
-    Shell { command: String, run_as: Option<RunAs>, timeout: Duration, exemptions: Exemptions },
+    Shell {
+        command: String,
+        run_as: Option<RunAs>,
+        timeout: Duration,
+        exemptions: Exemptions,
+    },
 }
 
 impl Check {
     /// Does it; the error is the reason in upstream's words.
     pub(crate) async fn perform(&self) -> Result<(), String> {
         match self {
-            Self::Http { port, endpoint, expected_response, expected_response_code, timeout } => {
+            Self::Http {
+                port,
+                endpoint,
+                expected_response,
+                expected_response_code,
+                timeout,
+            } => {
                 let answer = local::request(Method::GET, *port, endpoint, *timeout).await?;
                 judge(&answer, expected_response, *expected_response_code)
             }
-            Self::Shell { command, run_as, timeout, exemptions } => {
-                shell(command, run_as.as_ref(), *timeout, exemptions).await
-            }
+            Self::Shell {
+                command,
+                run_as,
+                timeout,
+                exemptions,
+            } => shell(command, run_as.as_ref(), *timeout, exemptions).await,
         }
     }
 }
@@ -95,7 +115,12 @@ impl Drop for Group {
     }
 }
 
-async fn shell(text: &str, run_as: Option<&RunAs>, timeout: Duration, exemptions: &Exemptions) -> Result<(), String> {
+async fn shell(
+    text: &str,
+    run_as: Option<&RunAs>,
+    timeout: Duration,
+    exemptions: &Exemptions,
+) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("OSError: {error}");
     let (output, input) = std::io::pipe().map_err(failed)?;
     let mut command = Command::new("/bin/bash");
@@ -113,9 +138,16 @@ async fn shell(text: &str, run_as: Option<&RunAs>, timeout: Duration, exemptions
     let child = command.spawn().map_err(failed)?;
     // The command holds the writing ends of the pipe open.
     drop(command);
-    let pid = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or(0);
+    let pid = child
+        .id()
+        .and_then(|id| i32::try_from(id).ok())
+        .unwrap_or(0);
     exemptions.add(pid);
-    let mut group = Group { child, pid, exemptions: exemptions.clone() };
+    let mut group = Group {
+        child,
+        pid,
+        exemptions: exemptions.clone(),
+    };
     let mut output = pipe::Receiver::from_owned_fd(OwnedFd::from(output)).map_err(failed)?;
 
     let run = async {
@@ -153,9 +185,13 @@ async fn shell(text: &str, run_as: Option<&RunAs>, timeout: Duration, exemptions
         Err(error) => return Err(failed(error)),
     }
     use std::os::unix::process::ExitStatusExt as _;
-    let code = status.code().unwrap_or_else(|| -status.signal().unwrap_or(0));
+    let code = status
+        .code()
+        .unwrap_or_else(|| -status.signal().unwrap_or(0));
     let text_out = String::from_utf8_lossy(&kept);
-    Err(format!("Command '{text}' returned non-zero exit status {code} with output '{text_out}'"))
+    Err(format!(
+        "Command '{text}' returned non-zero exit status {code} with output '{text_out}'"
+    ))
 }
 
 #[cfg(test)]
@@ -164,27 +200,53 @@ mod tests {
 
     #[test]
     fn answers_are_judged_as_upstream_does() {
-        let answer = |status, body: &str| local::Answer { status, body: body.into() };
+        let answer = |status, body: &str| local::Answer {
+            status,
+            body: body.into(),
+        };
         for (status, body, expected, code, verdict) in [
             (200, " OK\n", "ok", 0, None),
             (200, "ok", "OK", 200, None),
             (500, "", "", 0, None),
-            (200, "bad", "ok", 0, Some("Response differs from expected response (expected \"ok\", got \"bad\")")),
+            (
+                200,
+                "bad",
+                "ok",
+                0,
+                Some("Response differs from expected response (expected \"ok\", got \"bad\")"),
+            ),
             (
                 200,
                 "0123456789",
                 "012345678",
                 0,
-                Some("Response differs from expected response (expected \"012345678\", got \"0123456...\")"),
+                Some(
+                    "Response differs from expected response (expected \"012345678\", got \"0123456...\")",
+                ),
             ),
-            (404, "", "", 200, Some("Response code differs from expected response (expected 200, got 404)")),
+            (
+                404,
+                "",
+                "",
+                200,
+                Some("Response code differs from expected response (expected 200, got 404)"),
+            ),
         ] {
-            assert_eq!(judge(&answer(status, body), expected, code).err().as_deref(), verdict, "{status} {body}");
+            assert_eq!(
+                judge(&answer(status, body), expected, code)
+                    .err()
+                    .as_deref(),
+                verdict,
+                "{status} {body}"
+            );
         }
     }
 
     fn run(text: &str, timeout: Duration) -> Result<(), String> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         let exemptions = Exemptions::default();
         runtime.block_on(shell(text, None, timeout, &exemptions))
     }
@@ -197,7 +259,14 @@ mod tests {
             run("echo out; echo err >&2; exit 3", long).unwrap_err(),
             "Command 'echo out; echo err >&2; exit 3' returned non-zero exit status 3 with output 'out\nerr\n'"
         );
-        assert_eq!(run("sleep 100", Duration::from_millis(50)).unwrap_err(), "Health check timed out.");
-        assert_eq!(run("sleep 100 & exit 0", long), Ok(()), "a background child is not waited for");
+        assert_eq!(
+            run("sleep 100", Duration::from_millis(50)).unwrap_err(),
+            "Health check timed out."
+        );
+        assert_eq!(
+            run("sleep 100 & exit 0", long),
+            Ok(()),
+            "a background child is not waited for"
+        );
     }
 }

@@ -17,13 +17,17 @@ pub(crate) async fn usage(root: &Path) -> u64 {
     let mut folders: Vec<PathBuf> = vec![root.to_owned()];
     let mut seen = 0;
     while let Some(folder) = folders.pop() {
-        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        let Ok(entries) = fs::read_dir(&folder) else {
+            continue;
+        };
         for entry in entries.flatten() {
             seen += 1;
             if seen % SLICE == 0 {
                 tokio::task::yield_now().await;
             }
-            let Ok(metadata) = entry.metadata() else { continue };
+            let Ok(metadata) = entry.metadata() else {
+                continue;
+            };
             let kind = metadata.file_type();
             if kind.is_dir() {
                 folders.push(entry.path());
@@ -57,12 +61,27 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("inner")).unwrap();
         fs::write(dir.path().join("inner/file"), vec![1; 10_000]).unwrap();
-        fs::File::open(dir.path().join("inner/file")).unwrap().sync_all().unwrap();
+        fs::File::open(dir.path().join("inner/file"))
+            .unwrap()
+            .sync_all()
+            .unwrap();
         std::os::unix::fs::symlink("/usr/share", dir.path().join("link")).unwrap();
-        let blocks = fs::metadata(dir.path().join("inner/file")).unwrap().blocks() * 512;
+        let blocks = fs::metadata(dir.path().join("inner/file"))
+            .unwrap()
+            .blocks()
+            * 512;
         assert!(blocks >= 10_000);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        assert_eq!(runtime.block_on(usage(dir.path())), blocks + "/usr/share".len() as u64);
-        assert_eq!(runtime.block_on(exceeds(dir.path().to_owned(), 9_999)), blocks + 10);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        assert_eq!(
+            runtime.block_on(usage(dir.path())),
+            blocks + "/usr/share".len() as u64
+        );
+        assert_eq!(
+            runtime.block_on(exceeds(dir.path().to_owned(), 9_999)),
+            blocks + 10
+        );
     }
 }

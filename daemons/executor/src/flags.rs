@@ -82,24 +82,56 @@ const FLAGS: &[Flag] = &[
         value: Some("USER"),
         help: "the sandbox belongs to USER, and processes run as the executor does",
     },
-    Flag { name: "--nosetuid", value: None, help: "neither chown the sandbox nor run processes as the role" },
-    Flag { name: "--nosetuid-health-checks", value: None, help: "shell health checks run as the executor does" },
+    Flag {
+        name: "--nosetuid",
+        value: None,
+        help: "neither chown the sandbox nor run processes as the role",
+    },
+    Flag {
+        name: "--nosetuid-health-checks",
+        value: None,
+        help: "shell health checks run as the executor does",
+    },
     Flag {
         name: "--runner-logger-destination",
         value: Some("DEST"),
         help: "output of processes without a logger: file (default), console, both, none",
     },
-    Flag { name: "--runner-logger-mode", value: Some("MODE"), help: "their log files: standard (default), rotate" },
+    Flag {
+        name: "--runner-logger-mode",
+        value: Some("MODE"),
+        help: "their log files: standard (default), rotate",
+    },
     Flag {
         name: "--runner-rotate-log-size-mb",
         value: Some("MIB"),
         help: "when to rotate them (default 100)",
     },
-    Flag { name: "--runner-rotate-log-backups", value: Some("N"), help: "old files kept (default 5)" },
-    Flag { name: "--preserve_env", value: None, help: "processes see the executor's environment" },
-    Flag { name: "--stop_timeout_in_secs", value: Some("SECS"), help: "time for each step of a shutdown (default 120)" },
-    Flag { name: "--help", value: None, help: "print this" },
-    Flag { name: "--version", value: None, help: "print the version" },
+    Flag {
+        name: "--runner-rotate-log-backups",
+        value: Some("N"),
+        help: "old files kept (default 5)",
+    },
+    Flag {
+        name: "--preserve_env",
+        value: None,
+        help: "processes see the executor's environment",
+    },
+    Flag {
+        name: "--stop_timeout_in_secs",
+        value: Some("SECS"),
+        help: "time for each step of a shutdown (default 120)",
+    },
+    Flag {
+        name: "--help",
+        value: None,
+        help: "print this",
+    },
+    Flag {
+        name: "--version",
+        value: None,
+        help: "print the version",
+    },
 ];
 
 /// The help text.
@@ -109,7 +141,9 @@ pub fn help() -> String {
         Usage: aurora-executor [FLAGS]\n\nFlags:\n"
         .to_owned();
     for flag in FLAGS {
-        let left = flag.value.map_or(flag.name.to_owned(), |value| format!("{}={value}", flag.name));
+        let left = flag.value.map_or(flag.name.to_owned(), |value| {
+            format!("{}={value}", flag.name)
+        });
         text.push_str(&format!("  {left:<34}  {}\n", flag.help));
     }
     text.push_str(
@@ -142,18 +176,30 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, Fla
             (Some(_), Some(value)) => value,
             (Some(_), None) => arguments.next().ok_or(FlagError::MissingValue(flag.name))?,
         };
-        let wrong = |wanted| FlagError::Value { flag: flag.name, wanted, value: value.clone() };
-        let number = || value.parse::<u32>().ok().filter(|&number| number > 0).ok_or_else(|| wrong("a number above zero"));
+        let wrong = |wanted| FlagError::Value {
+            flag: flag.name,
+            wanted,
+            value: value.clone(),
+        };
+        let number = || {
+            value
+                .parse::<u32>()
+                .ok()
+                .filter(|&number| number > 0)
+                .ok_or_else(|| wrong("a number above zero"))
+        };
         match flag.name {
             "--execute-as-user" => flags.execute_as_user = Some(value),
             "--nosetuid" => flags.nosetuid = true,
             "--nosetuid-health-checks" => flags.nosetuid_health_checks = true,
             "--runner-logger-destination" => {
-                let destination = parse_destination(&value).ok_or_else(|| wrong("file, console, both or none"))?;
+                let destination = parse_destination(&value)
+                    .ok_or_else(|| wrong("file, console, both or none"))?;
                 flags.logging.destination = Some(destination);
             }
             "--runner-logger-mode" => {
-                flags.logging.mode = Some(parse_mode(&value).ok_or_else(|| wrong("standard or rotate"))?);
+                flags.logging.mode =
+                    Some(parse_mode(&value).ok_or_else(|| wrong("standard or rotate"))?);
             }
             "--runner-rotate-log-size-mb" => flags.logging.rotate_size_mib = Some(number()?),
             "--runner-rotate-log-backups" => flags.logging.rotate_backups = Some(number()?),
@@ -180,8 +226,10 @@ mod tests {
     fn command_lines() {
         assert_eq!(parsed(""), Ok(Command::Run(Flags::default())));
         assert_eq!(
-            parsed("--nosetuid --preserve-env --execute-as-user=www --stop_timeout_in_secs 7 --runner-logger-mode rotate \
-                --runner-logger-destination=both --runner-rotate-log-size-mb=3 --runner-rotate-log-backups=2"),
+            parsed(
+                "--nosetuid --preserve-env --execute-as-user=www --stop_timeout_in_secs 7 --runner-logger-mode rotate \
+                --runner-logger-destination=both --runner-rotate-log-size-mb=3 --runner-rotate-log-backups=2"
+            ),
             Ok(Command::Run(Flags {
                 execute_as_user: Some("www".into()),
                 nosetuid: true,
@@ -198,12 +246,21 @@ mod tests {
         );
         assert_eq!(parsed("--help"), Ok(Command::Help));
         for (line, message) in [
-            ("--announcer-ensemble=zk:2181", "unknown flag --announcer-ensemble; --help lists the flags there are"),
+            (
+                "--announcer-ensemble=zk:2181",
+                "unknown flag --announcer-ensemble; --help lists the flags there are",
+            ),
             ("run", "unknown flag run; --help lists the flags there are"),
             ("--nosetuid=1", "--nosetuid takes no value"),
             ("--execute-as-user", "--execute-as-user needs a value"),
-            ("--stop_timeout_in_secs=0", "--stop_timeout_in_secs should be a number above zero, not \"0\""),
-            ("--runner-logger-mode=daily", "--runner-logger-mode should be standard or rotate, not \"daily\""),
+            (
+                "--stop_timeout_in_secs=0",
+                "--stop_timeout_in_secs should be a number above zero, not \"0\"",
+            ),
+            (
+                "--runner-logger-mode=daily",
+                "--runner-logger-mode should be standard or rotate, not \"daily\"",
+            ),
         ] {
             assert_eq!(parsed(line).unwrap_err().to_string(), message);
         }

@@ -40,9 +40,13 @@ impl Rules {
             return None;
         }
         // Counted in attempts: time would drift by the length of the checks.
-        let forgiving = (check.initial_interval_secs / check.interval_secs).ceil().min(1e15) as u64;
-        let (max_failures, min_successes) =
-            (u64::from(check.max_consecutive_failures), u64::from(check.min_consecutive_successes));
+        let forgiving = (check.initial_interval_secs / check.interval_secs)
+            .ceil()
+            .min(1e15) as u64;
+        let (max_failures, min_successes) = (
+            u64::from(check.max_consecutive_failures),
+            u64::from(check.min_consecutive_successes),
+        );
         Some(Self {
             forgiving,
             limit: forgiving + max_failures + min_successes,
@@ -62,7 +66,8 @@ impl Rules {
     /// To be asked before each check: a task that was not found healthy within its attempts never will be.
     pub(crate) fn before(&mut self) {
         if self.health == Health::Starting && self.attempts > self.limit {
-            self.health = Health::Unhealthy("Not enough successful health checks in time.".to_owned());
+            self.health =
+                Health::Unhealthy("Not enough successful health checks in time.".to_owned());
         }
     }
 
@@ -137,7 +142,9 @@ mod tests {
 
     fn config(initial: f64, interval: f64, max_failures: u32, min_successes: u32) -> HealthCheck {
         HealthCheck {
-            checker: Checker::Shell { command: String::new() },
+            checker: Checker::Shell {
+                command: String::new(),
+            },
             initial_interval_secs: initial,
             interval_secs: interval,
             max_consecutive_failures: max_failures,
@@ -155,7 +162,11 @@ mod tests {
             .map(|outcome| {
                 rules.before();
                 if !matches!(rules.health(), Health::Unhealthy(_)) {
-                    rules.after(if outcome == '+' { Ok(()) } else { Err("bad".to_owned()) });
+                    rules.after(if outcome == '+' {
+                        Ok(())
+                    } else {
+                        Err("bad".to_owned())
+                    });
                 }
                 match rules.health() {
                     Health::Starting => 's',
@@ -170,16 +181,56 @@ mod tests {
     #[test]
     fn sequences() {
         for (check, outcomes, expected, why) in [
-            (config(15.0, 10.0, 0, 1), "+", "r", "the first success runs, before the initial interval is over"),
-            (config(15.0, 10.0, 0, 1), "--+", "ssr", "ceil(1.5) failures are forgiven"),
+            (
+                config(15.0, 10.0, 0, 1),
+                "+",
+                "r",
+                "the first success runs, before the initial interval is over",
+            ),
+            (
+                config(15.0, 10.0, 0, 1),
+                "--+",
+                "ssr",
+                "ceil(1.5) failures are forgiven",
+            ),
             (config(15.0, 10.0, 0, 1), "---", "ssu", "the next is not"),
-            (config(15.0, 10.0, 0, 1), "+-+", "rrr", "forgiven even when already running"),
-            (config(0.0, 10.0, 0, 1), "-", "u", "no initial interval: the first failure is fatal"),
-            (config(20.0, 10.0, 4, 1), "------+-----", "ssssssrrrrru", "2 ignored, 4 tolerated, a success; the 5th in a row is fatal"),
-            (config(0.0, 10.0, 2, 1), "+--+---", "rrrrrru", "a success resets the failures"),
+            (
+                config(15.0, 10.0, 0, 1),
+                "+-+",
+                "rrr",
+                "forgiven even when already running",
+            ),
+            (
+                config(0.0, 10.0, 0, 1),
+                "-",
+                "u",
+                "no initial interval: the first failure is fatal",
+            ),
+            (
+                config(20.0, 10.0, 4, 1),
+                "------+-----",
+                "ssssssrrrrru",
+                "2 ignored, 4 tolerated, a success; the 5th in a row is fatal",
+            ),
+            (
+                config(0.0, 10.0, 2, 1),
+                "+--+---",
+                "rrrrrru",
+                "a success resets the failures",
+            ),
             (config(0.0, 10.0, 0, 2), "++", "sr", "two in a row"),
-            (config(20.0, 10.0, 0, 2), "+-++", "sssr", "a failure resets the successes"),
-            (config(10.0, 10.0, 3, 3), "++-++-+++", "sssssssst", "flapping runs out of attempts"),
+            (
+                config(20.0, 10.0, 0, 2),
+                "+-++",
+                "sssr",
+                "a failure resets the successes",
+            ),
+            (
+                config(10.0, 10.0, 3, 3),
+                "++-++-+++",
+                "sssssssst",
+                "flapping runs out of attempts",
+            ),
         ] {
             assert_eq!(play(&check, outcomes), expected, "{why}: {outcomes}");
         }

@@ -25,7 +25,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use aurora_mesos::client::executor::{ExecutorClient, ExecutorConfig, ExecutorEvent, ExecutorEvents};
+use aurora_mesos::client::executor::{
+    ExecutorClient, ExecutorConfig, ExecutorEvent, ExecutorEvents,
+};
 use aurora_mesos::v1::{TaskId, TaskInfo, TaskState};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -62,7 +64,9 @@ pub fn main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
     let flags = match flags::parse(first.into_iter().chain(arguments)) {
         Ok(Command::Run(flags)) => flags,
         Ok(Command::Help) => return print(&flags::help()),
-        Ok(Command::Version) => return print(&format!("aurora-executor {}\n", env!("CARGO_PKG_VERSION"))),
+        Ok(Command::Version) => {
+            return print(&format!("aurora-executor {}\n", env!("CARGO_PKG_VERSION")));
+        }
         Err(error) => {
             complain(&error.to_string());
             return ExitCode::from(2);
@@ -107,17 +111,32 @@ enum ServeError {
 
 fn serve(flags: Flags) -> Result<(), ServeError> {
     let config = ExecutorConfig::from_env(|name| std::env::var(name).ok())?;
-    let directory = std::env::var_os("MESOS_DIRECTORY").map(PathBuf::from).ok_or(ServeError::Directory)?;
-    let places = Places { mounted: config.sandbox.clone(), directory };
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Runtime)?;
+    let directory = std::env::var_os("MESOS_DIRECTORY")
+        .map(PathBuf::from)
+        .ok_or(ServeError::Directory)?;
+    let places = Places {
+        mounted: config.sandbox.clone(),
+        directory,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(ServeError::Runtime)?;
     runtime.block_on(async {
         let terminate = signal(SignalKind::terminate()).map_err(ServeError::Runtime)?;
         let grace = config.shutdown_grace_period;
-        let patience = if config.checkpoint { config.recovery_timeout } else { Duration::ZERO };
+        let patience = if config.checkpoint {
+            config.recovery_timeout
+        } else {
+            Duration::ZERO
+        };
         let (client, events) = ExecutorClient::start(config);
         Executor {
-            context: Context { flags, places, client },
+            context: Context {
+                flags,
+                places,
+                client,
+            },
             events,
             terminate,
             grace,
@@ -148,10 +167,14 @@ struct Executor {
 
 impl Executor {
     async fn run(mut self) {
-        let Some(info) = self.wait_for_launch().await else { return };
+        let Some(info) = self.wait_for_launch().await else {
+            return;
+        };
         let ending = self.run_task(&info).await;
         let Ending { state, message } = ending;
-        self.context.report(&info.task_id, state, Some(&message)).await;
+        self.context
+            .report(&info.task_id, state, Some(&message))
+            .await;
         self.wait_for_acknowledgement().await;
     }
 
@@ -191,7 +214,11 @@ impl Executor {
                     return None;
                 }
                 Some(ExecutorEvent::Shutdown) | None => return None,
-                Some(ExecutorEvent::Acknowledged { .. } | ExecutorEvent::UpdateRefused { .. } | ExecutorEvent::Message(_)) => {}
+                Some(
+                    ExecutorEvent::Acknowledged { .. }
+                    | ExecutorEvent::UpdateRefused { .. }
+                    | ExecutorEvent::Message(_),
+                ) => {}
             }
         }
     }
@@ -231,7 +258,10 @@ impl Executor {
                 }
             }
             Some(ExecutorEvent::Shutdown) => {
-                self.order_kill("Told to shut down executor.", Some(self.grace.mul_f64(GRACE_SHARE)));
+                self.order_kill(
+                    "Told to shut down executor.",
+                    Some(self.grace.mul_f64(GRACE_SHARE)),
+                );
             }
             Some(ExecutorEvent::Lost { reason }) => {
                 tracing::error!(reason, "the agent is lost; ending the task");
@@ -239,7 +269,11 @@ impl Executor {
                 self.order_kill("Told to shut down executor.", None);
             }
             None => self.lost = true,
-            Some(ExecutorEvent::Acknowledged { .. } | ExecutorEvent::UpdateRefused { .. } | ExecutorEvent::Message(_)) => {}
+            Some(
+                ExecutorEvent::Acknowledged { .. }
+                | ExecutorEvent::UpdateRefused { .. }
+                | ExecutorEvent::Message(_),
+            ) => {}
         }
     }
 
@@ -257,12 +291,20 @@ impl Executor {
 
     async fn refuse_second(&self, other: &TaskId, own: &TaskId) {
         let message = format!("Task already running on this executor: {own}");
-        self.context.report(other, TaskState::Lost, Some(&message)).await;
+        self.context
+            .report(other, TaskState::Lost, Some(&message))
+            .await;
     }
 
     async fn refuse_group(&self, tasks: Vec<TaskInfo>) {
         for task in tasks {
-            self.context.report(&task.task_id, TaskState::Failed, Some("This executor does not run task groups.")).await;
+            self.context
+                .report(
+                    &task.task_id,
+                    TaskState::Failed,
+                    Some("This executor does not run task groups."),
+                )
+                .await;
         }
     }
 
@@ -271,7 +313,12 @@ impl Executor {
         let client = self.context.client.clone();
         let acknowledged = client.acknowledged(ACKNOWLEDGE_TIMEOUT + self.patience);
         tokio::pin!(acknowledged);
-        let mut deadline = Instant::now() + if self.connected { ACKNOWLEDGE_TIMEOUT } else { self.patience };
+        let mut deadline = Instant::now()
+            + if self.connected {
+                ACKNOWLEDGE_TIMEOUT
+            } else {
+                self.patience
+            };
         while !self.lost {
             tokio::select! {
                 taken = &mut acknowledged => {

@@ -20,8 +20,14 @@ pub(crate) struct Answer {
 }
 
 /// Sends an empty request and reads the answer, all within `timeout`. Errors read like upstream's.
-pub(crate) async fn request(method: Method, port: u16, endpoint: &str, timeout: Duration) -> Result<Answer, String> {
-    let failed = |reason: String| format!("Failed to signal http://localhost:{port}{endpoint}: {reason}");
+pub(crate) async fn request(
+    method: Method,
+    port: u16,
+    endpoint: &str,
+    timeout: Duration,
+) -> Result<Answer, String> {
+    let failed =
+        |reason: String| format!("Failed to signal http://localhost:{port}{endpoint}: {reason}");
     match tokio::time::timeout(timeout, exchange(method, port, endpoint)).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => {
@@ -49,19 +55,32 @@ async fn exchange(
         }
         other => other?,
     };
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let mut request = Request::builder().method(&method).uri(endpoint).header(HOST, format!("localhost:{port}"));
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let mut request = Request::builder()
+        .method(&method)
+        .uri(endpoint)
+        .header(HOST, format!("localhost:{port}"));
     if method == Method::POST {
         // As urllib sends an empty form.
-        request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").header(CONTENT_LENGTH, "0");
+        request = request
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(CONTENT_LENGTH, "0");
     }
     let request = request.body(Full::<Bytes>::default())?;
     let talk = async {
         let response = sender.send_request(request).await?;
         let status = response.status().as_u16();
-        let body = Limited::new(response.into_body(), MAX_BODY).collect().await?.to_bytes();
+        let body = Limited::new(response.into_body(), MAX_BODY)
+            .collect()
+            .await?
+            .to_bytes();
         // What an error page says is of no interest, as upstream.
-        let body = if status < 400 { body.to_vec() } else { Vec::new() };
+        let body = if status < 400 {
+            body.to_vec()
+        } else {
+            Vec::new()
+        };
         Ok(Answer { status, body })
     };
     tokio::pin!(connection);

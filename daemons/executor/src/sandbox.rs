@@ -72,7 +72,8 @@ pub(crate) fn create(plan: Plan<'_>) -> Result<PathBuf, SandboxError> {
                     LookupError::Failed { .. } => SandboxError::Lookup(error.to_string()),
                 })?;
                 for path in [plan.directory, &sandbox] {
-                    chown(path, Some(user.uid), Some(user.gid)).map_err(failed("giving away", path))?;
+                    chown(path, Some(user.uid), Some(user.gid))
+                        .map_err(failed("giving away", path))?;
                 }
                 set_mode(&sandbox, 0o700)?;
             }
@@ -82,7 +83,8 @@ pub(crate) fn create(plan: Plan<'_>) -> Result<PathBuf, SandboxError> {
 }
 
 fn set_mode(path: &Path, mode: u32) -> Result<(), SandboxError> {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed("changing the mode of", path))
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+        .map_err(failed("changing the mode of", path))
 }
 
 fn failed(doing: &str, path: &Path) -> impl FnOnce(io::Error) -> SandboxError {
@@ -97,7 +99,10 @@ mod tests {
     use std::os::unix::fs::MetadataExt as _;
 
     fn mesos(image: Option<Image>) -> Container {
-        Container::Mesos(MesosContainer { image, volumes: None })
+        Container::Mesos(MesosContainer {
+            image,
+            volumes: None,
+        })
     }
 
     #[test]
@@ -107,12 +112,19 @@ mod tests {
         }
         let dir = tempfile::tempdir().unwrap();
         let nobody = users::by_name("nobody").unwrap();
-        let plan =
-            Plan { directory: dir.path(), mounted: dir.path(), owner: Some("nobody"), container: &mesos(None) };
+        let plan = Plan {
+            directory: dir.path(),
+            mounted: dir.path(),
+            owner: Some("nobody"),
+            container: &mesos(None),
+        };
         let sandbox = create(plan).unwrap();
         assert_eq!(sandbox, dir.path().join("sandbox"));
         let metadata = fs::metadata(&sandbox).unwrap();
-        assert_eq!((metadata.uid(), metadata.gid(), metadata.mode() & 0o777), (nobody.uid, nobody.gid, 0o700));
+        assert_eq!(
+            (metadata.uid(), metadata.gid(), metadata.mode() & 0o777),
+            (nobody.uid, nobody.gid, 0o700)
+        );
         assert_eq!(fs::metadata(dir.path()).unwrap().uid(), nobody.uid);
     }
 
@@ -120,14 +132,27 @@ mod tests {
     fn what_cannot_be_made() {
         let dir = tempfile::tempdir().unwrap();
         let plan = |owner, container: Container| {
-            create(Plan { directory: dir.path(), mounted: dir.path(), owner, container: &container })
+            create(Plan {
+                directory: dir.path(),
+                mounted: dir.path(),
+                owner,
+                container: &container,
+            })
         };
         assert_eq!(
-            plan(Some("no-such-user-here"), mesos(None)).unwrap_err().to_string(),
+            plan(Some("no-such-user-here"), mesos(None))
+                .unwrap_err()
+                .to_string(),
             "Could not create sandbox because user does not exist: no-such-user-here"
         );
-        let image = Image::Docker(DockerImage { name: "n".into(), tag: "t".into() });
-        assert!(matches!(plan(None, mesos(Some(image))), Err(SandboxError::Image)));
+        let image = Image::Docker(DockerImage {
+            name: "n".into(),
+            tag: "t".into(),
+        });
+        assert!(matches!(
+            plan(None, mesos(Some(image))),
+            Err(SandboxError::Image)
+        ));
     }
 
     #[test]
@@ -136,9 +161,17 @@ mod tests {
         let mounted = dir.path().join("mnt");
         fs::create_dir(&mounted).unwrap();
         let directory = dir.path().join("agent/runs/c");
-        let container = Container::Docker(DockerContainer { image: Some("i".into()), parameters: vec![] });
-        let sandbox =
-            create(Plan { directory: &directory, mounted: &mounted, owner: Some("nobody"), container: &container }).unwrap();
+        let container = Container::Docker(DockerContainer {
+            image: Some("i".into()),
+            parameters: vec![],
+        });
+        let sandbox = create(Plan {
+            directory: &directory,
+            mounted: &mounted,
+            owner: Some("nobody"),
+            container: &container,
+        })
+        .unwrap();
         assert_eq!(sandbox, directory.join("sandbox"));
         assert!(mounted.join("sandbox").is_dir());
         assert_eq!(fs::metadata(&mounted).unwrap().mode() & 0o777, 0o755);

@@ -50,7 +50,10 @@ pub(crate) struct Ending {
 
 impl Ending {
     fn new(state: TaskState, message: impl Into<String>) -> Self {
-        Self { state, message: message.into() }
+        Self {
+            state,
+            message: message.into(),
+        }
     }
 
     fn failed(message: impl Into<String>) -> Self {
@@ -83,7 +86,11 @@ impl Context {
 }
 
 /// Runs a task and says how it ended. Reports STARTING and RUNNING itself, not the end.
-pub(crate) async fn run(context: &Context, info: &TaskInfo, mut kill: watch::Receiver<Option<Kill>>) -> Ending {
+pub(crate) async fn run(
+    context: &Context,
+    info: &TaskInfo,
+    mut kill: watch::Receiver<Option<Kill>>,
+) -> Ending {
     let data = info.data.clone().unwrap_or_default();
     let assigned: AssignedTask = match aurora_api::binary::decode(&data) {
         Ok(assigned) => assigned,
@@ -92,7 +99,9 @@ pub(crate) async fn run(context: &Context, info: &TaskInfo, mut kill: watch::Rec
             return Ending::failed("Could not deserialize task.");
         }
     };
-    context.report(&info.task_id, TaskState::Starting, None).await;
+    context
+        .report(&info.task_id, TaskState::Starting, None)
+        .await;
     let started = match start(context, &assigned, &kill) {
         Ok(started) => started,
         Err(ending) => return ending,
@@ -109,7 +118,11 @@ struct Started {
     disk: Option<u64>,
 }
 
-fn start(context: &Context, assigned: &AssignedTask, kill: &watch::Receiver<Option<Kill>>) -> Result<Started, Ending> {
+fn start(
+    context: &Context,
+    assigned: &AssignedTask,
+    kill: &watch::Receiver<Option<Kill>>,
+) -> Result<Started, Ending> {
     let flags = &context.flags;
     let job = &assigned.task.job;
     let is_docker = matches!(assigned.task.container, Container::Docker(_));
@@ -129,23 +142,38 @@ fn start(context: &Context, assigned: &AssignedTask, kill: &watch::Receiver<Opti
     .map_err(|error| Ending::failed(format!("Failed to initialize sandbox: {error}")))?;
 
     let unreadable = |error: &dyn std::fmt::Display| {
-        Ending::failed(format!("Could not deserialize Thermos task from AssignedTask: {error}"))
+        Ending::failed(format!(
+            "Could not deserialize Thermos task from AssignedTask: {error}"
+        ))
     };
-    let data = assigned.task.executor_config.as_ref().and_then(|config| config.data.as_deref()).unwrap_or_default();
+    let data = assigned
+        .task
+        .executor_config
+        .as_ref()
+        .and_then(|config| config.data.as_deref())
+        .unwrap_or_default();
     let hostname = assigned.slave_host.clone().unwrap_or_default();
-    let instance =
-        Instance::parse(data, assigned.instance_id, &hostname).map_err(|error| unreadable(&error))?;
+    let instance = Instance::parse(data, assigned.instance_id, &hostname)
+        .map_err(|error| unreadable(&error))?;
     let ports = instance.ports(&assigned.assigned_ports);
 
     if kill.borrow().is_some() {
-        return Err(Ending::new(TaskState::Killed, "Task killed during initialization."));
+        return Err(Ending::new(
+            TaskState::Killed,
+            "Task killed during initialization.",
+        ));
     }
-    let unstarted = |error: &dyn std::fmt::Display| Ending::failed(format!("Task initialization failed: {error}"));
+    let unstarted = |error: &dyn std::fmt::Display| {
+        Ending::failed(format!("Task initialization failed: {error}"))
+    };
     let user = owner.filter(|_| flags.execute_as_user.is_none() && !is_docker);
     let task = instance
         .task(&assigned.task_id, &ports, user.unwrap_or(&job.role))
         .map_err(|error| unstarted(&error))?;
-    let disk = task.resources.and_then(|resources| u64::try_from(resources.disk).ok()).filter(|&bytes| bytes > 0);
+    let disk = task
+        .resources
+        .and_then(|resources| u64::try_from(resources.disk).ok())
+        .filter(|&bytes| bytes > 0);
     let settings = Settings {
         task,
         task_id: assigned.task_id.clone(),
@@ -173,7 +201,13 @@ fn start(context: &Context, assigned: &AssignedTask, kill: &watch::Receiver<Opti
         let port = ports.get(&lifecycle.port).copied()?;
         Some((lifecycle, port))
     });
-    Ok(Started { runner, sandbox, lifecycle, health, disk })
+    Ok(Started {
+        runner,
+        sandbox,
+        lifecycle,
+        health,
+        disk,
+    })
 }
 
 fn prepare_health(
@@ -186,23 +220,42 @@ fn prepare_health(
     let config = &instance.health;
     let seconds = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
     let timeout = seconds(config.timeout_secs);
-    let internal = |error: &dyn std::fmt::Display| Ending::failed(format!("Internal error: {error}"));
+    let internal =
+        |error: &dyn std::fmt::Display| Ending::failed(format!("Internal error: {error}"));
     let check = match &config.checker {
         Checker::Shell { command } => {
             let role = &assigned.task.job.role;
-            let run_as = if context.flags.nosetuid_health_checks || !nix::unistd::geteuid().is_root() {
-                None
-            } else {
-                let user = users::by_name(role).map_err(|error| internal(&error))?;
-                let groups = users::supplementary_groups(&user);
-                Some(RunAs { uid: user.uid, gid: user.gid, groups })
-            };
-            let command =
-                Instance::shell_command(command, &assigned.task_id, &assigned.assigned_ports, assigned.instance_id)
-                    .map_err(|error| internal(&error))?;
-            Check::Shell { command, run_as, timeout, exemptions: runner.exemptions() }
+            let run_as =
+                if context.flags.nosetuid_health_checks || !nix::unistd::geteuid().is_root() {
+                    None
+                } else {
+                    let user = users::by_name(role).map_err(|error| internal(&error))?;
+                    let groups = users::supplementary_groups(&user);
+                    Some(RunAs {
+                        uid: user.uid,
+                        gid: user.gid,
+                        groups,
+                    })
+                };
+            let command = Instance::shell_command(
+                command,
+                &assigned.task_id,
+                &assigned.assigned_ports,
+                assigned.instance_id,
+            )
+            .map_err(|error| internal(&error))?;
+            Check::Shell {
+                command,
+                run_as,
+                timeout,
+                exemptions: runner.exemptions(),
+            }
         }
-        Checker::Http { endpoint, expected_response, expected_response_code } => match ports.get("health") {
+        Checker::Http {
+            endpoint,
+            expected_response,
+            expected_response_code,
+        } => match ports.get("health") {
             None => return Ok(None),
             Some(&port) => Check::Http {
                 port,
@@ -213,7 +266,8 @@ fn prepare_health(
             },
         },
     };
-    let rules = Rules::new(config).ok_or_else(|| internal(&"the interval of health checks must be above zero"))?;
+    let rules = Rules::new(config)
+        .ok_or_else(|| internal(&"the interval of health checks must be above zero"))?;
     Ok(Some((rules, check, seconds(config.interval_secs))))
 }
 
@@ -226,15 +280,29 @@ async fn attend(
     started: Started,
     kill: &mut watch::Receiver<Option<Kill>>,
 ) -> Ending {
-    let Started { mut runner, sandbox, lifecycle, health, disk } = started;
+    let Started {
+        mut runner,
+        sandbox,
+        lifecycle,
+        health,
+        disk,
+    } = started;
     let wake = match Wake::new(&mut runner) {
         Ok(wake) => wake,
-        Err(error) => return Ending::failed(format!("Internal error: cannot watch the runner: {error}")),
+        Err(error) => {
+            return Ending::failed(format!("Internal error: cannot watch the runner: {error}"));
+        }
     };
     let no_check = health.is_none();
-    let (tell, mut healthy) = watch::channel(if no_check { Health::Running } else { Health::Starting });
+    let (tell, mut healthy) = watch::channel(if no_check {
+        Health::Running
+    } else {
+        Health::Starting
+    });
     let mut checking: Side<'_, ()> = match health {
-        Some((rules, check, interval)) => Box::pin(health::watch(rules, check, interval, sandbox.clone(), tell)),
+        Some((rules, check, interval)) => {
+            Box::pin(health::watch(rules, check, interval, sandbox.clone(), tell))
+        }
         None => Box::pin(std::future::pending()),
     };
     let mut filling: Side<'_, u64> = match disk {
@@ -257,12 +325,17 @@ async fn attend(
             break Ending::failed(format!("Failed health check! {reason}"));
         }
         if let (Some(used), Some(reserved)) = (overflow, disk) {
-            break Ending::failed(format!("Disk limit exceeded.  Reserved {reserved} bytes vs used {used} bytes."));
+            break Ending::failed(format!(
+                "Disk limit exceeded.  Reserved {reserved} bytes vs used {used} bytes."
+            ));
         }
         if !running && *healthy.borrow() == Health::Running {
             running = true;
-            let reason =
-                if no_check { "No health-check defined, task is assumed healthy." } else { "Task is healthy." };
+            let reason = if no_check {
+                "No health-check defined, task is assumed healthy."
+            } else {
+                "Task is healthy."
+            };
             context.report(task, TaskState::Running, Some(reason)).await;
         }
         tokio::select! {
@@ -284,13 +357,17 @@ async fn attend(
     let limit = order
         .as_ref()
         .and_then(|order| order.within)
-        .map_or(context.flags.stop_timeout, |within| within.min(context.flags.stop_timeout));
+        .map_or(context.flags.stop_timeout, |within| {
+            within.min(context.flags.stop_timeout)
+        });
     if let Err(error) = stop(&mut runner, &wake, lifecycle.as_ref(), limit).await {
         tracing::error!(error = chain(&error), "the task's end is not on record");
         runner.abandon();
     }
     match order {
-        Some(order) if trigger.state == TaskState::Killed => Ending::new(TaskState::Killed, order.reason),
+        Some(order) if trigger.state == TaskState::Killed => {
+            Ending::new(TaskState::Killed, order.reason)
+        }
         _ => trigger,
     }
 }
@@ -370,7 +447,10 @@ fn give_up(mut runner: TaskRunner, error: &CoreError) -> Ending {
     let error = chain(error);
     tracing::error!(error, "the task cannot go on");
     runner.abandon();
-    Ending::new(TaskState::Lost, format!("Runner died while task was active: {error}"))
+    Ending::new(
+        TaskState::Lost,
+        format!("Runner died while task was active: {error}"),
+    )
 }
 
 /// The error and its causes in one line.

@@ -1,5 +1,8 @@
 //! Waits for news of the runner.
-#![allow(unsafe_code, reason = "tokio takes foreign descriptors through an unsafe function only")]
+#![allow(
+    unsafe_code,
+    reason = "tokio takes foreign descriptors through an unsafe function only"
+)]
 
 use std::io;
 use std::os::fd::OwnedFd;

@@ -27,11 +27,17 @@ async fn a_task_from_launch_to_end() {
     agent.expect("TASK_RUNNING", HEALTHY).await;
     agent.expect("TASK_FINISHED", "Task finished.").await;
 
-    assert_eq!(agent.file(".logs/hello/0/stdout").unwrap(), "4 host-1 task-1 31005\n");
+    assert_eq!(
+        agent.file(".logs/hello/0/stdout").unwrap(),
+        "4 host-1 task-1 31005\n"
+    );
     assert!(!agent.file("env").unwrap().contains("MESOS"));
     let root = agent.dir.path().join("checkpoints");
     assert_eq!(list_tasks(&root, Stage::Active).unwrap(), []);
-    assert_eq!(list_tasks(&root, Stage::Finished).unwrap()[0].task_id, "task-1");
+    assert_eq!(
+        list_tasks(&root, Stage::Finished).unwrap()[0].task_id,
+        "task-1"
+    );
     let (record, fault) = state::read_stream(&root.join("checkpoints/task-1/runner")).unwrap();
     assert_eq!(fault, None);
     assert_eq!(record.task_state().to_string(), "SUCCESS");
@@ -53,13 +59,26 @@ async fn an_observer_finds_it() {
 async fn failure_and_unreadable_tasks() {
     for (processes, more, message) in [
         (json!([process("p", "exit 1")]), json!({}), "Task failed."),
-        (json!([process("p", "echo {{nothing}}")]), json!({}),
-            "Could not deserialize Thermos task from AssignedTask: Got invalid task: Unexpected unbound refs: {{nothing}}"),
-        (json!([process("p", "echo {{thermos.ports[x]}}")]), json!({}),
-            "Task initialization failed: Invalid task: Failed to interpolate task, missing: {{thermos.ports[x]}}"),
-        (json!([]), json!({}), "Task initialization failed: task.processes is required"),
-        (json!([process("p", "sleep 1000")]), json!({"health_check_config": {"health_checker": {"shell": {"shell_command": "true"}}, "interval_secs": 0}}),
-            "Internal error: the interval of health checks must be above zero"),
+        (
+            json!([process("p", "echo {{nothing}}")]),
+            json!({}),
+            "Could not deserialize Thermos task from AssignedTask: Got invalid task: Unexpected unbound refs: {{nothing}}",
+        ),
+        (
+            json!([process("p", "echo {{thermos.ports[x]}}")]),
+            json!({}),
+            "Task initialization failed: Invalid task: Failed to interpolate task, missing: {{thermos.ports[x]}}",
+        ),
+        (
+            json!([]),
+            json!({}),
+            "Task initialization failed: task.processes is required",
+        ),
+        (
+            json!([process("p", "sleep 1000")]),
+            json!({"health_check_config": {"health_checker": {"shell": {"shell_command": "true"}}, "interval_secs": 0}}),
+            "Internal error: the interval of health checks must be above zero",
+        ),
     ] {
         let mut agent = Agent::start(&[]).await;
         agent.launch(&assigned(processes, more));
@@ -73,7 +92,9 @@ async fn failure_and_unreadable_tasks() {
     }
     let mut agent = Agent::start(&[]).await;
     agent.launch_data("task-1", b"rubbish");
-    agent.expect("TASK_FAILED", "Could not deserialize task.").await;
+    agent
+        .expect("TASK_FAILED", "Could not deserialize task.")
+        .await;
     assert!(agent.exit().await.success());
 }
 
@@ -87,8 +108,7 @@ async fn a_role_without_a_user() {
     task.task.job.role = "no-such-user-here".into();
     agent.launch(&task);
     agent.expect("TASK_STARTING", "").await;
-    let message =
-        "Failed to initialize sandbox: Could not create sandbox because user does not exist: no-such-user-here";
+    let message = "Failed to initialize sandbox: Could not create sandbox because user does not exist: no-such-user-here";
     agent.expect("TASK_FAILED", message).await;
     assert!(agent.exit().await.success());
 }
@@ -106,7 +126,11 @@ async fn the_role_is_the_user() {
         agent.expect("TASK_STARTING", "").await;
         agent.expect("TASK_RUNNING", HEALTHY).await;
         agent.expect("TASK_FINISHED", "Task finished.").await;
-        assert_eq!(agent.file(".logs/p/0/stdout").unwrap(), expected, "{flags:?}");
+        assert_eq!(
+            agent.file(".logs/p/0/stdout").unwrap(),
+            expected,
+            "{flags:?}"
+        );
         assert!(agent.exit().await.success());
     }
 }
@@ -114,18 +138,27 @@ async fn the_role_is_the_user() {
 #[tokio::test]
 async fn kill_shutdown_and_a_second_task() {
     let sleep = || json!([process("p", "echo $$ > pid; exec sleep 1000")]);
-    for (event, message) in [("KILL", "Instructed to kill task."), ("SHUTDOWN", "Told to shut down executor.")] {
+    for (event, message) in [
+        ("KILL", "Instructed to kill task."),
+        ("SHUTDOWN", "Told to shut down executor."),
+    ] {
         let mut agent = Agent::start(&[]).await;
         agent.launch(&assigned(sleep(), json!({})));
         agent.expect("TASK_STARTING", "").await;
         agent.expect("TASK_RUNNING", HEALTHY).await;
-        until("the process", String::new, || agent.file("pid").is_some_and(|text| text.ends_with('\n'))).await;
+        until("the process", String::new, || {
+            agent.file("pid").is_some_and(|text| text.ends_with('\n'))
+        })
+        .await;
         agent.kill("another-task");
         let mut second = assigned(sleep(), json!({}));
         second.task_id = "task-2".into();
         agent.launch(&second);
         let (state, text, status) = agent.status().await;
-        assert_eq!((state.as_str(), text.as_str()), ("TASK_LOST", "Task already running on this executor: task-1"));
+        assert_eq!(
+            (state.as_str(), text.as_str()),
+            ("TASK_LOST", "Task already running on this executor: task-1")
+        );
         assert_eq!(status["task_id"]["value"], "task-2");
         match event {
             "KILL" => {
@@ -151,28 +184,48 @@ async fn a_shutdown_ends_within_its_grace_period() {
     until("the trap", String::new, || agent.file("up").is_some()).await;
     let started = std::time::Instant::now();
     agent.send(&json!({"type": "SHUTDOWN"}));
-    agent.expect("TASK_KILLED", "Told to shut down executor.").await;
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    agent
+        .expect("TASK_KILLED", "Told to shut down executor.")
+        .await;
+    assert!(
+        started.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        started.elapsed()
+    );
     assert!(agent.exit().await.success());
 }
 
 #[tokio::test]
 async fn an_agent_that_was_away_hears_what_happened() {
     let mut agent = Agent::start(&[]).await;
-    agent.launch(&assigned(json!([process("p", "while ! [ -e go ]; do sleep 0.02; done")]), json!({})));
+    agent.launch(&assigned(
+        json!([process("p", "while ! [ -e go ]; do sleep 0.02; done")]),
+        json!({}),
+    ));
     agent.expect("TASK_STARTING", "").await;
     agent.expect("TASK_RUNNING", HEALTHY).await;
     agent.go_away();
     std::fs::write(agent.sandbox().join("go"), "").unwrap();
     let finished = agent.dir.path().join("checkpoints/tasks/finished/task-1");
-    until("the end of the task", || format!("{}", finished.display()), || finished.exists()).await;
+    until(
+        "the end of the task",
+        || format!("{}", finished.display()),
+        || finished.exists(),
+    )
+    .await;
     agent.come_back();
     let call = agent.call().await;
     assert_eq!(call.body["type"], "SUBSCRIBE");
-    let updates = call.body["subscribe"]["unacknowledged_updates"].as_array().cloned().unwrap_or_default();
+    let updates = call.body["subscribe"]["unacknowledged_updates"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     // RUNNING may have been acknowledged before the agent went.
     let last = &updates.last().expect("an update")["status"];
-    assert_eq!((&last["state"], &last["message"]), (&json!("TASK_FINISHED"), &json!("Task finished.")));
+    assert_eq!(
+        (&last["state"], &last["message"]),
+        (&json!("TASK_FINISHED"), &json!("Task finished."))
+    );
     for update in &updates {
         agent.acknowledge(&update["status"]);
     }
@@ -187,18 +240,29 @@ async fn a_killed_executor_leaves_no_process() {
     agent.expect("TASK_STARTING", "").await;
     agent.expect("TASK_RUNNING", HEALTHY).await;
     let files = ["one", "two", "three"];
-    until("three processes", || format!("{:?}", files.map(|name| agent.file(name))), || {
-        files.iter().all(|name| agent.file(name).is_some_and(|text| text.ends_with('\n')))
-    })
+    until(
+        "three processes",
+        || format!("{:?}", files.map(|name| agent.file(name))),
+        || {
+            files
+                .iter()
+                .all(|name| agent.file(name).is_some_and(|text| text.ends_with('\n')))
+        },
+    )
     .await;
     let pids = files.map(|name| agent.file(name).unwrap().trim().parse::<i32>().unwrap());
     agent.child.kill().await.unwrap();
-    until("everybody's death", || format!("{pids:?}"), || !pids.iter().any(|&pid| procs::is_alive(pid))).await;
+    until(
+        "everybody's death",
+        || format!("{pids:?}"),
+        || !pids.iter().any(|&pid| procs::is_alive(pid)),
+    )
+    .await;
 }
 
 fn http_health(more: Value) -> Value {
     let mut config = json!({"initial_interval_secs": 0.05, "interval_secs": 0.05, "max_consecutive_failures": 1});
-    for (key, value) in more.as_object().unwrap() {
+    for (key, value) in more.as_object().expect("an object") {
         config[key] = value.clone();
     }
     json!({"health_check_config": config, "lifecycle": {}})
@@ -208,7 +272,10 @@ fn http_health(more: Value) -> Value {
 async fn health_over_http() {
     let web = Web::start(200, "OK\n").await;
     let mut agent = Agent::start(&[]).await;
-    let mut task = assigned(json!([process("p", "exec sleep 1000")]), http_health(json!({})));
+    let mut task = assigned(
+        json!([process("p", "exec sleep 1000")]),
+        http_health(json!({})),
+    );
     task.assigned_ports.insert("health".into(), web.port.into());
     agent.launch(&task);
     agent.expect("TASK_STARTING", "").await;
@@ -228,7 +295,10 @@ async fn health_over_http() {
 async fn a_task_that_never_gets_healthy() {
     let web = Web::start(500, "ok").await;
     let mut agent = Agent::start(&[]).await;
-    let mut task = assigned(json!([process("p", "exec sleep 1000")]), http_health(json!({})));
+    let mut task = assigned(
+        json!([process("p", "exec sleep 1000")]),
+        http_health(json!({})),
+    );
     task.assigned_ports.insert("health".into(), web.port.into());
     agent.launch(&task);
     agent.expect("TASK_STARTING", "").await;
@@ -251,11 +321,14 @@ async fn health_by_command() {
     std::fs::write(agent.dir.path().join("healthy"), "").unwrap();
     agent.expect("TASK_RUNNING", "Task is healthy.").await;
     agent.kill("task-1");
-    agent.expect("TASK_KILLED", "Instructed to kill task.").await;
+    agent
+        .expect("TASK_KILLED", "Instructed to kill task.")
+        .await;
     assert!(agent.exit().await.success());
 
     let mut agent = Agent::start(&[]).await;
-    let mut config = http_health(json!({"initial_interval_secs": 0, "max_consecutive_failures": 0}));
+    let mut config =
+        http_health(json!({"initial_interval_secs": 0, "max_consecutive_failures": 0}));
     config["health_check_config"]["health_checker"] = check["health_checker"].clone();
     agent.launch(&assigned(json!([process("p", "exec sleep 1000")]), config));
     agent.expect("TASK_STARTING", "").await;
@@ -279,8 +352,13 @@ async fn a_task_is_asked_to_end_first() {
     agent.expect("TASK_STARTING", "").await;
     agent.expect("TASK_RUNNING", HEALTHY).await;
     agent.kill("task-1");
-    agent.expect("TASK_KILLED", "Instructed to kill task.").await;
-    assert_eq!(*web.requests.lock().unwrap(), ["POST /quitquitquit", "POST /abortabortabort"]);
+    agent
+        .expect("TASK_KILLED", "Instructed to kill task.")
+        .await;
+    assert_eq!(
+        *web.requests.lock().unwrap(),
+        ["POST /quitquitquit", "POST /abortabortabort"]
+    );
     assert!(agent.exit().await.success());
 }
 
@@ -300,14 +378,23 @@ async fn a_full_disk_quota() {
         (state, message, _) = agent.status().await;
     }
     assert_eq!(state, "TASK_FAILED");
-    assert!(message.starts_with("Disk limit exceeded.  Reserved 4096 bytes vs used "), "{message}");
+    assert!(
+        message.starts_with("Disk limit exceeded.  Reserved 4096 bytes vs used "),
+        "{message}"
+    );
     assert!(agent.exit().await.success());
 }
 
 #[tokio::test]
 async fn the_secret_stays_with_the_executor() {
     let mut agent = Agent::start(&["--preserve_env"]).await;
-    agent.launch(&assigned(json!([process("p", "cat /proc/$$/environ /proc/$PPID/environ | tr '\\0' '\\n'")]), json!({})));
+    agent.launch(&assigned(
+        json!([process(
+            "p",
+            "cat /proc/$$/environ /proc/$PPID/environ | tr '\\0' '\\n'"
+        )]),
+        json!({}),
+    ));
     agent.expect("TASK_STARTING", "").await;
     agent.expect("TASK_RUNNING", HEALTHY).await;
     agent.expect("TASK_FINISHED", "Task finished.").await;
@@ -319,10 +406,20 @@ async fn the_secret_stays_with_the_executor() {
 
 #[test]
 fn the_command_line() {
-    let run = |arguments: &[&str]| Command::new(env!("CARGO_BIN_EXE_aurora-executor")).args(arguments).env_clear().output().unwrap();
+    let run = |arguments: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_aurora-executor"))
+            .args(arguments)
+            .env_clear()
+            .output()
+            .unwrap()
+    };
     let help = run(&["--help"]);
     assert!(help.status.success());
-    assert!(String::from_utf8(help.stdout).unwrap().contains("--nosetuid-health-checks"));
+    assert!(
+        String::from_utf8(help.stdout)
+            .unwrap()
+            .contains("--nosetuid-health-checks")
+    );
     let unknown = run(&["--what"]);
     assert_eq!(unknown.status.code(), Some(2));
     assert_eq!(
@@ -331,5 +428,8 @@ fn the_command_line() {
     );
     let alone = run(&[]);
     assert_eq!(alone.status.code(), Some(1));
-    assert!(String::from_utf8(alone.stderr).unwrap().contains("MESOS_"), "it names what is missing");
+    assert!(
+        String::from_utf8(alone.stderr).unwrap().contains("MESOS_"),
+        "it names what is missing"
+    );
 }

@@ -87,7 +87,13 @@ impl Reader {
     /// A reader that starts at `offset`, which must be where a record starts (see [`Reader::offset`]).
     #[must_use]
     pub fn at(path: impl Into<PathBuf>, offset: u64) -> Self {
-        Self { path: path.into(), file: None, offset, buffer: Vec::new(), consumed: 0 }
+        Self {
+            path: path.into(),
+            file: None,
+            offset,
+            buffer: Vec::new(),
+            consumed: 0,
+        }
     }
 
     /// The byte after the last record returned.
@@ -107,7 +113,10 @@ impl Reader {
     ///
     /// # Errors
     /// [`ReadError`]; the reader stays where it is, so that the same call reports the same damage.
-    #[expect(clippy::should_implement_trait, reason = "not an iterator: it goes on after it has returned None")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "not an iterator: it goes on after it has returned None"
+    )]
     pub fn next(&mut self) -> Result<Option<RunnerCkpt>, ReadError> {
         if !self.have(4)? {
             return Ok(None);
@@ -115,7 +124,11 @@ impl Reader {
         let ahead = &self.buffer[self.consumed..];
         let length = u32::from_be_bytes([ahead[0], ahead[1], ahead[2], ahead[3]]) as usize;
         if length > MAX_RECORD {
-            return Err(ReadError::TooLong { path: self.path.clone(), offset: self.offset, length: length as u64 });
+            return Err(ReadError::TooLong {
+                path: self.path.clone(),
+                offset: self.offset,
+                length: length as u64,
+            });
         }
         if !self.have(4 + length)? {
             return Ok(None);
@@ -133,7 +146,10 @@ impl Reader {
 
     /// Makes `wanted` unconsumed bytes available, or drops the buffer and says that the file does not have them.
     fn have(&mut self, wanted: usize) -> Result<bool, ReadError> {
-        let fault = |source| ReadError::Io { path: self.path.clone(), source };
+        let fault = |source| ReadError::Io {
+            path: self.path.clone(),
+            source,
+        };
         if self.buffer.len() - self.consumed >= wanted {
             return Ok(true);
         }
@@ -144,7 +160,11 @@ impl Reader {
         self.buffer.drain(..self.consumed);
         self.consumed = 0;
         // The length is a claim by the file: memory is taken only for bytes that are there.
-        let present = file.metadata().map_err(fault)?.len().saturating_sub(self.offset);
+        let present = file
+            .metadata()
+            .map_err(fault)?
+            .len()
+            .saturating_sub(self.offset);
         if present < wanted as u64 {
             self.buffer = Vec::new();
             return Ok(false);
@@ -190,7 +210,9 @@ pub enum WriteError {
         source: io::Error,
     },
     /// The record is longer than [`MAX_RECORD`], for example because of a huge process name.
-    #[error("a checkpoint record of {length} bytes is longer than the {MAX_RECORD} that a record may have")]
+    #[error(
+        "a checkpoint record of {length} bytes is longer than the {MAX_RECORD} that a record may have"
+    )]
     TooLong {
         /// Its length.
         length: usize,
@@ -212,12 +234,20 @@ impl Writer {
     /// [`WriteError::Locked`] when another process leads the stream, [`WriteError::Io`] otherwise.
     pub fn lock(path: impl Into<PathBuf>) -> Result<Self, WriteError> {
         let path = path.into();
-        let fault = |source| WriteError::Io { path: path.clone(), source };
+        let fault = |source| WriteError::Io {
+            path: path.clone(),
+            source,
+        };
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(fault)?;
         }
-        let file =
-            OpenOptions::new().read(true).append(true).create(true).mode(0o644).open(&path).map_err(fault)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(0o644)
+            .open(&path)
+            .map_err(fault)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { path, file }),
             Err(TryLockError::WouldBlock) => Err(WriteError::Locked { path }),
@@ -242,7 +272,10 @@ impl Writer {
     /// # Errors
     /// [`WriteError::Io`].
     pub fn len(&self) -> Result<u64, WriteError> {
-        self.file.metadata().map(|metadata| metadata.len()).map_err(|source| self.fault(source))
+        self.file
+            .metadata()
+            .map(|metadata| metadata.len())
+            .map_err(|source| self.fault(source))
     }
 
     /// Whether nothing was ever written.
@@ -280,10 +313,156 @@ impl Writer {
     /// # Errors
     /// [`WriteError::Io`].
     pub fn touch(&self) -> Result<(), WriteError> {
-        self.file.set_modified(std::time::SystemTime::now()).map_err(|source| self.fault(source))
+        self.file
+            .set_modified(std::time::SystemTime::now())
+            .map_err(|source| self.fault(source))
     }
 
     fn fault(&self, source: io::Error) -> WriteError {
-        WriteError::Io { path: self.path.clone(), source }
+        WriteError::Io {
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aurora_api::thermos::{ProcessState, ProcessStatus, TaskState, TaskStatus};
+
+    /// A record that upstream's runner wrote.
+    const UPSTREAM: &str =
+        "00000025 0c0003 08000100000000 0a0002000001a204f62ed1 08000300003ff9 08000400000000 00 00";
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
+        digits
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect()
+    }
+
+    fn active() -> RunnerCkpt {
+        RunnerCkpt::TaskStatus(TaskStatus {
+            state: Some(TaskState::Active),
+            timestamp_ms: Some(1_795_379_572_433),
+            runner_pid: Some(16_377),
+            runner_uid: Some(0),
+        })
+    }
+
+    fn waiting(seq: i64) -> RunnerCkpt {
+        RunnerCkpt::ProcessStatus(ProcessStatus {
+            seq: Some(seq),
+            process: Some("p".into()),
+            state: Some(ProcessState::Waiting),
+            ..ProcessStatus::default()
+        })
+    }
+
+    #[test]
+    fn the_bytes_are_upstreams() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("deep/runner");
+        let mut writer = Writer::lock(&path).unwrap();
+        assert!(writer.is_empty().unwrap());
+        writer.write(&active()).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), bytes(UPSTREAM));
+        let mut reader = Reader::new(&path);
+        assert_eq!(reader.next().unwrap(), Some(active()));
+        assert_eq!((reader.offset(), reader.next().unwrap()), (4 + 0x25, None));
+    }
+
+    #[test]
+    fn a_growing_stream_is_read_as_it_grows() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("runner");
+        let mut writer = Writer::lock(&path).unwrap();
+        let mut reader = Reader::new(&path);
+        for seq in 0..2_000 {
+            writer.write(&waiting(seq)).unwrap();
+            if seq % 7 == 0 {
+                while reader.next().unwrap().is_some() {}
+                assert_eq!(reader.offset(), writer.len().unwrap());
+            }
+        }
+        let mut again = Reader::new(&path);
+        for seq in 0..2_000 {
+            assert_eq!(again.next().unwrap(), Some(waiting(seq)));
+        }
+        assert_eq!(again.next().unwrap(), None);
+    }
+
+    #[test]
+    fn a_cut_off_tail_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("runner");
+        let record = bytes(UPSTREAM);
+        for cut in 0..record.len() {
+            let mut stream = record.clone();
+            stream.extend_from_slice(&record[..cut]);
+            std::fs::write(&path, &stream).unwrap();
+            let mut reader = Reader::new(&path);
+            assert_eq!(reader.next().unwrap(), Some(active()), "cut at {cut}");
+            assert_eq!(reader.next().unwrap(), None, "cut at {cut}");
+            stream.extend_from_slice(&record[cut..]);
+            std::fs::write(&path, &stream).unwrap();
+            assert_eq!(reader.next().unwrap(), Some(active()), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn damage_is_reported_and_costs_no_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("runner");
+        let mut reader = Reader::new(&path);
+        assert!(
+            matches!(reader.next(), Err(ReadError::Io { .. })),
+            "a missing file"
+        );
+        for (stream, expected) in [
+            ("ffffffff 00", "claims 4294967295 bytes"),
+            ("04000001 00", "claims 67108865 bytes"),
+            ("00000002 0c00", "the record at byte 0"),
+            ("00000001 00", "the record at byte 0"),
+        ] {
+            std::fs::write(&path, bytes(stream)).unwrap();
+            let mut reader = Reader::new(&path);
+            let error = reader.next().unwrap_err().to_string();
+            assert!(error.contains(expected), "{stream}: {error}");
+            assert_eq!(
+                reader.next().unwrap_err().to_string(),
+                error,
+                "the same again"
+            );
+        }
+        // A length that the file does not have is only a record to come.
+        std::fs::write(&path, bytes("03ffffff 00")).unwrap();
+        assert!(Reader::new(&path).next().unwrap().is_none());
+    }
+
+    #[test]
+    fn one_leads() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("runner");
+        let first = Writer::lock(&path).unwrap();
+        assert!(matches!(
+            Writer::lock(&path),
+            Err(WriteError::Locked { .. })
+        ));
+        drop(first);
+        assert!(Writer::lock(&path).is_ok());
+    }
+
+    #[test]
+    fn half_a_record_does_not_stay() {
+        // /dev/full takes no byte; its length is zero before and after.
+        let file = OpenOptions::new().append(true).open("/dev/full").unwrap();
+        let mut writer = Writer::from_file(PathBuf::from("/dev/full"), file);
+        assert!(matches!(
+            writer.write(&active()),
+            Err(WriteError::Io { .. })
+        ));
     }
 }

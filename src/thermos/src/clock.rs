@@ -8,5 +8,7 @@ use crate::plan::Seconds;
 #[must_use]
 pub fn now() -> Seconds {
     // A clock before 1970 is a broken one; zero is as good as any answer.
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs_f64())
 }

@@ -106,7 +106,12 @@ pub fn main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
 }
 
 fn run(process: &str, mut arguments: impl Iterator<Item = String>) -> Result<(), Failure> {
-    let mut descriptor = || arguments.next().and_then(|text| text.parse().ok()).ok_or(Failure::Usage);
+    let mut descriptor = || {
+        arguments
+            .next()
+            .and_then(|text| text.parse().ok())
+            .ok_or(Failure::Usage)
+    };
     let stream = spawn::adopt(descriptor()?).map_err(doing("taking over the stream"))?;
     let notify = spawn::adopt(descriptor()?).map_err(doing("taking over the notification pipe"))?;
     spawn::close_inherited_on_exec().map_err(doing("closing inherited descriptors"))?;
@@ -130,13 +135,17 @@ fn run(process: &str, mut arguments: impl Iterator<Item = String>) -> Result<(),
         become_user(account).map_err(doing("changing to the task's user"))?;
     }
     // Changing the user clears this, so it comes after.
-    prctl::set_pdeathsig(Signal::SIGTERM).map_err(doing("asking for a word when the runner dies"))?;
+    prctl::set_pdeathsig(Signal::SIGTERM)
+        .map_err(doing("asking for a word when the runner dies"))?;
     if nix::unistd::getppid().as_raw() != orders.runner {
         return Err(doing("starting")(io::Error::other("the runner died")));
     }
 
     let mut report = Report {
-        writer: Writer::from_file(PathBuf::from(format!("coordinator.{process}")), File::from(stream)),
+        writer: Writer::from_file(
+            PathBuf::from(format!("coordinator.{process}")),
+            File::from(stream),
+        ),
         notify: File::from(notify),
         process: process.to_owned(),
         seq: orders.seq,
@@ -153,9 +162,13 @@ fn run(process: &str, mut arguments: impl Iterator<Item = String>) -> Result<(),
     let Some(status) = status else {
         // The runner is dead, or somebody wants this coordinator gone. Either way nobody will look after these.
         procs::kill_descendants(nix::unistd::getpid().as_raw(), LAST_KILL);
-        return Err(doing("attending to the process")(io::Error::other("told to end; the process was killed")));
+        return Err(doing("attending to the process")(io::Error::other(
+            "told to end; the process was killed",
+        )));
     };
-    let return_code = status.code().unwrap_or_else(|| -status.signal().unwrap_or(0));
+    let return_code = status
+        .code()
+        .unwrap_or_else(|| -status.signal().unwrap_or(0));
     let state = match return_code {
         0 => ProcessState::Success,
         code if code < 0 => ProcessState::Killed,
@@ -216,7 +229,9 @@ enum LogFile {
 impl Output {
     /// Copies what is there; at the end of the pipe it is closed.
     fn copy(&mut self, buffer: &mut Vec<u8>) -> io::Result<()> {
-        let Some(pipe) = &mut self.pipe else { return Ok(()) };
+        let Some(pipe) = &mut self.pipe else {
+            return Ok(());
+        };
         buffer.resize(COPY_STEP, 0);
         let read = match pipe.read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
@@ -243,7 +258,11 @@ impl Output {
 /// Starts the process; returns the outputs that have to be copied for it.
 fn start(orders: &Instructions) -> io::Result<(Pid, Vec<Output>)> {
     let mut command = Command::new("/bin/bash");
-    command.arg("-c").arg(&orders.cmdline).current_dir(&orders.directory).stdin(Stdio::null());
+    command
+        .arg("-c")
+        .arg(&orders.cmdline)
+        .current_dir(&orders.directory)
+        .stdin(Stdio::null());
     if !orders.preserve_environment {
         command.env_clear();
     }
@@ -258,24 +277,37 @@ fn start(orders: &Instructions) -> io::Result<(Pid, Vec<Output>)> {
     let mut outputs = Vec::new();
     let mut wire = |name: &str, console: OwnedFd| -> io::Result<Stdio> {
         let path = orders.log_dir.join(name);
-        let copied = |file: Option<LogFile>, console: Option<File>, outputs: &mut Vec<Output>| -> io::Result<Stdio> {
+        let copied = |file: Option<LogFile>,
+                      console: Option<File>,
+                      outputs: &mut Vec<Output>|
+         -> io::Result<Stdio> {
             let (reader, writer) = io::pipe()?;
-            outputs.push(Output { pipe: Some(reader), file, console });
+            outputs.push(Output {
+                pipe: Some(reader),
+                file,
+                console,
+            });
             Ok(writer.into())
         };
         match (orders.logging.destination, orders.logging.rotate) {
             (Destination::None, _) => Ok(Stdio::null()),
             (Destination::Console, _) => Ok(console.into()),
             (Destination::File, None) => Ok(logs::open_appending(&path)?.into()),
-            (Destination::File, Some(policy)) => {
-                copied(Some(LogFile::Rotating(RotatingFile::create(&path, policy)?)), None, &mut outputs)
-            }
-            (Destination::Both, None) => {
-                copied(Some(LogFile::Plain(logs::open_appending(&path)?)), Some(console.into()), &mut outputs)
-            }
-            (Destination::Both, Some(policy)) => {
-                copied(Some(LogFile::Rotating(RotatingFile::create(&path, policy)?)), Some(console.into()), &mut outputs)
-            }
+            (Destination::File, Some(policy)) => copied(
+                Some(LogFile::Rotating(RotatingFile::create(&path, policy)?)),
+                None,
+                &mut outputs,
+            ),
+            (Destination::Both, None) => copied(
+                Some(LogFile::Plain(logs::open_appending(&path)?)),
+                Some(console.into()),
+                &mut outputs,
+            ),
+            (Destination::Both, Some(policy)) => copied(
+                Some(LogFile::Rotating(RotatingFile::create(&path, policy)?)),
+                Some(console.into()),
+                &mut outputs,
+            ),
         }
     };
     command.stdout(wire("stdout", io::stdout().as_fd().try_clone_to_owned()?)?);
@@ -306,7 +338,10 @@ fn attend(pid: Pid, signals: &SignalFd, outputs: &mut [Output]) -> io::Result<Op
                 Err(Errno::EINTR) => continue,
                 other => other?,
             };
-            descriptors.iter().map(|descriptor| descriptor.any().unwrap_or(true)).collect()
+            descriptors
+                .iter()
+                .map(|descriptor| descriptor.any().unwrap_or(true))
+                .collect()
         };
         if readable[0] {
             while let Some(signal) = signals.read_signal()? {
@@ -328,7 +363,10 @@ fn attend(pid: Pid, signals: &SignalFd, outputs: &mut [Output]) -> io::Result<Op
                 // A full disk must not stop the process: its output is read on, and lost.
                 if output.file.take().is_some() {
                     // Nobody is left to be told if this fails.
-                    let _ = writeln!(io::stderr(), "cannot write the output of the process any more: {error}");
+                    let _ = writeln!(
+                        io::stderr(),
+                        "cannot write the output of the process any more: {error}"
+                    );
                 }
                 output.console = None;
             }
@@ -341,8 +379,12 @@ fn reap(pid: Pid) -> io::Result<Option<ExitStatus>> {
     let mut found = None;
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(who, code)) if who == pid => found = Some(ExitStatus::from_raw(code << 8)),
-            Ok(WaitStatus::Signaled(who, signal, _)) if who == pid => found = Some(ExitStatus::from_raw(signal as i32)),
+            Ok(WaitStatus::Exited(who, code)) if who == pid => {
+                found = Some(ExitStatus::from_raw(code << 8))
+            }
+            Ok(WaitStatus::Signaled(who, signal, _)) if who == pid => {
+                found = Some(ExitStatus::from_raw(signal as i32))
+            }
             Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return Ok(found),
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),

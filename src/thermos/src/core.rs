@@ -11,14 +11,20 @@
 //!  SUCCESS, FAILED, KILLED, LOST             SIGKILL to whatever is left
 //! ```
 
+mod machine;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
-use aurora_api::thermos::{ProcessState, ProcessStatus, RunnerCkpt, RunnerHeader, TaskState, TaskStatus};
+use aurora_api::thermos::{
+    ProcessState, ProcessStatus, RunnerCkpt, RunnerHeader, TaskState, TaskStatus,
+};
 
+pub use self::machine::{Launch, Machine, Sweep};
 use crate::checkpoint::WriteError;
 use crate::plan::{Plan, Seconds};
-use crate::procs::ProcessId;
-use crate::schema::{Kind, Process, Task};
+use crate::schema::{Kind, Task};
 use crate::state::{RunnerState, StateError, is_run_over, is_task_over};
 
 /// A run that was forked and has not reported in for this long is lost.
@@ -30,63 +36,6 @@ const ENDING_LOOK: Duration = Duration::from_secs(1);
 /// How long background processes that left their session get between SIGTERM and SIGKILL, at most. Upstream leaves them to
 /// the container.
 const STRAY_GRACE: Seconds = 5.0;
-
-/// A run to be started.
-#[derive(Debug, Clone, Copy)]
-pub struct Launch<'a> {
-    /// The process.
-    pub process: &'a Process,
-    /// Number of the run, from 0.
-    pub run: usize,
-    /// Sequence number for the run's FORKED record.
-    pub seq: i64,
-    /// Now.
-    pub now: Seconds,
-}
-
-/// How much of a process to kill.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sweep {
-    /// Its session's process group: what a process that ended left in the background.
-    Group,
-    /// That, its coordinator, and every descendant wherever it went.
-    Everything,
-}
-
-/// What the core needs of a machine.
-pub trait Machine {
-    /// Appends to the runner's stream.
-    ///
-    /// # Errors
-    /// When the stream cannot be written; the task cannot go on then.
-    fn record(&mut self, record: &RunnerCkpt) -> Result<(), WriteError>;
-    /// Puts the task file among the active ones.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    fn publish_task(&mut self) -> Result<(), WriteError>;
-    /// Moves the task file to the finished ones.
-    fn finish_task(&mut self);
-    /// Starts a run and returns its FORKED record, or says why it cannot be started.
-    ///
-    /// # Errors
-    /// The reason, for the log.
-    fn launch(&mut self, launch: Launch<'_>) -> Result<ProcessStatus, String>;
-    /// Records that the coordinators of a process have written and nobody has read yet.
-    fn drain(&mut self, process: &str) -> Vec<ProcessStatus>;
-    /// Whether the coordinator of the process's current run lives.
-    fn is_live(&self, process: &str) -> bool;
-    /// SIGTERM to the run's first process.
-    fn terminate(&mut self, process: &str, pid: ProcessId);
-    /// SIGTERM to what was started by a process, left its session, and outlived it.
-    fn terminate_strays(&mut self);
-    /// Whether such processes live.
-    fn has_strays(&self) -> bool;
-    /// SIGKILL to the same, and to everything else below the runner.
-    fn kill_strays(&mut self);
-    /// SIGKILL to a process's run; whether anything of it was alive.
-    fn sweep(&mut self, process: &str, sweep: Sweep) -> bool;
-}
 
 /// Why a task cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -137,7 +86,12 @@ impl<M: Machine> Core<M> {
     ///
     /// # Errors
     /// [`crate::plan::PlanError`] when the task's constraints make no schedule.
-    pub fn new(task: Task, run_limit: u32, identity: Identity, machine: M) -> Result<Self, crate::plan::PlanError> {
+    pub fn new(
+        task: Task,
+        run_limit: u32,
+        identity: Identity,
+        machine: M,
+    ) -> Result<Self, crate::plan::PlanError> {
         Ok(Self {
             ordinary: task.plan(Kind::Ordinary, run_limit)?,
             finals: task.plan(Kind::Final, run_limit)?,
@@ -183,7 +137,12 @@ impl<M: Machine> Core<M> {
     ///
     /// # Errors
     /// [`CoreError::Write`].
-    pub fn observe(&mut self, process: &str, update: ProcessStatus, now: Seconds) -> Result<(), CoreError> {
+    pub fn observe(
+        &mut self,
+        process: &str,
+        update: ProcessStatus,
+        now: Seconds,
+    ) -> Result<(), CoreError> {
         let fits = update.process.as_deref() == Some(process)
             && matches!(
                 update.state,
@@ -196,10 +155,17 @@ impl<M: Machine> Core<M> {
                 )
             );
         if !fits {
-            tracing::warn!(process, ?update, "ignoring a record that a coordinator does not write");
+            tracing::warn!(
+                process,
+                ?update,
+                "ignoring a record that a coordinator does not write"
+            );
             return Ok(());
         }
-        if update.seq.is_some_and(|seq| seq <= self.state.sequence(process)) {
+        if update
+            .seq
+            .is_some_and(|seq| seq <= self.state.sequence(process))
+        {
             return Ok(());
         }
         match self.set_run_state(update, now) {
@@ -217,8 +183,15 @@ impl<M: Machine> Core<M> {
     /// [`CoreError`].
     pub fn coordinator_gone(&mut self, process: &str, now: Seconds) -> Result<(), CoreError> {
         self.take_unread(process, now)?;
-        if self.state.run_state(process).is_some_and(|state| !is_run_over(state)) {
-            tracing::warn!(process, "the coordinator is gone without a word; the run is lost");
+        if self
+            .state
+            .run_state(process)
+            .is_some_and(|state| !is_run_over(state))
+        {
+            tracing::warn!(
+                process,
+                "the coordinator is gone without a word; the run is lost"
+            );
             self.lose_run(process, now)?;
         }
         Ok(())
@@ -255,7 +228,11 @@ impl<M: Machine> Core<M> {
                 self.terminate_ordinary();
                 Ok(())
             }
-            TaskState::Finalizing | TaskState::Success | TaskState::Failed | TaskState::Killed | TaskState::Lost => Ok(()),
+            TaskState::Finalizing
+            | TaskState::Success
+            | TaskState::Failed
+            | TaskState::Killed
+            | TaskState::Lost => Ok(()),
         }
     }
 
@@ -269,7 +246,10 @@ impl<M: Machine> Core<M> {
                 TaskState::Active => self.turn_active(now)?,
                 TaskState::Cleaning => self.turn_cleaning(now)?,
                 TaskState::Finalizing => self.turn_finalizing(now)?,
-                over @ (TaskState::Success | TaskState::Failed | TaskState::Killed | TaskState::Lost) => {
+                over @ (TaskState::Success
+                | TaskState::Failed
+                | TaskState::Killed
+                | TaskState::Lost) => {
                     return Ok(Turn::Over(over));
                 }
             };
@@ -296,8 +276,10 @@ impl<M: Machine> Core<M> {
             self.end(end, now)?;
             return Ok(None);
         }
-        let strays_may_stay =
-            self.finalization_start.is_some_and(|start| now - start < STRAY_GRACE) && self.machine.has_strays();
+        let strays_may_stay = self
+            .finalization_start
+            .is_some_and(|start| now - start < STRAY_GRACE)
+            && self.machine.has_strays();
         if self.has_live_runs() || strays_may_stay {
             return Ok(Some(left.min(ENDING_LOOK)));
         }
@@ -317,7 +299,10 @@ impl<M: Machine> Core<M> {
             self.end(end, now)?;
             return Ok(None);
         }
-        Ok(Some(wait.map_or(ENDING_LOOK, |wait| wait.min(ENDING_LOOK)).min(left)))
+        Ok(Some(
+            wait.map_or(ENDING_LOOK, |wait| wait.min(ENDING_LOOK))
+                .min(left),
+        ))
     }
 
     /// Starts what the plan allows. Returns how long until it allows more by the clock alone.
@@ -325,7 +310,9 @@ impl<M: Machine> Core<M> {
         let running: Vec<String> = self.plan(kind).running().map(str::to_owned).collect();
         let mut next_overdue: Option<Duration> = None;
         for process in &running {
-            let Some(run) = self.state.latest(process) else { continue };
+            let Some(run) = self.state.latest(process) else {
+                continue;
+            };
             if run.state != Some(ProcessState::Forked) {
                 continue;
             }
@@ -346,7 +333,11 @@ impl<M: Machine> Core<M> {
             self.launch(&process, now)?;
         }
         let at_limit = limit > 0 && self.plan(kind).running().count() >= limit;
-        let next_start = if at_limit { None } else { self.plan(kind).min_wait(now) };
+        let next_start = if at_limit {
+            None
+        } else {
+            self.plan(kind).min_wait(now)
+        };
         Ok([next_overdue, next_start].into_iter().flatten().min())
     }
 
@@ -358,10 +349,21 @@ impl<M: Machine> Core<M> {
             ..ProcessStatus::default()
         };
         self.set_run_state(waiting, now)?;
-        let Some(process) = self.task.process(name) else { return Ok(()) };
-        let run = self.state.processes.get(name).map_or(0, |runs| runs.len().saturating_sub(1));
+        let Some(process) = self.task.process(name) else {
+            return Ok(());
+        };
+        let run = self
+            .state
+            .processes
+            .get(name)
+            .map_or(0, |runs| runs.len().saturating_sub(1));
         let seq = self.state.sequence(name) + 1;
-        match self.machine.launch(Launch { process, run, seq, now }) {
+        match self.machine.launch(Launch {
+            process,
+            run,
+            seq,
+            now,
+        }) {
             Ok(forked) => self.set_run_state(forked, now),
             Err(reason) => {
                 tracing::error!(process = name, reason, "cannot launch the process");
@@ -378,7 +380,9 @@ impl<M: Machine> Core<M> {
 
     /// Applies a run's transition, puts it on record, and follows it up.
     fn set_run_state(&mut self, update: ProcessStatus, now: Seconds) -> Result<(), CoreError> {
-        let (Some(name), Some(state)) = (update.process.clone(), update.state) else { return Ok(()) };
+        let (Some(name), Some(state)) = (update.process.clone(), update.state) else {
+            return Ok(());
+        };
         let (return_code, pid) = (update.return_code, update.pid);
         self.commit(&RunnerCkpt::ProcessStatus(update))?;
         match state {
@@ -386,7 +390,8 @@ impl<M: Machine> Core<M> {
             ProcessState::Forked => self.plan_of(&name).set_running(&name),
             ProcessState::Running => {
                 // The SIGTERM of CLEANING could not reach a run that had no process yet.
-                let late = self.state.task_state() == TaskState::Cleaning && self.ordinary.contains(&name);
+                let late =
+                    self.state.task_state() == TaskState::Cleaning && self.ordinary.contains(&name);
                 if let (true, Some(pid)) = (late, pid) {
                     self.machine.terminate(&name, pid);
                 }
@@ -436,7 +441,13 @@ impl<M: Machine> Core<M> {
         let processes: Vec<String> = self.state.processes.keys().cloned().collect();
         for process in processes {
             self.take_unread(&process, now)?;
-            let Some(state) = self.state.run_state(&process).filter(|&state| !is_run_over(state)) else { continue };
+            let Some(state) = self
+                .state
+                .run_state(&process)
+                .filter(|&state| !is_run_over(state))
+            else {
+                continue;
+            };
             let was_alive = self.machine.sweep(&process, Sweep::Everything);
             if state == ProcessState::Waiting {
                 continue;
@@ -466,7 +477,9 @@ impl<M: Machine> Core<M> {
     fn terminate_ordinary(&mut self) {
         self.machine.terminate_strays();
         for process in self.ordinary.running() {
-            let Some(run) = self.state.latest(process) else { continue };
+            let Some(run) = self.state.latest(process) else {
+                continue;
+            };
             if let (Some(ProcessState::Running), Some(pid)) = (run.state, run.pid) {
                 self.machine.terminate(process, pid);
             }
@@ -492,7 +505,10 @@ impl<M: Machine> Core<M> {
         if state == TaskState::Cleaning {
             self.finalization_start = Some(now);
         }
-        debug_assert!(!is_task_over(state) || self.state.is_over(), "a terminal state is on record");
+        debug_assert!(
+            !is_task_over(state) || self.state.is_over(),
+            "a terminal state is on record"
+        );
         Ok(())
     }
 
@@ -504,7 +520,8 @@ impl<M: Machine> Core<M> {
     /// Neither deadlocked nor over the limit of failed processes.
     fn is_healthy(&self) -> bool {
         let under_limit = self.task.max_failures == 0
-            || i64::try_from(self.ordinary.failed().count()).unwrap_or(i64::MAX) < self.task.max_failures;
+            || i64::try_from(self.ordinary.failed().count()).unwrap_or(i64::MAX)
+                < self.task.max_failures;
         under_limit && !self.ordinary.is_deadlocked()
     }
 
@@ -527,7 +544,10 @@ impl<M: Machine> Core<M> {
 
     fn has_live_runs(&self) -> bool {
         self.state.processes.keys().any(|process| {
-            self.state.run_state(process).is_some_and(|state| !is_run_over(state)) && self.machine.is_live(process)
+            self.state
+                .run_state(process)
+                .is_some_and(|state| !is_run_over(state))
+                && self.machine.is_live(process)
         })
     }
 
@@ -539,6 +559,10 @@ impl<M: Machine> Core<M> {
     }
 
     fn plan_of(&mut self, process: &str) -> &mut Plan {
-        if self.finals.contains(process) { &mut self.finals } else { &mut self.ordinary }
+        if self.finals.contains(process) {
+            &mut self.finals
+        } else {
+            &mut self.ordinary
+        }
     }
 }

@@ -137,7 +137,10 @@ impl Host {
                 break;
             }
             if written || gone {
-                news.push(News { process: process.clone(), gone });
+                news.push(News {
+                    process: process.clone(),
+                    gone,
+                });
             }
         }
         news
@@ -155,7 +158,11 @@ impl Host {
 
     /// Children of this process, zombies included, that are neither coordinators nor somebody else's.
     fn strays(&self) -> Vec<ProcessId> {
-        let coordinators: BTreeSet<ProcessId> = self.live.values().map(|live| live.coordinator.as_raw()).collect();
+        let coordinators: BTreeSet<ProcessId> = self
+            .live
+            .values()
+            .map(|live| live.coordinator.as_raw())
+            .collect();
         procs::children(nix::unistd::getpid().as_raw())
             .into_iter()
             .filter(|pid| !coordinators.contains(pid) && !self.exempt.contains(*pid))
@@ -178,7 +185,10 @@ impl Host {
         let start = stream.len()?;
         let log_dir = paths::run_log_dir(&self.around.log_dir, name, launch.run)?;
         self.make_log_dir(&log_dir)
-            .map_err(|source| LaunchError::Io { doing: format!("creating the log folder {}", log_dir.display()), source })?;
+            .map_err(|source| LaunchError::Io {
+                doing: format!("creating the log folder {}", log_dir.display()),
+                source,
+            })?;
 
         let (hear, notify) = io::pipe().map_err(LaunchError::io("opening a pipe"))?;
         fcntl(hear.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
@@ -193,9 +203,11 @@ impl Host {
         } else {
             command.env_clear();
         }
-        let mut child = spawn::coordinator(command, name.as_ref(), stream.file(), &notify).map_err(|source| {
-            LaunchError::Io { doing: format!("starting {}", self.around.program.display()), source }
-        })?;
+        let mut child = spawn::coordinator(command, name.as_ref(), stream.file(), &notify)
+            .map_err(|source| LaunchError::Io {
+                doing: format!("starting {}", self.around.program.display()),
+                source,
+            })?;
         drop(notify);
         let coordinator = Pid::from_raw(child.id() as i32);
         let forked = ProcessStatus {
@@ -222,9 +234,12 @@ impl Host {
             let text = serde_json::to_vec(&orders)
                 .map_err(|error| LaunchError::io("writing down the instructions")(error.into()))?;
             let mut pipe = child.stdin.take().ok_or_else(|| {
-                LaunchError::io("reaching the coordinator")(io::Error::from(io::ErrorKind::BrokenPipe))
+                LaunchError::io("reaching the coordinator")(io::Error::from(
+                    io::ErrorKind::BrokenPipe,
+                ))
             })?;
-            pipe.write_all(&text).map_err(LaunchError::io("instructing the coordinator"))?;
+            pipe.write_all(&text)
+                .map_err(LaunchError::io("instructing the coordinator"))?;
             self.epoll
                 .add(hear.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, 0))
                 .map_err(io::Error::from)
@@ -237,7 +252,13 @@ impl Host {
         }
         // Earlier runs are all on record: what is read from here on is this run's.
         self.readers.insert(name.clone(), Reader::at(path, start));
-        self.live.insert(name.clone(), Live { coordinator, notify: hear });
+        self.live.insert(
+            name.clone(),
+            Live {
+                coordinator,
+                notify: hear,
+            },
+        );
         Ok(forked)
     }
 
@@ -289,7 +310,10 @@ impl Machine for Host {
 
     fn publish_task(&mut self) -> Result<(), WriteError> {
         let target = self.paths.task(Stage::Active);
-        let fault = |source| WriteError::Io { path: target.clone(), source };
+        let fault = |source| WriteError::Io {
+            path: target.clone(),
+            source,
+        };
         // Written beside and renamed: the folder of active tasks never shows half a file.
         let draft = self.paths.checkpoint_dir().join("task.json");
         for folder in [Stage::Active, Stage::Finished] {
@@ -302,9 +326,15 @@ impl Machine for Host {
     }
 
     fn finish_task(&mut self) {
-        let (active, finished) = (self.paths.task(Stage::Active), self.paths.task(Stage::Finished));
+        let (active, finished) = (
+            self.paths.task(Stage::Active),
+            self.paths.task(Stage::Finished),
+        );
         let moved = fs::rename(&active, &finished).and_then(|()| {
-            fs::File::options().write(true).open(&finished)?.set_modified(SystemTime::now())
+            fs::File::options()
+                .write(true)
+                .open(&finished)?
+                .set_modified(SystemTime::now())
         });
         if let Err(error) = moved {
             tracing::error!(task = self.paths.task_id(), %error, "cannot move the task file to the finished ones");
@@ -316,12 +346,16 @@ impl Machine for Host {
     }
 
     fn drain(&mut self, process: &str) -> Vec<ProcessStatus> {
-        let Some(reader) = self.readers.get_mut(process) else { return Vec::new() };
+        let Some(reader) = self.readers.get_mut(process) else {
+            return Vec::new();
+        };
         let mut records = Vec::new();
         loop {
             match reader.next() {
                 Ok(Some(RunnerCkpt::ProcessStatus(status))) => records.push(status),
-                Ok(Some(other)) => tracing::warn!(process, ?other, "ignoring a record that is not a process's"),
+                Ok(Some(other)) => {
+                    tracing::warn!(process, ?other, "ignoring a record that is not a process's")
+                }
                 Ok(None) => return records,
                 Err(error) => {
                     tracing::error!(process, %error, "cannot read what the coordinator wrote");
@@ -332,11 +366,15 @@ impl Machine for Host {
     }
 
     fn is_live(&self, process: &str) -> bool {
-        self.live.get(process).is_some_and(|live| procs::is_alive(live.coordinator.as_raw()))
+        self.live
+            .get(process)
+            .is_some_and(|live| procs::is_alive(live.coordinator.as_raw()))
     }
 
     fn terminate(&mut self, process: &str, pid: ProcessId) {
-        let Some(live) = self.live.get(process) else { return };
+        let Some(live) = self.live.get(process) else {
+            return;
+        };
         // The number comes from a file that the task's user can write to: it has to be the coordinator's child.
         if procs::children(live.coordinator.as_raw()).contains(&pid) {
             procs::signal(pid, Signal::SIGTERM);
@@ -360,7 +398,11 @@ impl Machine for Host {
         let deadline = Instant::now() + STRAY_PATIENCE;
         loop {
             // Killing one hands its children to this process, so they are the strays of the next pass.
-            let alive: Vec<ProcessId> = self.strays().into_iter().filter(|&pid| procs::is_alive(pid)).collect();
+            let alive: Vec<ProcessId> = self
+                .strays()
+                .into_iter()
+                .filter(|&pid| procs::is_alive(pid))
+                .collect();
             for &pid in &alive {
                 for below in procs::descendants(pid) {
                     procs::signal(below, Signal::SIGKILL);
@@ -380,7 +422,9 @@ impl Machine for Host {
     }
 
     fn sweep(&mut self, process: &str, sweep: Sweep) -> bool {
-        let Some(live) = self.live.remove(process) else { return false };
+        let Some(live) = self.live.remove(process) else {
+            return false;
+        };
         // The coordinator is this process's child and not reaped yet, so neither its number nor its group's can belong to
         // anybody else.
         let coordinator = live.coordinator.as_raw();
@@ -405,7 +449,9 @@ fn reap(pid: Pid) {
     let deadline = Instant::now() + REAP_PATIENCE;
     loop {
         match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::StillAlive) if Instant::now() < deadline => procs::pause(Duration::from_millis(1)),
+            Ok(WaitStatus::StillAlive) if Instant::now() < deadline => {
+                procs::pause(Duration::from_millis(1))
+            }
             Ok(WaitStatus::StillAlive) => {
                 tracing::error!(%pid, "a coordinator outlives SIGKILL");
                 return;

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use pystachio::text::{Bindings, interpolate};
 use serde_json::Value;
 
-use crate::schema::{Place, SchemaError, Task};
+use crate::place::Place;
+use crate::schema::{SchemaError, Task};
 
 /// Why executor data cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -123,17 +124,26 @@ impl Instance {
         let mut job: Value = serde_json::from_str(data)?;
         let mut unbound = BTreeSet::new();
         let mut bindings = Bindings::default();
-        if job.get("instance").is_none() {
+        if job.get("instance").is_none() && data.contains(OPENING) {
             bind(&mut bindings, "mesos.instance", &number.to_string())?;
             bind(&mut bindings, "mesos.hostname", hostname)?;
         }
-        for key in ["task", "role", "health_check_config", "lifecycle", "announce", "environment"] {
+        for key in [
+            "task",
+            "role",
+            "health_check_config",
+            "lifecycle",
+            "announce",
+            "environment",
+        ] {
             if let Some(part) = job.get_mut(key) {
                 fill(part, key, &bindings, &mut unbound)?;
             }
         }
-        let names: Vec<String> =
-            unbound.into_iter().filter(|name| !name.starts_with("{{thermos.")).collect();
+        let names: Vec<String> = unbound
+            .into_iter()
+            .filter(|name| !name.starts_with("{{thermos."))
+            .collect();
         if !names.is_empty() {
             return Err(InstanceError::Unbound { names });
         }
@@ -142,7 +152,10 @@ impl Instance {
             role: at.get("role").map(|role| role.text()).transpose()?,
             health: HealthCheck::read(at.get("health_check_config").as_ref())?,
             lifecycle: HttpLifecycle::read(at.get("lifecycle").as_ref())?,
-            announce: at.get("announce").map(|announce| Announce::read(&announce)).transpose()?,
+            announce: at
+                .get("announce")
+                .map(|announce| Announce::read(&announce))
+                .transpose()?,
             task: at.required("task")?.value().clone(),
         };
         Ok(instance)
@@ -154,9 +167,18 @@ impl Instance {
     pub fn ports(&self, assigned: &BTreeMap<String, i32>) -> BTreeMap<String, u16> {
         let mut map: BTreeMap<&str, String> = BTreeMap::new();
         if let Some(announce) = &self.announce {
-            map.extend(announce.portmap.iter().map(|(name, target)| (name.as_str(), target.clone())));
+            map.extend(
+                announce
+                    .portmap
+                    .iter()
+                    .map(|(name, target)| (name.as_str(), target.clone())),
+            );
         }
-        map.extend(assigned.iter().map(|(name, port)| (name.as_str(), port.to_string())));
+        map.extend(
+            assigned
+                .iter()
+                .map(|(name, port)| (name.as_str(), port.to_string())),
+        );
         let mut resolved = BTreeMap::new();
         for &name in map.keys() {
             let mut target = name;
@@ -179,18 +201,31 @@ impl Instance {
     ///
     /// # Errors
     /// [`InstanceError`].
-    pub fn task(&self, task_id: &str, ports: &BTreeMap<String, u16>, user: &str) -> Result<Task, InstanceError> {
-        let mut bindings = Bindings::default();
-        bind(&mut bindings, "thermos.task_id", task_id)?;
-        bind(&mut bindings, "thermos.user", user)?;
-        for (name, port) in ports {
-            bind(&mut bindings, &format!("thermos.ports[{name}]"), &port.to_string())?;
-        }
+    pub fn task(
+        &self,
+        task_id: &str,
+        ports: &BTreeMap<String, u16>,
+        user: &str,
+    ) -> Result<Task, InstanceError> {
         let mut task = self.task.clone();
+        let mut bindings = Bindings::default();
+        if has_templates(&task) {
+            bind(&mut bindings, "thermos.task_id", task_id)?;
+            bind(&mut bindings, "thermos.user", user)?;
+            for (name, port) in ports {
+                bind(
+                    &mut bindings,
+                    &format!("thermos.ports[{name}]"),
+                    &port.to_string(),
+                )?;
+            }
+        }
         let mut unbound = BTreeSet::new();
         fill(&mut task, "task", &bindings, &mut unbound)?;
         if !unbound.is_empty() {
-            return Err(InstanceError::Missing { names: unbound.into_iter().collect() });
+            return Err(InstanceError::Missing {
+                names: unbound.into_iter().collect(),
+            });
         }
         Ok(Task::from_json(&task)?)
     }
@@ -206,22 +241,48 @@ impl Instance {
         number: i32,
     ) -> Result<String, InstanceError> {
         const PATH: &str = "health_check_config.health_checker.shell.shell_command";
+        if !command.contains(OPENING) {
+            return Ok(command.to_owned());
+        }
         let mut bindings = Bindings::default();
         bind(&mut bindings, "thermos.task_id", task_id)?;
         bind(&mut bindings, "mesos.instance", &number.to_string())?;
         for (name, port) in assigned {
-            bind(&mut bindings, &format!("thermos.ports[{name}]"), &port.to_string())?;
+            bind(
+                &mut bindings,
+                &format!("thermos.ports[{name}]"),
+                &port.to_string(),
+            )?;
         }
         interpolate(command, &bindings)
             .map(|(text, _)| text)
-            .map_err(|error| InstanceError::Template { path: PATH.to_owned(), reason: error.to_string() })
+            .map_err(|error| InstanceError::Template {
+                path: PATH.to_owned(),
+                reason: error.to_string(),
+            })
+    }
+}
+
+/// What a template begins with. Nothing is bound for a task without one: that keeps the machinery of references out of the
+/// memory of most executors.
+const OPENING: &str = "{{";
+
+fn has_templates(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Value::String(text) => text.contains(OPENING),
+        Value::Array(list) => list.iter().any(has_templates),
+        Value::Object(members) => members.values().any(has_templates),
     }
 }
 
 fn bind(bindings: &mut Bindings, address: &str, value: &str) -> Result<(), InstanceError> {
     bindings
         .insert(address, value)
-        .map_err(|error| InstanceError::Template { path: address.to_owned(), reason: error.to_string() })
+        .map_err(|error| InstanceError::Template {
+            path: address.to_owned(),
+            reason: error.to_string(),
+        })
 }
 
 /// Fills in the templates of every text inside `value`; what stays unbound is added to `unbound`, with braces.
@@ -234,11 +295,14 @@ fn fill(
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
         Value::String(text) => {
-            if !text.contains("{{") {
+            if !text.contains(OPENING) {
                 return Ok(());
             }
-            let (filled, left) = interpolate(text, bindings)
-                .map_err(|error| InstanceError::Template { path: path.to_owned(), reason: error.to_string() })?;
+            let (filled, left) =
+                interpolate(text, bindings).map_err(|error| InstanceError::Template {
+                    path: path.to_owned(),
+                    reason: error.to_string(),
+                })?;
             unbound.extend(left.iter().map(ToString::to_string));
             *text = filled;
             Ok(())
@@ -267,7 +331,9 @@ impl HealthCheck {
         let shell = checkers.as_ref().and_then(|checkers| checkers.get("shell"));
         let http = checkers.as_ref().and_then(|checkers| checkers.get("http"));
         let checker = match shell {
-            Some(shell) => Checker::Shell { command: shell.required("shell_command")?.text()? },
+            Some(shell) => Checker::Shell {
+                command: shell.required("shell_command")?.text()?,
+            },
             None => {
                 let http = http.unwrap_or(nothing.clone());
                 Checker::Http {
@@ -311,7 +377,10 @@ impl HttpLifecycle {
                     http.text_or("graceful_shutdown_endpoint", "/quitquitquit")?,
                     http.seconds_or("graceful_shutdown_wait_secs", 5)?,
                 ),
-                (http.text_or("shutdown_endpoint", "/abortabortabort")?, http.seconds_or("shutdown_wait_secs", 5)?),
+                (
+                    http.text_or("shutdown_endpoint", "/abortabortabort")?,
+                    http.seconds_or("shutdown_wait_secs", 5)?,
+                ),
             ],
         }))
     }
@@ -323,11 +392,20 @@ impl Announce {
         let portmap = match at.get("portmap") {
             None => BTreeMap::from([("aurora".to_owned(), primary_port.clone())]),
             Some(map) => {
-                let members = map.value().as_object().ok_or_else(|| map.wrong("a map of ports"))?;
-                members.keys().map(|name| Ok((name.clone(), map.required(name)?.text()?))).collect::<Result<_, SchemaError>>()?
+                let members = map
+                    .value()
+                    .as_object()
+                    .ok_or_else(|| map.wrong("a map of ports"))?;
+                members
+                    .keys()
+                    .map(|name| Ok((name.clone(), map.required(name)?.text()?)))
+                    .collect::<Result<_, SchemaError>>()?
             }
         };
-        Ok(Self { primary_port, portmap })
+        Ok(Self {
+            primary_port,
+            portmap,
+        })
     }
 }
 
@@ -360,12 +438,28 @@ mod tests {
     fn what_is_not_bound_is_named() {
         let instance = Instance::parse(&job(json!({})), 7, "h1").unwrap();
         let error = instance.task("t-1", &BTreeMap::new(), "www").unwrap_err();
-        assert_eq!(error.to_string(), "Invalid task: Failed to interpolate task, missing: {{thermos.ports[http]}}");
+        assert_eq!(
+            error.to_string(),
+            "Invalid task: Failed to interpolate task, missing: {{thermos.ports[http]}}"
+        );
         let odd = json!({"task": {"processes": [{"name": "p", "cmdline": "{{profile.x}}"}]}});
         let error = Instance::parse(&job(odd), 0, "h").unwrap_err();
-        assert_eq!(error.to_string(), "Got invalid task: Unexpected unbound refs: {{profile.x}}");
-        assert!(Instance::parse("", 0, "h").unwrap_err().to_string().contains("did not have a thermos config"));
-        assert!(Instance::parse("{", 0, "h").unwrap_err().to_string().starts_with("Could not deserialize thermos config"));
+        assert_eq!(
+            error.to_string(),
+            "Got invalid task: Unexpected unbound refs: {{profile.x}}"
+        );
+        assert!(
+            Instance::parse("", 0, "h")
+                .unwrap_err()
+                .to_string()
+                .contains("did not have a thermos config")
+        );
+        assert!(
+            Instance::parse("{", 0, "h")
+                .unwrap_err()
+                .to_string()
+                .starts_with("Could not deserialize thermos config")
+        );
         let odd = json!({"task": {"processes": [{"name": "p", "cmdline": "{{ spaced }}"}]}});
         let error = Instance::parse(&job(odd), 0, "h").unwrap_err().to_string();
         assert!(error.starts_with("task.processes[0].cmdline: "), "{error}");
@@ -375,15 +469,35 @@ mod tests {
     fn ports_have_aliases() {
         let ports = |announce: Value, assigned: &[(&str, i32)]| {
             let instance = Instance::parse(&job(json!({ "announce": announce })), 0, "h").unwrap();
-            let assigned = assigned.iter().map(|(name, port)| ((*name).to_owned(), *port)).collect();
-            instance.ports(&assigned).into_iter().map(|(name, port)| format!("{name}={port}")).collect::<Vec<_>>().join(" ")
+            let assigned = assigned
+                .iter()
+                .map(|(name, port)| ((*name).to_owned(), *port))
+                .collect();
+            instance
+                .ports(&assigned)
+                .into_iter()
+                .map(|(name, port)| format!("{name}={port}"))
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         for (announce, assigned, expected) in [
             (json!({}), &[("http", 80)][..], "aurora=80 http=80"),
-            (json!({"primary_port": "thrift"}), &[("thrift", 9)][..], "aurora=9 thrift=9"),
-            (json!({"portmap": {"admin": "http", "static": "8080", "number": 81}}), &[("http", 80)][..], "admin=80 http=80 number=81 static=8080"),
+            (
+                json!({"primary_port": "thrift"}),
+                &[("thrift", 9)][..],
+                "aurora=9 thrift=9",
+            ),
+            (
+                json!({"portmap": {"admin": "http", "static": "8080", "number": 81}}),
+                &[("http", 80)][..],
+                "admin=80 http=80 number=81 static=8080",
+            ),
             (json!({"portmap": {"http": "http"}}), &[][..], ""),
-            (json!({"portmap": {"http": "7"}}), &[("http", 80)][..], "http=80"),
+            (
+                json!({"portmap": {"http": "7"}}),
+                &[("http", 80)][..],
+                "http=80",
+            ),
             (json!({"portmap": {"a": "b", "b": "c"}}), &[][..], ""),
         ] {
             assert_eq!(ports(announce.clone(), assigned), expected, "{announce}");
@@ -410,7 +524,13 @@ mod tests {
         );
         let lifecycle = instance.lifecycle.unwrap();
         assert_eq!(lifecycle.port, "health");
-        assert_eq!(lifecycle.escalation, [("/quitquitquit".to_owned(), 5), ("/abortabortabort".to_owned(), 5)]);
+        assert_eq!(
+            lifecycle.escalation,
+            [
+                ("/quitquitquit".to_owned(), 5),
+                ("/abortabortabort".to_owned(), 5)
+            ]
+        );
         let none = Instance::parse(&job(json!({"lifecycle": {}})), 0, "h").unwrap();
         assert_eq!(none.lifecycle, None);
     }
@@ -420,8 +540,12 @@ mod tests {
         let both = json!({"health_check_config": {"health_checker": {
             "http": {"endpoint": "/x"}, "shell": {"shell_command": "check {{thermos.ports[http]}} {{mesos.instance}}"}}}});
         let instance = Instance::parse(&job(both), 3, "h").unwrap();
-        let Checker::Shell { command } = &instance.health.checker else { panic!("{:?}", instance.health) };
-        let bound = Instance::shell_command(command, "t", &BTreeMap::from([("http".to_owned(), 5)]), 3).unwrap();
+        let Checker::Shell { command } = &instance.health.checker else {
+            panic!("{:?}", instance.health)
+        };
+        let bound =
+            Instance::shell_command(command, "t", &BTreeMap::from([("http".to_owned(), 5)]), 3)
+                .unwrap();
         assert_eq!(bound, "check 5 3");
     }
 }

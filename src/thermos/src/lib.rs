@@ -44,6 +44,7 @@ mod host;
 pub mod instance;
 pub mod logs;
 pub mod paths;
+mod place;
 pub mod plan;
 pub mod procs;
 pub mod runner;

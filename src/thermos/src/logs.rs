@@ -34,14 +34,20 @@ pub struct Logging {
 pub fn effective(process: &Process, defaults: &LogDefaults) -> Logging {
     let builtin = RotatePolicy::default();
     match process.logger {
-        Some(Logger { destination, mode, rotate }) => Logging {
+        Some(Logger {
+            destination,
+            mode,
+            rotate,
+        }) => Logging {
             destination,
             rotate: (mode == LogMode::Rotate).then(|| rotate.unwrap_or(builtin)),
         },
         None => Logging {
             destination: defaults.destination.unwrap_or(Destination::File),
             rotate: (defaults.mode == Some(LogMode::Rotate)).then(|| RotatePolicy {
-                log_size: defaults.rotate_size_mib.map_or(builtin.log_size, |mib| i64::from(mib) << 20),
+                log_size: defaults
+                    .rotate_size_mib
+                    .map_or(builtin.log_size, |mib| i64::from(mib) << 20),
                 backups: defaults.rotate_backups.map_or(builtin.backups, i64::from),
             }),
         },
@@ -80,7 +86,11 @@ impl RotatingFile {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes)?;
         self.written += bytes.len() as u64;
-        if self.written >= self.limit { self.rotate() } else { Ok(()) }
+        if self.written >= self.limit {
+            self.rotate()
+        } else {
+            Ok(())
+        }
     }
 
     fn numbered(&self, number: i64) -> PathBuf {
@@ -128,19 +138,42 @@ mod tests {
             rotate_size_mib: Some(7),
             rotate_backups: None,
         };
-        let own = Logger { destination: Destination::File, mode: LogMode::Rotate, rotate: None };
+        let own = Logger {
+            destination: Destination::File,
+            mode: LogMode::Rotate,
+            rotate: None,
+        };
         let mib = 1 << 20;
         for (logger, defaults, expected) in [
-            (None, LogDefaults::default(), Logging { destination: Destination::File, rotate: None }),
+            (
+                None,
+                LogDefaults::default(),
+                Logging {
+                    destination: Destination::File,
+                    rotate: None,
+                },
+            ),
             (
                 None,
                 flags,
-                Logging { destination: Destination::Console, rotate: Some(RotatePolicy { log_size: 7 * mib, backups: 5 }) },
+                Logging {
+                    destination: Destination::Console,
+                    rotate: Some(RotatePolicy {
+                        log_size: 7 * mib,
+                        backups: 5,
+                    }),
+                },
             ),
             (
                 Some(own),
                 flags,
-                Logging { destination: Destination::File, rotate: Some(RotatePolicy { log_size: 100 * mib, backups: 5 }) },
+                Logging {
+                    destination: Destination::File,
+                    rotate: Some(RotatePolicy {
+                        log_size: 100 * mib,
+                        backups: 5,
+                    }),
+                },
             ),
         ] {
             assert_eq!(effective(&process(logger), &defaults), expected);
@@ -152,7 +185,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("stdout");
         fs::write(&path, "from an earlier run").unwrap();
-        let mut log = RotatingFile::create(&path, RotatePolicy { log_size: 4, backups: 2 }).unwrap();
+        let mut log = RotatingFile::create(
+            &path,
+            RotatePolicy {
+                log_size: 4,
+                backups: 2,
+            },
+        )
+        .unwrap();
         for text in ["aaaa", "bbbb", "cc", "ccdd", "e"] {
             log.write(text.as_bytes()).unwrap();
         }

@@ -16,7 +16,9 @@ use std::time::SystemTime;
 
 /// A task id or process name that cannot name a file of its own.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{name:?} cannot be used as a file name: it is empty, `.` or `..`, or holds `/` or a NUL byte")]
+#[error(
+    "{name:?} cannot be used as a file name: it is empty, `.` or `..`, or holds `/` or a NUL byte"
+)]
 pub struct BadName {
     /// The offending text.
     pub name: String,
@@ -25,7 +27,9 @@ pub struct BadName {
 /// Whether `name` is one ordinary path component.
 fn check_component(name: &str) -> Result<(), BadName> {
     if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
-        return Err(BadName { name: name.to_owned() });
+        return Err(BadName {
+            name: name.to_owned(),
+        });
     }
     Ok(())
 }
@@ -64,7 +68,10 @@ impl TaskPaths {
     /// [`BadName`] when the id is not one path component.
     pub fn new(root: impl Into<PathBuf>, task_id: &str) -> Result<Self, BadName> {
         check_component(task_id)?;
-        Ok(Self { root: root.into(), task_id: task_id.to_owned() })
+        Ok(Self {
+            root: root.into(),
+            task_id: task_id.to_owned(),
+        })
     }
 
     /// The checkpoint root.
@@ -82,7 +89,10 @@ impl TaskPaths {
     /// The task's JSON file in the given folder.
     #[must_use]
     pub fn task(&self, stage: Stage) -> PathBuf {
-        self.root.join("tasks").join(stage.folder()).join(&self.task_id)
+        self.root
+            .join("tasks")
+            .join(stage.folder())
+            .join(&self.task_id)
     }
 
     /// The folder of the task's streams.
@@ -139,12 +149,19 @@ pub fn list_tasks(root: &Path, stage: Stage) -> io::Result<Vec<FoundTask>> {
     let mut found = Vec::new();
     for entry in entries {
         let entry = entry?;
-        let Ok(metadata) = entry.metadata() else { continue };
+        let Ok(metadata) = entry.metadata() else {
+            continue;
+        };
         if !metadata.is_file() {
             continue;
         }
-        let Ok(task_id) = entry.file_name().into_string() else { continue };
-        found.push(FoundTask { task_id, modified: metadata.modified()? });
+        let Ok(task_id) = entry.file_name().into_string() else {
+            continue;
+        };
+        found.push(FoundTask {
+            task_id,
+            modified: metadata.modified()?,
+        });
     }
     Ok(found)
 }
@@ -156,17 +173,25 @@ pub fn list_tasks(root: &Path, stage: Stage) -> io::Result<Vec<FoundTask>> {
 pub fn find_roots(mesos_root: &Path) -> Vec<PathBuf> {
     let mut level = vec![mesos_root.to_owned()];
     for fixed in ["slaves", "frameworks", "executors", "runs"] {
-        level = level.iter().flat_map(|parent| real_subfolders(&parent.join(fixed))).collect();
+        level = level
+            .iter()
+            .flat_map(|parent| real_subfolders(&parent.join(fixed)))
+            .collect();
     }
-    let mut roots: Vec<PathBuf> =
-        level.into_iter().map(|run| run.join("checkpoints")).filter(|path| path.is_dir()).collect();
+    let mut roots: Vec<PathBuf> = level
+        .into_iter()
+        .map(|run| run.join("checkpoints"))
+        .filter(|path| path.is_dir())
+        .collect();
     roots.sort();
     roots
 }
 
 /// The folders directly inside `parent`, symbolic links left out; empty when it cannot be read.
 fn real_subfolders(parent: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(parent) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(parent) else {
+        return Vec::new();
+    };
     entries
         .flatten()
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
@@ -182,10 +207,19 @@ mod tests {
     fn names_follow_upstream() {
         let paths = TaskPaths::new("/r", "t-1").unwrap();
         assert_eq!(paths.task(Stage::Active), Path::new("/r/tasks/active/t-1"));
-        assert_eq!(paths.task(Stage::Finished), Path::new("/r/tasks/finished/t-1"));
+        assert_eq!(
+            paths.task(Stage::Finished),
+            Path::new("/r/tasks/finished/t-1")
+        );
         assert_eq!(paths.runner(), Path::new("/r/checkpoints/t-1/runner"));
-        assert_eq!(paths.coordinator("a b").unwrap(), Path::new("/r/checkpoints/t-1/coordinator.a b"));
-        assert_eq!(run_log_dir(Path::new("/s/.logs"), "p", 3).unwrap(), Path::new("/s/.logs/p/3"));
+        assert_eq!(
+            paths.coordinator("a b").unwrap(),
+            Path::new("/r/checkpoints/t-1/coordinator.a b")
+        );
+        assert_eq!(
+            run_log_dir(Path::new("/s/.logs"), "p", 3).unwrap(),
+            Path::new("/s/.logs/p/3")
+        );
     }
 
     #[test]
@@ -204,7 +238,10 @@ mod tests {
         fs::create_dir_all(runs.join("c2")).unwrap();
         std::os::unix::fs::symlink(runs.join("c1"), runs.join("latest")).unwrap();
         assert_eq!(find_roots(dir.path()), vec![runs.join("c1/checkpoints")]);
-        assert_eq!(find_roots(&dir.path().join("absent")), Vec::<PathBuf>::new());
+        assert_eq!(
+            find_roots(&dir.path().join("absent")),
+            Vec::<PathBuf>::new()
+        );
     }
 
     #[test]
@@ -214,7 +251,13 @@ mod tests {
         fs::create_dir_all(dir.path().join("tasks/active")).unwrap();
         fs::write(dir.path().join("tasks/active/t"), "{}").unwrap();
         let tasks = list_tasks(dir.path(), Stage::Active).unwrap();
-        assert_eq!(tasks.iter().map(|task| task.task_id.as_str()).collect::<Vec<_>>(), ["t"]);
+        assert_eq!(
+            tasks
+                .iter()
+                .map(|task| task.task_id.as_str())
+                .collect::<Vec<_>>(),
+            ["t"]
+        );
         assert_eq!(list_tasks(dir.path(), Stage::Finished).unwrap(), vec![]);
     }
 }

@@ -20,13 +20,22 @@ pub type ProcessId = i32;
 #[must_use]
 pub fn children(pid: ProcessId) -> Vec<ProcessId> {
     let mut found = Vec::new();
-    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return found };
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return found;
+    };
     for thread in threads.flatten() {
         match fs::read_to_string(thread.path().join("children")) {
-            Ok(text) => found.extend(text.split_whitespace().filter_map(|pid| pid.parse::<ProcessId>().ok())),
+            Ok(text) => found.extend(
+                text.split_whitespace()
+                    .filter_map(|pid| pid.parse::<ProcessId>().ok()),
+            ),
             Err(error) if error.kind() == io::ErrorKind::NotFound && thread.path().exists() => {
                 // A kernel without CONFIG_PROC_CHILDREN.
-                return parents().into_iter().filter(|(_, parent)| *parent == pid).map(|(child, _)| child).collect();
+                return parents()
+                    .into_iter()
+                    .filter(|(_, parent)| *parent == pid)
+                    .map(|(child, _)| child)
+                    .collect();
             }
             Err(_) => {}
         }
@@ -41,14 +50,20 @@ pub fn descendants(pid: ProcessId) -> Vec<ProcessId> {
     let mut seen = BTreeSet::from([pid]);
     let mut level = vec![pid];
     while !level.is_empty() {
-        level = level.iter().flat_map(|&parent| children(parent)).filter(|&child| seen.insert(child)).collect();
+        level = level
+            .iter()
+            .flat_map(|&parent| children(parent))
+            .filter(|&child| seen.insert(child))
+            .collect();
         found.extend_from_slice(&level);
     }
     found
 }
 
 fn parents() -> BTreeMap<ProcessId, ProcessId> {
-    let Ok(entries) = fs::read_dir("/proc") else { return BTreeMap::new() };
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return BTreeMap::new();
+    };
     entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<ProcessId>().ok())
@@ -102,7 +117,10 @@ fn report(result: nix::Result<()>, pid: ProcessId, signal: Signal) {
 pub fn kill_descendants(pid: ProcessId, patience: Duration) {
     let deadline = Instant::now() + patience;
     loop {
-        let alive: Vec<ProcessId> = descendants(pid).into_iter().filter(|&child| is_alive(child)).collect();
+        let alive: Vec<ProcessId> = descendants(pid)
+            .into_iter()
+            .filter(|&child| is_alive(child))
+            .collect();
         if alive.is_empty() {
             return;
         }
@@ -160,9 +178,17 @@ pub(crate) struct BoundedOutput {
 
 /// Runs a command without input for at most `timeout` and keeps at most `limit` bytes of what it prints. A command that
 /// takes longer or prints more is killed, and reported as an error.
-pub(crate) fn run_bounded(mut command: Command, timeout: Duration, limit: usize) -> io::Result<BoundedOutput> {
+pub(crate) fn run_bounded(
+    mut command: Command,
+    timeout: Duration,
+    limit: usize,
+) -> io::Result<BoundedOutput> {
     let deadline = Instant::now() + timeout;
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
     let outcome = (|| {
         let Some(mut stdout) = child.stdout.take() else {
             return Err(io::Error::other("the child has no standard output"));
@@ -175,7 +201,10 @@ pub(crate) fn run_bounded(mut command: Command, timeout: Duration, limit: usize)
                 return Err(io::Error::from(io::ErrorKind::TimedOut));
             }
             let millis = u16::try_from(left.as_millis()).unwrap_or(u16::MAX).max(1);
-            match poll(&mut [PollFd::new(stdout.as_fd(), PollFlags::POLLIN)], PollTimeout::from(millis)) {
+            match poll(
+                &mut [PollFd::new(stdout.as_fd(), PollFlags::POLLIN)],
+                PollTimeout::from(millis),
+            ) {
                 Ok(0) | Err(Errno::EINTR) => continue,
                 other => other?,
             };
@@ -185,7 +214,9 @@ pub(crate) fn run_bounded(mut command: Command, timeout: Duration, limit: usize)
             }
             text.extend_from_slice(&chunk[..read]);
             if text.len() > limit {
-                return Err(io::Error::other(format!("the child prints more than {limit} bytes")));
+                return Err(io::Error::other(format!(
+                    "the child prints more than {limit} bytes"
+                )));
             }
         }
     })();

@@ -132,7 +132,10 @@ impl TaskRunner {
             None => users::by_uid(own_uid)?,
         };
         if user.uid != own_uid && own_uid != 0 {
-            return Err(StartError::NotRoot { wanted: user.name, current: users::by_uid(own_uid)?.name });
+            return Err(StartError::NotRoot {
+                wanted: user.name,
+                current: users::by_uid(own_uid)?.name,
+            });
         }
         let account = (user.uid != own_uid).then(|| Account {
             uid: user.uid,
@@ -144,9 +147,14 @@ impl TaskRunner {
         let writer = Writer::lock(paths.runner())?;
         if !writer.is_empty()? {
             let (state, _) = crate::state::read_stream(&paths.runner())?;
-            return Err(StartError::OnRecord { task_id: settings.task_id, state: state.task_state() });
+            return Err(StartError::OnRecord {
+                task_id: settings.task_id,
+                state: state.task_state(),
+            });
         }
-        let log_dir = settings.log_dir.unwrap_or_else(|| settings.sandbox.join(".logs"));
+        let log_dir = settings
+            .log_dir
+            .unwrap_or_else(|| settings.sandbox.join(".logs"));
         let now = clock::now();
         let header = RunnerHeader {
             task_id: Some(settings.task_id),
@@ -156,7 +164,13 @@ impl TaskRunner {
             hostname: Some(settings.hostname),
             user: Some(user.name.clone()),
             uid: i32::try_from(user.uid).ok(),
-            ports: Some(settings.ports.into_iter().map(|(name, port)| (name, i64::from(port))).collect()),
+            ports: Some(
+                settings
+                    .ports
+                    .into_iter()
+                    .map(|(name, port)| (name, i64::from(port)))
+                    .collect(),
+            ),
         };
         let around = Surroundings {
             program: settings.program,
@@ -177,7 +191,10 @@ impl TaskRunner {
         };
         let mut core = Core::new(settings.task, settings.run_limit, identity, host)?;
         core.start(header, now)?;
-        Ok(Self { core, touched: Instant::now() })
+        Ok(Self {
+            core,
+            touched: Instant::now(),
+        })
     }
 
     /// Readable when [`TaskRunner::turn`] has something to do before its time. The descriptor stays the same.

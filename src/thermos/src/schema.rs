@@ -6,6 +6,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::place::Place;
+
 /// What is wrong with a task.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SchemaError {
@@ -26,7 +28,9 @@ pub enum SchemaError {
         found: String,
     },
     /// A process name that could not name a folder.
-    #[error("invalid process name {name:?}: it must not be empty, start with a dot, or hold a slash")]
+    #[error(
+        "invalid process name {name:?}: it must not be empty, start with a dot, or hold a slash"
+    )]
     ProcessName {
         /// The name.
         name: String,
@@ -77,7 +81,10 @@ pub struct RotatePolicy {
 
 impl Default for RotatePolicy {
     fn default() -> Self {
-        Self { log_size: 100 << 20, backups: 5 }
+        Self {
+            log_size: 100 << 20,
+            backups: 5,
+        }
     }
 }
 
@@ -151,24 +158,39 @@ impl Task {
     /// # Errors
     /// [`SchemaError`], naming the place.
     pub fn from_json(value: &Value) -> Result<Self, SchemaError> {
-        let at = Place { path: "task".to_owned(), value };
+        let at = Place::new("task", value);
         let mut processes = Vec::new();
         for process in at.required("processes")?.list()? {
             processes.push(Process::read(&process)?);
         }
         if processes.is_empty() {
-            return Err(SchemaError::Required { path: "task.processes".to_owned() });
+            return Err(SchemaError::Required {
+                path: "task.processes".to_owned(),
+            });
         }
         for (index, process) in processes.iter().enumerate() {
-            if processes[..index].iter().any(|other| other.name == process.name) {
-                return Err(SchemaError::DuplicateProcess { name: process.name.clone() });
+            if processes[..index]
+                .iter()
+                .any(|other| other.name == process.name)
+            {
+                return Err(SchemaError::DuplicateProcess {
+                    name: process.name.clone(),
+                });
             }
         }
         let mut constraints = Vec::new();
         if let Some(list) = at.get("constraints") {
             for constraint in list.list()? {
-                let Some(order) = constraint.get("order") else { continue };
-                constraints.push(order.list()?.iter().map(Place::text).collect::<Result<_, _>>()?);
+                let Some(order) = constraint.get("order") else {
+                    continue;
+                };
+                constraints.push(
+                    order
+                        .list()?
+                        .iter()
+                        .map(Place::text)
+                        .collect::<Result<_, _>>()?,
+                );
             }
         }
         let task = Self {
@@ -177,7 +199,10 @@ impl Task {
                 None => processes[0].name.clone(),
             },
             constraints,
-            resources: at.get("resources").map(|resources| Resources::read(&resources)).transpose()?,
+            resources: at
+                .get("resources")
+                .map(|resources| Resources::read(&resources))
+                .transpose()?,
             max_failures: at.integer_or("max_failures", 1)?,
             max_concurrency: at.integer_or("max_concurrency", 0)?,
             finalization_wait: at.seconds_or("finalization_wait", 30)?,
@@ -192,9 +217,16 @@ impl Task {
     ///
     /// # Errors
     /// [`crate::plan::PlanError`]; not after [`Task::from_json`] has accepted the task.
-    pub fn plan(&self, kind: Kind, run_limit: u32) -> Result<crate::plan::Plan, crate::plan::PlanError> {
-        let members: Vec<&Process> =
-            self.processes.iter().filter(|process| process.is_final == (kind == Kind::Final)).collect();
+    pub fn plan(
+        &self,
+        kind: Kind,
+        run_limit: u32,
+    ) -> Result<crate::plan::Plan, crate::plan::PlanError> {
+        let members: Vec<&Process> = self
+            .processes
+            .iter()
+            .filter(|process| process.is_final == (kind == Kind::Final))
+            .collect();
         crate::plan::Plan::new(&members, &self.constraints, run_limit)
     }
 
@@ -208,9 +240,15 @@ impl Task {
     #[must_use]
     pub fn to_json(&self) -> Value {
         let mut task = Map::new();
-        task.insert("processes".to_owned(), self.processes.iter().map(Process::to_json).collect());
+        task.insert(
+            "processes".to_owned(),
+            self.processes.iter().map(Process::to_json).collect(),
+        );
         task.insert("name".to_owned(), json!(self.name));
-        task.insert("finalization_wait".to_owned(), json!(self.finalization_wait));
+        task.insert(
+            "finalization_wait".to_owned(),
+            json!(self.finalization_wait),
+        );
         task.insert("max_failures".to_owned(), json!(self.max_failures));
         task.insert("max_concurrency".to_owned(), json!(self.max_concurrency));
         if let Some(resources) = self.resources {
@@ -221,7 +259,10 @@ impl Task {
         }
         task.insert(
             "constraints".to_owned(),
-            self.constraints.iter().map(|order| json!({ "order": order })).collect(),
+            self.constraints
+                .iter()
+                .map(|order| json!({ "order": order }))
+                .collect(),
         );
         Value::Object(task)
     }
@@ -255,7 +296,10 @@ impl Process {
             ephemeral: at.boolean_or("ephemeral", false)?,
             min_duration: at.seconds_or("min_duration", 5)?,
             is_final: at.boolean_or("final", false)?,
-            logger: at.get("logger").map(|logger| Logger::read(&logger)).transpose()?,
+            logger: at
+                .get("logger")
+                .map(|logger| Logger::read(&logger))
+                .transpose()?,
         })
     }
 
@@ -285,11 +329,14 @@ impl Logger {
     fn read(at: &Place<'_>) -> Result<Self, SchemaError> {
         let destination = match at.get("destination") {
             None => Destination::File,
-            Some(given) => parse_destination(&given.text()?).ok_or_else(|| given.wrong("file, console, both or none"))?,
+            Some(given) => parse_destination(&given.text()?)
+                .ok_or_else(|| given.wrong("file, console, both or none"))?,
         };
         let mode = match at.get("mode") {
             None => LogMode::Standard,
-            Some(given) => parse_mode(&given.text()?).ok_or_else(|| given.wrong("standard or rotate"))?,
+            Some(given) => {
+                parse_mode(&given.text()?).ok_or_else(|| given.wrong("standard or rotate"))?
+            }
         };
         let default = RotatePolicy::default();
         let rotate = match at.get("rotate") {
@@ -305,7 +352,11 @@ impl Logger {
                 Some(policy)
             }
         };
-        Ok(Self { destination, mode, rotate })
+        Ok(Self {
+            destination,
+            mode,
+            rotate,
+        })
     }
 }
 
@@ -340,155 +391,6 @@ impl Resources {
             gpu: at.integer_or("gpu", 0)?,
         })
     }
-}
-
-/// A JSON value and the path that led to it, for messages.
-#[derive(Debug, Clone)]
-pub struct Place<'a> {
-    path: String,
-    value: &'a Value,
-}
-
-impl<'a> Place<'a> {
-    /// Starts at `value`, called `path` in messages.
-    #[must_use]
-    pub fn new(path: &str, value: &'a Value) -> Self {
-        Self { path: path.to_owned(), value }
-    }
-
-    /// The value itself.
-    #[must_use]
-    pub fn value(&self) -> &'a Value {
-        self.value
-    }
-
-    /// The member of that name; `null` counts as absent.
-    #[must_use]
-    pub fn get(&self, key: &str) -> Option<Place<'a>> {
-        let value = self.value.get(key).filter(|value| !value.is_null())?;
-        Some(Place { path: format!("{}.{key}", self.path), value })
-    }
-
-    /// The member of that name.
-    ///
-    /// # Errors
-    /// [`SchemaError::Required`].
-    pub fn required(&self, key: &str) -> Result<Place<'a>, SchemaError> {
-        self.get(key).ok_or_else(|| SchemaError::Required { path: format!("{}.{key}", self.path) })
-    }
-
-    /// A complaint about this value.
-    #[must_use]
-    pub fn wrong(&self, wanted: &'static str) -> SchemaError {
-        let mut found = self.value.to_string();
-        if found.chars().count() > 60 {
-            found = found.chars().take(57).chain("...".chars()).collect();
-        }
-        SchemaError::Kind { path: self.path.clone(), wanted, found }
-    }
-
-    /// The elements of a list.
-    ///
-    /// # Errors
-    /// [`SchemaError::Kind`].
-    pub fn list(&self) -> Result<Vec<Place<'a>>, SchemaError> {
-        let list = self.value.as_array().ok_or_else(|| self.wrong("a list"))?;
-        Ok(list
-            .iter()
-            .enumerate()
-            .map(|(index, value)| Place { path: format!("{}[{index}]", self.path), value })
-            .collect())
-    }
-
-    /// A text; numbers are taken for one.
-    ///
-    /// # Errors
-    /// [`SchemaError::Kind`].
-    pub fn text(&self) -> Result<String, SchemaError> {
-        match self.value {
-            Value::String(text) => Ok(text.clone()),
-            Value::Number(number) => Ok(number.to_string()),
-            _ => Err(self.wrong("a text")),
-        }
-    }
-
-    /// A member that is a text.
-    ///
-    /// # Errors
-    /// [`SchemaError::Kind`].
-    pub fn text_or(&self, key: &str, default: &str) -> Result<String, SchemaError> {
-        self.get(key).map_or_else(|| Ok(default.to_owned()), |place| place.text())
-    }
-
-    /// A whole number; a fraction is cut off, as upstream's Integer does.
-    ///
-    /// # Errors
-    /// [`SchemaError::Kind`].
-    pub fn integer(&self) -> Result<i64, SchemaError> {
-        let number = match self.value {
-            Value::Number(number) => number.as_i64().or_else(|| number.as_f64().and_then(whole)),
-            Value::String(text) => text.trim().parse().ok(),
-            _ => None,
-        };
-        number.ok_or_else(|| self.wrong("a whole number"))
-    }
-
-    /// A member that is a whole number.
-    ///
-    /// # Errors
-    /// [`SchemaError::Kind`].
-    pub fn integer_or(&self, key: &str, default: i64) -> Result<i64, SchemaError> {
-        self.get(key).map_or(Ok(default), |place| place.integer())
-    }
-
-    /// A member that is a number of seconds; negative ones are as good as zero.
-    ///
-    /// # Errors
-    /// [`SchemaError::Kind`].
-    pub fn seconds_or(&self, key: &str, default: u64) -> Result<u64, SchemaError> {
-        self.get(key).map_or(Ok(default), |place| Ok(u64::try_from(place.integer()?).unwrap_or(0)))
-    }
-
-    /// A member that is a number.
-    ///
-    /// # Errors
-    /// [`SchemaError::Kind`].
-    pub fn number_or(&self, key: &str, default: f64) -> Result<f64, SchemaError> {
-        let Some(place) = self.get(key) else { return Ok(default) };
-        let number = match place.value {
-            Value::Number(number) => number.as_f64(),
-            Value::String(text) => text.trim().parse().ok(),
-            _ => None,
-        };
-        number.filter(|number: &f64| number.is_finite()).ok_or_else(|| place.wrong("a number"))
-    }
-
-    /// A member that is true or false.
-    ///
-    /// # Errors
-    /// [`SchemaError::Kind`].
-    pub fn boolean_or(&self, key: &str, default: bool) -> Result<bool, SchemaError> {
-        let Some(place) = self.get(key) else { return Ok(default) };
-        let truth = match place.value {
-            Value::Bool(truth) => Some(*truth),
-            Value::String(text) => match text.to_ascii_lowercase().as_str() {
-                "true" | "1" => Some(true),
-                "false" | "0" => Some(false),
-                _ => None,
-            },
-            Value::Number(number) => match number.as_i64() {
-                Some(0) => Some(false),
-                Some(1) => Some(true),
-                _ => None,
-            },
-            _ => None,
-        };
-        truth.ok_or_else(|| place.wrong("true or false"))
-    }
-}
-
-fn whole(number: f64) -> Option<i64> {
-    (number.abs() < 9.0e15).then(|| number.trunc() as i64)
 }
 
 #[cfg(test)]
@@ -534,7 +436,10 @@ mod tests {
         }))
         .unwrap();
         let process = &parsed.processes[0];
-        assert_eq!((process.max_failures, process.daemon, process.min_duration), (3, true, 2));
+        assert_eq!(
+            (process.max_failures, process.daemon, process.min_duration),
+            (3, true, 2)
+        );
         assert_eq!(parsed.max_failures, 0);
     }
 
@@ -544,11 +449,26 @@ mod tests {
         for (value, expected) in [
             (json!({}), "task.processes is required"),
             (json!({"processes": []}), "task.processes is required"),
-            (json!({"processes": [{"name": "p"}]}), "task.processes[0].cmdline is required"),
-            (json!({"processes": [process(".p")]}), "invalid process name \".p\""),
-            (json!({"processes": [process("a/b")]}), "invalid process name \"a/b\""),
-            (json!({"processes": [process("")]}), "invalid process name \"\""),
-            (json!({"processes": [process("p"), process("p")]}), "process p is defined twice"),
+            (
+                json!({"processes": [{"name": "p"}]}),
+                "task.processes[0].cmdline is required",
+            ),
+            (
+                json!({"processes": [process(".p")]}),
+                "invalid process name \".p\"",
+            ),
+            (
+                json!({"processes": [process("a/b")]}),
+                "invalid process name \"a/b\"",
+            ),
+            (
+                json!({"processes": [process("")]}),
+                "invalid process name \"\"",
+            ),
+            (
+                json!({"processes": [process("p"), process("p")]}),
+                "process p is defined twice",
+            ),
             (
                 json!({"processes": [{"name": "p", "cmdline": "x", "daemon": "no"}]}),
                 "task.processes[0].daemon should be true or false, found \"no\"",

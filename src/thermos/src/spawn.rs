@@ -1,5 +1,8 @@
 //! The few system calls between fork and exec, and descriptors handed across exec. The only unsafe code of this crate.
-#![allow(unsafe_code, reason = "pre_exec hooks and descriptors inherited by number have no safe interface")]
+#![allow(
+    unsafe_code,
+    reason = "pre_exec hooks and descriptors inherited by number have no safe interface"
+)]
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -22,7 +25,11 @@ pub(crate) fn coordinator(
     notify: &io::PipeWriter,
 ) -> io::Result<Child> {
     let (stream, notify) = (stream.as_raw_fd(), notify.as_raw_fd());
-    command.arg(process).arg(stream.to_string()).arg(notify.to_string()).stdin(Stdio::piped());
+    command
+        .arg(process)
+        .arg(stream.to_string())
+        .arg(notify.to_string())
+        .stdin(Stdio::piped());
     // SAFETY: the hook runs in the forked child and makes only async-signal-safe system calls on two integers that it
     // owns; it allocates nothing. The descriptors are open in the child, which is a copy of this process.
     unsafe {
@@ -38,7 +45,9 @@ pub(crate) fn coordinator(
 fn keep_open(descriptor: RawFd) -> io::Result<()> {
     // SAFETY: borrowed for this one call, during which nothing in the single-threaded child can close it.
     let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(descriptor) };
-    fcntl(borrowed, FcntlArg::F_SETFD(FdFlag::empty())).map(drop).map_err(io::Error::from)
+    fcntl(borrowed, FcntlArg::F_SETFD(FdFlag::empty()))
+        .map(drop)
+        .map_err(io::Error::from)
 }
 
 /// Takes over a descriptor that was inherited under this number, and keeps it from being inherited further.
@@ -58,7 +67,13 @@ pub(crate) fn adopt(descriptor: RawFd) -> io::Result<OwnedFd> {
 /// Closes on exec what this process got open from its parent, apart from the three standard descriptors.
 pub(crate) fn close_inherited_on_exec() -> io::Result<()> {
     for entry in std::fs::read_dir("/proc/self/fd")? {
-        let Some(descriptor) = entry?.file_name().to_str().and_then(|name| name.parse::<RawFd>().ok()) else { continue };
+        let Some(descriptor) = entry?
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<RawFd>().ok())
+        else {
+            continue;
+        };
         if descriptor <= 2 {
             continue;
         }
@@ -80,7 +95,11 @@ pub(crate) fn dies_with_parent(command: &mut Command) {
             SigSet::empty().thread_set_mask().map_err(io::Error::from)?;
             prctl::set_pdeathsig(Signal::SIGKILL).map_err(io::Error::from)?;
             // It may have died before the line above.
-            if nix::unistd::getppid() == parent { Ok(()) } else { Err(io::Error::from(Errno::ESRCH)) }
+            if nix::unistd::getppid() == parent {
+                Ok(())
+            } else {
+                Err(io::Error::from(Errno::ESRCH))
+            }
         });
     }
 }

@@ -12,7 +12,9 @@
 
 use std::collections::BTreeMap;
 
-use aurora_api::thermos::{ProcessState, ProcessStatus, RunnerCkpt, RunnerHeader, TaskState, TaskStatus};
+use aurora_api::thermos::{
+    ProcessState, ProcessStatus, RunnerCkpt, RunnerHeader, TaskState, TaskStatus,
+};
 
 /// A record that does not fit what came before it.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -66,7 +68,10 @@ pub struct RunnerState {
 pub fn is_run_over(state: ProcessState) -> bool {
     match state {
         ProcessState::Waiting | ProcessState::Forked | ProcessState::Running => false,
-        ProcessState::Success | ProcessState::Killed | ProcessState::Failed | ProcessState::Lost => true,
+        ProcessState::Success
+        | ProcessState::Killed
+        | ProcessState::Failed
+        | ProcessState::Lost => true,
     }
 }
 
@@ -83,7 +88,10 @@ impl RunnerState {
     /// The task's current state; ACTIVE before the first record, as upstream has it.
     #[must_use]
     pub fn task_state(&self) -> TaskState {
-        self.statuses.last().and_then(|status| status.state).unwrap_or(TaskState::Active)
+        self.statuses
+            .last()
+            .and_then(|status| status.state)
+            .unwrap_or(TaskState::Active)
     }
 
     /// Whether a terminal task state is on record.
@@ -143,7 +151,10 @@ impl RunnerState {
             }
             RunnerCkpt::TaskStatus(status) => {
                 if status.state.is_none() {
-                    return Err(StateError::Missing { record: "task status", field: "state" });
+                    return Err(StateError::Missing {
+                        record: "task status",
+                        field: "state",
+                    });
                 }
                 self.statuses.push(status.clone());
                 Ok(())
@@ -169,7 +180,10 @@ impl RunnerState {
 
     fn apply_process(&mut self, update: &ProcessStatus) -> Result<(), StateError> {
         const RECORD: &str = "process status";
-        let missing = |field| StateError::Missing { record: RECORD, field };
+        let missing = |field| StateError::Missing {
+            record: RECORD,
+            field,
+        };
         let process = update.process.as_ref().ok_or(missing("process"))?;
         let state = update.state.ok_or(missing("state"))?;
         let seq = update.seq.ok_or(missing("seq"))?;
@@ -178,7 +192,11 @@ impl RunnerState {
         let first = !self.processes.contains_key(process);
         // Upstream starts a process at whatever number comes first; its own streams start at 0.
         if !first && seq != last + 1 {
-            return Err(StateError::OutOfOrder { process: process.clone(), last, got: seq });
+            return Err(StateError::OutOfOrder {
+                process: process.clone(),
+                last,
+                got: seq,
+            });
         }
         let current = self.run_state(process);
         let legal = match state {
@@ -186,7 +204,9 @@ impl RunnerState {
             ProcessState::Forked => current == Some(ProcessState::Waiting),
             ProcessState::Running => current == Some(ProcessState::Forked),
             ProcessState::Success => current == Some(ProcessState::Running),
-            ProcessState::Failed => matches!(current, Some(ProcessState::Waiting | ProcessState::Running)),
+            ProcessState::Failed => {
+                matches!(current, Some(ProcessState::Waiting | ProcessState::Running))
+            }
             ProcessState::Killed | ProcessState::Lost => {
                 matches!(current, Some(ProcessState::Forked | ProcessState::Running))
             }
@@ -200,7 +220,10 @@ impl RunnerState {
         }
         let runs = self.processes.entry(process.clone()).or_default();
         if state == ProcessState::Waiting {
-            runs.push(ProcessStatus { process: Some(process.clone()), ..ProcessStatus::default() });
+            runs.push(ProcessStatus {
+                process: Some(process.clone()),
+                ..ProcessStatus::default()
+            });
         }
         let Some(run) = runs.last_mut() else {
             return Err(missing("run"));
@@ -245,8 +268,169 @@ pub fn read_stream(
                 }
             }
             Ok(None) => return Ok((state, None)),
-            Err(error @ crate::checkpoint::ReadError::Io { .. }) if reader.offset() == 0 => return Err(error),
+            Err(error @ crate::checkpoint::ReadError::Io { .. }) if reader.offset() == 0 => {
+                return Err(error);
+            }
             Err(error) => return Ok((state, Some(error.to_string()))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn update(seq: i64, state: ProcessState) -> RunnerCkpt {
+        RunnerCkpt::ProcessStatus(ProcessStatus {
+            seq: Some(seq),
+            process: Some("p".into()),
+            state: Some(state),
+            coordinator_pid: Some(10),
+            fork_time: Some(1.0.into()),
+            start_time: Some(2.0.into()),
+            pid: Some(11),
+            stop_time: Some(3.0.into()),
+            return_code: Some(7),
+        })
+    }
+
+    /// Brings a process from none into the given state.
+    fn at(state: Option<ProcessState>) -> RunnerState {
+        use ProcessState::{Failed, Forked, Killed, Lost, Running, Success, Waiting};
+        let path: &[ProcessState] = match state {
+            None => &[],
+            Some(Waiting) => &[Waiting],
+            Some(Forked) => &[Waiting, Forked],
+            Some(Running) => &[Waiting, Forked, Running],
+            Some(Success) => &[Waiting, Forked, Running, Success],
+            Some(Failed) => &[Waiting, Forked, Running, Failed],
+            Some(Killed) => &[Waiting, Forked, Running, Killed],
+            Some(Lost) => &[Waiting, Forked, Running, Lost],
+        };
+        let mut reached = RunnerState::default();
+        for (seq, state) in path.iter().enumerate() {
+            reached.apply(&update(seq as i64, *state)).unwrap();
+        }
+        reached
+    }
+
+    #[test]
+    fn transitions() {
+        use ProcessState::{Failed, Forked, Killed, Lost, Running, Success, Waiting};
+        const ALL: [ProcessState; 7] = [Waiting, Forked, Running, Success, Killed, Failed, Lost];
+        let legal: &[(Option<ProcessState>, &[ProcessState])] = &[
+            (None, &[Waiting]),
+            (Some(Waiting), &[Forked, Failed]),
+            (Some(Forked), &[Running, Killed, Lost]),
+            (Some(Running), &[Success, Killed, Failed, Lost]),
+            (Some(Success), &[Waiting]),
+            (Some(Killed), &[Waiting]),
+            (Some(Failed), &[Waiting]),
+            (Some(Lost), &[Waiting]),
+        ];
+        for (from, allowed) in legal {
+            for to in ALL {
+                let mut state = at(*from);
+                let before = state.clone();
+                let outcome = state.apply(&update(state.sequence("p") + 1, to));
+                assert_eq!(
+                    outcome.is_ok(),
+                    allowed.contains(&to),
+                    "{from:?} to {to}: {outcome:?}"
+                );
+                if outcome.is_err() {
+                    assert_eq!(state, before, "{from:?} to {to}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_keeps_the_fields_of_each_transition() {
+        let run = at(Some(ProcessState::Failed)).latest("p").cloned().unwrap();
+        assert_eq!(
+            run,
+            ProcessStatus {
+                seq: Some(3),
+                process: Some("p".into()),
+                state: Some(ProcessState::Failed),
+                coordinator_pid: Some(10),
+                fork_time: Some(1.0.into()),
+                start_time: Some(2.0.into()),
+                pid: Some(11),
+                // Upstream's replay loses these two.
+                stop_time: Some(3.0.into()),
+                return_code: Some(7),
+            }
+        );
+        let lost = at(Some(ProcessState::Lost)).latest("p").cloned().unwrap();
+        assert_eq!((lost.stop_time, lost.return_code), (None, None));
+    }
+
+    #[test]
+    fn sequence_numbers_go_on_over_runs() {
+        let mut state = at(Some(ProcessState::Success));
+        for (seq, expected) in [
+            (
+                3,
+                Err(StateError::OutOfOrder {
+                    process: "p".into(),
+                    last: 3,
+                    got: 3,
+                }),
+            ),
+            (
+                5,
+                Err(StateError::OutOfOrder {
+                    process: "p".into(),
+                    last: 3,
+                    got: 5,
+                }),
+            ),
+            (4, Ok(())),
+        ] {
+            assert_eq!(state.apply(&update(seq, ProcessState::Waiting)), expected);
+        }
+        assert_eq!(state.processes["p"].len(), 2);
+        assert_eq!(
+            state.apply_new(&update(2, ProcessState::Running)),
+            Ok(false)
+        );
+        assert_eq!(state.apply_new(&update(5, ProcessState::Forked)), Ok(true));
+    }
+
+    #[test]
+    fn task_states() {
+        let status = |state, ms| {
+            RunnerCkpt::TaskStatus(TaskStatus {
+                state: Some(state),
+                timestamp_ms: Some(ms),
+                ..TaskStatus::default()
+            })
+        };
+        let mut state = RunnerState::default();
+        assert_eq!(
+            (state.task_state(), state.state_since_ms()),
+            (TaskState::Active, None)
+        );
+        for (next, ms) in [
+            (TaskState::Active, 5),
+            (TaskState::Active, 7),
+            (TaskState::Cleaning, 9),
+            (TaskState::Cleaning, 11),
+        ] {
+            state.apply(&status(next, ms)).unwrap();
+        }
+        assert_eq!(
+            (state.launched_ms(), state.state_since_ms(), state.is_over()),
+            (Some(5), Some(9), false)
+        );
+        state
+            .apply(&RunnerCkpt::RunnerHeader(RunnerHeader::default()))
+            .unwrap();
+        assert_eq!(
+            state.apply(&RunnerCkpt::RunnerHeader(RunnerHeader::default())),
+            Err(StateError::SecondHeader)
+        );
     }
 }

@@ -55,9 +55,12 @@ pub enum LookupError {
 /// # Errors
 /// [`LookupError`].
 pub fn by_name(name: &str) -> Result<User, LookupError> {
-    let valid = !name.is_empty() && !name.starts_with('-') && !name.contains([':', '\n', '\0', '/']);
+    let valid =
+        !name.is_empty() && !name.starts_with('-') && !name.contains([':', '\n', '\0', '/']);
     if !valid {
-        return Err(LookupError::Unknown { who: name.to_owned() });
+        return Err(LookupError::Unknown {
+            who: name.to_owned(),
+        });
     }
     // getent answers for a number as well, where a name was meant.
     lookup(name, |user| user.name == name)
@@ -72,7 +75,10 @@ pub fn by_uid(uid: u32) -> Result<User, LookupError> {
 }
 
 fn lookup(key: &str, wanted: impl Fn(&User) -> bool) -> Result<User, LookupError> {
-    let failed = |source| LookupError::Failed { who: key.to_owned(), source };
+    let failed = |source| LookupError::Failed {
+        who: key.to_owned(),
+        source,
+    };
     match fs::read_to_string("/etc/passwd") {
         Ok(text) => {
             if let Some(user) = text.lines().filter_map(parse_passwd).find(&wanted) {
@@ -85,19 +91,27 @@ fn lookup(key: &str, wanted: impl Fn(&User) -> bool) -> Result<User, LookupError
     let mut command = Command::new("getent");
     command.args(["passwd", key]);
     match procs::run_bounded(command, LOOKUP_TIMEOUT, LOOKUP_OUTPUT) {
-        Ok(BoundedOutput { success: true, stdout, .. }) => stdout
+        Ok(BoundedOutput {
+            success: true,
+            stdout,
+            ..
+        }) => stdout
             .lines()
             .filter_map(parse_passwd)
             .find(&wanted)
-            .ok_or_else(|| LookupError::Unknown { who: key.to_owned() }),
+            .ok_or_else(|| LookupError::Unknown {
+                who: key.to_owned(),
+            }),
         // 2 is getent's word for "no such entry". A machine without getent has nothing but its files.
-        Ok(BoundedOutput { code: Some(2), .. }) => Err(LookupError::Unknown { who: key.to_owned() }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(LookupError::Unknown { who: key.to_owned() })
-        }
-        Ok(BoundedOutput { code, .. }) => {
-            Err(failed(io::Error::other(format!("getent passwd {key} ended with status {code:?}"))))
-        }
+        Ok(BoundedOutput { code: Some(2), .. }) => Err(LookupError::Unknown {
+            who: key.to_owned(),
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(LookupError::Unknown {
+            who: key.to_owned(),
+        }),
+        Ok(BoundedOutput { code, .. }) => Err(failed(io::Error::other(format!(
+            "getent passwd {key} ended with status {code:?}"
+        )))),
         Err(error) => Err(failed(error)),
     }
 }
@@ -108,7 +122,12 @@ fn parse_passwd(line: &str) -> Option<User> {
     let uid = fields.nth(1)?.parse().ok()?;
     let gid = fields.next()?.parse().ok()?;
     let home = fields.nth(1)?;
-    Some(User { name: name.to_owned(), uid, gid, home: PathBuf::from(home) })
+    Some(User {
+        name: name.to_owned(),
+        uid,
+        gid,
+        home: PathBuf::from(home),
+    })
 }
 
 /// The groups that name `user` as a member, its primary group left out. An account that is not in the local passwd file is
@@ -117,19 +136,34 @@ fn parse_passwd(line: &str) -> Option<User> {
 pub fn supplementary_groups(user: &User) -> Vec<u32> {
     let mut groups = BTreeSet::new();
     if let Ok(text) = fs::read_to_string("/etc/group") {
-        groups.extend(text.lines().filter_map(|line| group_with_member(line, &user.name)));
+        groups.extend(
+            text.lines()
+                .filter_map(|line| group_with_member(line, &user.name)),
+        );
     }
-    let local = fs::read_to_string("/etc/passwd")
-        .is_ok_and(|text| text.lines().filter_map(parse_passwd).any(|local| local.name == user.name));
+    let local = fs::read_to_string("/etc/passwd").is_ok_and(|text| {
+        text.lines()
+            .filter_map(parse_passwd)
+            .any(|local| local.name == user.name)
+    });
     if !local {
         let mut command = Command::new("id");
         command.args(["-G", "--", &user.name]);
         match procs::run_bounded(command, LOOKUP_TIMEOUT, LOOKUP_OUTPUT) {
             Ok(output) if output.success => {
-                groups.extend(output.stdout.split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
+                groups.extend(
+                    output
+                        .stdout
+                        .split_whitespace()
+                        .filter_map(|id| id.parse::<u32>().ok()),
+                );
             }
-            Ok(output) => tracing::warn!(user = %user.name, code = ?output.code, "id -G does not know the user's groups"),
-            Err(error) => tracing::warn!(user = %user.name, %error, "cannot ask id -G for the user's groups"),
+            Ok(output) => {
+                tracing::warn!(user = %user.name, code = ?output.code, "id -G does not know the user's groups")
+            }
+            Err(error) => {
+                tracing::warn!(user = %user.name, %error, "cannot ask id -G for the user's groups")
+            }
         }
     }
     groups.remove(&user.gid);
@@ -139,7 +173,11 @@ pub fn supplementary_groups(user: &User) -> Vec<u32> {
 fn group_with_member(line: &str, user: &str) -> Option<u32> {
     let mut fields = line.split(':');
     let gid = fields.nth(2)?.parse().ok()?;
-    fields.next()?.split(',').any(|member| member == user).then_some(gid)
+    fields
+        .next()?
+        .split(',')
+        .any(|member| member == user)
+        .then_some(gid)
 }
 
 #[cfg(test)]
@@ -150,7 +188,12 @@ mod tests {
     fn passwd_lines() {
         assert_eq!(
             parse_passwd("www:x:1000:1001:A,B:/home/www:/bin/sh"),
-            Some(User { name: "www".into(), uid: 1000, gid: 1001, home: "/home/www".into() })
+            Some(User {
+                name: "www".into(),
+                uid: 1000,
+                gid: 1001,
+                home: "/home/www".into()
+            })
         );
         for line in ["", "#comment", "+::::::", "a:x:b:1:c:/:/bin/sh", "a:x:1"] {
             assert_eq!(parse_passwd(line), None, "{line:?}");
@@ -170,7 +213,10 @@ mod tests {
         assert_eq!(by_name("root").unwrap().uid, 0);
         assert_eq!(by_uid(0).unwrap().name, "root");
         for name in ["", "no-such-user-here", "-x", "0", "a:b"] {
-            assert!(matches!(by_name(name), Err(LookupError::Unknown { .. })), "{name:?}");
+            assert!(
+                matches!(by_name(name), Err(LookupError::Unknown { .. })),
+                "{name:?}"
+            );
         }
     }
 }

@@ -25,9 +25,9 @@ use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 
 /// How long anything may take.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// The secret of the executor's container.
-pub const TOKEN: &str = "per-container-secret";
+pub(crate) const TOKEN: &str = "per-container-secret";
 
 #[derive(Default)]
 struct Shared {
@@ -39,17 +39,17 @@ struct Shared {
 
 /// A call that the executor made.
 #[derive(Debug)]
-pub struct Call {
-    pub authorization: String,
-    pub body: Value,
+pub(crate) struct Call {
+    pub(crate) authorization: String,
+    pub(crate) body: Value,
 }
 
 /// The agent, its executor, and the executor's folder.
-pub struct Agent {
+pub(crate) struct Agent {
     shared: Arc<Mutex<Shared>>,
     calls: mpsc::UnboundedReceiver<Call>,
-    pub child: Child,
-    pub dir: tempfile::TempDir,
+    pub(crate) child: Child,
+    pub(crate) dir: tempfile::TempDir,
     _server: tokio::task::JoinHandle<()>,
 }
 
@@ -60,13 +60,20 @@ fn record(event: &Value) -> Bytes {
 
 impl Agent {
     /// Starts an agent and its executor with these flags, and waits for the subscription.
-    pub async fn start(flags: &[&str]) -> Self {
+    pub(crate) async fn start(flags: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a scratch directory");
         // A task's user has to be able to enter it.
-        fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("chmod");
+        fs::set_permissions(
+            dir.path(),
+            std::os::unix::fs::PermissionsExt::from_mode(0o755),
+        )
+        .expect("chmod");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let shared = Arc::new(Mutex::new(Shared { acknowledge: true, ..Shared::default() }));
+        let shared = Arc::new(Mutex::new(Shared {
+            acknowledge: true,
+            ..Shared::default()
+        }));
         let (tell, calls) = mpsc::unbounded_channel();
         let server = tokio::spawn(serve(listener, Arc::clone(&shared), tell));
         let child = Command::new(env!("CARGO_BIN_EXE_aurora-executor"))
@@ -78,8 +85,14 @@ impl Agent {
                 ("MESOS_AGENT_ENDPOINT", &address.to_string()),
                 ("MESOS_FRAMEWORK_ID", "framework-1"),
                 ("MESOS_EXECUTOR_ID", "thermos-task-1"),
-                ("MESOS_DIRECTORY", dir.path().to_str().expect("a path of text")),
-                ("MESOS_SANDBOX", dir.path().to_str().expect("a path of text")),
+                (
+                    "MESOS_DIRECTORY",
+                    dir.path().to_str().expect("a path of text"),
+                ),
+                (
+                    "MESOS_SANDBOX",
+                    dir.path().to_str().expect("a path of text"),
+                ),
                 ("MESOS_CHECKPOINT", "1"),
                 ("MESOS_RECOVERY_TIMEOUT", "15secs"),
                 ("MESOS_SUBSCRIPTION_BACKOFF_MAX", "50ms"),
@@ -90,7 +103,13 @@ impl Agent {
             .kill_on_drop(true)
             .spawn()
             .expect("starting the executor");
-        let mut agent = Self { shared, calls, child, dir, _server: server };
+        let mut agent = Self {
+            shared,
+            calls,
+            child,
+            dir,
+            _server: server,
+        };
         let call = agent.call().await;
         assert_eq!(call.body["type"], "SUBSCRIBE");
         assert_eq!(call.body["framework_id"], json!({"value": "framework-1"}));
@@ -100,12 +119,15 @@ impl Agent {
     }
 
     /// The next call.
-    pub async fn call(&mut self) -> Call {
-        tokio::time::timeout(PATIENCE, self.calls.recv()).await.expect("a call in time").expect("a call")
+    pub(crate) async fn call(&mut self) -> Call {
+        tokio::time::timeout(PATIENCE, self.calls.recv())
+            .await
+            .expect("a call in time")
+            .expect("a call")
     }
 
     /// The next call, which must be an UPDATE: its state, its message, and the status itself.
-    pub async fn status(&mut self) -> (String, String, Value) {
+    pub(crate) async fn status(&mut self) -> (String, String, Value) {
         let call = self.call().await;
         assert_eq!(call.body["type"], "UPDATE", "{call:?}");
         let status = call.body["update"]["status"].clone();
@@ -115,64 +137,80 @@ impl Agent {
 
     /// The next status must be this one.
     #[track_caller]
-    pub fn expect<'a>(&'a mut self, state: &'a str, message: &'a str) -> impl Future<Output = ()> + 'a {
+    pub(crate) fn expect<'a>(
+        &'a mut self,
+        state: &'a str,
+        message: &'a str,
+    ) -> impl Future<Output = ()> + 'a {
         let caller = std::panic::Location::caller();
         async move {
             let (got_state, got_message, status) = self.status().await;
-            assert_eq!((got_state.as_str(), got_message.as_str()), (state, message), "at {caller}");
+            assert_eq!(
+                (got_state.as_str(), got_message.as_str()),
+                (state, message),
+                "at {caller}"
+            );
             assert_eq!(status["source"], "SOURCE_EXECUTOR");
             assert_eq!(status["executor_id"], json!({"value": "thermos-task-1"}));
         }
     }
 
-    pub fn send(&self, event: &Value) {
+    pub(crate) fn send(&self, event: &Value) {
         let shared = self.shared.lock().expect("no panic");
-        shared.events.as_ref().expect("a subscription").send(record(event)).expect("an open stream");
+        shared
+            .events
+            .as_ref()
+            .expect("a subscription")
+            .send(record(event))
+            .expect("an open stream");
     }
 
-    pub fn launch(&self, task: &AssignedTask) {
+    pub(crate) fn launch(&self, task: &AssignedTask) {
         self.launch_data(&task.task_id, &aurora_api::binary::encode(task));
     }
 
-    pub fn launch_data(&self, task_id: &str, data: &[u8]) {
+    pub(crate) fn launch_data(&self, task_id: &str, data: &[u8]) {
         self.send(&json!({"type": "LAUNCH", "launch": {"task": {
             "name": "role/prod/job", "task_id": {"value": task_id}, "agent_id": {"value": "agent-1"},
             "data": BASE64.encode(data),
         }}}));
     }
 
-    pub fn kill(&self, task_id: &str) {
+    pub(crate) fn kill(&self, task_id: &str) {
         self.send(&json!({"type": "KILL", "kill": {"task_id": {"value": task_id}}}));
     }
 
     /// Breaks the stream and refuses subscriptions until [`Agent::come_back`]; acknowledges nothing from here on.
-    pub fn go_away(&self) {
+    pub(crate) fn go_away(&self) {
         let mut shared = self.shared.lock().expect("no panic");
         shared.events = None;
         shared.away = true;
         shared.acknowledge = false;
     }
 
-    pub fn come_back(&self) {
+    pub(crate) fn come_back(&self) {
         self.shared.lock().expect("no panic").away = false;
     }
 
-    pub fn acknowledge(&self, status: &Value) {
+    pub(crate) fn acknowledge(&self, status: &Value) {
         self.send(&acknowledged(status));
     }
 
     /// A file in the task's sandbox.
-    pub fn file(&self, name: &str) -> Option<String> {
+    pub(crate) fn file(&self, name: &str) -> Option<String> {
         fs::read_to_string(self.dir.path().join("sandbox").join(name)).ok()
     }
 
-    pub fn sandbox(&self) -> PathBuf {
+    pub(crate) fn sandbox(&self) -> PathBuf {
         self.dir.path().join("sandbox")
     }
 
     /// Waits for the executor to end.
-    pub async fn exit(mut self) -> ExitStatus {
-        tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("an end in time").expect("a status")
+    pub(crate) async fn exit(mut self) -> ExitStatus {
+        tokio::time::timeout(PATIENCE, self.child.wait())
+            .await
+            .expect("an end in time")
+            .expect("a status")
     }
 }
 
@@ -180,27 +218,48 @@ fn acknowledged(status: &Value) -> Value {
     json!({"type": "ACKNOWLEDGED", "acknowledged": {"task_id": status["task_id"], "uuid": status["uuid"]}})
 }
 
-async fn serve(listener: TcpListener, shared: Arc<Mutex<Shared>>, calls: mpsc::UnboundedSender<Call>) {
+async fn serve(
+    listener: TcpListener,
+    shared: Arc<Mutex<Shared>>,
+    calls: mpsc::UnboundedSender<Call>,
+) {
     while let Ok((stream, _)) = listener.accept().await {
         let (shared, calls) = (Arc::clone(&shared), calls.clone());
         let service = service_fn(move |request| {
             let (shared, calls) = (Arc::clone(&shared), calls.clone());
             async move { Ok::<_, Infallible>(answer(request, &shared, &calls).await) }
         });
-        tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        tokio::spawn(
+            hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service),
+        );
     }
 }
 
 type Body = BoxBody<Bytes, Infallible>;
 
-async fn answer(request: Request<Incoming>, shared: &Mutex<Shared>, calls: &mpsc::UnboundedSender<Call>) -> Response<Body> {
+async fn answer(
+    request: Request<Incoming>,
+    shared: &Mutex<Shared>,
+    calls: &mpsc::UnboundedSender<Call>,
+) -> Response<Body> {
     assert_eq!(request.uri().path(), "/api/v1/executor");
     let header = request.headers().get("authorization");
-    let authorization = header.map(|value| value.to_str().expect("text").to_owned()).unwrap_or_default();
-    let body = request.into_body().collect().await.expect("a body").to_bytes();
+    let authorization = header
+        .map(|value| value.to_str().expect("text").to_owned())
+        .unwrap_or_default();
+    let body = request
+        .into_body()
+        .collect()
+        .await
+        .expect("a body")
+        .to_bytes();
     let body: Value = serde_json::from_slice(&body).expect("JSON");
     let empty = |status: u16| {
-        Response::builder().status(status).body(Full::new(Bytes::new()).boxed()).expect("a response")
+        Response::builder()
+            .status(status)
+            .body(Full::new(Bytes::new()).boxed())
+            .expect("a response")
     };
     let mut shared = shared.lock().expect("no panic");
     if shared.away {
@@ -209,7 +268,10 @@ async fn answer(request: Request<Incoming>, shared: &Mutex<Shared>, calls: &mpsc
     let kind = body["type"].as_str().expect("a type").to_owned();
     let status = body["update"]["status"].clone();
     // The test may be over.
-    let _ = calls.send(Call { authorization, body });
+    let _ = calls.send(Call {
+        authorization,
+        body,
+    });
     if kind != "SUBSCRIBE" {
         if kind == "UPDATE"
             && shared.acknowledge
@@ -231,16 +293,21 @@ async fn answer(request: Request<Incoming>, shared: &Mutex<Shared>, calls: &mpsc
         receive.recv().await.map(|bytes| (bytes, receive))
     });
     let body = BodyExt::boxed(StreamBody::new(records.map(|bytes| Ok(Frame::data(bytes)))));
-    Response::builder().header("content-type", "application/json").body(body).expect("a response")
+    Response::builder()
+        .header("content-type", "application/json")
+        .body(body)
+        .expect("a response")
 }
 
 /// The name of the user that runs the tests.
-pub fn own_user() -> String {
-    aurora_thermos::users::by_uid(nix::unistd::getuid().as_raw()).expect("an account").name
+pub(crate) fn own_user() -> String {
+    aurora_thermos::users::by_uid(nix::unistd::getuid().as_raw())
+        .expect("an account")
+        .name
 }
 
 /// A task of the given processes and job keys, as the scheduler hands it out.
-pub fn assigned(processes: Value, more: Value) -> AssignedTask {
+pub(crate) fn assigned(processes: Value, more: Value) -> AssignedTask {
     let mut job = json!({
         "name": "hello", "role": own_user(), "cluster": "devcluster", "environment": "prod",
         "task": {"name": "hello", "processes": processes, "resources": {"cpu": 0.1, "ram": 1_048_576, "disk": 104_857_600}},
@@ -256,31 +323,42 @@ pub fn assigned(processes: Value, more: Value) -> AssignedTask {
         instance_id: 4,
         assigned_ports: BTreeMap::new(),
         task: TaskConfig {
-            job: JobKey { role: own_user(), environment: "prod".into(), name: "hello".into() },
-            executor_config: Some(ExecutorConfig { name: Some("AuroraExecutor".into()), data: Some(job.to_string()) }),
+            job: JobKey {
+                role: own_user(),
+                environment: "prod".into(),
+                name: "hello".into(),
+            },
+            executor_config: Some(ExecutorConfig {
+                name: Some("AuroraExecutor".into()),
+                data: Some(job.to_string()),
+            }),
             ..TaskConfig::default()
         },
     }
 }
 
 /// Waits for a condition with a deadline that says what was seen last.
-pub async fn until(what: &str, last: impl Fn() -> String, condition: impl Fn() -> bool) {
+pub(crate) async fn until(what: &str, last: impl Fn() -> String, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
-        assert!(Instant::now() < deadline, "{what} did not happen; last: {}", last());
+        assert!(
+            Instant::now() < deadline,
+            "{what} did not happen; last: {}",
+            last()
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
 /// Answers every request on a free port with the status and body that stand in the cell; counts requests by path.
-pub struct Web {
-    pub port: u16,
-    pub answer: Arc<Mutex<(u16, String)>>,
-    pub requests: Arc<Mutex<Vec<String>>>,
+pub(crate) struct Web {
+    pub(crate) port: u16,
+    pub(crate) answer: Arc<Mutex<(u16, String)>>,
+    pub(crate) requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Web {
-    pub async fn start(status: u16, body: &str) -> Self {
+    pub(crate) async fn start(status: u16, body: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let answer = Arc::new(Mutex::new((status, body.to_owned())));
@@ -293,12 +371,21 @@ impl Web {
                     let line = format!("{} {}", request.method(), request.uri());
                     seen.lock().expect("no panic").push(line);
                     let (status, body) = cell.lock().expect("no panic").clone();
-                    let response = Response::builder().status(status).body(Full::new(Bytes::from(body)));
+                    let response = Response::builder()
+                        .status(status)
+                        .body(Full::new(Bytes::from(body)));
                     async move { Ok::<_, Infallible>(response.expect("a response")) }
                 });
-                tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+                tokio::spawn(
+                    hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service),
+                );
             }
         });
-        Self { port, answer, requests }
+        Self {
+            port,
+            answer,
+            requests,
+        }
     }
 }
