@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::hub::{Hub, Key, Lost};
+use super::hub::{Hub, Key, Lost, TaskHost};
 use super::render;
 use super::topic::Topic;
 use crate::core::View;
@@ -166,7 +166,7 @@ impl Follower {
             self.note_summary(seq, &key);
             match key {
                 Key::Task { id, job, host } => {
-                    if self.wants(&job, host.as_deref()) {
+                    if self.wants(&job, &host) {
                         tasks.insert(id, (seq, job));
                     }
                 }
@@ -204,7 +204,7 @@ impl Follower {
                     .entry(job.clone())
                     .and_modify(newer)
                     .or_insert(seq);
-                if let Some(host) = host {
+                if let TaskHost::On(host) = host {
                     self.hosts
                         .entry(host.clone())
                         .and_modify(newer)
@@ -257,12 +257,17 @@ impl Follower {
         Ok(())
     }
 
-    fn wants(&self, job: &JobKey, host: Option<&str>) -> bool {
+    fn wants(&self, job: &JobKey, host: &TaskHost) -> bool {
         self.topics.iter().any(|topic| match topic {
             Topic::Summary => false,
             Topic::Job(key) => key == job,
             Topic::Role(role) => *role == job.role,
-            Topic::Host(name) => Some(name.as_str()) == host,
+            Topic::Host(name) => match host {
+                TaskHost::Nowhere => false,
+                TaskHost::On(host) => **host == **name,
+                // Better once too often that a task is gone than never.
+                TaskHost::Unknown => true,
+            },
         })
     }
 

@@ -23,12 +23,23 @@ pub(crate) enum Key {
     Task {
         id: TaskId,
         job: Arc<JobKey>,
-        host: Option<Arc<str>>,
+        host: TaskHost,
     },
     /// A host.
     Host(Arc<str>),
     /// A role's quota.
     Quota(String),
+}
+
+/// Where a changed task is.
+#[derive(Clone, Debug)]
+pub(crate) enum TaskHost {
+    /// On no host yet, or it ended without ever being on one.
+    Nowhere,
+    /// On this host, or it was there.
+    On(Arc<str>),
+    /// The task is gone, and where it was is not known any more.
+    Unknown,
 }
 
 /// What one log entry changed.
@@ -98,8 +109,16 @@ fn end_of(index: u64, changes: usize) -> Seq {
 
 fn keys(changes: &Changes, before: Option<&View>, after: &View) -> Vec<(u32, Key)> {
     let host_of = |id: &TaskId| {
-        let find = |view: &View| view.task(id).and_then(|task| task.host.clone());
-        find(after).or_else(|| before.and_then(find))
+        let task = after
+            .task(id)
+            .or_else(|| before.and_then(|view| view.task(id)));
+        match task {
+            None => TaskHost::Unknown,
+            Some(task) => match &task.host {
+                None => TaskHost::Nowhere,
+                Some(host) => TaskHost::On(host.clone()),
+            },
+        }
     };
     let mut keys = Vec::with_capacity(changes.len());
     for (ordinal, change) in changes.iter().enumerate() {

@@ -61,3 +61,6 @@ pub(crate) fn open(
     });
     Some(pieces)
 }
+
+#[cfg(test)]
+mod tests;
