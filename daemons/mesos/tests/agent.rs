@@ -11,8 +11,8 @@ use aurora_daemon::reply;
 use aurora_daemon::server::{Listener, Options, Request, Response, Service, serve};
 use aurora_mesos::recordio;
 use aurora_mesos::v1::{
-    CommandInfo, CommandUri, FrameworkInfo, MasterInfo, Resource, Scalar, StatusReason, TaskInfo, TaskState, TaskStatus,
-    ValueType, scheduler,
+    CommandInfo, CommandUri, FrameworkInfo, MasterInfo, Resource, Scalar, StatusReason, TaskInfo,
+    TaskState, TaskStatus, ValueType, scheduler,
 };
 use aurora_mesosd::link;
 use bytes::Bytes;
@@ -39,7 +39,13 @@ struct State {
 impl Master {
     fn send(&self, event: &link::Event) {
         let record = recordio::encode(&serde_json::to_vec(event).unwrap());
-        let events = self.state.lock().unwrap().events.clone().expect("an agent is registered");
+        let events = self
+            .state
+            .lock()
+            .unwrap()
+            .events
+            .clone()
+            .expect("an agent is registered");
         events.try_send(record).unwrap();
     }
 
@@ -52,8 +58,15 @@ impl Master {
             }
             if Instant::now() >= deadline {
                 let state = self.state.lock().unwrap();
-                let updates: Vec<_> = state.updates.iter().map(|u| (&u.task_id.value, u.state, &u.message)).collect();
-                panic!("no {what}; subscriptions {}, updates {updates:?}", state.subscriptions.len());
+                let updates: Vec<_> = state
+                    .updates
+                    .iter()
+                    .map(|u| (&u.task_id.value, u.state, &u.message))
+                    .collect();
+                panic!(
+                    "no {what}; subscriptions {}, updates {updates:?}",
+                    state.subscriptions.len()
+                );
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -61,7 +74,10 @@ impl Master {
 
     async fn wait_for_state(&self, task: &str, state: TaskState) -> TaskStatus {
         self.wait(&format!("{task} {state}"), |seen| {
-            seen.updates.iter().find(|update| update.task_id.value == task && update.state == state).cloned()
+            seen.updates
+                .iter()
+                .find(|update| update.task_id.value == task && update.state == state)
+                .cloned()
         })
         .await
     }
@@ -74,7 +90,11 @@ impl Master {
             checkpoint: true,
             ..FrameworkInfo::default()
         };
-        self.send(&link::Event::RunTask(link::RunTask { framework_info, task, launch_executor: true }));
+        self.send(&link::Event::RunTask(link::RunTask {
+            framework_info,
+            task,
+            launch_executor: true,
+        }));
     }
 }
 
@@ -85,12 +105,18 @@ impl Service for Master {
             let subscribe: link::Subscribe = serde_json::from_slice(&request.body).unwrap();
             state.sessions += 1;
             let registered = link::Event::Registered(link::Registered {
-                agent_id: subscribe.agent_info.id.clone().unwrap_or_else(|| "S0".into()),
+                agent_id: subscribe
+                    .agent_info
+                    .id
+                    .clone()
+                    .unwrap_or_else(|| "S0".into()),
                 session: state.sessions.to_string(),
                 master_info: MasterInfo::default(),
             });
             let (events, stream) = mpsc::channel(64);
-            events.try_send(recordio::encode(&serde_json::to_vec(&registered).unwrap())).unwrap();
+            events
+                .try_send(recordio::encode(&serde_json::to_vec(&registered).unwrap()))
+                .unwrap();
             state.events = Some(events);
             state.subscriptions.push(subscribe);
             return reply::stream(StatusCode::OK, "application/json", stream);
@@ -98,14 +124,15 @@ impl Service for Master {
         let request: link::Request = serde_json::from_slice(&request.body).unwrap();
         match request.call {
             link::Call::StatusUpdate(update) => {
-                let acknowledge = link::Event::StatusUpdateAcknowledgement(link::StatusUpdateAcknowledgement {
-                    framework_id: update.framework_id,
-                    acknowledge: scheduler::Acknowledge {
-                        agent_id: request.agent_id,
-                        task_id: update.status.task_id.clone(),
-                        uuid: update.status.uuid.clone().unwrap(),
-                    },
-                });
+                let acknowledge =
+                    link::Event::StatusUpdateAcknowledgement(link::StatusUpdateAcknowledgement {
+                        framework_id: update.framework_id,
+                        acknowledge: scheduler::Acknowledge {
+                            agent_id: request.agent_id,
+                            task_id: update.status.task_id.clone(),
+                            uuid: update.status.uuid.clone().unwrap(),
+                        },
+                    });
                 state.updates.push(update.status);
                 let record = recordio::encode(&serde_json::to_vec(&acknowledge).unwrap());
                 state.events.as_ref().unwrap().try_send(record).unwrap();
@@ -131,13 +158,29 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let listener = Listener::bind("127.0.0.1".parse().unwrap(), 0).await.unwrap();
+        let listener = Listener::bind("127.0.0.1".parse().unwrap(), 0)
+            .await
+            .unwrap();
         let master_address = listener.address().to_string();
         let (master, server) = (Arc::new(Master::default()), Shutdown::new());
-        tokio::spawn(serve(listener, Arc::clone(&master), Options::default(), server.clone()));
+        tokio::spawn(serve(
+            listener,
+            Arc::clone(&master),
+            Options::default(),
+            server.clone(),
+        ));
         let directory = tempfile::tempdir().unwrap();
-        std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        Self { master, master_address, directory, server }
+        std::fs::set_permissions(
+            directory.path(),
+            std::os::unix::fs::PermissionsExt::from_mode(0o755),
+        )
+        .unwrap();
+        Self {
+            master,
+            master_address,
+            directory,
+            server,
+        }
     }
 
     fn work_dir(&self) -> PathBuf {
@@ -148,9 +191,22 @@ impl World {
     async fn agent(&self, flags: &[&str]) -> Agent {
         let known = self.master.state.lock().unwrap().subscriptions.len();
         let mut child = Command::new(env!("CARGO_BIN_EXE_aurora-mesos-agent"))
-            .args(["--master", &self.master_address, "--port", "0", "--hostname", "localhost"])
-            .args(["--resources", "cpus:4;mem:2048;disk:4096;ports:[31000-32000]"])
-            .args(["--cgroups_root", &format!("aurora-test-{}", std::process::id())])
+            .args([
+                "--master",
+                &self.master_address,
+                "--port",
+                "0",
+                "--hostname",
+                "localhost",
+            ])
+            .args([
+                "--resources",
+                "cpus:4;mem:2048;disk:4096;ports:[31000-32000]",
+            ])
+            .args([
+                "--cgroups_root",
+                &format!("aurora-test-{}", std::process::id()),
+            ])
             .arg("--work-dir")
             .arg(self.work_dir())
             .args(flags)
@@ -163,7 +219,11 @@ impl World {
         let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(ready["ready"]["name"], "agent");
         let address = ready["ready"]["address"].as_str().unwrap().to_owned();
-        self.master.wait("registration", |state| (state.subscriptions.len() > known).then_some(())).await;
+        self.master
+            .wait("registration", |state| {
+                (state.subscriptions.len() > known).then_some(())
+            })
+            .await;
         Agent { child, address }
     }
 }
@@ -173,7 +233,9 @@ impl Drop for World {
         self.server.trigger();
         // The test's own groups; those of containers are gone with them, or the test has failed already.
         for controller in ["memory", "cpu", "cpuacct", "pids", "freezer", ""] {
-            let group = Path::new("/sys/fs/cgroup").join(controller).join(format!("aurora-test-{}", std::process::id()));
+            let group = Path::new("/sys/fs/cgroup")
+                .join(controller)
+                .join(format!("aurora-test-{}", std::process::id()));
             let _ = std::fs::remove_dir(group);
         }
     }
@@ -192,7 +254,9 @@ impl Agent {
     async fn get(&self, path: &str) -> (StatusCode, String) {
         let stream = tokio::net::TcpStream::connect(&self.address).await.unwrap();
         let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await.unwrap();
+            hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream))
+                .await
+                .unwrap();
         tokio::spawn(connection);
         let request = http::Request::get(path)
             .header("host", &self.address)
@@ -200,7 +264,10 @@ impl Agent {
             .unwrap();
         let response = sender.send_request(request).await.unwrap();
         let status = response.status();
-        let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
+        let body = http_body_util::BodyExt::collect(response.into_body())
+            .await
+            .unwrap()
+            .to_bytes();
         (status, String::from_utf8_lossy(&body).into_owned())
     }
 
@@ -230,7 +297,10 @@ fn task(id: &str, command: &str) -> TaskInfo {
         task_id: id.into(),
         agent_id: "S0".into(),
         resources: vec![scalar("cpus", 0.1), scalar("mem", 64.0)],
-        command: Some(CommandInfo { value: Some(command.into()), ..CommandInfo::default() }),
+        command: Some(CommandInfo {
+            value: Some(command.into()),
+            ..CommandInfo::default()
+        }),
         ..TaskInfo::default()
     }
 }
@@ -239,7 +309,13 @@ fn task(id: &str, command: &str) -> TaskInfo {
 fn processes_with(text: &str) -> BTreeMap<i32, String> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<i32>().ok())
+        else {
+            continue;
+        };
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
         if line.contains(text) {
@@ -277,23 +353,66 @@ async fn a_command_runs_to_its_end_and_its_output_can_be_read() {
     }
     world.master.run(info);
     let finished = world.master.wait_for_state("t1", TaskState::Finished).await;
-    assert_eq!(finished.message.as_deref(), Some("Command exited with status 0"));
-    let states: Vec<TaskState> = world.master.state.lock().unwrap().updates.iter().map(|update| update.state).collect();
-    assert_eq!(states, [TaskState::Starting, TaskState::Running, TaskState::Finished]);
-    let exited = world.master.wait("exit", |state| state.exited.first().cloned()).await;
-    assert_eq!((exited.executor_id.value.as_str(), exited.status), ("t1", 0));
+    assert_eq!(
+        finished.message.as_deref(),
+        Some("Command exited with status 0")
+    );
+    let states: Vec<TaskState> = world
+        .master
+        .state
+        .lock()
+        .unwrap()
+        .updates
+        .iter()
+        .map(|update| update.state)
+        .collect();
+    assert_eq!(
+        states,
+        [TaskState::Starting, TaskState::Running, TaskState::Finished]
+    );
+    let exited = world
+        .master
+        .wait("exit", |state| state.exited.first().cloned())
+        .await;
+    assert_eq!(
+        (exited.executor_id.value.as_str(), exited.status),
+        ("t1", 0)
+    );
 
     let latest = "/frameworks/F/executors/t1/runs/latest";
-    let read = agent.json(&format!("/files/read?path={latest}/stdout&offset=0")).await;
+    let read = agent
+        .json(&format!("/files/read?path={latest}/stdout&offset=0"))
+        .await;
     let text = read["data"].as_str().unwrap();
-    for line in ["fetched text\n", "MESOS_FRAMEWORK_ID=F\n", "MESOS_EXECUTOR_ID=t1\n", "MESOS_CHECKPOINT=1\n"] {
+    for line in [
+        "fetched text\n",
+        "MESOS_FRAMEWORK_ID=F\n",
+        "MESOS_EXECUTOR_ID=t1\n",
+        "MESOS_CHECKPOINT=1\n",
+    ] {
         assert!(text.contains(line), "{line:?} in {text}");
     }
     assert!(!text.contains("AUTHENTICATION_TOKEN"), "{text}");
     let listed = agent.json(&format!("/files/browse?path={latest}")).await;
-    let names: Vec<&str> = listed.as_array().unwrap().iter().map(|entry| entry["path"].as_str().unwrap()).collect();
-    assert_eq!(names, [format!("{latest}/fetched"), format!("{latest}/stderr"), format!("{latest}/stdout")]);
-    let (status, _) = agent.get(&format!("/files/read?path={latest}/../../../../../../../../../etc/hostname&offset=0")).await;
+    let names: Vec<&str> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["path"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            format!("{latest}/fetched"),
+            format!("{latest}/stderr"),
+            format!("{latest}/stdout")
+        ]
+    );
+    let (status, _) = agent
+        .get(&format!(
+            "/files/read?path={latest}/../../../../../../../../../etc/hostname&offset=0"
+        ))
+        .await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert!(agent.signal(nix::sys::signal::Signal::SIGTERM).success());
 }
@@ -303,21 +422,54 @@ async fn a_task_survives_kill_9_of_the_agent_and_can_be_killed_by_the_next() {
     let world = World::new().await;
     let mut agent = world.agent(&[]).await;
     let marker = format!("survivor-{}", std::process::id());
-    world.master.run(task("t1", &format!(": {marker}; trap 'exit 7' TERM; while :; do sleep 0.05; done")));
+    world.master.run(task(
+        "t1",
+        &format!(": {marker}; trap 'exit 7' TERM; while :; do sleep 0.05; done"),
+    ));
     world.master.wait_for_state("t1", TaskState::Running).await;
     let before = processes_with(&marker);
     assert!(!before.is_empty());
     agent.signal(nix::sys::signal::Signal::SIGKILL);
     let agent = world.agent(&[]).await;
-    assert_eq!(processes_with(&marker).keys().next(), before.keys().next(), "the same process lives on");
-    let subscription = world.master.state.lock().unwrap().subscriptions.last().cloned().unwrap();
-    assert_eq!(subscription.agent_info.id.as_ref().map(|id| id.value.as_str()), Some("S0"));
-    let known: Vec<_> = subscription.tasks.iter().map(|task| (task.task_id.value.as_str(), task.state)).collect();
+    assert_eq!(
+        processes_with(&marker).keys().next(),
+        before.keys().next(),
+        "the same process lives on"
+    );
+    let subscription = world
+        .master
+        .state
+        .lock()
+        .unwrap()
+        .subscriptions
+        .last()
+        .cloned()
+        .unwrap();
+    assert_eq!(
+        subscription
+            .agent_info
+            .id
+            .as_ref()
+            .map(|id| id.value.as_str()),
+        Some("S0")
+    );
+    let known: Vec<_> = subscription
+        .tasks
+        .iter()
+        .map(|task| (task.task_id.value.as_str(), task.state))
+        .collect();
     assert_eq!(known, [("t1", TaskState::Running)]);
-    let kill = link::KillTask { framework_id: "F".into(), task_id: "t1".into(), kill_policy: None };
+    let kill = link::KillTask {
+        framework_id: "F".into(),
+        task_id: "t1".into(),
+        kill_policy: None,
+    };
     world.master.send(&link::Event::KillTask(kill));
     let killed = world.master.wait_for_state("t1", TaskState::Killed).await;
-    assert_eq!(killed.message.as_deref(), Some("Command exited with status 7"));
+    assert_eq!(
+        killed.message.as_deref(),
+        Some("Command exited with status 7")
+    );
     wait_until_none(&marker).await;
     drop(agent);
 }
@@ -331,15 +483,24 @@ async fn an_agent_killed_during_a_fetch_leaves_no_process() {
     let mut info = task("t1", "true");
     if let Some(command) = &mut info.command {
         let value = format!("http://{}/file", silent.local_addr().unwrap());
-        command.uris = vec![CommandUri { value, ..CommandUri::default() }];
+        command.uris = vec![CommandUri {
+            value,
+            ..CommandUri::default()
+        }];
     }
     world.master.run(info);
-    let (_connection, _) = tokio::time::timeout(LIMIT, silent.accept()).await.unwrap().unwrap();
+    let (_connection, _) = tokio::time::timeout(LIMIT, silent.accept())
+        .await
+        .unwrap()
+        .unwrap();
     let program = env!("CARGO_BIN_EXE_aurora-mesos-agent");
     let ours = |mode: &str| -> Vec<i32> {
         let children = processes_with(&format!("{program} {mode}"));
         let parent = format!("PPid:\t{}\n", agent.child.id());
-        let of_agent = |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|text| text.contains(&parent));
+        let of_agent = |pid: &i32| {
+            std::fs::read_to_string(format!("/proc/{pid}/status"))
+                .is_ok_and(|text| text.contains(&parent))
+        };
         children.into_keys().filter(of_agent).collect()
     };
     let mut started = ours("launch-container");
@@ -348,7 +509,8 @@ async fn an_agent_killed_during_a_fetch_leaves_no_process() {
     agent.signal(nix::sys::signal::Signal::SIGKILL);
     let deadline = Instant::now() + LIMIT;
     while started.iter().any(|pid| {
-        std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+        std::fs::read_to_string(format!("/proc/{pid}/stat"))
+            .is_ok_and(|stat| !stat.contains(") Z "))
     }) {
         assert!(Instant::now() < deadline, "{started:?} are still there");
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -365,15 +527,31 @@ async fn a_full_stop_ends_every_process_of_every_task() {
     let mut agent = world.agent(&["--stop-executors-on-shutdown"]).await;
     let marker = format!("stopped-{}", std::process::id());
     // A child that ignores the signal, in a session of its own.
-    world.master.run(task("t1", &format!("setsid sh -c ': {marker}; trap \"\" TERM; while :; do sleep 0.05; done' & sleep 300")));
+    world.master.run(task(
+        "t1",
+        &format!(
+            "setsid sh -c ': {marker}; trap \"\" TERM; while :; do sleep 0.05; done' & sleep 300"
+        ),
+    ));
     world.master.wait_for_state("t1", TaskState::Running).await;
     assert!(agent.signal(nix::sys::signal::Signal::SIGTERM).success());
     wait_until_none(&marker).await;
-    let sandbox = world.work_dir().join("slaves/S0/frameworks/F/executors/t1/runs/latest/stdout");
+    let sandbox = world
+        .work_dir()
+        .join("slaves/S0/frameworks/F/executors/t1/runs/latest/stdout");
     assert!(sandbox.exists());
     // Whether or not the last update got out in time, the next agent has told the end.
     let _agent = world.agent(&[]).await;
-    world.master.wait("an end", |state| state.updates.iter().any(|update| update.state.is_terminal()).then_some(())).await;
+    world
+        .master
+        .wait("an end", |state| {
+            state
+                .updates
+                .iter()
+                .any(|update| update.state.is_terminal())
+                .then_some(())
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -47,7 +47,11 @@ pub(crate) enum CgroupError {
         source: io::Error,
     },
     #[error("{count} processes of container {container} are still there {seconds} s after SIGKILL")]
-    StillAlive { container: String, count: usize, seconds: u64 },
+    StillAlive {
+        container: String,
+        count: usize,
+        seconds: u64,
+    },
 }
 
 /// What a container may use. Amounts are executor plus all of its live tasks.
@@ -65,21 +69,6 @@ pub(crate) struct Limits {
     pub(crate) pids: Option<u64>,
 }
 
-/// Readings of one container; `None` where the controller is missing.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(crate) struct Usage {
-    pub(crate) cpu_user_seconds: Option<f64>,
-    pub(crate) cpu_system_seconds: Option<f64>,
-    pub(crate) memory_total: Option<u64>,
-    pub(crate) memory_rss: Option<u64>,
-    pub(crate) memory_cache: Option<u64>,
-    pub(crate) memory_limit: Option<u64>,
-    pub(crate) nr_periods: Option<u64>,
-    pub(crate) nr_throttled: Option<u64>,
-    pub(crate) throttled_seconds: Option<f64>,
-    pub(crate) processes: u64,
-}
-
 /// An out-of-memory event of one container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OutOfMemory {
@@ -91,11 +80,11 @@ pub(crate) struct OutOfMemory {
 #[derive(Debug, Clone)]
 pub(crate) struct Cgroups {
     root: String,
-    version: Version,
+    pub(super) version: Version,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Version {
+pub(super) enum Version {
     /// Mount points of the controllers in use, by name.
     V1(Vec<(&'static str, PathBuf)>),
     V2(PathBuf),
@@ -113,36 +102,56 @@ const V2_CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
 impl Cgroups {
     /// Finds a cgroup file system that this process may create `root` in. The error says why there is none.
     pub(crate) fn detect(root: &str) -> Result<Self, String> {
-        if root.is_empty() || root.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
+        if root.is_empty()
+            || root
+                .split('/')
+                .any(|part| part.is_empty() || part == "." || part == "..")
+        {
             return Err(format!("--cgroups_root '{root}' is not a relative path"));
         }
         let version = if hierarchies::is_cgroup2_unified_mode() {
             let mount = PathBuf::from(hierarchies::UNIFIED_MOUNTPOINT);
-            let available = fs::read_to_string(mount.join("cgroup.controllers")).unwrap_or_default();
-            if let Some(missing) = V2_CONTROLLERS.iter().find(|name| !available.split_whitespace().any(|one| one == **name)) {
-                return Err(format!("the unified cgroup hierarchy lacks the controller '{missing}'"));
+            let available =
+                fs::read_to_string(mount.join("cgroup.controllers")).unwrap_or_default();
+            if let Some(missing) = V2_CONTROLLERS
+                .iter()
+                .find(|name| !available.split_whitespace().any(|one| one == **name))
+            {
+                return Err(format!(
+                    "the unified cgroup hierarchy lacks the controller '{missing}'"
+                ));
             }
             Version::V2(mount)
         } else {
             let mounts = V1::new();
             let found: Vec<(&'static str, PathBuf)> = V1_CONTROLLERS
                 .iter()
-                .filter_map(|(name, controller)| Some((*name, mounts.get_mount_point(controller.clone())?.0)))
+                .filter_map(|(name, controller)| {
+                    Some((*name, mounts.get_mount_point(controller.clone())?.0))
+                })
                 .collect();
             for needed in ["memory", "cpu", "freezer"] {
                 if !found.iter().any(|(name, _)| *name == needed) {
-                    return Err(format!("no cgroup hierarchy with the controller '{needed}' is mounted"));
+                    return Err(format!(
+                        "no cgroup hierarchy with the controller '{needed}' is mounted"
+                    ));
                 }
             }
             Version::V1(found)
         };
-        let cgroups = Self { root: root.to_owned(), version };
+        let cgroups = Self {
+            root: root.to_owned(),
+            version,
+        };
         for directory in cgroups.directories_of(root) {
-            fs::create_dir_all(&directory).map_err(|error| format!("cannot create {}: {error}", directory.display()))?;
+            fs::create_dir_all(&directory)
+                .map_err(|error| format!("cannot create {}: {error}", directory.display()))?;
             let probe = directory.join(format!("probe-{}", std::process::id()));
             fs::create_dir(&probe)
                 .and_then(|()| fs::remove_dir(&probe))
-                .map_err(|error| format!("cannot create groups in {}: {error}", directory.display()))?;
+                .map_err(|error| {
+                    format!("cannot create groups in {}: {error}", directory.display())
+                })?;
         }
         Ok(cgroups)
     }
@@ -152,7 +161,11 @@ impl Cgroups {
         match &self.version {
             Version::V1(found) => {
                 let names: Vec<&str> = found.iter().map(|(name, _)| *name).collect();
-                format!("cgroups version 1 ({}) below '{}'", names.join(", "), self.root)
+                format!(
+                    "cgroups version 1 ({}) below '{}'",
+                    names.join(", "),
+                    self.root
+                )
             }
             Version::V2(_) => format!("cgroups version 2 below '{}'", self.root),
         }
@@ -165,7 +178,7 @@ impl Cgroups {
         }
     }
 
-    fn path(&self, container: &str) -> String {
+    pub(super) fn path(&self, container: &str) -> String {
         format!("{}/{container}", self.root)
     }
 
@@ -173,7 +186,8 @@ impl Cgroups {
         match &self.version {
             Version::V1(found) => {
                 // Controllers mounted together share one directory.
-                let unique: BTreeSet<PathBuf> = found.iter().map(|(_, mount)| mount.join(path)).collect();
+                let unique: BTreeSet<PathBuf> =
+                    found.iter().map(|(_, mount)| mount.join(path)).collect();
                 unique.into_iter().collect()
             }
             Version::V2(mount) => vec![mount.join(path)],
@@ -184,7 +198,11 @@ impl Cgroups {
         self.directories_of(&self.path(container))
     }
 
-    fn controller_directory(&self, controller: &str, container: &str) -> Option<PathBuf> {
+    pub(super) fn controller_directory(
+        &self,
+        controller: &str,
+        container: &str,
+    ) -> Option<PathBuf> {
         match &self.version {
             Version::V1(found) => {
                 let (_, mount) = found.iter().find(|(name, _)| *name == controller)?;
@@ -197,23 +215,36 @@ impl Cgroups {
     fn load(&self, container: &str) -> Cgroup {
         let controllers = match &self.version {
             Version::V1(found) => found.iter().map(|(name, _)| (*name).to_owned()).collect(),
-            Version::V2(_) => V2_CONTROLLERS.iter().map(|name| (*name).to_owned()).collect(),
+            Version::V2(_) => V2_CONTROLLERS
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect(),
         };
         Cgroup::load_with_specified_controllers(self.hierarchy(), self.path(container), controllers)
     }
 
     /// Creates the groups of a container and returns the `cgroup.procs` files that its first process enters.
     pub(crate) fn create(&self, container: &str) -> Result<Vec<PathBuf>, CgroupError> {
-        self.load(container).create().map_err(|source| CgroupError::Crate {
-            action: "create",
-            container: container.to_owned(),
-            source,
-        })?;
+        self.load(container)
+            .create()
+            .map_err(|source| CgroupError::Crate {
+                action: "create",
+                container: container.to_owned(),
+                source,
+            })?;
         match &self.version {
-            Version::V1(_) => Ok(self.directories(container).iter().map(|dir| dir.join("cgroup.procs")).collect()),
+            Version::V1(_) => Ok(self
+                .directories(container)
+                .iter()
+                .map(|dir| dir.join("cgroup.procs"))
+                .collect()),
             Version::V2(mount) => {
                 let leaf = mount.join(self.path(container)).join(LEAF);
-                fs::create_dir_all(&leaf).map_err(|source| CgroupError::File { action: "create", path: leaf.clone(), source })?;
+                fs::create_dir_all(&leaf).map_err(|source| CgroupError::File {
+                    action: "create",
+                    path: leaf.clone(),
+                    source,
+                })?;
                 Ok(vec![leaf.join("cgroup.procs")])
             }
         }
@@ -225,35 +256,52 @@ impl Cgroups {
         let group = self.load(container);
         let failed = |action| {
             let container = container.to_owned();
-            move |source| CgroupError::Crate { action, container, source }
+            move |source| CgroupError::Crate {
+                action,
+                container,
+                source,
+            }
         };
         if let Some(cpu) = group.controller_of::<CpuController>() {
             let share = match self.version {
                 Version::V1(_) => (1024.0 * limits.cpus).max(2.0),
                 Version::V2(_) => (100.0 * limits.cpus).clamp(1.0, 10_000.0),
             };
-            cpu.set_shares(share as u64).map_err(failed("set the cpu share of"))?;
+            cpu.set_shares(share as u64)
+                .map_err(failed("set the cpu share of"))?;
             if let Some(cpus) = limits.cpus_limit {
-                let quota =
-                    if cpus.is_finite() { ((CFS_PERIOD_US as f64 * cpus) as i64).max(MIN_CFS_QUOTA_US) } else { -1 };
-                cpu.set_cfs_quota_and_period(Some(quota), Some(CFS_PERIOD_US)).map_err(failed("set the cpu limit of"))?;
+                let quota = if cpus.is_finite() {
+                    ((CFS_PERIOD_US as f64 * cpus) as i64).max(MIN_CFS_QUOTA_US)
+                } else {
+                    -1
+                };
+                cpu.set_cfs_quota_and_period(Some(quota), Some(CFS_PERIOD_US))
+                    .map_err(failed("set the cpu limit of"))?;
             }
         }
         if let Some(memory) = group.controller_of::<MemController>() {
             let soft = limits.memory.max(MIN_MEMORY_BYTES);
-            memory.set_soft_limit(bytes(soft)).map_err(failed("set the memory guarantee of"))?;
+            memory
+                .set_soft_limit(bytes(soft))
+                .map_err(failed("set the memory guarantee of"))?;
             let hard = limits.memory_limit.unwrap_or(soft).max(soft);
-            if self.memory_limit(container).is_none_or(|current| hard > current || current >= UNLIMITED) {
-                memory.set_limit(bytes(hard)).map_err(failed("set the memory limit of"))?;
+            if self
+                .memory_limit(container)
+                .is_none_or(|current| hard > current || current >= UNLIMITED)
+            {
+                memory
+                    .set_limit(bytes(hard))
+                    .map_err(failed("set the memory limit of"))?;
             }
         }
         if let (Some(pids), Some(most)) = (group.controller_of::<PidController>(), limits.pids) {
-            pids.set_pid_max(MaxValue::Value(bytes(most))).map_err(failed("set the process limit of"))?;
+            pids.set_pid_max(MaxValue::Value(bytes(most)))
+                .map_err(failed("set the process limit of"))?;
         }
         Ok(())
     }
 
-    fn memory_limit(&self, container: &str) -> Option<u64> {
+    pub(super) fn memory_limit(&self, container: &str) -> Option<u64> {
         let directory = self.controller_directory("memory", container)?;
         match self.version {
             Version::V1(_) => read_number(&directory.join("memory.limit_in_bytes")),
@@ -269,7 +317,10 @@ impl Cgroups {
             Version::V1(_) => ("memory.oom_control", "memory.max_usage_in_bytes"),
             Version::V2(_) => ("memory.events", "memory.peak"),
         };
-        let kills = keyed_number(&fs::read_to_string(directory.join(events)).ok()?, "oom_kill")?;
+        let kills = keyed_number(
+            &fs::read_to_string(directory.join(events)).ok()?,
+            "oom_kill",
+        )?;
         (kills > 0).then(|| OutOfMemory {
             limit: self.memory_limit(container).unwrap_or(0),
             peak: read_number(&directory.join(peak)).unwrap_or(0),
@@ -278,12 +329,17 @@ impl Cgroups {
 
     /// Whether the container has groups at all.
     pub(crate) fn exists(&self, container: &str) -> bool {
-        self.directories(container).iter().any(|directory| directory.exists())
+        self.directories(container)
+            .iter()
+            .any(|directory| directory.exists())
     }
 
     /// Every process in the container's groups and in the groups below them.
     pub(crate) fn processes(&self, container: &str) -> BTreeSet<i32> {
-        self.directories(container).iter().flat_map(|directory| processes_below(directory)).collect()
+        self.directories(container)
+            .iter()
+            .flat_map(|directory| processes_below(directory))
+            .collect()
     }
 
     /// Sends a signal to every process of the container and returns how many there were.
@@ -292,7 +348,9 @@ impl Cgroups {
         for pid in &pids {
             match kill(Pid::from_raw(*pid), signal) {
                 Ok(()) | Err(nix::Error::ESRCH) => {}
-                Err(error) => tracing::warn!(container, pid, %signal, %error, "cannot signal a process of a container"),
+                Err(error) => {
+                    tracing::warn!(container, pid, %signal, %error, "cannot signal a process of a container")
+                }
             }
         }
         pids.len()
@@ -320,7 +378,10 @@ impl Cgroups {
         }
         // A group counts as busy for a moment after its last process is gone.
         loop {
-            let result = self.directories(container).iter().try_for_each(|directory| remove_below(directory));
+            let result = self
+                .directories(container)
+                .iter()
+                .try_for_each(|directory| remove_below(directory));
             match result {
                 Ok(()) => return Ok(()),
                 Err(CgroupError::File { ref source, .. })
@@ -351,8 +412,12 @@ impl Cgroups {
                 count
             }
             Version::V1(_) => {
-                let state = self.controller_directory("freezer", container).map(|dir| dir.join("freezer.state"));
-                let frozen = state.as_ref().is_some_and(|state| fs::write(state, "FROZEN").is_ok());
+                let state = self
+                    .controller_directory("freezer", container)
+                    .map(|dir| dir.join("freezer.state"));
+                let frozen = state
+                    .as_ref()
+                    .is_some_and(|state| fs::write(state, "FROZEN").is_ok());
                 let count = self.signal_all(container, Signal::SIGKILL);
                 // SIGKILL to a frozen process of version 1 takes effect only after the thaw.
                 if let Some(state) = state.filter(|_| frozen)
@@ -364,53 +429,10 @@ impl Cgroups {
             }
         }
     }
-
-    /// Reads what the container uses.
-    pub(crate) fn usage(&self, container: &str) -> Usage {
-        let mut usage = Usage { processes: self.processes(container).len() as u64, ..Usage::default() };
-        match self.version {
-            Version::V1(_) => {
-                if let Some(directory) = self.controller_directory("cpuacct", container) {
-                    let ticks = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100) as f64;
-                    let text = fs::read_to_string(directory.join("cpuacct.stat")).unwrap_or_default();
-                    usage.cpu_user_seconds = keyed_number(&text, "user").map(|value| value as f64 / ticks);
-                    usage.cpu_system_seconds = keyed_number(&text, "system").map(|value| value as f64 / ticks);
-                }
-                if let Some(directory) = self.controller_directory("cpu", container) {
-                    let text = fs::read_to_string(directory.join("cpu.stat")).unwrap_or_default();
-                    usage.nr_periods = keyed_number(&text, "nr_periods");
-                    usage.nr_throttled = keyed_number(&text, "nr_throttled");
-                    usage.throttled_seconds = keyed_number(&text, "throttled_time").map(|nanos| nanos as f64 / 1e9);
-                }
-                if let Some(directory) = self.controller_directory("memory", container) {
-                    let text = fs::read_to_string(directory.join("memory.stat")).unwrap_or_default();
-                    usage.memory_rss = keyed_number(&text, "total_rss");
-                    usage.memory_cache = keyed_number(&text, "total_cache");
-                    usage.memory_total = read_number(&directory.join("memory.usage_in_bytes"));
-                }
-            }
-            Version::V2(ref mount) => {
-                let directory = mount.join(self.path(container));
-                let text = fs::read_to_string(directory.join("cpu.stat")).unwrap_or_default();
-                let seconds = |key: &str| keyed_number(&text, key).map(|micros| micros as f64 / 1e6);
-                usage.cpu_user_seconds = seconds("user_usec");
-                usage.cpu_system_seconds = seconds("system_usec");
-                usage.throttled_seconds = seconds("throttled_usec");
-                usage.nr_periods = keyed_number(&text, "nr_periods");
-                usage.nr_throttled = keyed_number(&text, "nr_throttled");
-                let text = fs::read_to_string(directory.join("memory.stat")).unwrap_or_default();
-                usage.memory_rss = keyed_number(&text, "anon");
-                usage.memory_cache = keyed_number(&text, "file");
-                usage.memory_total = read_number(&directory.join("memory.current"));
-            }
-        }
-        usage.memory_limit = self.memory_limit(container).filter(|limit| *limit < UNLIMITED);
-        usage
-    }
 }
 
 /// Above this a version 1 limit means that none was set.
-const UNLIMITED: u64 = 1 << 62;
+pub(super) const UNLIMITED: u64 = 1 << 62;
 
 fn bytes(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
@@ -421,23 +443,40 @@ fn park(pause: Duration) {
     std::thread::park_timeout(pause);
 }
 
-fn read_number(path: &Path) -> Option<u64> {
+pub(super) fn read_number(path: &Path) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
 /// Finds `key value` among the lines of a statistics file.
-fn keyed_number(text: &str, key: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.split_once(' ').filter(|(name, _)| *name == key)?.1.trim().parse().ok())
+pub(super) fn keyed_number(text: &str, key: &str) -> Option<u64> {
+    text.lines().find_map(|line| {
+        line.split_once(' ')
+            .filter(|(name, _)| *name == key)?
+            .1
+            .trim()
+            .parse()
+            .ok()
+    })
 }
 
 fn groups_below(directory: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
-    entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()).collect()
+    let Ok(entries) = fs::read_dir(directory) else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect()
 }
 
 fn processes_below(directory: &Path) -> Vec<i32> {
     let text = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
-    let mut pids: Vec<i32> = text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0).collect();
+    let mut pids: Vec<i32> = text
+        .lines()
+        .filter_map(|line| line.parse().ok())
+        .filter(|pid| *pid > 0)
+        .collect();
     for below in groups_below(directory) {
         pids.extend(processes_below(&below));
     }
@@ -451,7 +490,11 @@ fn remove_below(directory: &Path) -> Result<(), CgroupError> {
     match fs::remove_dir(directory) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(CgroupError::File { action: "remove the cgroup", path: directory.to_owned(), source }),
+        Err(source) => Err(CgroupError::File {
+            action: "remove the cgroup",
+            path: directory.to_owned(),
+            source,
+        }),
     }
 }
 
@@ -464,7 +507,10 @@ mod tests {
         let text = "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n";
         assert_eq!(keyed_number(text, "oom_kill"), Some(3));
         assert_eq!(keyed_number(text, "oom"), None);
-        assert_eq!(keyed_number("anon 4096\nanon_thp 8192\n", "anon"), Some(4096));
+        assert_eq!(
+            keyed_number("anon 4096\nanon_thp 8192\n", "anon"),
+            Some(4096)
+        );
     }
 
     #[test]
@@ -477,24 +523,49 @@ mod tests {
     /// Runs where cgroups can be written; elsewhere there is nothing to try.
     #[test]
     fn everything_in_a_container_is_killed_and_its_groups_are_removed() {
-        let Ok(cgroups) = Cgroups::detect("aurora-test") else { return };
+        let Ok(cgroups) = Cgroups::detect("aurora-test") else {
+            return;
+        };
         let container = format!("c-{}", std::process::id());
         let procs = cgroups.create(&container).unwrap();
-        let limits =
-            Limits { cpus: 0.5, cpus_limit: Some(1.0), memory: 64 << 20, memory_limit: None, pids: Some(50) };
+        let limits = Limits {
+            cpus: 0.5,
+            cpus_limit: Some(1.0),
+            memory: 64 << 20,
+            memory_limit: None,
+            pids: Some(50),
+        };
         cgroups.update(&container, &limits).unwrap();
         assert_eq!(cgroups.usage(&container).memory_limit, Some(64 << 20));
         // Raised, then not lowered.
-        cgroups.update(&container, &Limits { memory: 96 << 20, ..limits }).unwrap();
+        cgroups
+            .update(
+                &container,
+                &Limits {
+                    memory: 96 << 20,
+                    ..limits
+                },
+            )
+            .unwrap();
         cgroups.update(&container, &limits).unwrap();
         assert_eq!(cgroups.usage(&container).memory_limit, Some(96 << 20));
-        let enter: Vec<String> = procs.iter().map(|path| format!("echo 0 > {}", path.display())).collect();
+        let enter: Vec<String> = procs
+            .iter()
+            .map(|path| format!("echo 0 > {}", path.display()))
+            .collect();
         // The child in a session of its own would escape a kill by session.
         let script = format!("{}; setsid sleep 300 & sleep 300", enter.join("; "));
-        let mut child = std::process::Command::new("bash").args(["-c", &script]).spawn().unwrap();
+        let mut child = std::process::Command::new("bash")
+            .args(["-c", &script])
+            .spawn()
+            .unwrap();
         let deadline = Instant::now() + Duration::from_secs(20);
         while cgroups.processes(&container).len() < 3 {
-            assert!(Instant::now() < deadline, "the container has {:?}", cgroups.processes(&container));
+            assert!(
+                Instant::now() < deadline,
+                "the container has {:?}",
+                cgroups.processes(&container)
+            );
             park(Duration::from_millis(10));
         }
         assert_eq!(cgroups.out_of_memory(&container), None);

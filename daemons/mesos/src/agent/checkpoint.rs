@@ -15,7 +15,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::core::{Record, RecoveredExecutor, RecoveredFramework, RecoveredRun, RecoveredTask, Run};
+use super::core::{
+    Record, RecoveredExecutor, RecoveredFramework, RecoveredRun, RecoveredTask, Run,
+};
 use super::paths::{Paths, run as run_paths};
 use super::process::{self, Identity};
 
@@ -39,7 +41,11 @@ pub(crate) enum CheckpointError {
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CheckpointError {
     let path = path.to_owned();
-    move |source| CheckpointError::Io { action, path, source }
+    move |source| CheckpointError::Io {
+        action,
+        path,
+        source,
+    }
 }
 
 /// `executor.info`.
@@ -81,16 +87,27 @@ impl Store {
     pub(crate) fn open(paths: Paths) -> Result<Self, CheckpointError> {
         let meta = paths.meta();
         fs::create_dir_all(&meta).map_err(failed("create", &meta))?;
-        fs::set_permissions(&meta, Permissions::from_mode(0o700)).map_err(failed("set the mode of", &meta))?;
+        fs::set_permissions(&meta, Permissions::from_mode(0o700))
+            .map_err(failed("set the mode of", &meta))?;
         Ok(Self { paths })
     }
 
     /// Writes a record down. It is on disk when this returns. Nothing can be written before the agent has an id, and
     /// nothing needs to be.
-    pub(crate) fn write(&self, agent: Option<&str>, record: &Record) -> Result<(), CheckpointError> {
+    pub(crate) fn write(
+        &self,
+        agent: Option<&str>,
+        record: &Record,
+    ) -> Result<(), CheckpointError> {
         let Some(agent) = agent else { return Ok(()) };
-        let meta_run =
-            |run: &Run| self.paths.meta_run(agent, run.framework.as_ref(), run.executor.as_ref(), &run.container);
+        let meta_run = |run: &Run| {
+            self.paths.meta_run(
+                agent,
+                run.framework.as_ref(),
+                run.executor.as_ref(),
+                &run.container,
+            )
+        };
         match record {
             Record::Agent(info) => {
                 write_json(&self.paths.slave_info(agent), info)?;
@@ -102,8 +119,19 @@ impl Store {
                 let id = info.id.as_ref().map_or("", |id| id.value.as_str());
                 write_json(&self.paths.framework_info(agent, id), info)
             }
-            Record::Executor { framework, info, container, command, secret } => {
-                let run = self.paths.meta_run(agent, framework.as_ref(), info.executor_id.as_ref(), container);
+            Record::Executor {
+                framework,
+                info,
+                container,
+                command,
+                secret,
+            } => {
+                let run = self.paths.meta_run(
+                    agent,
+                    framework.as_ref(),
+                    info.executor_id.as_ref(),
+                    container,
+                );
                 write_file(&run_paths::http_marker(&run), b"")?;
                 let stored = StoredExecutor {
                     info: (**info).clone(),
@@ -111,16 +139,34 @@ impl Store {
                     command: *command,
                     secret: secret.clone(),
                 };
-                write_json(&self.paths.executor_info(agent, framework.as_ref(), info.executor_id.as_ref()), &stored)
+                write_json(
+                    &self
+                        .paths
+                        .executor_info(agent, framework.as_ref(), info.executor_id.as_ref()),
+                    &stored,
+                )
             }
-            Record::Task { run, task } => write_json(&run_paths::task_info(&meta_run(run), task.task_id.as_ref()), task),
+            Record::Task { run, task } => write_json(
+                &run_paths::task_info(&meta_run(run), task.task_id.as_ref()),
+                task,
+            ),
             Record::Update { run, status } => {
                 let path = run_paths::task_updates(&meta_run(run), status.task_id.as_ref());
-                append(&path, &UpdateLine::Update { status: status.clone() })
+                append(
+                    &path,
+                    &UpdateLine::Update {
+                        status: status.clone(),
+                    },
+                )
             }
             Record::Acknowledgement { run, task, id } => {
                 let path = run_paths::task_updates(&meta_run(run), task.as_ref());
-                append(&path, &UpdateLine::Ack { uuid: STANDARD.encode(id) })
+                append(
+                    &path,
+                    &UpdateLine::Ack {
+                        uuid: STANDARD.encode(id),
+                    },
+                )
             }
             Record::ExecutorDone { run } => write_file(&run_paths::sentinel(&meta_run(run)), b""),
             // Its executors have their sentinels; the directories go with the sandboxes.
@@ -129,8 +175,18 @@ impl Store {
     }
 
     /// Writes down which process a container is. Durable when this returns.
-    pub(crate) fn write_process(&self, agent: &str, run: &Run, identity: &Identity) -> Result<(), CheckpointError> {
-        let meta = self.paths.meta_run(agent, run.framework.as_ref(), run.executor.as_ref(), &run.container);
+    pub(crate) fn write_process(
+        &self,
+        agent: &str,
+        run: &Run,
+        identity: &Identity,
+    ) -> Result<(), CheckpointError> {
+        let meta = self.paths.meta_run(
+            agent,
+            run.framework.as_ref(),
+            run.executor.as_ref(),
+            &run.container,
+        );
         write_json(&run_paths::forked_pid(&meta), identity)
     }
 
@@ -147,11 +203,17 @@ impl Store {
         Ok(())
     }
 
+    /// Forgets which agent this work directory belongs to: the next one registers anew (mesos: Slave::finalize).
+    pub(crate) fn forget_agent(&self) -> Result<(), CheckpointError> {
+        remove(&self.paths.meta_latest_slave())
+    }
+
     /// Reads everything, and notes the current boot. A damaged `slave.info` is an error, since registering anew would give
     /// up every task; what else is damaged is left out with a warning.
     pub(crate) fn load(&self) -> Result<Recovered, CheckpointError> {
         let boot = process::boot_id();
-        let rebooted = fs::read_to_string(self.paths.boot_id()).is_ok_and(|last| last.trim() != boot);
+        let rebooted =
+            fs::read_to_string(self.paths.boot_id()).is_ok_and(|last| last.trim() != boot);
         let mut recovered = Recovered::default();
         if let Ok(latest) = fs::read_link(self.paths.meta_latest_slave())
             && let Some(agent) = latest.file_name().and_then(|name| name.to_str())
@@ -168,15 +230,33 @@ impl Store {
         Ok(recovered)
     }
 
-    fn load_framework(&self, agent: &str, framework: &str, rebooted: bool, recovered: &mut Recovered) {
-        let Some(info) = lenient(read_json::<FrameworkInfo>(&self.paths.framework_info(agent, framework))) else { return };
+    fn load_framework(
+        &self,
+        agent: &str,
+        framework: &str,
+        rebooted: bool,
+        recovered: &mut Recovered,
+    ) {
+        let Some(info) = lenient(read_json::<FrameworkInfo>(
+            &self.paths.framework_info(agent, framework),
+        )) else {
+            return;
+        };
         let mut executors = Vec::new();
-        for executor in names(&self.paths.meta_framework(agent, framework).join("executors")) {
-            let Some(stored) = lenient(read_json::<StoredExecutor>(&self.paths.executor_info(agent, framework, &executor)))
-            else {
+        for executor in names(
+            &self
+                .paths
+                .meta_framework(agent, framework)
+                .join("executors"),
+        ) {
+            let Some(stored) = lenient(read_json::<StoredExecutor>(
+                &self.paths.executor_info(agent, framework, &executor),
+            )) else {
                 continue;
             };
-            let run = self.paths.meta_run(agent, framework, &executor, &stored.container);
+            let run = self
+                .paths
+                .meta_run(agent, framework, &executor, &stored.container);
             if run_paths::sentinel(&run).exists() {
                 continue;
             }
@@ -187,8 +267,13 @@ impl Store {
                 Some(_) => RecoveredRun::Gone,
                 None => RecoveredRun::NeverStarted,
             };
-            recovered.processes.extend(identity.map(|identity| (stored.container.clone(), identity)));
-            let tasks = names(&run_paths::tasks(&run)).iter().filter_map(|task| load_task(&run, task)).collect();
+            recovered
+                .processes
+                .extend(identity.map(|identity| (stored.container.clone(), identity)));
+            let tasks = names(&run_paths::tasks(&run))
+                .iter()
+                .filter_map(|task| load_task(&run, task))
+                .collect();
             executors.push(RecoveredExecutor {
                 info: stored.info,
                 container: stored.container,
@@ -199,7 +284,9 @@ impl Store {
             });
         }
         if !executors.is_empty() {
-            recovered.frameworks.push(RecoveredFramework { info, executors });
+            recovered
+                .frameworks
+                .push(RecoveredFramework { info, executors });
         }
     }
 }
@@ -219,11 +306,20 @@ fn load_task(run: &Path, task: &str) -> Option<RecoveredTask> {
         match line {
             UpdateLine::Update { status } => updates.push(*status),
             UpdateLine::Ack { uuid } => {
-                acknowledged.extend(STANDARD.decode(uuid).ok().and_then(|bytes| <[u8; 16]>::try_from(bytes).ok()));
+                acknowledged.extend(
+                    STANDARD
+                        .decode(uuid)
+                        .ok()
+                        .and_then(|bytes| <[u8; 16]>::try_from(bytes).ok()),
+                );
             }
         }
     }
-    Some(RecoveredTask { info, updates, acknowledged })
+    Some(RecoveredTask {
+        info,
+        updates,
+        acknowledged,
+    })
 }
 
 /// Reads the lines of `task.updates` and cuts the file after the last whole one, so that what is appended next starts a line
@@ -258,14 +354,19 @@ fn load_updates(path: &Path) -> io::Result<Vec<UpdateLine>> {
 
 fn lenient<T>(result: Result<Option<T>, CheckpointError>) -> Option<T> {
     result.unwrap_or_else(|error| {
-        tracing::warn!(error = &error as &dyn std::error::Error, "leaving out a checkpoint");
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "leaving out a checkpoint"
+        );
         None
     })
 }
 
 /// The names of the directories in `directory`; none when it is not there.
 fn names(directory: &Path) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(directory) else {
+        return Vec::new();
+    };
     let mut names: Vec<String> = entries
         .flatten()
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
@@ -277,16 +378,24 @@ fn names(directory: &Path) -> Vec<String> {
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, CheckpointError> {
     match fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|source| CheckpointError::Damaged { path: path.to_owned(), source }),
+        Ok(bytes) => {
+            serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|source| CheckpointError::Damaged {
+                    path: path.to_owned(),
+                    source,
+                })
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed("read", path)(error)),
     }
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), CheckpointError> {
-    let bytes = serde_json::to_vec(value).map_err(|source| CheckpointError::Damaged { path: path.to_owned(), source })?;
+    let bytes = serde_json::to_vec(value).map_err(|source| CheckpointError::Damaged {
+        path: path.to_owned(),
+        source,
+    })?;
     write_file(path, &bytes)
 }
 
@@ -298,23 +407,37 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
     name.push(".new");
     let temporary = path.with_file_name(name);
     let mut file = File::create(&temporary).map_err(failed("create", &temporary))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed("write", &temporary))?;
+    file.write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .map_err(failed("write", &temporary))?;
     fs::rename(&temporary, path).map_err(failed("replace", path))?;
     sync_directory(parent)
 }
 
 fn append(path: &Path, line: &UpdateLine) -> Result<(), CheckpointError> {
-    let mut bytes =
-        serde_json::to_vec(line).map_err(|source| CheckpointError::Damaged { path: path.to_owned(), source })?;
+    let mut bytes = serde_json::to_vec(line).map_err(|source| CheckpointError::Damaged {
+        path: path.to_owned(),
+        source,
+    })?;
     bytes.push(b'\n');
     let parent = path.parent().unwrap_or(Path::new("/"));
     let is_new = !path.exists();
     if is_new {
         create_directories(parent)?;
     }
-    let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(failed("open", path))?;
-    file.write_all(&bytes).and_then(|()| file.sync_data()).map_err(failed("write", path))?;
-    if is_new { sync_directory(parent) } else { Ok(()) }
+    let mut file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(failed("open", path))?;
+    file.write_all(&bytes)
+        .and_then(|()| file.sync_data())
+        .map_err(failed("write", path))?;
+    if is_new {
+        sync_directory(parent)
+    } else {
+        Ok(())
+    }
 }
 
 /// Creates missing directories, each of them durably known to its parent.
@@ -332,7 +455,9 @@ fn create_directories(directory: &Path) -> Result<(), CheckpointError> {
 }
 
 fn sync_directory(directory: &Path) -> Result<(), CheckpointError> {
-    File::open(directory).and_then(|file| file.sync_all()).map_err(failed("flush", directory))
+    File::open(directory)
+        .and_then(|file| file.sync_all())
+        .map_err(failed("flush", directory))
 }
 
 fn remove(path: &Path) -> Result<(), CheckpointError> {

@@ -4,8 +4,8 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use aurora_mesos::v1::{
-    CheckInfo, CheckStatusCommand, CheckStatusHttp, CheckStatusInfo, CheckStatusTcp, CheckType, CommandInfo, HealthCheck,
-    HealthCheckType, TaskInfo,
+    CheckInfo, CheckStatusCommand, CheckStatusHttp, CheckStatusInfo, CheckStatusTcp, CheckType,
+    CommandInfo, HealthCheck, HealthCheckType, TaskInfo,
 };
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -34,11 +34,26 @@ struct Outcome {
 }
 
 fn result_of(kind: CheckType, outcome: &Outcome) -> CheckStatusInfo {
-    let mut status = CheckStatusInfo { kind: Some(kind), ..CheckStatusInfo::default() };
+    let mut status = CheckStatusInfo {
+        kind: Some(kind),
+        ..CheckStatusInfo::default()
+    };
     match kind {
-        CheckType::Command => status.command = Some(CheckStatusCommand { exit_code: outcome.exit_code }),
-        CheckType::Http => status.http = Some(CheckStatusHttp { status_code: outcome.status_code }),
-        CheckType::Tcp => status.tcp = Some(CheckStatusTcp { succeeded: outcome.succeeded }),
+        CheckType::Command => {
+            status.command = Some(CheckStatusCommand {
+                exit_code: outcome.exit_code,
+            })
+        }
+        CheckType::Http => {
+            status.http = Some(CheckStatusHttp {
+                status_code: outcome.status_code,
+            })
+        }
+        CheckType::Tcp => {
+            status.tcp = Some(CheckStatusTcp {
+                succeeded: outcome.succeeded,
+            })
+        }
         CheckType::Unknown => {}
     }
     status
@@ -74,15 +89,27 @@ async fn run_check(check: CheckInfo, results: mpsc::Sender<CheckResult>) {
                         Some(command) => run_command(&command.command).await,
                         None => None,
                     };
-                    Outcome { exit_code: exit.and_then(|exit| exit.code()), ..Outcome::default() }
+                    Outcome {
+                        exit_code: exit.and_then(|exit| exit.code()),
+                        ..Outcome::default()
+                    }
                 }
                 CheckType::Http => {
-                    let (port, path) = check.http.as_ref().map_or((0, None), |http| (http.port, http.path.as_deref()));
-                    Outcome { status_code: http_status("http", port, path).await, ..Outcome::default() }
+                    let (port, path) = check
+                        .http
+                        .as_ref()
+                        .map_or((0, None), |http| (http.port, http.path.as_deref()));
+                    Outcome {
+                        status_code: http_status("http", port, path).await,
+                        ..Outcome::default()
+                    }
                 }
                 CheckType::Tcp => {
                     let port = check.tcp.as_ref().map_or(0, |tcp| tcp.port);
-                    Outcome { succeeded: Some(connects(port).await), ..Outcome::default() }
+                    Outcome {
+                        succeeded: Some(connects(port).await),
+                        ..Outcome::default()
+                    }
                 }
                 CheckType::Unknown => Outcome::default(),
             }
@@ -105,7 +132,11 @@ async fn run_check(check: CheckInfo, results: mpsc::Sender<CheckResult>) {
 
 /// No time-out is written as zero.
 fn limit_of(timeout_seconds: f64) -> Duration {
-    if timeout_seconds > 0.0 { seconds(timeout_seconds) } else { Duration::from_secs(u64::from(u32::MAX)) }
+    if timeout_seconds > 0.0 {
+        seconds(timeout_seconds)
+    } else {
+        Duration::from_secs(u64::from(u32::MAX))
+    }
 }
 
 async fn run_health_check(check: HealthCheck, results: mpsc::Sender<CheckResult>) {
@@ -113,14 +144,23 @@ async fn run_health_check(check: HealthCheck, results: mpsc::Sender<CheckResult>
     sleep(seconds(check.delay_seconds)).await;
     let (mut failures, mut was_healthy) = (0_u32, None);
     loop {
-        let healthy = timeout(limit_of(check.timeout_seconds), is_healthy(&check)).await.unwrap_or(false);
+        let healthy = timeout(limit_of(check.timeout_seconds), is_healthy(&check))
+            .await
+            .unwrap_or(false);
         // Failures of a task that is still starting do not count, until it was healthy once.
         let in_grace = was_healthy.is_none() && Instant::now() < grace_until;
         if healthy {
             failures = 0;
             if was_healthy != Some(true) {
                 was_healthy = Some(true);
-                if results.send(CheckResult::Health { healthy: true, kill: false }).await.is_err() {
+                if results
+                    .send(CheckResult::Health {
+                        healthy: true,
+                        kill: false,
+                    })
+                    .await
+                    .is_err()
+                {
                     return;
                 }
             }
@@ -128,7 +168,15 @@ async fn run_health_check(check: HealthCheck, results: mpsc::Sender<CheckResult>
             failures += 1;
             was_healthy = Some(false);
             let kill = failures >= check.consecutive_failures;
-            if results.send(CheckResult::Health { healthy: false, kill }).await.is_err() || kill {
+            if results
+                .send(CheckResult::Health {
+                    healthy: false,
+                    kill,
+                })
+                .await
+                .is_err()
+                || kill
+            {
                 return;
             }
         }
@@ -142,14 +190,27 @@ async fn run_health_check(check: HealthCheck, results: mpsc::Sender<CheckResult>
 async fn is_healthy(check: &HealthCheck) -> bool {
     match check.kind {
         Some(HealthCheckType::Command) => match &check.command {
-            Some(command) => run_command(command).await.is_some_and(|exit| exit.success()),
+            Some(command) => run_command(command)
+                .await
+                .is_some_and(|exit| exit.success()),
             None => false,
         },
         Some(HealthCheckType::Http) => {
-            let Some(http) = &check.http else { return false };
-            let status = http_status(http.scheme.as_deref().unwrap_or("http"), http.port, http.path.as_deref()).await;
+            let Some(http) = &check.http else {
+                return false;
+            };
+            let status = http_status(
+                http.scheme.as_deref().unwrap_or("http"),
+                http.port,
+                http.path.as_deref(),
+            )
+            .await;
             status.is_some_and(|status| {
-                if http.statuses.is_empty() { (200..400).contains(&status) } else { http.statuses.contains(&status) }
+                if http.statuses.is_empty() {
+                    (200..400).contains(&status)
+                } else {
+                    http.statuses.contains(&status)
+                }
             })
         }
         Some(HealthCheckType::Tcp) => connects(check.tcp.as_ref().map_or(0, |tcp| tcp.port)).await,
@@ -168,9 +229,19 @@ async fn run_command(command: &CommandInfo) -> Option<ExitStatus> {
         program.args(command.arguments.iter().skip(1));
         program
     };
-    process.env_remove("MESOS_EXECUTOR_AUTHENTICATION_TOKEN").stdin(Stdio::null()).kill_on_drop(true);
-    for variable in command.environment.iter().flat_map(|environment| &environment.variables) {
-        process.env(&variable.name, variable.value.as_deref().unwrap_or_default());
+    process
+        .env_remove("MESOS_EXECUTOR_AUTHENTICATION_TOKEN")
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    for variable in command
+        .environment
+        .iter()
+        .flat_map(|environment| &environment.variables)
+    {
+        process.env(
+            &variable.name,
+            variable.value.as_deref().unwrap_or_default(),
+        );
     }
     process.status().await.ok()
 }

@@ -9,7 +9,9 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
-use aurora_mesos::client::executor::{ExecutorClient, ExecutorConfig, ExecutorEvent, ExecutorEvents};
+use aurora_mesos::client::executor::{
+    ExecutorClient, ExecutorConfig, ExecutorEvent, ExecutorEvents,
+};
 use aurora_mesos::v1::{
     FrameworkCapabilityType, KillPolicy, StatusReason, TaskId, TaskInfo, TaskState, TaskStatus,
 };
@@ -32,7 +34,10 @@ const TOKEN_VARIABLE: &str = "MESOS_EXECUTOR_AUTHENTICATION_TOKEN";
 
 /// Runs the executor to the end of its task.
 pub(super) fn main() -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("starting: {error}")),
     };
@@ -42,25 +47,34 @@ pub(super) fn main() -> ExitCode {
     }
 }
 
-#[allow(clippy::print_stderr, reason = "standard error is this program's log in the sandbox")]
+#[allow(
+    clippy::print_stderr,
+    reason = "standard error is this program's log in the sandbox"
+)]
 fn fail(message: &str) -> ExitCode {
     eprintln!("command executor: {message}");
     ExitCode::FAILURE
 }
 
-#[allow(clippy::print_stdout, reason = "standard output is this program's log in the sandbox")]
+#[allow(
+    clippy::print_stdout,
+    reason = "standard output is this program's log in the sandbox"
+)]
 fn say(message: &str) {
     println!("{message}");
 }
 
 async fn run() -> Result<(), String> {
-    let config = ExecutorConfig::from_env(|name| std::env::var(name).ok()).map_err(|error| error.to_string())?;
+    let config = ExecutorConfig::from_env(|name| std::env::var(name).ok())
+        .map_err(|error| error.to_string())?;
     let (client, mut events) = ExecutorClient::start(config);
     let mut kills_are_announced = false;
     while let Some(event) = events.recv().await {
         match event {
             ExecutorEvent::Subscribed(subscribed) => {
-                kills_are_announced = subscribed.framework_info.has(FrameworkCapabilityType::TaskKillingState);
+                kills_are_announced = subscribed
+                    .framework_info
+                    .has(FrameworkCapabilityType::TaskKillingState);
             }
             ExecutorEvent::Launch(task) => {
                 return run_task(&client, &mut events, task, kills_are_announced).await;
@@ -103,12 +117,18 @@ async fn run_task(
     kills_are_announced: bool,
 ) -> Result<(), String> {
     let check_status = checks::initial_status(&info);
-    let status = |state| TaskStatus { check_status: check_status.clone(), ..status_of(&info.task_id, state) };
+    let status = |state| TaskStatus {
+        check_status: check_status.clone(),
+        ..status_of(&info.task_id, state)
+    };
     update(client, status(TaskState::Starting)).await?;
     let child = match spawn(&info) {
         Ok(child) => child,
         Err(message) => {
-            let failed = TaskStatus { message: Some(message), ..status(TaskState::Failed) };
+            let failed = TaskStatus {
+                message: Some(message),
+                ..status(TaskState::Failed)
+            };
             update(client, failed).await?;
             client.acknowledged(LAST_UPDATE).await;
             return Ok(());
@@ -120,8 +140,19 @@ async fn run_task(
     say(&format!("Forked command at {pid}"));
     update(client, status(TaskState::Running)).await?;
     let mut checks = checks::start(&info);
-    let limit = info.max_completion_time.as_ref().map(|limit| Instant::now() + limit.to_std());
-    let mut task = Task { client, info, child, pid, ending: None, kill_at: None, kills_are_announced };
+    let limit = info
+        .max_completion_time
+        .as_ref()
+        .map(|limit| Instant::now() + limit.to_std());
+    let mut task = Task {
+        client,
+        info,
+        child,
+        pid,
+        ending: None,
+        kill_at: None,
+        kills_are_announced,
+    };
     let exit = loop {
         let kill_at = task.kill_at;
         tokio::select! {
@@ -158,11 +189,18 @@ async fn sleep_until(at: Option<Instant>) {
 }
 
 async fn update(client: &ExecutorClient, status: TaskStatus) -> Result<(), String> {
-    client.update(status).await.map_err(|error| error.to_string())
+    client
+        .update(status)
+        .await
+        .map_err(|error| error.to_string())
 }
 
 fn status_of(task: &TaskId, state: TaskState) -> TaskStatus {
-    TaskStatus { task_id: task.clone(), state, ..TaskStatus::default() }
+    TaskStatus {
+        task_id: task.clone(),
+        state,
+        ..TaskStatus::default()
+    }
 }
 
 fn spawn(info: &TaskInfo) -> Result<Child, String> {
@@ -197,7 +235,10 @@ fn spawn(info: &TaskInfo) -> Result<Child, String> {
 impl Task<'_> {
     async fn on_event(&mut self, event: ExecutorEvent) -> Result<(), String> {
         match event {
-            ExecutorEvent::Kill { task_id, kill_policy } if task_id == self.info.task_id => {
+            ExecutorEvent::Kill {
+                task_id,
+                kill_policy,
+            } if task_id == self.info.task_id => {
                 let grace = self.grace(kill_policy.as_ref());
                 self.begin(Ending::Killed, grace).await
             }
@@ -219,7 +260,9 @@ impl Task<'_> {
 
     fn grace(&self, call: Option<&KillPolicy>) -> Duration {
         let of = |policy: &KillPolicy| policy.grace_period.as_ref().map(|grace| grace.to_std());
-        call.and_then(of).or_else(|| self.info.kill_policy.as_ref().and_then(of)).unwrap_or(DEFAULT_GRACE)
+        call.and_then(of)
+            .or_else(|| self.info.kill_policy.as_ref().and_then(of))
+            .unwrap_or(DEFAULT_GRACE)
     }
 
     /// Asks the command to end and sets the time of its killing. A later request may bring that forward.
@@ -232,7 +275,11 @@ impl Task<'_> {
         self.ending = Some(ending);
         self.kill_at = Some(at);
         if self.kills_are_announced && ending != Ending::Completion {
-            update(self.client, status_of(&self.info.task_id, TaskState::Killing)).await?;
+            update(
+                self.client,
+                status_of(&self.info.task_id, TaskState::Killing),
+            )
+            .await?;
         }
         process::signal_tree(self.pid, libc::SIGTERM);
         Ok(())
@@ -270,19 +317,38 @@ impl Task<'_> {
 
     fn last_status(&self, exit: ExitStatus) -> TaskStatus {
         let message = describe(exit);
-        let base = TaskStatus { message: Some(message), ..TaskStatus::default() };
+        let base = TaskStatus {
+            message: Some(message),
+            ..TaskStatus::default()
+        };
         let status = match self.ending {
-            Some(Ending::Killed) => TaskStatus { state: TaskState::Killed, ..base },
-            Some(Ending::Unhealthy) => TaskStatus { state: TaskState::Killed, healthy: Some(false), ..base },
+            Some(Ending::Killed) => TaskStatus {
+                state: TaskState::Killed,
+                ..base
+            },
+            Some(Ending::Unhealthy) => TaskStatus {
+                state: TaskState::Killed,
+                healthy: Some(false),
+                ..base
+            },
             Some(Ending::Completion) => TaskStatus {
                 state: TaskState::Failed,
                 reason: Some(StatusReason::MaxCompletionTimeReached),
                 ..base
             },
-            None if exit.success() => TaskStatus { state: TaskState::Finished, ..base },
-            None => TaskStatus { state: TaskState::Failed, ..base },
+            None if exit.success() => TaskStatus {
+                state: TaskState::Finished,
+                ..base
+            },
+            None => TaskStatus {
+                state: TaskState::Failed,
+                ..base
+            },
         };
-        TaskStatus { task_id: self.info.task_id.clone(), ..status }
+        TaskStatus {
+            task_id: self.info.task_id.clone(),
+            ..status
+        }
     }
 }
 
@@ -291,8 +357,15 @@ fn describe(exit: ExitStatus) -> String {
     match (exit.code(), exit.signal()) {
         (Some(code), _) => format!("Command exited with status {code}"),
         (None, Some(signal)) => {
-            let name = Signal::try_from(signal).ok().and_then(signal_name).map_or_else(|| signal.to_string(), str::to_owned);
-            let core = if exit.core_dumped() { " (core dumped)" } else { "" };
+            let name = Signal::try_from(signal)
+                .ok()
+                .and_then(signal_name)
+                .map_or_else(|| signal.to_string(), str::to_owned);
+            let core = if exit.core_dumped() {
+                " (core dumped)"
+            } else {
+                ""
+            };
             format!("Command terminated with signal {name}{core}")
         }
         (None, None) => "Command ended in an unknown way".to_owned(),
@@ -336,7 +409,10 @@ mod tests {
             (3 << 8, "Command exited with status 3"),
             (9, "Command terminated with signal Killed"),
             (15, "Command terminated with signal Terminated"),
-            (11 | 0x80, "Command terminated with signal Segmentation fault (core dumped)"),
+            (
+                11 | 0x80,
+                "Command terminated with signal Segmentation fault (core dumped)",
+            ),
         ];
         for (raw, text) in cases {
             assert_eq!(describe(ExitStatus::from_raw(raw)), text);

@@ -15,13 +15,24 @@ pub(crate) fn resources(work_dir: &Path) -> String {
 
 /// All but `reserve`, or half when there is less than twice that.
 fn usable(total: u64, reserve: u64) -> u64 {
-    if total > 2 * reserve { total - reserve } else { total / 2 }
+    if total > 2 * reserve {
+        total - reserve
+    } else {
+        total / 2
+    }
 }
 
 fn total_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.trim()
+        .strip_suffix("kB")?
+        .trim()
+        .parse::<u64>()
+        .ok()
+        .map(|kibibytes| kibibytes * 1024)
 }
 
 fn total_disk(directory: &Path) -> Option<u64> {

@@ -39,8 +39,11 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
         .find(|(name, _)| *name == unit)
         .map(|(_, nanos)| *nanos)
         .ok_or_else(|| format!("duration '{text}': unknown unit '{unit}': use ns, us, ms, secs, mins, hrs, days or weeks"))?;
-    let value: f64 = number.parse().map_err(|_| format!("duration '{text}': '{number}' is not a number"))?;
-    Duration::try_from_secs_f64(value * nanos as f64 / 1e9).map_err(|_| format!("duration '{text}' is out of range"))
+    let value: f64 = number
+        .parse()
+        .map_err(|_| format!("duration '{text}': '{number}' is not a number"))?;
+    Duration::try_from_secs_f64(value * nanos as f64 / 1e9)
+        .map_err(|_| format!("duration '{text}' is out of range"))
 }
 
 #[cfg(test)]

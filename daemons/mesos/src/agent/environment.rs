@@ -51,14 +51,26 @@ pub(crate) fn executor_environment(facts: &ExecutorFacts<'_>) -> Vec<(String, St
     environment.set("MESOS_DIRECTORY", &sandbox);
     environment.set("MESOS_SANDBOX", &sandbox);
     environment.set("MESOS_SLAVE_ID", facts.agent_id);
-    environment.set("MESOS_SLAVE_PID", &format!("slave(1)@{}", facts.agent_endpoint));
+    environment.set(
+        "MESOS_SLAVE_PID",
+        &format!("slave(1)@{}", facts.agent_endpoint),
+    );
     environment.set("MESOS_AGENT_ENDPOINT", facts.agent_endpoint);
     environment.set("MESOS_CHECKPOINT", flag(facts.checkpoint));
     environment.set("MESOS_HTTP_COMMAND_EXECUTOR", "1");
-    environment.set("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", &duration::format(facts.shutdown_grace_period));
+    environment.set(
+        "MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD",
+        &duration::format(facts.shutdown_grace_period),
+    );
     if facts.checkpoint {
-        environment.set("MESOS_RECOVERY_TIMEOUT", &duration::format(facts.recovery_timeout));
-        environment.set("MESOS_SUBSCRIPTION_BACKOFF_MAX", &duration::format(facts.subscription_backoff_max));
+        environment.set(
+            "MESOS_RECOVERY_TIMEOUT",
+            &duration::format(facts.recovery_timeout),
+        );
+        environment.set(
+            "MESOS_SUBSCRIPTION_BACKOFF_MAX",
+            &duration::format(facts.subscription_backoff_max),
+        );
     }
     if let Some(token) = facts.authentication_token {
         environment.set("MESOS_EXECUTOR_AUTHENTICATION_TOKEN", token);
@@ -119,7 +131,9 @@ mod tests {
     }
 
     fn pairs(text: &[(&str, &str)]) -> Vec<(String, String)> {
-        text.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        text.iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     #[test]
@@ -148,18 +162,34 @@ mod tests {
 
     #[test]
     fn without_checkpointing_there_is_no_recovery() {
-        let got = executor_environment(&ExecutorFacts { checkpoint: false, ..facts(&[]) });
+        let got = executor_environment(&ExecutorFacts {
+            checkpoint: false,
+            ..facts(&[])
+        });
         let names: Vec<&str> = got.iter().map(|(name, _)| name.as_str()).collect();
         assert!(got.contains(&("MESOS_CHECKPOINT".into(), "0".into())));
-        assert!(!names.contains(&"MESOS_RECOVERY_TIMEOUT") && !names.contains(&"MESOS_SUBSCRIPTION_BACKOFF_MAX"));
+        assert!(
+            !names.contains(&"MESOS_RECOVERY_TIMEOUT")
+                && !names.contains(&"MESOS_SUBSCRIPTION_BACKOFF_MAX")
+        );
     }
 
     #[test]
     fn the_command_wins_and_no_name_appears_twice() {
-        let command = pairs(&[("MESOS_CHECKPOINT", "x"), ("FOO", "bar"), ("PATH", "/opt"), ("A=B", "1"), ("N", "a\0b")]);
+        let command = pairs(&[
+            ("MESOS_CHECKPOINT", "x"),
+            ("FOO", "bar"),
+            ("PATH", "/opt"),
+            ("A=B", "1"),
+            ("N", "a\0b"),
+        ]);
         let got = executor_environment(&facts(&command));
         let value = |name: &str| {
-            let found: Vec<&str> = got.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect();
+            let found: Vec<&str> = got
+                .iter()
+                .filter(|(n, _)| n == name)
+                .map(|(_, v)| v.as_str())
+                .collect();
             found
         };
         assert_eq!(value("MESOS_CHECKPOINT"), ["x"]);

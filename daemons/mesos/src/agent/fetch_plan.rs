@@ -51,7 +51,9 @@ pub(crate) enum PlanError {
     Character,
     #[error("it is a relative path: write an absolute path, file://, http:// or https://")]
     Relative,
-    #[error("the scheme '{0}' is not supported: use an absolute path, file://, http:// or https://")]
+    #[error(
+        "the scheme '{0}' is not supported: use an absolute path, file://, http:// or https://"
+    )]
     Scheme(String),
     #[error("file:// names the host '{0}': only file:///path and file://localhost/path are local")]
     Host(String),
@@ -59,7 +61,9 @@ pub(crate) enum PlanError {
     NoName,
     #[error("output_file '{0}' is not a relative path inside the sandbox")]
     OutputFile(String),
-    #[error("extracting {0} is not supported: set extract to false, or provide a .tar, .tar.gz, .tgz or .gz file")]
+    #[error(
+        "extracting {0} is not supported: set extract to false, or provide a .tar, .tar.gz, .tgz or .gz file"
+    )]
     ArchiveKind(&'static str),
 }
 
@@ -90,14 +94,20 @@ pub(crate) fn plan(uri: &Uri) -> Result<Fetch, PlanError> {
     } else {
         After::Nothing
     };
-    Ok(Fetch { source, target, after })
+    Ok(Fetch {
+        source,
+        target,
+        after,
+    })
 }
 
 fn source(value: &str) -> Result<Source, PlanError> {
     if value.starts_with('/') {
         return Ok(Source::Local(PathBuf::from(value)));
     }
-    let Some((scheme, rest)) = value.split_once("://") else { return Err(PlanError::Relative) };
+    let Some((scheme, rest)) = value.split_once("://") else {
+        return Err(PlanError::Relative);
+    };
     match scheme {
         "http" | "https" => Ok(Source::Http(value.to_owned())),
         "file" => {
@@ -105,7 +115,9 @@ fn source(value: &str) -> Result<Source, PlanError> {
             if path.starts_with('/') {
                 Ok(Source::Local(PathBuf::from(path)))
             } else {
-                Err(PlanError::Host(rest.split('/').next().unwrap_or_default().to_owned()))
+                Err(PlanError::Host(
+                    rest.split('/').next().unwrap_or_default().to_owned(),
+                ))
             }
         }
         other => Err(PlanError::Scheme(other.to_owned())),
@@ -119,7 +131,11 @@ fn base_name(value: &str) -> Result<&str, PlanError> {
         None => value,
     };
     let name = path.rsplit('/').next().unwrap_or_default();
-    if name.is_empty() || name == "." || name == ".." { Err(PlanError::NoName) } else { Ok(name) }
+    if name.is_empty() || name == "." || name == ".." {
+        Err(PlanError::NoName)
+    } else {
+        Ok(name)
+    }
 }
 
 fn output_path(name: &str) -> Result<PathBuf, PlanError> {
@@ -132,15 +148,27 @@ fn output_path(name: &str) -> Result<PathBuf, PlanError> {
         match component {
             Component::Normal(part) => path.push(part),
             Component::CurDir => {}
-            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return Err(refused()),
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
+                return Err(refused());
+            }
         }
     }
-    if path.as_os_str().is_empty() { Err(refused()) } else { Ok(path) }
+    if path.as_os_str().is_empty() {
+        Err(refused())
+    } else {
+        Ok(path)
+    }
 }
 
 fn archive(target: &Path) -> Result<After, PlanError> {
-    let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    if let Some((_, kind)) = UNSUPPORTED.iter().find(|(suffix, _)| name.ends_with(suffix)) {
+    let name = target
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    if let Some((_, kind)) = UNSUPPORTED
+        .iter()
+        .find(|(suffix, _)| name.ends_with(suffix))
+    {
         return Err(PlanError::ArchiveKind(kind));
     }
     Ok(if name.ends_with(".tar.gz") || name.ends_with(".tgz") {
@@ -159,7 +187,12 @@ mod tests {
     use super::*;
 
     fn uri(value: &str) -> Uri {
-        Uri { value: value.into(), executable: false, extract: true, output_file: None }
+        Uri {
+            value: value.into(),
+            executable: false,
+            extract: true,
+            output_file: None,
+        }
     }
 
     #[test]
@@ -167,17 +200,61 @@ mod tests {
         let local = |path: &str| Source::Local(path.into());
         let http = |text: &str| Source::Http(text.into());
         let cases = [
-            ("/opt/executor", local("/opt/executor"), "executor", After::Nothing),
-            ("  /opt/executor", local("/opt/executor"), "executor", After::Nothing),
-            ("file:///a/b.tar.gz", local("/a/b.tar.gz"), "b.tar.gz", After::Extract(Archive::TarGzip)),
-            ("file://localhost/a/b.tgz", local("/a/b.tgz"), "b.tgz", After::Extract(Archive::TarGzip)),
-            ("/a/b.tar", local("/a/b.tar"), "b.tar", After::Extract(Archive::Tar)),
-            ("/a/b.gz", local("/a/b.gz"), "b.gz", After::Extract(Archive::Gzip)),
-            ("http://h/a.tar?x=1", http("http://h/a.tar?x=1"), "a.tar?x=1", After::Nothing),
-            ("https://h:8443/d/f.txt", http("https://h:8443/d/f.txt"), "f.txt", After::Nothing),
+            (
+                "/opt/executor",
+                local("/opt/executor"),
+                "executor",
+                After::Nothing,
+            ),
+            (
+                "  /opt/executor",
+                local("/opt/executor"),
+                "executor",
+                After::Nothing,
+            ),
+            (
+                "file:///a/b.tar.gz",
+                local("/a/b.tar.gz"),
+                "b.tar.gz",
+                After::Extract(Archive::TarGzip),
+            ),
+            (
+                "file://localhost/a/b.tgz",
+                local("/a/b.tgz"),
+                "b.tgz",
+                After::Extract(Archive::TarGzip),
+            ),
+            (
+                "/a/b.tar",
+                local("/a/b.tar"),
+                "b.tar",
+                After::Extract(Archive::Tar),
+            ),
+            (
+                "/a/b.gz",
+                local("/a/b.gz"),
+                "b.gz",
+                After::Extract(Archive::Gzip),
+            ),
+            (
+                "http://h/a.tar?x=1",
+                http("http://h/a.tar?x=1"),
+                "a.tar?x=1",
+                After::Nothing,
+            ),
+            (
+                "https://h:8443/d/f.txt",
+                http("https://h:8443/d/f.txt"),
+                "f.txt",
+                After::Nothing,
+            ),
         ];
         for (text, source, target, after) in cases {
-            let want = Fetch { source, target: target.into(), after };
+            let want = Fetch {
+                source,
+                target: target.into(),
+                after,
+            };
             assert_eq!(plan(&uri(text)), Ok(want), "{text}");
         }
     }
@@ -201,13 +278,33 @@ mod tests {
             assert_eq!(plan(&uri(text)), Err(error), "{text}");
         }
         // The same archive is fine when it is not to be unpacked.
-        assert!(plan(&Uri { extract: false, ..uri("/a/b.zip") }).is_ok());
-        assert_eq!(plan(&Uri { executable: true, ..uri("/a/b.tgz") }).unwrap().after, After::MakeExecutable);
+        assert!(
+            plan(&Uri {
+                extract: false,
+                ..uri("/a/b.zip")
+            })
+            .is_ok()
+        );
+        assert_eq!(
+            plan(&Uri {
+                executable: true,
+                ..uri("/a/b.tgz")
+            })
+            .unwrap()
+            .after,
+            After::MakeExecutable
+        );
     }
 
     #[test]
     fn output_files_stay_inside() {
-        let with = |name: &str| plan(&Uri { output_file: Some(name.into()), ..uri("/a/b") }).map(|fetch| fetch.target);
+        let with = |name: &str| {
+            plan(&Uri {
+                output_file: Some(name.into()),
+                ..uri("/a/b")
+            })
+            .map(|fetch| fetch.target)
+        };
         assert_eq!(with("sub/copied"), Ok("sub/copied".into()));
         assert_eq!(with("./x"), Ok("x".into()));
         for bad in ["/etc/passwd", "../x", "a/../../x", "a/", ".", "a\\b"] {

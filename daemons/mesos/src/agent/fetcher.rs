@@ -59,7 +59,8 @@ fn run() -> Result<(), String> {
         .take(MAX_SPEC_BYTES)
         .read_line(&mut line)
         .map_err(|error| format!("reading what to fetch: {error}"))?;
-    let spec: FetchSpec = serde_json::from_str(&line).map_err(|error| format!("reading what to fetch: {error}"))?;
+    let spec: FetchSpec =
+        serde_json::from_str(&line).map_err(|error| format!("reading what to fetch: {error}"))?;
     // Before any thread is started, since an identity belongs to each thread.
     nix::unistd::setsid().map_err(|error| format!("starting a session: {error}"))?;
     launch_helper::take_identity(spec.account.as_ref())?;
@@ -75,7 +76,11 @@ fn run() -> Result<(), String> {
         for uri in &spec.uris {
             let fetched = fetch(&spec, uri).await;
             let line = match &fetched {
-                Ok(fetch) => format!("Fetched '{}' to '{}'\n", uri.value, spec.sandbox.join(&fetch.target).display()),
+                Ok(fetch) => format!(
+                    "Fetched '{}' to '{}'\n",
+                    uri.value,
+                    spec.sandbox.join(&fetch.target).display()
+                ),
                 Err(message) => format!("Failed to fetch '{}': {message}\n", uri.value),
             };
             // The line is for whoever reads the sandbox; the agent gets the result by itself.
@@ -104,7 +109,8 @@ async fn fetch(spec: &FetchSpec, uri: &Uri) -> Result<Fetch, String> {
     let fetch = fetch_plan::plan(uri).map_err(|error| error.to_string())?;
     let target = spec.sandbox.join(&fetch.target);
     if let Some(parent) = target.parent() {
-        fs::create_dir_all(parent).map_err(|error| format!("creating {}: {error}", parent.display()))?;
+        fs::create_dir_all(parent)
+            .map_err(|error| format!("creating {}: {error}", parent.display()))?;
     }
     match &fetch.source {
         Source::Local(path) => copy(path, &target)?,
@@ -121,8 +127,15 @@ async fn fetch(spec: &FetchSpec, uri: &Uri) -> Result<Fetch, String> {
 
 fn create(target: &Path) -> Result<File, String> {
     let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o644).custom_flags(libc::O_NOFOLLOW);
-    options.open(target).map_err(|error| format!("creating {}: {error}", target.display()))
+    options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o644)
+        .custom_flags(libc::O_NOFOLLOW);
+    options
+        .open(target)
+        .map_err(|error| format!("creating {}: {error}", target.display()))
 }
 
 fn copy(source: &Path, target: &Path) -> Result<(), String> {
@@ -144,15 +157,24 @@ async fn download(url: &str, target: &Path, stall_timeout: Duration) -> Result<(
         .read_timeout(stall_timeout)
         .build()
         .map_err(|error| chain(&error))?;
-    let response = client.get(url).send().await.map_err(|error| chain(&error))?;
+    let response = client
+        .get(url)
+        .send()
+        .await
+        .map_err(|error| chain(&error))?;
     if response.status() != reqwest::StatusCode::OK {
-        return Err(format!("the server answered {}, expected 200 OK", response.status()));
+        return Err(format!(
+            "the server answered {}, expected 200 OK",
+            response.status()
+        ));
     }
     let mut output = create(target)?;
     let mut body = response.bytes_stream();
     while let Some(chunk) = body.next().await {
         let chunk = chunk.map_err(|error| chain(&error))?;
-        output.write_all(&chunk).map_err(|error| format!("writing {}: {error}", target.display()))?;
+        output
+            .write_all(&chunk)
+            .map_err(|error| format!("writing {}: {error}", target.display()))?;
     }
     Ok(())
 }
@@ -174,12 +196,16 @@ fn extract(kind: Archive, file: &Path, sandbox: &Path) -> Result<(), String> {
     let input = io::BufReader::new(File::open(file).map_err(failed)?);
     match kind {
         Archive::Tar => tar::Archive::new(input).unpack(sandbox).map_err(failed),
-        Archive::TarGzip => {
-            tar::Archive::new(flate2::bufread::MultiGzDecoder::new(input)).unpack(sandbox).map_err(failed)
-        }
+        Archive::TarGzip => tar::Archive::new(flate2::bufread::MultiGzDecoder::new(input))
+            .unpack(sandbox)
+            .map_err(failed),
         Archive::Gzip => {
             let mut output = create(&file.with_extension(""))?;
-            io::copy(&mut flate2::bufread::MultiGzDecoder::new(input), &mut output).map_err(failed)?;
+            io::copy(
+                &mut flate2::bufread::MultiGzDecoder::new(input),
+                &mut output,
+            )
+            .map_err(failed)?;
             Ok(())
         }
     }

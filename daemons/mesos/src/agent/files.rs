@@ -64,26 +64,49 @@ impl Sandboxes {
             }
         }
         let slaves = self.paths.slaves();
-        let host: Vec<&str> = slaves.components().filter_map(|c| match c {
-            Component::Normal(part) => part.to_str(),
-            _ => None,
-        }).collect();
+        let host: Vec<&str> = slaves
+            .components()
+            .filter_map(|c| match c {
+                Component::Normal(part) => part.to_str(),
+                _ => None,
+            })
+            .collect();
         let (agent, rest) = match parts.strip_prefix(host.as_slice()) {
             Some([agent, rest @ ..]) => (*agent, rest),
             Some([]) => return None,
             None => (agent?, parts.as_slice()),
         };
-        let ["frameworks", framework, "executors", executor, "runs", run, inside @ ..] = rest else { return None };
-        if [agent, framework, executor, run].into_iter().any(|id| !is_valid_id(id)) {
+        let [
+            "frameworks",
+            framework,
+            "executors",
+            executor,
+            "runs",
+            run,
+            inside @ ..,
+        ] = rest
+        else {
+            return None;
+        };
+        if [agent, framework, executor, run]
+            .into_iter()
+            .any(|id| !is_valid_id(id))
+        {
             return None;
         }
         let runs = self.paths.runs(agent, framework, executor);
         let container = if *run == "latest" {
-            fs::read_link(runs.join("latest")).ok()?.file_name()?.to_owned()
+            fs::read_link(runs.join("latest"))
+                .ok()?
+                .file_name()?
+                .to_owned()
         } else {
             (*run).into()
         };
-        Some(Place { sandbox: runs.join(container), inside: inside.iter().collect() })
+        Some(Place {
+            sandbox: runs.join(container),
+            inside: inside.iter().collect(),
+        })
     }
 
     fn open(&self, agent: Option<&str>, path: &str) -> Result<OwnedFd, FileError> {
@@ -95,13 +118,21 @@ impl Sandboxes {
             Mode::empty(),
         )
         .map_err(|_| FileError::Missing)?;
-        let inside = if place.inside.as_os_str().is_empty() { Path::new(".") } else { &place.inside };
+        let inside = if place.inside.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            &place.inside
+        };
         // Not blocking, because a task may have put a pipe there.
         let how = OpenHow::new()
             .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
             .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
         openat2(sandbox.as_fd(), inside, how).map_err(|error| match error {
-            nix::Error::ENOENT | nix::Error::ENOTDIR | nix::Error::EXDEV | nix::Error::ELOOP | nix::Error::ENXIO => FileError::Missing,
+            nix::Error::ENOENT
+            | nix::Error::ENOTDIR
+            | nix::Error::EXDEV
+            | nix::Error::ELOOP
+            | nix::Error::ENXIO => FileError::Missing,
             other => FileError::Io(other.into()),
         })
     }
@@ -113,11 +144,21 @@ impl Sandboxes {
             return Err(FileError::IsDirectory);
         }
         // Reading a pipe or a device would take from the task, or never end.
-        if kind.is_file() { Ok(file) } else { Err(FileError::Missing) }
+        if kind.is_file() {
+            Ok(file)
+        } else {
+            Err(FileError::Missing)
+        }
     }
 
     /// Size of the whole file, and at most [`MAX_READ`] bytes from `offset`.
-    pub(crate) fn read(&self, agent: Option<&str>, path: &str, offset: u64, length: usize) -> Result<(u64, Vec<u8>), FileError> {
+    pub(crate) fn read(
+        &self,
+        agent: Option<&str>,
+        path: &str,
+        offset: u64,
+        length: usize,
+    ) -> Result<(u64, Vec<u8>), FileError> {
         let file = self.open_file(agent, path)?;
         let size = file.metadata()?.len();
         let mut data = vec![0; length.min(MAX_READ)];
@@ -134,7 +175,11 @@ impl Sandboxes {
     }
 
     /// Opens a file to send all of it, with its size now.
-    pub(crate) fn download(&self, agent: Option<&str>, path: &str) -> Result<(u64, File), FileError> {
+    pub(crate) fn download(
+        &self,
+        agent: Option<&str>,
+        path: &str,
+    ) -> Result<(u64, File), FileError> {
         let file = self.open_file(agent, path)?;
         Ok((file.metadata()?.len(), file))
     }
@@ -143,19 +188,31 @@ impl Sandboxes {
     pub(crate) fn list(&self, agent: Option<&str>, path: &str) -> Result<Vec<FileInfo>, FileError> {
         let directory = self.open(agent, path)?;
         // The directory that was opened, whatever its path has come to mean since.
-        let entries = fs::read_dir(format!("/proc/self/fd/{}", directory.as_raw_fd())).map_err(|error| {
-            if error.kind() == io::ErrorKind::NotADirectory { FileError::IsFile } else { FileError::Io(error) }
-        })?;
+        let entries =
+            fs::read_dir(format!("/proc/self/fd/{}", directory.as_raw_fd())).map_err(|error| {
+                if error.kind() == io::ErrorKind::NotADirectory {
+                    FileError::IsFile
+                } else {
+                    FileError::Io(error)
+                }
+            })?;
         let mut infos = Vec::new();
         for entry in entries.flatten().take(MAX_ENTRIES) {
             // An entry may be gone by now.
             let Ok(stat) = entry.metadata() else { continue };
             infos.push(FileInfo {
-                path: format!("{}/{}", path.trim_end_matches('/'), entry.file_name().to_string_lossy()),
+                path: format!(
+                    "{}/{}",
+                    path.trim_end_matches('/'),
+                    entry.file_name().to_string_lossy()
+                ),
                 nlink: i32::try_from(stat.nlink()).ok(),
                 size: Some(stat.size()),
                 mtime: Some(TimeInfo {
-                    nanoseconds: stat.mtime().saturating_mul(1_000_000_000).saturating_add(stat.mtime_nsec()),
+                    nanoseconds: stat
+                        .mtime()
+                        .saturating_mul(1_000_000_000)
+                        .saturating_add(stat.mtime_nsec()),
                 }),
                 mode: Some(stat.mode()),
                 uid: Some(user_name(stat.uid())),
@@ -169,16 +226,24 @@ impl Sandboxes {
     /// The space that a file takes, for the file's own metadata in tests and logs.
     #[cfg(test)]
     fn size(&self, agent: Option<&str>, path: &str) -> u64 {
-        self.open_file(agent, path).map_or(0, |file| file.metadata().map_or(0, |metadata| metadata.size()))
+        self.open_file(agent, path).map_or(0, |file| {
+            file.metadata().map_or(0, |metadata| metadata.size())
+        })
     }
 }
 
 fn user_name(uid: u32) -> String {
-    User::from_uid(Uid::from_raw(uid)).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
+    User::from_uid(Uid::from_raw(uid))
+        .ok()
+        .flatten()
+        .map_or_else(|| uid.to_string(), |user| user.name)
 }
 
 fn group_name(gid: u32) -> String {
-    Group::from_gid(Gid::from_raw(gid)).ok().flatten().map_or_else(|| gid.to_string(), |group| group.name)
+    Group::from_gid(Gid::from_raw(gid))
+        .ok()
+        .flatten()
+        .map_or_else(|| gid.to_string(), |group| group.name)
 }
 
 /// `-rwxr-xr-x`, as `ls -l` writes it.
@@ -195,7 +260,11 @@ pub(crate) fn mode_text(mode: u32) -> String {
     let mut text = String::from(kind);
     for shift in [6, 3, 0] {
         for (bit, letter) in [(4, 'r'), (2, 'w'), (1, 'x')] {
-            text.push(if mode >> shift & bit != 0 { letter } else { '-' });
+            text.push(if mode >> shift & bit != 0 {
+                letter
+            } else {
+                '-'
+            });
         }
     }
     text
@@ -222,7 +291,11 @@ mod tests {
         fs::write(sandbox.join("sub/deep"), "deep").unwrap();
         symlink("C1", paths.runs("S0", "F", "E").join("latest")).unwrap();
         fs::write(root.path().join("secret"), "s3cret").unwrap();
-        World { sandboxes: Sandboxes::new(paths), sandbox, root }
+        World {
+            sandboxes: Sandboxes::new(paths),
+            sandbox,
+            root,
+        }
     }
 
     const LATEST: &str = "/frameworks/F/executors/E/runs/latest";
@@ -239,11 +312,32 @@ mod tests {
             host_latest.display().to_string(),
         ] {
             let (size, data) = world.sandboxes.read(Some("S0"), &path, 0, 100).unwrap();
-            assert_eq!((size, data.as_slice()), (6, b"hello\n".as_slice()), "{path}");
+            assert_eq!(
+                (size, data.as_slice()),
+                (6, b"hello\n".as_slice()),
+                "{path}"
+            );
         }
-        assert_eq!(world.sandboxes.read(Some("S0"), &format!("{LATEST}/stdout"), 2, 3).unwrap(), (6, b"llo".to_vec()));
-        assert_eq!(world.sandboxes.read(Some("S0"), &format!("{LATEST}/stdout"), 99, 3).unwrap(), (6, vec![]));
-        assert_eq!(world.sandboxes.size(Some("S0"), &format!("{LATEST}/sub/deep")), 4);
+        assert_eq!(
+            world
+                .sandboxes
+                .read(Some("S0"), &format!("{LATEST}/stdout"), 2, 3)
+                .unwrap(),
+            (6, b"llo".to_vec())
+        );
+        assert_eq!(
+            world
+                .sandboxes
+                .read(Some("S0"), &format!("{LATEST}/stdout"), 99, 3)
+                .unwrap(),
+            (6, vec![])
+        );
+        assert_eq!(
+            world
+                .sandboxes
+                .size(Some("S0"), &format!("{LATEST}/sub/deep")),
+            4
+        );
     }
 
     #[test]
@@ -251,7 +345,11 @@ mod tests {
         let world = world();
         let secret = world.root.path().join("secret");
         symlink(&secret, world.sandbox.join("absolute")).unwrap();
-        symlink("../../../../../../../../../secret", world.sandbox.join("relative")).unwrap();
+        symlink(
+            "../../../../../../../../../secret",
+            world.sandbox.join("relative"),
+        )
+        .unwrap();
         symlink("/proc/self/environ", world.sandbox.join("magic")).unwrap();
         symlink("/", world.sandbox.join("root")).unwrap();
         symlink("sub/deep", world.sandbox.join("fine")).unwrap();
@@ -269,19 +367,42 @@ mod tests {
             String::new(),
         ] {
             let result = world.sandboxes.read(Some("S0"), &path, 0, 100);
-            assert!(matches!(result, Err(FileError::Missing)), "{path}: {result:?}");
+            assert!(
+                matches!(result, Err(FileError::Missing)),
+                "{path}: {result:?}"
+            );
         }
-        assert_eq!(world.sandboxes.read(Some("S0"), &format!("{LATEST}/fine"), 0, 9).unwrap().1, b"deep");
-        assert!(matches!(world.sandboxes.read(Some("S0"), LATEST, 0, 9), Err(FileError::IsDirectory)));
+        assert_eq!(
+            world
+                .sandboxes
+                .read(Some("S0"), &format!("{LATEST}/fine"), 0, 9)
+                .unwrap()
+                .1,
+            b"deep"
+        );
+        assert!(matches!(
+            world.sandboxes.read(Some("S0"), LATEST, 0, 9),
+            Err(FileError::IsDirectory)
+        ));
     }
 
     #[test]
     fn a_listing_names_what_is_there() {
         let world = world();
-        let names: Vec<String> =
-            world.sandboxes.list(Some("S0"), LATEST).unwrap().into_iter().map(|info| info.path).collect();
+        let names: Vec<String> = world
+            .sandboxes
+            .list(Some("S0"), LATEST)
+            .unwrap()
+            .into_iter()
+            .map(|info| info.path)
+            .collect();
         assert_eq!(names, [format!("{LATEST}/stdout"), format!("{LATEST}/sub")]);
-        assert!(matches!(world.sandboxes.list(Some("S0"), &format!("{LATEST}/stdout")), Err(FileError::IsFile)));
+        assert!(matches!(
+            world
+                .sandboxes
+                .list(Some("S0"), &format!("{LATEST}/stdout")),
+            Err(FileError::IsFile)
+        ));
         assert_eq!(mode_text(0o100_644), "-rw-r--r--");
         assert_eq!(mode_text(0o040_750), "drwxr-x---");
     }

@@ -94,7 +94,10 @@ pub struct AgentFlags {
     #[arg(long)]
     pub stop_executors_on_shutdown: bool,
 
-    #[allow(missing_docs, reason = "clap would show it as the help of the whole program")]
+    #[allow(
+        missing_docs,
+        reason = "clap would show it as the help of the whole program"
+    )]
     #[command(flatten)]
     pub daemon: DaemonFlags,
 }
@@ -107,10 +110,22 @@ impl AgentFlags {
         set("attributes", self.attributes.clone());
         set("cgroups_enable_cfs", self.cgroups_enable_cfs.to_string());
         set("cgroups_root", self.cgroups_root.clone());
-        set("executor_registration_timeout", duration::format(self.executor_registration_timeout));
-        set("executor_reregistration_timeout", duration::format(self.executor_reregistration_timeout));
-        set("executor_shutdown_grace_period", duration::format(self.executor_shutdown_grace_period));
-        set("fetcher_stall_timeout", duration::format(self.fetcher_stall_timeout));
+        set(
+            "executor_registration_timeout",
+            duration::format(self.executor_registration_timeout),
+        );
+        set(
+            "executor_reregistration_timeout",
+            duration::format(self.executor_reregistration_timeout),
+        );
+        set(
+            "executor_shutdown_grace_period",
+            duration::format(self.executor_shutdown_grace_period),
+        );
+        set(
+            "fetcher_stall_timeout",
+            duration::format(self.fetcher_stall_timeout),
+        );
         set("gc_delay", duration::format(self.gc_delay));
         set("http_command_executor", "true".to_owned());
         set("ip", self.ip.to_string());

@@ -36,7 +36,12 @@ pub(crate) async fn run(shell: Handle, paths: Paths, delay: Duration, counters: 
     let mut tick = tokio::time::interval(INTERVAL);
     loop {
         tick.tick().await;
-        let Ok((live, recovering)) = shell.query(|agent| (agent.live_containers(), agent.is_recovering())).await else { return };
+        let Ok((live, recovering)) = shell
+            .query(|agent| (agent.live_containers(), agent.is_recovering()))
+            .await
+        else {
+            return;
+        };
         if recovering {
             continue;
         }
@@ -44,7 +49,9 @@ pub(crate) async fn run(shell: Handle, paths: Paths, delay: Duration, counters: 
         let round = tokio::task::spawn_blocking(move || {
             let used = used_fraction(paths.work_dir());
             let age = allowed_age(delay, used);
-            counters.max_allowed_age_secs.store(age.as_secs(), Ordering::Relaxed);
+            counters
+                .max_allowed_age_secs
+                .store(age.as_secs(), Ordering::Relaxed);
             collect(&paths, &live, age, &counters);
         });
         if let Err(error) = round.await {
@@ -55,13 +62,17 @@ pub(crate) async fn run(shell: Handle, paths: Paths, delay: Duration, counters: 
 
 fn used_fraction(directory: &Path) -> f64 {
     match nix::sys::statvfs::statvfs(directory) {
-        Ok(stat) if stat.blocks() > 0 => 1.0 - stat.blocks_available() as f64 / stat.blocks() as f64,
+        Ok(stat) if stat.blocks() > 0 => {
+            1.0 - stat.blocks_available() as f64 / stat.blocks() as f64
+        }
         Ok(_) | Err(_) => 0.0,
     }
 }
 
 fn subdirectories(directory: &Path) -> Vec<(PathBuf, String)> {
-    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(directory) else {
+        return Vec::new();
+    };
     entries
         .flatten()
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
@@ -82,7 +93,9 @@ fn collect(paths: &Paths, live: &BTreeSet<String>, age: Duration, counters: &GcC
                     }
                     let old = fs::metadata(&run)
                         .and_then(|metadata| metadata.modified())
-                        .is_ok_and(|modified| now.duration_since(modified).unwrap_or_default() >= age);
+                        .is_ok_and(|modified| {
+                            now.duration_since(modified).unwrap_or_default() >= age
+                        });
                     if !old {
                         pending += 1;
                         continue;
@@ -118,7 +131,9 @@ fn remove_quietly(directory: &Path) {
     match fs::remove_dir_all(directory) {
         Ok(()) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => tracing::debug!(directory = %directory.display(), %error, "cannot remove what belonged to an old sandbox"),
+        Err(error) => {
+            tracing::debug!(directory = %directory.display(), %error, "cannot remove what belonged to an old sandbox")
+        }
     }
 }
 
@@ -131,7 +146,10 @@ mod tests {
         let week = Duration::from_secs(7 * 86_400);
         for (used, want) in [(0.0, 0.9), (0.4, 0.5), (0.9, 0.0), (1.0, 0.0)] {
             let got = allowed_age(week, used).as_secs_f64();
-            assert!((got - week.as_secs_f64() * want).abs() < 1.0, "{used}: {got}");
+            assert!(
+                (got - week.as_secs_f64() * want).abs() < 1.0,
+                "{used}: {got}"
+            );
         }
     }
 
@@ -149,8 +167,14 @@ mod tests {
         collect(&paths, &live, Duration::from_secs(3600), &counters);
         assert_eq!(counters.pending.load(Ordering::Relaxed), 2);
         collect(&paths, &live, Duration::ZERO, &counters);
-        assert!(paths.sandbox("S0", "F", "E", "live").exists() && paths.meta_run("S0", "F", "E", "live").exists());
-        assert!(!paths.sandbox("S0", "F", "E", "ended").exists() && !paths.meta_run("S0", "F", "E", "ended").exists());
+        assert!(
+            paths.sandbox("S0", "F", "E", "live").exists()
+                && paths.meta_run("S0", "F", "E", "live").exists()
+        );
+        assert!(
+            !paths.sandbox("S0", "F", "E", "ended").exists()
+                && !paths.meta_run("S0", "F", "E", "ended").exists()
+        );
         assert!(!paths.framework("S0", "G").exists());
         assert_eq!(counters.succeeded.load(Ordering::Relaxed), 2);
     }

@@ -12,22 +12,17 @@ use aurora_daemon::guard::{Guard, presented_secret};
 use aurora_daemon::reply;
 use aurora_daemon::server::{Request, Response, Service};
 use aurora_mesos::message::{self, DecodeError};
-use aurora_mesos::v1::{Flag, Metric, VersionInfo, agent, executor as api_v1};
-use bytes::Bytes;
-use http::header::{ACCEPT, ALLOW, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use aurora_mesos::v1::{VersionInfo, executor as api_v1};
+use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
 use super::containerizer::Containerizer;
 use super::core::{ContainerView, Run, VERSION};
-use super::files::{FileError, MAX_READ, Sandboxes, mode_text};
+use super::files::Sandboxes;
 use super::paths::Paths;
 use super::shell::{CallReply, Ending, Handle};
 use super::statistics;
-
-/// Size of one piece of a download.
-const DOWNLOAD_PIECE: usize = 64 << 10;
 
 /// Everything that the routes need.
 pub(crate) struct Routes {
@@ -44,7 +39,7 @@ pub(crate) struct Routes {
 
 /// A handler that a path leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Route {
+pub(super) enum Route {
     Executor,
     Operator,
     State,
@@ -86,7 +81,9 @@ fn route(segments: &[String]) -> Option<Route> {
         Some(first) if first == "slave(1)" => &segments[1..],
         _ => segments,
     };
-    let fits = |path: &[&str]| path.len() <= segments.len() && path.iter().zip(segments).all(|(a, b)| a == b);
+    let fits = |path: &[&str]| {
+        path.len() <= segments.len() && path.iter().zip(segments).all(|(a, b)| a == b)
+    };
     ROUTES
         .iter()
         .filter(|(path, _)| fits(path) && (!path.is_empty() || segments.is_empty()))
@@ -116,36 +113,53 @@ impl Service for Routes {
             Route::Health => Ok(reply::empty(StatusCode::OK)),
             Route::Version => Ok(reply::json(StatusCode::OK, &version())),
             Route::Flags => {
-                let flags: serde_json::Map<String, Value> =
-                    self.flags.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+                let flags: serde_json::Map<String, Value> = self
+                    .flags
+                    .iter()
+                    .map(|(name, value)| (name.clone(), json!(value)))
+                    .collect();
                 Ok(reply::json(StatusCode::OK, &json!({ "flags": flags })))
             }
-            Route::Browse | Route::Read | Route::Download | Route::DebugFiles => match self.guard.check_secret(&request.headers) {
-                Ok(()) => self.file_route(route, &request).await,
-                Err(refusal) => Ok(refusal),
-            },
+            Route::Browse | Route::Read | Route::Download | Route::DebugFiles => {
+                match self.guard.check_secret(&request.headers) {
+                    Ok(()) => self.file_route(route, &request).await,
+                    Err(refusal) => Ok(refusal),
+                }
+            }
             Route::Statistics => self.monitor().await,
             Route::Containers => self.containers().await,
-            Route::Metrics => self.metrics().await.map(|metrics| reply::json(StatusCode::OK, &metrics)),
+            Route::Metrics => self
+                .metrics()
+                .await
+                .map(|metrics| reply::json(StatusCode::OK, &metrics)),
             Route::Help => Ok(reply::text(StatusCode::OK, help())),
         };
-        result.unwrap_or_else(|Ending| reply::text(StatusCode::SERVICE_UNAVAILABLE, "The agent is ending."))
+        result.unwrap_or_else(|Ending| {
+            reply::text(StatusCode::SERVICE_UNAVAILABLE, "The agent is ending.")
+        })
     }
 }
 
 fn help() -> String {
-    let mut paths: Vec<String> =
-        ROUTES.iter().filter(|(path, _)| !path.is_empty()).map(|(path, _)| format!("/{}\n", path.join("/"))).collect();
+    let mut paths: Vec<String> = ROUTES
+        .iter()
+        .filter(|(path, _)| !path.is_empty())
+        .map(|(path, _)| format!("/{}\n", path.join("/")))
+        .collect();
     paths.sort();
     format!("This is a Mesos agent. It answers at:\n{}", paths.concat())
 }
 
-fn version() -> VersionInfo {
-    VersionInfo { version: VERSION.to_owned(), ..VersionInfo::default() }
+pub(super) fn version() -> VersionInfo {
+    VersionInfo {
+        version: VERSION.to_owned(),
+        ..VersionInfo::default()
+    }
 }
 
 fn wrong_method(wants: &Method, was: &Method) -> Response {
-    let text = format!("405 Method Not Allowed. Expecting one of {{ '{wants}' }}, but received '{was}'.");
+    let text =
+        format!("405 Method Not Allowed. Expecting one of {{ '{wants}' }}, but received '{was}'.");
     let mut response = reply::text(StatusCode::METHOD_NOT_ALLOWED, text);
     if let Ok(allow) = HeaderValue::from_str(wants.as_str()) {
         response.headers_mut().insert(ALLOW, allow);
@@ -153,13 +167,16 @@ fn wrong_method(wants: &Method, was: &Method) -> Response {
     response
 }
 
-fn bad_request(text: impl Into<String>) -> Response {
+pub(super) fn bad_request(text: impl Into<String>) -> Response {
     reply::text(StatusCode::BAD_REQUEST, text)
 }
 
 /// The checks in front of every call: media type of the body, then the body itself.
-#[allow(clippy::result_large_err, reason = "the error is the answer, made once per refusal")]
-fn read_call<T: message::Message>(request: &Request) -> Result<T, Response> {
+#[allow(
+    clippy::result_large_err,
+    reason = "the error is the answer, made once per refusal"
+)]
+pub(super) fn read_call<T: message::Message>(request: &Request) -> Result<T, Response> {
     let Some(content_type) = request.headers.get(CONTENT_TYPE) else {
         return Err(bad_request("Expecting 'Content-Type' to be present"));
     };
@@ -171,12 +188,17 @@ fn read_call<T: message::Message>(request: &Request) -> Result<T, Response> {
     }
     message::from_slice(&request.body).map_err(|error| match error {
         DecodeError::Syntax(text) => bad_request(format!("Failed to parse body into JSON: {text}")),
-        DecodeError::Convert(text) => bad_request(format!("Failed to convert JSON into Call protobuf: {text}")),
+        DecodeError::Convert(text) => {
+            bad_request(format!("Failed to convert JSON into Call protobuf: {text}"))
+        }
     })
 }
 
-#[allow(clippy::result_large_err, reason = "the error is the answer, made once per refusal")]
-fn accepts_json(headers: &HeaderMap) -> Result<(), Response> {
+#[allow(
+    clippy::result_large_err,
+    reason = "the error is the answer, made once per refusal"
+)]
+pub(super) fn accepts_json(headers: &HeaderMap) -> Result<(), Response> {
     let fits = |accept: &str| {
         accept.split(',').any(|part| {
             let kind = part.split(';').next().unwrap_or_default().trim();
@@ -193,15 +215,6 @@ fn accepts_json(headers: &HeaderMap) -> Result<(), Response> {
     }
 }
 
-fn file_error(error: &FileError) -> Response {
-    let status = match error {
-        FileError::Missing | FileError::IsFile => StatusCode::NOT_FOUND,
-        FileError::IsDirectory => StatusCode::BAD_REQUEST,
-        FileError::Io(_) => StatusCode::INTERNAL_SERVER_ERROR,
-    };
-    reply::text(status, error.to_string())
-}
-
 impl Routes {
     async fn executor_call(&self, request: &Request) -> Result<Response, Ending> {
         let call: api_v1::Call = match read_call(request) {
@@ -214,267 +227,28 @@ impl Routes {
         let secret = presented_secret(&request.headers);
         Ok(match self.shell.call(call, secret).await? {
             Ok(CallReply::Accepted) => reply::empty(StatusCode::ACCEPTED),
-            Ok(CallReply::Stream(events)) => reply::stream(StatusCode::OK, "application/json", events),
-            Err(refusal) => reply::text(refusal.status, refusal.text),
+            Ok(CallReply::Stream(events)) => {
+                reply::stream(StatusCode::OK, "application/json", events)
+            }
+            Err(refusal) => {
+                let mut response = reply::text(refusal.status, refusal.text);
+                if refusal.status == StatusCode::UNAUTHORIZED {
+                    let realm = HeaderValue::from_static("Bearer realm=\"mesos-agent-executor\"");
+                    response.headers_mut().insert(WWW_AUTHENTICATE, realm);
+                }
+                response
+            }
         })
     }
 
-    async fn operator_call(&self, request: &Request) -> Result<Response, Ending> {
-        let call: agent::Call = match read_call(request) {
-            Ok(call) => call,
-            Err(refusal) => return Ok(refusal),
-        };
-        let Some(kind) = call.kind else {
-            return Ok(bad_request("Failed to validate agent::Call: Expecting 'type' to be present"));
-        };
-        if let Err(refusal) = accepts_json(&request.headers) {
-            return Ok(refusal);
-        }
-        let looks = matches!(
-            kind,
-            agent::CallType::GetHealth
-                | agent::CallType::GetFlags
-                | agent::CallType::GetVersion
-                | agent::CallType::GetMetrics
-                | agent::CallType::GetLoggingLevel
-                | agent::CallType::GetState
-                | agent::CallType::GetContainers
-                | agent::CallType::GetFrameworks
-                | agent::CallType::GetExecutors
-                | agent::CallType::GetOperations
-                | agent::CallType::GetTasks
-                | agent::CallType::GetAgent
-                | agent::CallType::GetResourceProviders
+    pub(super) fn sandbox_path(paths: &Paths, agent: Option<&str>, run: &Run) -> String {
+        let sandbox = paths.sandbox(
+            agent.unwrap_or_default(),
+            run.framework.as_ref(),
+            run.executor.as_ref(),
+            &run.container,
         );
-        if !looks && let Err(refusal) = self.guard.check_secret(&request.headers) {
-            return Ok(refusal);
-        }
-        self.operator_answer(kind, call).await
-    }
-
-    async fn operator_answer(&self, kind: agent::CallType, call: agent::Call) -> Result<Response, Ending> {
-        let absent = |field: &str| bad_request(format!("Failed to validate agent::Call: Expecting '{field}' to be present"));
-        let mut response = agent::Response::default();
-        match kind {
-            agent::CallType::GetHealth => response.get_health = Some(agent::GetHealth { healthy: true }),
-            agent::CallType::GetVersion => response.get_version = Some(agent::GetVersion { version_info: version() }),
-            agent::CallType::GetFlags => {
-                let flag = |(name, value): &(String, String)| Flag { name: name.clone(), value: Some(value.clone()) };
-                response.get_flags = Some(agent::GetFlags { flags: self.flags.iter().map(flag).collect() });
-            }
-            agent::CallType::GetLoggingLevel => {
-                response.get_logging_level = Some(agent::GetLoggingLevel { level: 0 });
-            }
-            agent::CallType::GetMetrics => {
-                if call.get_metrics.is_none() {
-                    return Ok(absent("get_metrics"));
-                }
-                let metrics = self.metrics().await?;
-                let metric = |(name, value): (String, f64)| Metric { name, value: Some(value) };
-                response.get_metrics = Some(agent::GetMetrics { metrics: metrics.into_iter().map(metric).collect() });
-            }
-            agent::CallType::GetState => {
-                response.get_state = Some(
-                    self.shell
-                        .query(|agent| agent::GetState {
-                            get_tasks: Some(agent.get_tasks()),
-                            get_executors: Some(agent.get_executors()),
-                            get_frameworks: Some(agent.get_frameworks()),
-                        })
-                        .await?,
-                );
-            }
-            agent::CallType::GetTasks => {
-                response.get_tasks = Some(self.shell.query(super::core::Agent::get_tasks).await?);
-            }
-            agent::CallType::GetExecutors => {
-                response.get_executors = Some(self.shell.query(super::core::Agent::get_executors).await?);
-            }
-            agent::CallType::GetFrameworks => {
-                response.get_frameworks = Some(self.shell.query(super::core::Agent::get_frameworks).await?);
-            }
-            agent::CallType::GetOperations => response.get_operations = Some(agent::GetOperations::default()),
-            agent::CallType::GetResourceProviders => {
-                return Ok(reply::json(
-                    StatusCode::OK,
-                    &json!({"type": "GET_RESOURCE_PROVIDERS", "get_resource_providers": {}}),
-                ));
-            }
-            agent::CallType::GetAgent => {
-                response.get_agent = Some(
-                    self.shell
-                        .query(|agent| agent::GetAgent {
-                            agent_info: Some(agent.settings().info.clone()),
-                            drain_config: agent.drain_config().cloned(),
-                            estimated_drain_start_time: None,
-                        })
-                        .await?,
-                );
-            }
-            agent::CallType::GetContainers => {
-                let containers = self.with_statistics().await?;
-                if !containers.is_empty() {
-                    let shown = containers.into_iter().map(|(view, statistics)| agent::Container {
-                        framework_id: Some(view.run.framework.clone()),
-                        executor_id: Some(view.run.executor.clone()),
-                        executor_name: Some(view.executor_name),
-                        container_id: view.run.container.into(),
-                        container_status: Some(view.status),
-                        resource_statistics: Some(statistics),
-                    });
-                    response.get_containers = Some(agent::GetContainers { containers: shown.collect() });
-                }
-            }
-            agent::CallType::ListFiles => {
-                let Some(list) = call.list_files else { return Ok(absent("list_files")) };
-                match self.on_files(move |files, agent| files.list(agent, &list.path)).await? {
-                    Ok(file_infos) => response.list_files = Some(agent::ListFiles { file_infos }),
-                    Err(error) => return Ok(file_error(&error)),
-                }
-            }
-            agent::CallType::ReadFile => {
-                let Some(read) = call.read_file else { return Ok(absent("read_file")) };
-                let length = read.length.and_then(|length| usize::try_from(length).ok()).unwrap_or(MAX_READ);
-                match self.on_files(move |files, agent| files.read(agent, &read.path, read.offset, length)).await? {
-                    Ok((size, data)) => response.read_file = Some(agent::ReadFile { size, data: data.into() }),
-                    Err(error) => return Ok(file_error(&error)),
-                }
-            }
-            _ => return Ok(reply::text(StatusCode::NOT_IMPLEMENTED, "501 Not Implemented.")),
-        }
-        response.kind = message::Enumeration::from_name(message::Enumeration::name(kind));
-        Ok(reply::json(StatusCode::OK, &response))
-    }
-
-    /// Runs a look at the files where it may block.
-    async fn on_files<T: Send + 'static>(
-        &self,
-        look: impl FnOnce(&Sandboxes, Option<&str>) -> Result<T, FileError> + Send + 'static,
-    ) -> Result<Result<T, FileError>, Ending> {
-        let agent = self.shell.query(|agent| agent.id().cloned()).await?;
-        let sandboxes = self.sandboxes.clone();
-        let result = tokio::task::spawn_blocking(move || look(&sandboxes, agent.as_ref().map(|id| id.value.as_str()))).await;
-        Ok(result.unwrap_or_else(|error| Err(FileError::Io(std::io::Error::other(error)))))
-    }
-
-    async fn file_route(&self, route: Route, request: &Request) -> Result<Response, Ending> {
-        if route == Route::DebugFiles {
-            return self.debug_files().await;
-        }
-        let Some(path) = request.parameter("path").filter(|path| !path.is_empty()) else {
-            return Ok(bad_request("Expecting 'path=value' in query.\n"));
-        };
-        match route {
-            Route::Browse => {
-                let listed = self.on_files(move |files, agent| files.list(agent, &path)).await?;
-                Ok(match listed {
-                    Ok(infos) => {
-                        let shown: Value = infos
-                            .iter()
-                            .map(|info| {
-                                let seconds = info.mtime.as_ref().map_or(0, |time| time.nanoseconds / 1_000_000_000);
-                                json!({
-                                    "path": info.path,
-                                    "nlink": info.nlink,
-                                    "size": info.size,
-                                    "mtime": seconds as f64,
-                                    "mode": mode_text(info.mode.unwrap_or(0)),
-                                    "uid": info.uid,
-                                    "gid": info.gid,
-                                })
-                            })
-                            .collect();
-                        reply::json(StatusCode::OK, &shown)
-                    }
-                    Err(error) => file_error(&error),
-                })
-            }
-            Route::Read => self.read_route(request, path).await,
-            _ => self.download_route(path).await,
-        }
-    }
-
-    async fn read_route(&self, request: &Request, path: String) -> Result<Response, Ending> {
-        let number = |name: &str| match request.parameter(name) {
-            None => Ok(-1),
-            Some(text) => text.parse::<i64>().map_err(|error| bad_request(format!("Failed to parse {name}: {error}.\n"))),
-        };
-        let (offset, length) = match (number("offset"), number("length")) {
-            (Ok(offset), Ok(length)) => (offset, length),
-            (Err(refusal), _) | (_, Err(refusal)) => return Ok(refusal),
-        };
-        if offset < -1 {
-            return Ok(bad_request(format!("Negative offset provided: {offset}.\n")));
-        }
-        if length < -1 {
-            return Ok(bad_request(format!("Negative length provided: {length}.\n")));
-        }
-        let wanted = if offset == -1 { 0 } else { usize::try_from(length).unwrap_or(MAX_READ) };
-        let start = u64::try_from(offset).unwrap_or(0);
-        Ok(match self.on_files(move |files, agent| files.read(agent, &path, start, wanted)).await? {
-            Ok((size, data)) => {
-                let shown = if offset == -1 { size } else { start };
-                reply::json(StatusCode::OK, &json!({"offset": shown, "data": String::from_utf8_lossy(&data)}))
-            }
-            Err(error) => file_error(&error),
-        })
-    }
-
-    async fn download_route(&self, path: String) -> Result<Response, Ending> {
-        let name = path.rsplit('/').next().unwrap_or_default().replace(['"', '\\'], "_");
-        let (size, mut file) = match self.on_files(move |files, agent| files.download(agent, &path)).await? {
-            Ok(opened) => opened,
-            Err(error) => return Ok(file_error(&error)),
-        };
-        let (pieces, body) = mpsc::channel::<Bytes>(4);
-        tokio::task::spawn_blocking(move || {
-            use std::io::Read as _;
-            // As long as the file was when it was asked for; a log that grows would never end.
-            let mut left = size;
-            while left > 0 {
-                let mut piece = vec![0; DOWNLOAD_PIECE.min(usize::try_from(left).unwrap_or(DOWNLOAD_PIECE))];
-                match file.read(&mut piece) {
-                    Ok(0) => return,
-                    Ok(read) => {
-                        piece.truncate(read);
-                        left -= read as u64;
-                        if pieces.blocking_send(piece.into()).is_err() {
-                            return;
-                        }
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "a download broke off");
-                        return;
-                    }
-                }
-            }
-        });
-        let mut response = reply::stream(StatusCode::OK, "application/octet-stream", body);
-        if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
-            response.headers_mut().insert(CONTENT_DISPOSITION, value);
-        }
-        Ok(response)
-    }
-
-    fn sandbox_path(paths: &Paths, agent: Option<&str>, run: &Run) -> String {
-        let sandbox = paths.sandbox(agent.unwrap_or_default(), run.framework.as_ref(), run.executor.as_ref(), &run.container);
         sandbox.display().to_string()
-    }
-
-    async fn debug_files(&self) -> Result<Response, Ending> {
-        let paths = self.paths.clone();
-        let map = self
-            .shell
-            .query(move |agent| {
-                let id = agent.id().map(|id| id.value.as_str());
-                let entry = |view: ContainerView| {
-                    let virtual_path = Paths::virtual_sandbox(view.run.framework.as_ref(), view.run.executor.as_ref());
-                    (virtual_path, json!(Self::sandbox_path(&paths, id, &view.run)))
-                };
-                agent.containers().into_iter().map(entry).collect::<serde_json::Map<String, Value>>()
-            })
-            .await?;
-        Ok(reply::json(StatusCode::OK, &map))
     }
 
     async fn state(&self) -> Result<Response, Ending> {
@@ -486,15 +260,24 @@ impl Routes {
                 agent.legacy_state(|run| Self::sandbox_path(&paths, id.as_deref(), run))
             })
             .await?;
-        let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let started = self
+            .started
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs_f64();
         state.insert("start_time".to_owned(), json!(started));
-        let flags: serde_json::Map<String, Value> =
-            self.flags.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        let flags: serde_json::Map<String, Value> = self
+            .flags
+            .iter()
+            .map(|(name, value)| (name.clone(), json!(value)))
+            .collect();
         state.insert("flags".to_owned(), Value::Object(flags));
         Ok(reply::json(StatusCode::OK, &state))
     }
 
-    async fn with_statistics(&self) -> Result<Vec<(ContainerView, aurora_mesos::v1::ResourceStatistics)>, Ending> {
+    pub(super) async fn with_statistics(
+        &self,
+    ) -> Result<Vec<(ContainerView, aurora_mesos::v1::ResourceStatistics)>, Ending> {
         let views = self.shell.query(super::core::Agent::containers).await?;
         let cgroups = self.containerizer.cgroups().cloned();
         let read = tokio::task::spawn_blocking(move || {
@@ -550,20 +333,44 @@ impl Routes {
         Ok(reply::json(StatusCode::OK, &shown))
     }
 
-    async fn metrics(&self) -> Result<std::collections::BTreeMap<String, f64>, Ending> {
+    pub(super) async fn metrics(&self) -> Result<std::collections::BTreeMap<String, f64>, Ending> {
         let mut metrics = self.shell.query(super::core::Agent::metrics).await?;
         let fetches = self.containerizer.fetches();
         let mut set = |name: &str, value: f64| {
             metrics.insert(name.to_owned(), value);
         };
-        set("slave/uptime_secs", self.started.elapsed().unwrap_or_default().as_secs_f64());
-        set("slave/executor_directory_max_allowed_age_secs", self.gc.max_allowed_age_secs.load(Ordering::Relaxed) as f64);
-        set("gc/path_removals_succeeded", self.gc.succeeded.load(Ordering::Relaxed) as f64);
-        set("gc/path_removals_failed", self.gc.failed.load(Ordering::Relaxed) as f64);
-        set("gc/path_removals_pending", self.gc.pending.load(Ordering::Relaxed) as f64);
-        set("containerizer/mesos/container_destroy_errors", self.containerizer.destroy_errors() as f64);
-        set("containerizer/fetcher/task_fetches_succeeded", fetches.succeeded.load(Ordering::Relaxed) as f64);
-        set("containerizer/fetcher/task_fetches_failed", fetches.failed.load(Ordering::Relaxed) as f64);
+        set(
+            "slave/uptime_secs",
+            self.started.elapsed().unwrap_or_default().as_secs_f64(),
+        );
+        set(
+            "slave/executor_directory_max_allowed_age_secs",
+            self.gc.max_allowed_age_secs.load(Ordering::Relaxed) as f64,
+        );
+        set(
+            "gc/path_removals_succeeded",
+            self.gc.succeeded.load(Ordering::Relaxed) as f64,
+        );
+        set(
+            "gc/path_removals_failed",
+            self.gc.failed.load(Ordering::Relaxed) as f64,
+        );
+        set(
+            "gc/path_removals_pending",
+            self.gc.pending.load(Ordering::Relaxed) as f64,
+        );
+        set(
+            "containerizer/mesos/container_destroy_errors",
+            self.containerizer.destroy_errors() as f64,
+        );
+        set(
+            "containerizer/fetcher/task_fetches_succeeded",
+            fetches.succeeded.load(Ordering::Relaxed) as f64,
+        );
+        set(
+            "containerizer/fetcher/task_fetches_failed",
+            fetches.failed.load(Ordering::Relaxed) as f64,
+        );
         // Nothing is cached.
         set("containerizer/fetcher/cache_size_total_bytes", 0.0);
         set("containerizer/fetcher/cache_size_used_bytes", 0.0);
@@ -573,13 +380,20 @@ impl Routes {
 
 /// `Accept` is of interest only where there is an answer with a body.
 trait FilterSubscribe {
-    #[allow(clippy::result_large_err, reason = "the error is the answer, made once per refusal")]
+    #[allow(
+        clippy::result_large_err,
+        reason = "the error is the answer, made once per refusal"
+    )]
     fn filter_subscribe(self, kind: Option<api_v1::CallType>) -> Result<(), Response>;
 }
 
 impl FilterSubscribe for Result<(), Response> {
     fn filter_subscribe(self, kind: Option<api_v1::CallType>) -> Result<(), Response> {
-        if kind == Some(api_v1::CallType::Subscribe) { self } else { Ok(()) }
+        if kind == Some(api_v1::CallType::Subscribe) {
+            self
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -606,7 +420,11 @@ mod tests {
             ("/files", None),
         ];
         for (path, want) in cases {
-            let segments: Vec<String> = path.split('/').filter(|s| !s.is_empty()).map(str::to_owned).collect();
+            let segments: Vec<String> = path
+                .split('/')
+                .filter(|s| !s.is_empty())
+                .map(str::to_owned)
+                .collect();
             assert_eq!(route(&segments), want, "{path}");
         }
     }

@@ -74,18 +74,28 @@ enum Ended {
 fn run() -> Result<Ended, String> {
     let mut input = io::BufReader::new(io::stdin().lock());
     let mut line = String::new();
-    let read = input.by_ref().take(MAX_SPEC_BYTES).read_line(&mut line).map_err(|error| format!("reading the launch: {error}"))?;
+    let read = input
+        .by_ref()
+        .take(MAX_SPEC_BYTES)
+        .read_line(&mut line)
+        .map_err(|error| format!("reading the launch: {error}"))?;
     if read == 0 {
         return Ok(Ended::AgentGone);
     }
-    let spec: LaunchSpec = serde_json::from_str(&line).map_err(|error| format!("reading the launch: {error}"))?;
+    let spec: LaunchSpec =
+        serde_json::from_str(&line).map_err(|error| format!("reading the launch: {error}"))?;
     // A session of its own: signals to the agent's terminal or group do not reach the container.
     nix::unistd::setsid().map_err(|error| format!("starting a session: {error}"))?;
     for procs in &spec.cgroup_procs {
-        std::fs::write(procs, "0").map_err(|error| format!("entering the cgroup {}: {error}", procs.display()))?;
+        std::fs::write(procs, "0")
+            .map_err(|error| format!("entering the cgroup {}: {error}", procs.display()))?;
     }
     line.clear();
-    let read = input.by_ref().take(GO.len() as u64).read_line(&mut line).map_err(|error| format!("waiting for the agent: {error}"))?;
+    let read = input
+        .by_ref()
+        .take(GO.len() as u64)
+        .read_line(&mut line)
+        .map_err(|error| format!("waiting for the agent: {error}"))?;
     if read == 0 || line != GO {
         return Ok(Ended::AgentGone);
     }
@@ -100,7 +110,10 @@ fn become_container(spec: &LaunchSpec) -> String {
     if let Err(error) = std::env::set_current_dir(&spec.sandbox) {
         return format!("entering the sandbox {}: {error}", spec.sandbox.display());
     }
-    let (stdout, stderr) = match (output(&spec.sandbox, "stdout"), output(&spec.sandbox, "stderr")) {
+    let (stdout, stderr) = match (
+        output(&spec.sandbox, "stdout"),
+        output(&spec.sandbox, "stderr"),
+    ) {
         (Ok(stdout), Ok(stderr)) => (stdout, stderr),
         (Err(message), _) | (_, Err(message)) => return message,
     };
@@ -108,7 +121,9 @@ fn become_container(spec: &LaunchSpec) -> String {
     if let Some((first, rest)) = spec.arguments.split_first() {
         command.arg0(first).args(rest);
     }
-    command.env_clear().envs(spec.environment.iter().map(|(name, value)| (name, value)));
+    command
+        .env_clear()
+        .envs(spec.environment.iter().map(|(name, value)| (name, value)));
     // Shells set PWD themselves; other programs find it as under Mesos.
     command.env("PWD", &spec.sandbox);
     command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
@@ -118,9 +133,16 @@ fn become_container(spec: &LaunchSpec) -> String {
 
 /// Becomes the account's user for good; `None` changes nothing. To be called before threads are started.
 pub(crate) fn take_identity(account: Option<&Account>) -> Result<(), String> {
-    let Some(account) = account else { return Ok(()) };
-    let groups: Vec<nix::unistd::Gid> = account.groups.iter().map(|gid| nix::unistd::Gid::from_raw(*gid)).collect();
-    nix::unistd::setgroups(&groups).map_err(|error| format!("taking the groups of user '{}': {error}", account.name))?;
+    let Some(account) = account else {
+        return Ok(());
+    };
+    let groups: Vec<nix::unistd::Gid> = account
+        .groups
+        .iter()
+        .map(|gid| nix::unistd::Gid::from_raw(*gid))
+        .collect();
+    nix::unistd::setgroups(&groups)
+        .map_err(|error| format!("taking the groups of user '{}': {error}", account.name))?;
     nix::unistd::setgid(nix::unistd::Gid::from_raw(account.gid))
         .map_err(|error| format!("taking the group of user '{}': {error}", account.name))?;
     nix::unistd::setuid(nix::unistd::Uid::from_raw(account.uid))

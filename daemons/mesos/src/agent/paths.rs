@@ -17,7 +17,9 @@ pub(crate) fn is_valid_id(id: &str) -> bool {
         && id.len() <= MAX_ID_BYTES
         && id != "."
         && id != ".."
-        && !id.chars().any(|character| character.is_control() || character == '/' || character == '\\')
+        && !id
+            .chars()
+            .any(|character| character.is_control() || character == '/' || character == '\\')
 }
 
 /// The paths below one work directory.
@@ -29,7 +31,9 @@ pub(crate) struct Paths {
 impl Paths {
     /// The layout below `work_dir`, which should be absolute: sandbox paths are shown to executors and users.
     pub(crate) fn new(work_dir: impl Into<PathBuf>) -> Self {
-        Self { work_dir: work_dir.into() }
+        Self {
+            work_dir: work_dir.into(),
+        }
     }
 
     pub(crate) fn work_dir(&self) -> &Path {
@@ -50,7 +54,9 @@ impl Paths {
     }
 
     pub(crate) fn executor(&self, agent: &str, framework: &str, executor: &str) -> PathBuf {
-        self.framework(agent, framework).join("executors").join(executor)
+        self.framework(agent, framework)
+            .join("executors")
+            .join(executor)
     }
 
     pub(crate) fn runs(&self, agent: &str, framework: &str, executor: &str) -> PathBuf {
@@ -58,7 +64,13 @@ impl Paths {
     }
 
     /// The sandbox of one container.
-    pub(crate) fn sandbox(&self, agent: &str, framework: &str, executor: &str, container: &str) -> PathBuf {
+    pub(crate) fn sandbox(
+        &self,
+        agent: &str,
+        framework: &str,
+        executor: &str,
+        container: &str,
+    ) -> PathBuf {
         self.runs(agent, framework, executor).join(container)
     }
 
@@ -110,18 +122,27 @@ impl Paths {
     }
 
     pub(crate) fn meta_executor(&self, agent: &str, framework: &str, executor: &str) -> PathBuf {
-        self.meta_framework(agent, framework).join("executors").join(executor)
+        self.meta_framework(agent, framework)
+            .join("executors")
+            .join(executor)
     }
 
     pub(crate) fn executor_info(&self, agent: &str, framework: &str, executor: &str) -> PathBuf {
-        self.meta_executor(agent, framework, executor).join("executor.info")
+        self.meta_executor(agent, framework, executor)
+            .join("executor.info")
     }
 
     pub(crate) fn meta_runs(&self, agent: &str, framework: &str, executor: &str) -> PathBuf {
         self.meta_executor(agent, framework, executor).join("runs")
     }
 
-    pub(crate) fn meta_run(&self, agent: &str, framework: &str, executor: &str, container: &str) -> PathBuf {
+    pub(crate) fn meta_run(
+        &self,
+        agent: &str,
+        framework: &str,
+        executor: &str,
+        container: &str,
+    ) -> PathBuf {
         self.meta_runs(agent, framework, executor).join(container)
     }
 }
@@ -167,23 +188,50 @@ mod tests {
         let paths = Paths::new("/w");
         let run = paths.meta_run("S0", "F", "E", "C");
         let cases: Vec<(PathBuf, &str)> = vec![
-            (paths.sandbox("S0", "F", "E", "C"), "/w/slaves/S0/frameworks/F/executors/E/runs/C"),
+            (
+                paths.sandbox("S0", "F", "E", "C"),
+                "/w/slaves/S0/frameworks/F/executors/E/runs/C",
+            ),
             (paths.boot_id(), "/w/meta/boot_id"),
             (paths.meta_latest_slave(), "/w/meta/slaves/latest"),
             (paths.slave_info("S0"), "/w/meta/slaves/S0/slave.info"),
             (paths.drain_config("S0"), "/w/meta/slaves/S0/drain.config"),
-            (paths.framework_info("S0", "F"), "/w/meta/slaves/S0/frameworks/F/framework.info"),
-            (paths.executor_info("S0", "F", "E"), "/w/meta/slaves/S0/frameworks/F/executors/E/executor.info"),
-            (run::sentinel(&run), "/w/meta/slaves/S0/frameworks/F/executors/E/runs/C/executor.sentinel"),
-            (run::http_marker(&run), "/w/meta/slaves/S0/frameworks/F/executors/E/runs/C/http.marker"),
-            (run::forked_pid(&run), "/w/meta/slaves/S0/frameworks/F/executors/E/runs/C/pids/forked.pid"),
-            (run::task_info(&run, "t"), "/w/meta/slaves/S0/frameworks/F/executors/E/runs/C/tasks/t/task.info"),
-            (run::task_updates(&run, "t"), "/w/meta/slaves/S0/frameworks/F/executors/E/runs/C/tasks/t/task.updates"),
+            (
+                paths.framework_info("S0", "F"),
+                "/w/meta/slaves/S0/frameworks/F/framework.info",
+            ),
+            (
+                paths.executor_info("S0", "F", "E"),
+                "/w/meta/slaves/S0/frameworks/F/executors/E/executor.info",
+            ),
+            (
+                run::sentinel(&run),
+                "/w/meta/slaves/S0/frameworks/F/executors/E/runs/C/executor.sentinel",
+            ),
+            (
+                run::http_marker(&run),
+                "/w/meta/slaves/S0/frameworks/F/executors/E/runs/C/http.marker",
+            ),
+            (
+                run::forked_pid(&run),
+                "/w/meta/slaves/S0/frameworks/F/executors/E/runs/C/pids/forked.pid",
+            ),
+            (
+                run::task_info(&run, "t"),
+                "/w/meta/slaves/S0/frameworks/F/executors/E/runs/C/tasks/t/task.info",
+            ),
+            (
+                run::task_updates(&run, "t"),
+                "/w/meta/slaves/S0/frameworks/F/executors/E/runs/C/tasks/t/task.updates",
+            ),
         ];
         for (got, want) in cases {
             assert_eq!(got, Path::new(want));
         }
-        assert_eq!(Paths::virtual_sandbox("F", "E"), "/frameworks/F/executors/E/runs/latest");
+        assert_eq!(
+            Paths::virtual_sandbox("F", "E"),
+            "/frameworks/F/executors/E/runs/latest"
+        );
     }
 
     #[test]
@@ -192,7 +240,14 @@ mod tests {
         for bad in ["", ".", "..", "a/b", "a\\b", "a\nb", "a\0b", long.as_str()] {
             assert!(!is_valid_id(bad), "{bad:?}");
         }
-        for good in ["a", "...", "thermos-www-data-prod-hello-0", "a b", "x@y", &long[..255]] {
+        for good in [
+            "a",
+            "...",
+            "thermos-www-data-prod-hello-0",
+            "a b",
+            "x@y",
+            &long[..255],
+        ] {
             assert!(is_valid_id(good), "{good:?}");
         }
     }

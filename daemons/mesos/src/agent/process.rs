@@ -34,7 +34,9 @@ pub(crate) struct Stat {
 
 /// The identifier of this boot of the machine; empty when the kernel does not tell.
 pub(crate) fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|text| text.trim().to_owned()).unwrap_or_default()
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|text| text.trim().to_owned())
+        .unwrap_or_default()
 }
 
 /// Reads one process; `None` when there is no such process.
@@ -65,17 +67,26 @@ fn parse_stat(text: &str) -> Option<Stat> {
 impl Identity {
     /// The identity of a process that lives now.
     pub(crate) fn of(pid: i32) -> Option<Self> {
-        Some(Self { pid, start_time: stat(pid)?.start_time, boot_id: boot_id() })
+        Some(Self {
+            pid,
+            start_time: stat(pid)?.start_time,
+            boot_id: boot_id(),
+        })
     }
 
     /// Whether the very same process is still there and not just a dead entry waiting for its parent.
     pub(crate) fn is_alive(&self) -> bool {
         self.boot_id == boot_id()
-            && stat(self.pid).is_some_and(|now| now.start_time == self.start_time && !matches!(now.state, 'Z' | 'X'))
+            && stat(self.pid).is_some_and(|now| {
+                now.start_time == self.start_time && !matches!(now.state, 'Z' | 'X')
+            })
     }
 }
 
-#[allow(unsafe_code, reason = "pidfd_open and pidfd_send_signal have no wrapper in nix or std, and tokio watches descriptors by an unsafe promise")]
+#[allow(
+    unsafe_code,
+    reason = "pidfd_open and pidfd_send_signal have no wrapper in nix or std, and tokio watches descriptors by an unsafe promise"
+)]
 mod pidfd {
     use super::{AsRawFd, FromRawFd, OwnedFd, io};
 
@@ -92,15 +103,29 @@ mod pidfd {
 
     pub(super) fn watch(pidfd: OwnedFd) -> io::Result<tokio::io::unix::AsyncFd<OwnedFd>> {
         // SAFETY: an owned descriptor always answers with the same open descriptor until it is dropped with the AsyncFd.
-        let watched = unsafe { tokio::io::unix::AsyncFd::register_with_interest(pidfd, tokio::io::Interest::READABLE) };
+        let watched = unsafe {
+            tokio::io::unix::AsyncFd::register_with_interest(pidfd, tokio::io::Interest::READABLE)
+        };
         watched.map_err(io::Error::from)
     }
 
     pub(super) fn send(pidfd: &OwnedFd, signal: i32) -> io::Result<()> {
         let no_info = std::ptr::null::<libc::siginfo_t>();
         // SAFETY: a null siginfo is allowed and means the same as kill(2); the descriptor is open for as long as we borrow it.
-        let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, no_info, 0) };
-        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_pidfd_send_signal,
+                pidfd.as_raw_fd(),
+                signal,
+                no_info,
+                0,
+            )
+        };
+        if result < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -116,7 +141,9 @@ fn open_handle(identity: &Identity) -> io::Result<Option<OwnedFd>> {
 
 /// Waits until a process that need not be our child has ended. Its exit status cannot be known.
 pub(crate) async fn wait_gone(identity: &Identity) -> io::Result<()> {
-    let Some(handle) = open_handle(identity)? else { return Ok(()) };
+    let Some(handle) = open_handle(identity)? else {
+        return Ok(());
+    };
     let handle = pidfd::watch(handle)?;
     let _readable = handle.readable().await?;
     Ok(())
@@ -124,7 +151,9 @@ pub(crate) async fn wait_gone(identity: &Identity) -> io::Result<()> {
 
 /// Sends a signal to exactly this process; a process that is gone is fine.
 pub(crate) fn signal(identity: &Identity, signal: i32) -> io::Result<()> {
-    let Some(handle) = open_handle(identity)? else { return Ok(()) };
+    let Some(handle) = open_handle(identity)? else {
+        return Ok(());
+    };
     match pidfd::send(&handle, signal) {
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
         other => other,
@@ -133,7 +162,9 @@ pub(crate) fn signal(identity: &Identity, signal: i32) -> io::Result<()> {
 
 /// Every process of the machine that can be read now.
 pub(crate) fn all() -> BTreeMap<i32, Stat> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return BTreeMap::new() };
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return BTreeMap::new();
+    };
     entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
@@ -144,14 +175,24 @@ pub(crate) fn all() -> BTreeMap<i32, Stat> {
 /// The processes that belong to a container without cgroups: the descendants of its leader and everything in its session,
 /// also when the leader itself is gone (mesos: src/linux/... posix launcher, os::killtree).
 pub(crate) fn members(processes: &BTreeMap<i32, Stat>, leader: i32) -> BTreeSet<i32> {
-    let mut found: BTreeSet<i32> =
-        processes.iter().filter(|(pid, stat)| **pid == leader || stat.session == leader).map(|(pid, _)| *pid).collect();
+    let mut found: BTreeSet<i32> = processes
+        .iter()
+        .filter(|(pid, stat)| **pid == leader || stat.session == leader)
+        .map(|(pid, _)| *pid)
+        .collect();
     loop {
-        let sessions: BTreeSet<i32> =
-            found.iter().filter_map(|pid| processes.get(pid)).map(|stat| stat.session).filter(|s| found.contains(s)).collect();
+        let sessions: BTreeSet<i32> = found
+            .iter()
+            .filter_map(|pid| processes.get(pid))
+            .map(|stat| stat.session)
+            .filter(|s| found.contains(s))
+            .collect();
         let more: Vec<i32> = processes
             .iter()
-            .filter(|(pid, stat)| !found.contains(pid) && (found.contains(&stat.parent) || sessions.contains(&stat.session)))
+            .filter(|(pid, stat)| {
+                !found.contains(pid)
+                    && (found.contains(&stat.parent) || sessions.contains(&stat.session))
+            })
             .map(|(pid, _)| *pid)
             .collect();
         if more.is_empty() {
@@ -170,12 +211,18 @@ pub(crate) fn signal_tree(leader: i32, signal: i32) -> usize {
     let members = members(&processes, leader);
     let mut living = 0;
     for pid in members {
-        let Some(stat) = processes.get(&pid) else { continue };
+        let Some(stat) = processes.get(&pid) else {
+            continue;
+        };
         if matches!(stat.state, 'Z' | 'X') {
             continue;
         }
         living += 1;
-        let identity = Identity { pid, start_time: stat.start_time, boot_id: boot_id() };
+        let identity = Identity {
+            pid,
+            start_time: stat.start_time,
+            boot_id: boot_id(),
+        };
         if let Err(error) = self::signal(&identity, signal) {
             tracing::warn!(pid, signal, %error, "cannot signal a process of a container");
         }
@@ -191,8 +238,14 @@ mod tests {
     fn a_program_name_may_hold_anything() {
         let text = "4242 (we (ird) name) S 1 4240 4239 0 -1 4194560 11 22 33 44 55 66 77 88 20 0 3 0 987654 1000 250 1844";
         let stat = parse_stat(text).unwrap();
-        assert_eq!((stat.state, stat.parent, stat.group, stat.session), ('S', 1, 4240, 4239));
-        assert_eq!((stat.user_ticks, stat.system_ticks, stat.threads), (55, 66, 3));
+        assert_eq!(
+            (stat.state, stat.parent, stat.group, stat.session),
+            ('S', 1, 4240, 4239)
+        );
+        assert_eq!(
+            (stat.user_ticks, stat.system_ticks, stat.threads),
+            (55, 66, 3)
+        );
         assert_eq!((stat.start_time, stat.resident_pages), (987_654, 250));
         assert!(parse_stat("1 (short) S 1").is_none());
     }
@@ -220,7 +273,10 @@ mod tests {
             (20, process(1, 20)),
             (21, process(20, 20)),
         ]);
-        assert_eq!(members(&processes, 10), BTreeSet::from([10, 11, 12, 13, 14]));
+        assert_eq!(
+            members(&processes, 10),
+            BTreeSet::from([10, 11, 12, 13, 14])
+        );
         let mut leaderless = processes.clone();
         leaderless.remove(&10);
         leaderless.insert(11, process(1, 10));
@@ -229,17 +285,32 @@ mod tests {
 
     #[tokio::test]
     async fn the_end_of_a_process_is_seen_and_its_pid_is_not_confused() {
-        let mut child = std::process::Command::new("sleep").arg("300").spawn().unwrap();
+        let mut child = std::process::Command::new("sleep")
+            .arg("300")
+            .spawn()
+            .unwrap();
         let identity = Identity::of(i32::try_from(child.id()).unwrap()).unwrap();
         assert!(identity.is_alive());
-        let other = Identity { start_time: identity.start_time + 1, ..identity.clone() };
+        let other = Identity {
+            start_time: identity.start_time + 1,
+            ..identity.clone()
+        };
         assert!(!other.is_alive());
         signal(&other, libc::SIGKILL).unwrap();
-        assert!(identity.is_alive(), "a signal for another start time must not arrive");
-        let other_boot = Identity { boot_id: "another boot".into(), ..identity.clone() };
+        assert!(
+            identity.is_alive(),
+            "a signal for another start time must not arrive"
+        );
+        let other_boot = Identity {
+            boot_id: "another boot".into(),
+            ..identity.clone()
+        };
         assert!(!other_boot.is_alive());
         signal(&identity, libc::SIGKILL).unwrap();
-        tokio::time::timeout(std::time::Duration::from_secs(10), wait_gone(&identity)).await.unwrap().unwrap();
+        tokio::time::timeout(std::time::Duration::from_secs(10), wait_gone(&identity))
+            .await
+            .unwrap()
+            .unwrap();
         child.wait().unwrap();
         assert!(!identity.is_alive());
     }

@@ -38,7 +38,9 @@ pub(crate) struct Master {
 pub(crate) async fn run(master: Master, shell: Handle) {
     let mut failures = 0_u32;
     loop {
-        let longest = BACKOFF.saturating_mul(1 << failures.min(6)).min(MAX_BACKOFF);
+        let longest = BACKOFF
+            .saturating_mul(1 << failures.min(6))
+            .min(MAX_BACKOFF);
         if failures > 0 {
             let part: f64 = rand::random();
             tokio::time::sleep(longest.mul_f64(part)).await;
@@ -46,8 +48,16 @@ pub(crate) async fn run(master: Master, shell: Handle) {
         match session(&master, &shell).await {
             Ok(Ended::Shell) => return,
             Ok(Ended::Broken { registered, error }) => {
-                tracing::warn!(master = master.address, error = format!("{error:#}"), "not registered with the master");
-                failures = if registered { 1 } else { failures.saturating_add(1) };
+                tracing::warn!(
+                    master = master.address,
+                    error = format!("{error:#}"),
+                    "not registered with the master"
+                );
+                failures = if registered {
+                    1
+                } else {
+                    failures.saturating_add(1)
+                };
             }
             Err(Ending) => return,
         }
@@ -59,7 +69,10 @@ pub(crate) async fn run(master: Master, shell: Handle) {
 
 enum Ended {
     Shell,
-    Broken { registered: bool, error: anyhow::Error },
+    Broken {
+        registered: bool,
+        error: anyhow::Error,
+    },
 }
 
 async fn session(master: &Master, shell: &Handle) -> Result<Ended, Ending> {
@@ -110,11 +123,15 @@ async fn session(master: &Master, shell: &Handle) -> Result<Ended, Ending> {
     Ok(result.unwrap_or_else(|error| Ended::Broken { registered, error }))
 }
 
-async fn caller_ended(caller: &mut Option<tokio::task::JoinHandle<anyhow::Error>>) -> anyhow::Error {
+async fn caller_ended(
+    caller: &mut Option<tokio::task::JoinHandle<anyhow::Error>>,
+) -> anyhow::Error {
     match caller {
         Some(caller) => match caller.await {
             Ok(error) => error,
-            Err(error) => anyhow::Error::new(error).context("passing calls to the master broke off"),
+            Err(error) => {
+                anyhow::Error::new(error).context("passing calls to the master broke off")
+            }
         },
         None => std::future::pending().await,
     }
@@ -129,7 +146,11 @@ async fn pass_calls(
     let result: anyhow::Result<()> = async {
         let mut connection = connect(&master.address).await?;
         while let Some(call) = calls.recv().await {
-            let request = link::Request { agent_id: session.agent_id.clone(), session: session.session.clone(), call };
+            let request = link::Request {
+                agent_id: session.agent_id.clone(),
+                session: session.session.clone(),
+                call,
+            };
             let body = serde_json::to_vec(&request).context("writing a call to the master")?;
             if connection.is_closed() {
                 connection = connect(&master.address).await?;
@@ -153,10 +174,19 @@ async fn pass_calls(
 async fn connect(address: &str) -> anyhow::Result<SendRequest<Full<Bytes>>> {
     let stream = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address))
         .await
-        .map_err(|_| anyhow::anyhow!("connecting to {address} took more than {} s", CONNECT_TIMEOUT.as_secs()))?
+        .map_err(|_| {
+            anyhow::anyhow!(
+                "connecting to {address} took more than {} s",
+                CONNECT_TIMEOUT.as_secs()
+            )
+        })?
         .with_context(|| format!("connecting to {address}"))?;
-    stream.set_nodelay(true).context("preparing the connection")?;
-    let (sender, connection) = handshake(TokioIo::new(stream)).await.with_context(|| format!("talking to {address}"))?;
+    stream
+        .set_nodelay(true)
+        .context("preparing the connection")?;
+    let (sender, connection) = handshake(TokioIo::new(stream))
+        .await
+        .with_context(|| format!("talking to {address}"))?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection to the master ended");
@@ -171,18 +201,27 @@ async fn post(
     path: &str,
     body: Vec<u8>,
 ) -> anyhow::Result<Response<Incoming>> {
-    let mut request = Request::post(path).header(HOST, &master.address).header(CONTENT_TYPE, "application/json");
+    let mut request = Request::post(path)
+        .header(HOST, &master.address)
+        .header(CONTENT_TYPE, "application/json");
     if let Some(token) = &master.token {
         request = request.header(AUTHORIZATION, format!("Bearer {}", token.reveal()));
     }
-    let request = request.body(Full::new(Bytes::from(body))).context("making a request")?;
+    let request = request
+        .body(Full::new(Bytes::from(body)))
+        .context("making a request")?;
     let answer = async {
         connection.ready().await?;
         connection.send_request(request).await
     };
     tokio::time::timeout(CALL_TIMEOUT, answer)
         .await
-        .map_err(|_| anyhow::anyhow!("the master did not answer within {} s", CALL_TIMEOUT.as_secs()))?
+        .map_err(|_| {
+            anyhow::anyhow!(
+                "the master did not answer within {} s",
+                CALL_TIMEOUT.as_secs()
+            )
+        })?
         .context("asking the master")
 }
 
@@ -191,12 +230,20 @@ async fn open(response: Response<Incoming>) -> anyhow::Result<Incoming> {
         return Ok(response.into_body());
     }
     let status = response.status();
-    bail!("the master refused the registration: {status} {}", refusal(response).await)
+    bail!(
+        "the master refused the registration: {status} {}",
+        refusal(response).await
+    )
 }
 
 /// The text of an answer, as far as it is of interest.
 async fn refusal(response: Response<Incoming>) -> String {
-    match tokio::time::timeout(CALL_TIMEOUT, Limited::new(response.into_body(), 64 << 10).collect()).await {
+    match tokio::time::timeout(
+        CALL_TIMEOUT,
+        Limited::new(response.into_body(), 64 << 10).collect(),
+    )
+    .await
+    {
         Ok(Ok(body)) => String::from_utf8_lossy(&body.to_bytes()).trim().to_owned(),
         Ok(Err(_)) | Err(_) => String::new(),
     }

@@ -11,10 +11,11 @@ use aurora_daemon::server::{self, Listener};
 use aurora_mesos::resources;
 use aurora_mesos::v1::AgentInfo;
 use nix::fcntl::{Flock, FlockArg};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::cgroup::Cgroups;
-use super::checkpoint::Store;
+use super::checkpoint::{CheckpointError, Store};
 use super::containerizer::{ContainerConfig, Containerizer};
 use super::core::{Agent, Settings};
 use super::files::Sandboxes;
@@ -30,7 +31,7 @@ const CONTAINER_EVENTS: usize = 1024;
 /// Largest body of a call: a resubscribing executor sends its tasks and updates.
 const MAX_BODY: usize = 64 << 20;
 /// How long ending all executors may take beyond their grace period before the agent ends anyway.
-const STOP_MARGIN: Duration = Duration::from_secs(30);
+const STOP_MARGIN: Duration = Duration::from_secs(60);
 
 /// Runs an agent until it is told to end.
 ///
@@ -38,23 +39,38 @@ const STOP_MARGIN: Duration = Duration::from_secs(30);
 /// When it cannot start, or a checkpoint cannot be written.
 pub async fn run(flags: AgentFlags) -> anyhow::Result<()> {
     let shutdown = Shutdown::install(flags.daemon.lifeline_fd).context("preparing for signals")?;
-    let token = flags.daemon.token_file.as_deref().map(Token::load).transpose().context("reading --token-file")?;
+    let token = flags
+        .daemon
+        .token_file
+        .as_deref()
+        .map(Token::load)
+        .transpose()
+        .context("reading --token-file")?;
     let work_dir = absolute(&flags.work_dir)?;
     let paths = Paths::new(&work_dir);
     sandbox::create_parents(&work_dir, &paths.slaves()).context("preparing --work-dir")?;
     let _lock = lock(&paths)?;
     let store = Store::open(paths.clone()).context("opening the checkpoints")?;
     let recovered = store.load().context("reading the checkpoints")?;
-    let last_port = recovered.info.as_ref().and_then(|info| u16::try_from(info.port).ok());
+    let last_port = recovered
+        .info
+        .as_ref()
+        .and_then(|info| u16::try_from(info.port).ok());
     let listener = listen(&flags, last_port).await?;
     let address = listener.address();
 
-    let resources_text = flags.resources.clone().unwrap_or_else(|| detect::resources(&work_dir));
+    let resources_text = flags
+        .resources
+        .clone()
+        .unwrap_or_else(|| detect::resources(&work_dir));
     let info = AgentInfo {
         hostname: flags.hostname.clone().map_or_else(own_hostname, Ok)?,
         port: i32::from(address.port()),
-        resources: resources::parse(&resources_text).context("reading --resources")?.to_refined(),
-        attributes: resources::parse_attributes(&flags.attributes).context("reading --attributes")?,
+        resources: resources::parse(&resources_text)
+            .context("reading --resources")?
+            .to_refined(),
+        attributes: resources::parse_attributes(&flags.attributes)
+            .context("reading --attributes")?,
         id: recovered.info.as_ref().and_then(|info| info.id.clone()),
         domain: None,
     };
@@ -72,7 +88,10 @@ pub async fn run(flags: AgentFlags) -> anyhow::Result<()> {
     };
     let is_root = nix::unistd::Uid::effective().is_root();
     if flags.switch_user && !is_root {
-        tracing::info!(user = users::current_name(), "without root, every task runs as the agent's own user");
+        tracing::info!(
+            user = users::current_name(),
+            "without root, every task runs as the agent's own user"
+        );
     }
     let (container_sender, container_events) = mpsc::channel(CONTAINER_EVENTS);
     let containerizer = Containerizer::new(
@@ -90,9 +109,17 @@ pub async fn run(flags: AgentFlags) -> anyhow::Result<()> {
     let shell_config = ShellConfig {
         paths: paths.clone(),
         recovery_timeout: flags.recovery_timeout,
-        executor_environment: executor_environment(flags.executor_environment_variables.as_deref())?,
+        executor_environment: executor_environment(
+            flags.executor_environment_variables.as_deref(),
+        )?,
     };
-    let (mut shell, handle) = Shell::new(agent, store, containerizer.clone(), container_events, shell_config);
+    let (mut shell, handle) = Shell::new(
+        agent,
+        store.clone(),
+        containerizer.clone(),
+        container_events,
+        shell_config,
+    );
     shell.recover(recovered).context("recovering")?;
     let shell = tokio::spawn(shell.run());
 
@@ -109,10 +136,24 @@ pub async fn run(flags: AgentFlags) -> anyhow::Result<()> {
     };
     // The server outlives the request to end: executors still have to say how their tasks ended.
     let serving = Shutdown::new();
-    let options = server::Options { max_body: MAX_BODY, ..server::Options::default() };
-    let server = tokio::spawn(server::serve(listener, Arc::new(routes), options, serving.clone()));
+    let options = server::Options {
+        max_body: MAX_BODY,
+        ..server::Options::default()
+    };
+    let server = tokio::spawn(server::serve(
+        listener,
+        Arc::new(routes),
+        options,
+        serving.clone(),
+    ));
     lifecycle::announce_ready("agent", address).context("announcing that the agent is ready")?;
-    let registration = tokio::spawn(register_when_recovered(Master { address: flags.master.clone(), token }, handle.clone()));
+    let registration = tokio::spawn(register_when_recovered(
+        Master {
+            address: flags.master.clone(),
+            token,
+        },
+        handle.clone(),
+    ));
     let collector = tokio::spawn(gc::run(handle.clone(), paths, flags.gc_delay, counters));
 
     let result = wait(shell, &handle, &shutdown, &flags).await;
@@ -120,28 +161,42 @@ pub async fn run(flags: AgentFlags) -> anyhow::Result<()> {
     collector.abort();
     serving.trigger();
     server.await.context("ending the server")?;
-    result
+    if let Some(Finished::Left(message)) = result? {
+        tracing::warn!(
+            message,
+            "left the cluster; the next agent of this work directory will be a new one"
+        );
+        store.forget_agent().context("forgetting the agent's id")?;
+    }
+    Ok(())
 }
 
-/// Waits for the end, whoever asks for it.
+/// The shell's task, with how it ended.
+type ShellTask = tokio::task::JoinHandle<Result<Finished, CheckpointError>>;
+
+/// Waits for the end, whoever asks for it: a signal, the master, or SIGUSR1 to leave the cluster for good. `None` when
+/// executors live on.
 async fn wait(
-    shell: tokio::task::JoinHandle<Result<Finished, super::checkpoint::CheckpointError>>,
+    mut shell: ShellTask,
     handle: &Handle,
     shutdown: &Shutdown,
     flags: &AgentFlags,
-) -> anyhow::Result<()> {
-    let mut shell = shell;
-    tokio::select! {
+) -> anyhow::Result<Option<Finished>> {
+    let mut leave = signal(SignalKind::user_defined1()).context("preparing for SIGUSR1")?;
+    let input = tokio::select! {
         finished = &mut shell => return report(finished),
-        () = shutdown.wait() => {}
-    }
-    if !flags.stop_executors_on_shutdown || shutdown.is_orphaned() {
-        // Executors live on; everything that was promised is on disk.
+        _ = leave.recv() => Input::Leave,
+        () = shutdown.wait() => Input::StopExecutors,
+    };
+    let stays = matches!(input, Input::StopExecutors)
+        && (!flags.stop_executors_on_shutdown || shutdown.is_orphaned());
+    if stays {
+        // Everything that was promised is on disk.
         shell.abort();
-        return Ok(());
+        return Ok(None);
     }
     tracing::info!("ending every executor");
-    if handle.send(Input::StopExecutors).await.is_err() {
+    if handle.send(input).await.is_err() {
         return report(shell.await);
     }
     let limit = flags.executor_shutdown_grace_period + STOP_MARGIN;
@@ -149,21 +204,21 @@ async fn wait(
         Ok(finished) => report(finished),
         Err(_) => {
             shell.abort();
-            bail!("some executors have not ended within {} s; the next agent will find them", limit.as_secs())
+            bail!(
+                "some executors have not ended within {} s; the next agent will find them",
+                limit.as_secs()
+            )
         }
     }
 }
 
 fn report(
-    finished: Result<Result<Finished, super::checkpoint::CheckpointError>, tokio::task::JoinError>,
-) -> anyhow::Result<()> {
-    match finished.context("the agent's core broke off")?.context("writing a checkpoint; executors live on")? {
-        Finished::Left(message) => {
-            tracing::warn!(message, "ending as told by the master");
-            Ok(())
-        }
-        Finished::Stopped | Finished::Abandoned => Ok(()),
-    }
+    finished: Result<Result<Finished, CheckpointError>, tokio::task::JoinError>,
+) -> anyhow::Result<Option<Finished>> {
+    let finished = finished.context("the agent's core broke off")?;
+    finished
+        .context("writing a checkpoint; executors live on")
+        .map(Some)
 }
 
 /// Registers once the executors of the last agent had their time to come back.
@@ -182,16 +237,23 @@ async fn register_when_recovered(master: Master, handle: Handle) {
 }
 
 fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
-    std::fs::create_dir_all(path).with_context(|| format!("creating --work-dir {}", path.display()))?;
-    path.canonicalize().with_context(|| format!("finding --work-dir {}", path.display()))
+    std::fs::create_dir_all(path)
+        .with_context(|| format!("creating --work-dir {}", path.display()))?;
+    path.canonicalize()
+        .with_context(|| format!("finding --work-dir {}", path.display()))
 }
 
 /// Two agents in one work directory would each adopt the other's executors.
 fn lock(paths: &Paths) -> anyhow::Result<Flock<std::fs::File>> {
     let path = paths.work_dir().join("agent.lock");
-    let file = std::fs::File::create(&path).with_context(|| format!("creating {}", path.display()))?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock)
-        .map_err(|_| anyhow::anyhow!("another agent uses the work directory {}; give each its own", paths.work_dir().display()))
+    let file =
+        std::fs::File::create(&path).with_context(|| format!("creating {}", path.display()))?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| {
+        anyhow::anyhow!(
+            "another agent uses the work directory {}; give each its own",
+            paths.work_dir().display()
+        )
+    })
 }
 
 /// Opens the port. When the flags leave it open, the port of the last life is tried first, since executors that outlived it
@@ -202,14 +264,19 @@ async fn listen(flags: &AgentFlags, last_port: Option<u16>) -> anyhow::Result<Li
     {
         match Listener::bind(flags.ip, port).await {
             Ok(listener) => return Ok(listener),
-            Err(error) => tracing::warn!(port, %error, "the last port is not free; executors of the last agent cannot come back"),
+            Err(error) => {
+                tracing::warn!(port, %error, "the last port is not free; executors of the last agent cannot come back")
+            }
         }
     }
-    Listener::bind(flags.ip, flags.port).await.context("opening the agent's port")
+    Listener::bind(flags.ip, flags.port)
+        .await
+        .context("opening the agent's port")
 }
 
 fn own_hostname() -> anyhow::Result<String> {
-    let name = nix::unistd::gethostname().context("finding this host's name; give it with --hostname")?;
+    let name =
+        nix::unistd::gethostname().context("finding this host's name; give it with --hostname")?;
     Ok(name.to_string_lossy().into_owned())
 }
 
@@ -230,8 +297,10 @@ fn cgroups(flags: &AgentFlags) -> Option<Cgroups> {
 }
 
 fn executor_environment(text: Option<&str>) -> anyhow::Result<Vec<(String, String)>> {
-    let Some(text) = text else { return Ok(Vec::new()) };
-    let variables: std::collections::BTreeMap<String, String> =
-        serde_json::from_str(text).context("reading --executor_environment_variables: a JSON object of texts is expected")?;
+    let Some(text) = text else {
+        return Ok(Vec::new());
+    };
+    let variables: std::collections::BTreeMap<String, String> = serde_json::from_str(text)
+        .context("reading --executor_environment_variables: a JSON object of texts is expected")?;
     Ok(variables.into_iter().collect())
 }

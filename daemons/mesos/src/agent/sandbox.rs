@@ -24,12 +24,20 @@ pub(crate) struct SandboxError {
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SandboxError {
     let path = path.to_owned();
-    move |source| SandboxError { action, path, source }
+    move |source| SandboxError {
+        action,
+        path,
+        source,
+    }
 }
 
 /// Creates `runs/<container>` with its parents below `work_dir`, points `runs/latest` at it, and gives it to `owner` when
 /// the agent may change owners.
-pub(crate) fn create(work_dir: &Path, sandbox: &Path, owner: Option<&Account>) -> Result<(), SandboxError> {
+pub(crate) fn create(
+    work_dir: &Path,
+    sandbox: &Path,
+    owner: Option<&Account>,
+) -> Result<(), SandboxError> {
     let runs = sandbox.parent().unwrap_or(work_dir);
     create_parents(work_dir, runs)?;
     match fs::create_dir(sandbox) {
@@ -38,9 +46,11 @@ pub(crate) fn create(work_dir: &Path, sandbox: &Path, owner: Option<&Account>) -
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(failed("create the sandbox", sandbox)(error)),
     }
-    fs::set_permissions(sandbox, Permissions::from_mode(SANDBOX_MODE)).map_err(failed("set the mode of", sandbox))?;
+    fs::set_permissions(sandbox, Permissions::from_mode(SANDBOX_MODE))
+        .map_err(failed("set the mode of", sandbox))?;
     if let Some(owner) = owner {
-        std::os::unix::fs::chown(sandbox, Some(owner.uid), Some(owner.gid)).map_err(failed("change the owner of", sandbox))?;
+        std::os::unix::fs::chown(sandbox, Some(owner.uid), Some(owner.gid))
+            .map_err(failed("change the owner of", sandbox))?;
     }
     point_latest(runs, sandbox)
 }
@@ -66,7 +76,9 @@ pub(crate) fn create_parents(base: &Path, directory: &Path) -> Result<(), Sandbo
 
 /// Makes `latest` beside `target` a link to it, in one step: a reader sees the old run or the new one.
 fn point_latest(runs: &Path, target: &Path) -> Result<(), SandboxError> {
-    let Some(name) = target.file_name() else { return Ok(()) };
+    let Some(name) = target.file_name() else {
+        return Ok(());
+    };
     let temporary = runs.join(".latest.new");
     match fs::remove_file(&temporary) {
         Ok(()) => {}
@@ -88,14 +100,24 @@ mod tests {
         let runs = root.path().join("slaves/S0/frameworks/F/executors/E/runs");
         for container in ["C1", "C2", "C2"] {
             create(root.path(), &runs.join(container), None).unwrap();
-            assert_eq!(fs::read_link(runs.join("latest")).unwrap(), Path::new(container));
+            assert_eq!(
+                fs::read_link(runs.join("latest")).unwrap(),
+                Path::new(container)
+            );
         }
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
         assert_eq!(mode(&runs.join("C1")), 0o750);
-        for parent in [runs.as_path(), &root.path().join("slaves"), &root.path().join("slaves/S0/frameworks/F")] {
+        for parent in [
+            runs.as_path(),
+            &root.path().join("slaves"),
+            &root.path().join("slaves/S0/frameworks/F"),
+        ] {
             assert_eq!(mode(parent), 0o755, "{}", parent.display());
         }
-        let mut names: Vec<_> = fs::read_dir(&runs).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let mut names: Vec<_> = fs::read_dir(&runs)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
         names.sort();
         assert_eq!(names, ["C1", "C2", "latest"]);
     }

@@ -38,16 +38,24 @@ type Query = Box<dyn FnOnce(&Agent) + Send>;
 /// Something for the shell to handle.
 pub(crate) enum Input {
     /// A stream of a master stands; its calls go into `calls`.
-    Connected { calls: mpsc::Sender<link::Call> },
+    Connected {
+        calls: mpsc::Sender<link::Call>,
+    },
     Master(Box<link::Event>),
     MasterLost,
-    Call { call: Box<api_v1::Call>, secret: Option<String>, reply: oneshot::Sender<Result<CallReply, Refusal>> },
+    Call {
+        call: Box<api_v1::Call>,
+        secret: Option<String>,
+        reply: oneshot::Sender<Result<CallReply, Refusal>>,
+    },
     Closed(ConnectionId),
     /// How to register; from then on calls are kept for the connection that comes of it.
     Subscription(oneshot::Sender<link::Subscribe>),
     Query(Query),
     /// End every executor and then the shell.
     StopExecutors,
+    /// The same, and give up this agent's id.
+    Leave,
 }
 
 /// Talks to the shell. Cheap to clone.
@@ -67,7 +75,10 @@ impl Handle {
     }
 
     /// Reads something off the agent's state.
-    pub(crate) async fn query<T: Send + 'static>(&self, look: impl FnOnce(&Agent) -> T + Send + 'static) -> Result<T, Ending> {
+    pub(crate) async fn query<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Agent) -> T + Send + 'static,
+    ) -> Result<T, Ending> {
         let (reply, answer) = oneshot::channel();
         let query: Query = Box::new(move |agent| {
             // Whoever asked may be gone.
@@ -77,9 +88,18 @@ impl Handle {
         answer.await.map_err(|_| Ending)
     }
 
-    pub(crate) async fn call(&self, call: api_v1::Call, secret: Option<String>) -> Result<Result<CallReply, Refusal>, Ending> {
+    pub(crate) async fn call(
+        &self,
+        call: api_v1::Call,
+        secret: Option<String>,
+    ) -> Result<Result<CallReply, Refusal>, Ending> {
         let (reply, answer) = oneshot::channel();
-        self.send(Input::Call { call: Box::new(call), secret, reply }).await?;
+        self.send(Input::Call {
+            call: Box::new(call),
+            secret,
+            reply,
+        })
+        .await?;
         answer.await.map_err(|_| Ending)
     }
 
@@ -120,7 +140,7 @@ pub(crate) enum Finished {
     Abandoned,
     /// It was asked to end all executors and has.
     Stopped,
-    /// The master has told the agent to go.
+    /// The agent has left the cluster, by itself or as the master told it; its id cannot be used again.
     Left(String),
 }
 
@@ -170,8 +190,14 @@ impl Shell {
     }
 
     fn now(&self) -> Now {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        Now { at: self.started.elapsed(), wall }
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs_f64();
+        Now {
+            at: self.started.elapsed(),
+            wall,
+        }
     }
 
     /// Takes over what the last agent left.
@@ -182,10 +208,20 @@ impl Shell {
             .iter()
             .flat_map(|framework| &framework.executors)
             .filter(|executor| matches!(executor.run, super::core::RecoveredRun::Alive { .. }))
-            .filter_map(|executor| Some((executor.container.clone(), self.processes.get(&executor.container)?.clone())))
+            .filter_map(|executor| {
+                Some((
+                    executor.container.clone(),
+                    self.processes.get(&executor.container)?.clone(),
+                ))
+            })
             .collect();
-        let effects = self.agent.recover(self.now(), recovered.drain, recovered.frameworks);
-        tracing::info!(adopted = alive.len(), "recovered from the last agent's checkpoints");
+        let effects = self
+            .agent
+            .recover(self.now(), recovered.drain, recovered.frameworks);
+        tracing::info!(
+            adopted = alive.len(),
+            "recovered from the last agent's checkpoints"
+        );
         for (container, identity) in alive {
             self.containerizer.adopt(container, identity);
         }
@@ -196,11 +232,17 @@ impl Shell {
     /// so the agent has to end; its executors live on.
     pub(crate) async fn run(mut self) -> Result<Finished, CheckpointError> {
         loop {
-            if self.stopping.is_some() && !self.agent.has_containers() && self.containerizer.count() == 0 {
+            if self.stopping.is_some()
+                && !self.agent.has_containers()
+                && self.containerizer.count() == 0
+            {
                 self.drain_outgoing().await;
                 return Ok(self.stopping.take().unwrap_or(Finished::Stopped));
             }
-            let deadline = self.agent.next_deadline().map(|at| tokio::time::Instant::from_std(self.started + at));
+            let deadline = self
+                .agent
+                .next_deadline()
+                .map(|at| tokio::time::Instant::from_std(self.started + at));
             let sleep = async move {
                 match deadline {
                     Some(deadline) => tokio::time::sleep_until(deadline).await,
@@ -271,12 +313,18 @@ impl Shell {
                 self.agent.master_lost();
                 Ok(())
             }
-            Input::Call { call, secret, reply } => self.on_call(*call, secret, reply),
+            Input::Call {
+                call,
+                secret,
+                reply,
+            } => self.on_call(*call, secret, reply),
             Input::Closed(connection) => {
                 self.connections.remove(&connection);
                 self.agent.connection_closed(connection);
                 Ok(())
             }
+            // Whoever has left does not come back: the dropped reply ends the registration.
+            Input::Subscription(_) if matches!(self.stopping, Some(Finished::Left(_))) => Ok(()),
             Input::Subscription(reply) => {
                 self.outgoing = Outgoing::Kept(Vec::new());
                 // The link may have ended meanwhile.
@@ -286,6 +334,11 @@ impl Shell {
             Input::Query(look) => {
                 look(&self.agent);
                 Ok(())
+            }
+            Input::Leave => {
+                self.stopping = Some(Finished::Left("asked to leave".to_owned()));
+                let effects = self.agent.leave(self.now());
+                self.perform(effects)
             }
             Input::StopExecutors => {
                 self.stopping.get_or_insert(Finished::Stopped);
@@ -302,7 +355,10 @@ impl Shell {
         reply: oneshot::Sender<Result<CallReply, Refusal>>,
     ) -> Result<(), CheckpointError> {
         let connection = self.next_connection;
-        let answer = match self.agent.on_call(self.now(), call, secret.as_deref(), connection) {
+        let answer = match self
+            .agent
+            .on_call(self.now(), call, secret.as_deref(), connection)
+        {
             Ok((CallAnswer::Accepted, effects)) => {
                 self.perform(effects)?;
                 Ok(CallReply::Accepted)
@@ -311,7 +367,13 @@ impl Shell {
                 self.next_connection += 1;
                 let (events, stream) = mpsc::channel(EXECUTOR_QUEUE);
                 let (stop, stopped) = oneshot::channel();
-                self.connections.insert(connection, Connection { events: events.clone(), _watcher: stop });
+                self.connections.insert(
+                    connection,
+                    Connection {
+                        events: events.clone(),
+                        _watcher: stop,
+                    },
+                );
                 tokio::spawn(watch_stream(connection, events, stopped, self.own.clone()));
                 self.perform(effects)?;
                 Ok(CallReply::Stream(stream))
@@ -336,7 +398,9 @@ impl Shell {
                     self.connections.remove(&connection);
                 }
                 Effect::Launch(launch) => self.launch(*launch),
-                Effect::Limit { container, limits } => self.containerizer.limit(&container, &limits),
+                Effect::Limit { container, limits } => {
+                    self.containerizer.limit(&container, &limits)
+                }
                 Effect::Destroy { container } => {
                     let identity = self.processes.get(&container).cloned();
                     self.containerizer.destroy(&container, identity);
@@ -367,20 +431,31 @@ impl Shell {
     }
 
     fn event(&mut self, connection: ConnectionId, event: &api_v1::Event) {
-        let Some(stream) = self.connections.get(&connection) else { return };
+        let Some(stream) = self.connections.get(&connection) else {
+            return;
+        };
         let record = recordio::encode(&message::to_vec(event));
         if stream.events.try_send(record).is_err() {
-            tracing::warn!(connection, "an executor does not read its events; closing its stream");
+            tracing::warn!(
+                connection,
+                "an executor does not read its events; closing its stream"
+            );
             self.connections.remove(&connection);
             self.agent.connection_closed(connection);
         }
     }
 
     fn launch(&mut self, launch: Launch) {
-        let Some(agent_id) = self.agent.id().cloned() else { return };
+        let Some(agent_id) = self.agent.id().cloned() else {
+            return;
+        };
         let run = &launch.run;
-        let sandbox =
-            self.config.paths.sandbox(agent_id.as_ref(), run.framework.as_ref(), run.executor.as_ref(), &run.container);
+        let sandbox = self.config.paths.sandbox(
+            agent_id.as_ref(),
+            run.framework.as_ref(),
+            run.executor.as_ref(),
+            &run.container,
+        );
         let settings = self.agent.settings();
         let variables: Vec<(String, String)> = launch
             .command
@@ -388,9 +463,18 @@ impl Shell {
             .iter()
             .flat_map(|environment| &environment.variables)
             .map(|variable| {
-                let secret = variable.secret.as_ref().and_then(|secret| secret.value.as_ref());
-                let secret = secret.map(|secret| String::from_utf8_lossy(&secret.data).into_owned());
-                (variable.name.clone(), secret.or_else(|| variable.value.clone()).unwrap_or_default())
+                let secret = variable
+                    .secret
+                    .as_ref()
+                    .and_then(|secret| secret.value.as_ref());
+                let secret =
+                    secret.map(|secret| String::from_utf8_lossy(&secret.data).into_owned());
+                (
+                    variable.name.clone(),
+                    secret
+                        .or_else(|| variable.value.clone())
+                        .unwrap_or_default(),
+                )
             })
             .collect();
         let environment = executor_environment(&ExecutorFacts {
@@ -410,7 +494,8 @@ impl Shell {
             command: &variables,
         });
         tracing::info!(executor = %run.executor, framework = %run.framework, container = run.container, user = launch.user, "launching");
-        self.containerizer.launch(agent_id.value, launch, sandbox, environment);
+        self.containerizer
+            .launch(agent_id.value, launch, sandbox, environment);
     }
 }
 
@@ -421,9 +506,15 @@ async fn watch_stream(
     mut stopped: oneshot::Receiver<()>,
     shell: mpsc::WeakSender<Input>,
 ) {
-    let heartbeat = api_v1::Event { kind: Some(api_v1::EventType::Heartbeat), ..api_v1::Event::default() };
+    let heartbeat = api_v1::Event {
+        kind: Some(api_v1::EventType::Heartbeat),
+        ..api_v1::Event::default()
+    };
     let record = recordio::encode(&message::to_vec(&heartbeat));
-    let mut beats = tokio::time::interval_at(tokio::time::Instant::now() + EXECUTOR_HEARTBEAT, EXECUTOR_HEARTBEAT);
+    let mut beats = tokio::time::interval_at(
+        tokio::time::Instant::now() + EXECUTOR_HEARTBEAT,
+        EXECUTOR_HEARTBEAT,
+    );
     loop {
         tokio::select! {
             _ = &mut stopped => return,

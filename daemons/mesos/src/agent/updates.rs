@@ -91,7 +91,10 @@ pub(crate) struct Streams<K, T> {
 impl<K: Ord + Clone, T: Clone> Streams<K, T> {
     /// No streams, and no master yet.
     pub(crate) fn new() -> Self {
-        Self { streams: BTreeMap::new(), paused: true }
+        Self {
+            streams: BTreeMap::new(),
+            paused: true,
+        }
     }
 
     /// Takes an update. `Accepted { forward: true }` means that it is the head and is to be sent now.
@@ -114,7 +117,9 @@ impl<K: Ord + Clone, T: Clone> Streams<K, T> {
     /// Takes an acknowledgement of the scheduler.
     pub(crate) fn acknowledge(&mut self, now: Duration, key: &K, id: &UpdateId) -> Acknowledged {
         let paused = self.paused;
-        let Some(stream) = self.streams.get_mut(key) else { return Acknowledged::Ignored };
+        let Some(stream) = self.streams.get_mut(key) else {
+            return Acknowledged::Ignored;
+        };
         if stream.queue.front().is_none_or(|head| head.id != *id) {
             return Acknowledged::Ignored;
         }
@@ -184,7 +189,10 @@ impl<K: Ord + Clone, T: Clone> Streams<K, T> {
 
     /// When [`Self::due`] next has something.
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
-        self.streams.values().filter_map(|stream| stream.deadline).min()
+        self.streams
+            .values()
+            .filter_map(|stream| stream.deadline)
+            .min()
     }
 
     /// Forgets a stream, for a framework that is gone.
@@ -209,7 +217,11 @@ mod tests {
     }
 
     fn update(number: u8, terminal: bool) -> Pending<u8> {
-        Pending { id: id(number), terminal, update: number }
+        Pending {
+            id: id(number),
+            terminal,
+            update: number,
+        }
     }
 
     fn seconds(seconds: u64) -> Duration {
@@ -220,17 +232,47 @@ mod tests {
     fn one_at_a_time_and_only_for_the_right_uuid() {
         let mut streams = Streams::new();
         assert!(streams.resume(START).is_empty());
-        assert_eq!(streams.receive(START, &"t", update(1, false)), Received::Accepted { forward: true });
-        assert_eq!(streams.receive(START, &"t", update(2, false)), Received::Accepted { forward: false });
-        assert_eq!(streams.receive(START, &"t", update(2, false)), Received::Ignored);
-        assert_eq!(streams.acknowledge(START, &"t", &id(9)), Acknowledged::Ignored);
-        assert_eq!(streams.acknowledge(START, &"t", &id(2)), Acknowledged::Ignored);
-        assert_eq!(streams.acknowledge(START, &"other", &id(1)), Acknowledged::Ignored);
-        assert_eq!(streams.acknowledge(START, &"t", &id(1)), Acknowledged::Next { forward: true });
-        assert_eq!(streams.acknowledge(START, &"t", &id(1)), Acknowledged::Ignored);
+        assert_eq!(
+            streams.receive(START, &"t", update(1, false)),
+            Received::Accepted { forward: true }
+        );
+        assert_eq!(
+            streams.receive(START, &"t", update(2, false)),
+            Received::Accepted { forward: false }
+        );
+        assert_eq!(
+            streams.receive(START, &"t", update(2, false)),
+            Received::Ignored
+        );
+        assert_eq!(
+            streams.acknowledge(START, &"t", &id(9)),
+            Acknowledged::Ignored
+        );
+        assert_eq!(
+            streams.acknowledge(START, &"t", &id(2)),
+            Acknowledged::Ignored
+        );
+        assert_eq!(
+            streams.acknowledge(START, &"other", &id(1)),
+            Acknowledged::Ignored
+        );
+        assert_eq!(
+            streams.acknowledge(START, &"t", &id(1)),
+            Acknowledged::Next { forward: true }
+        );
+        assert_eq!(
+            streams.acknowledge(START, &"t", &id(1)),
+            Acknowledged::Ignored
+        );
         // Acknowledged before, and sent again by an executor that did not hear of it.
-        assert_eq!(streams.receive(START, &"t", update(1, false)), Received::Ignored);
-        assert_eq!(streams.acknowledge(START, &"t", &id(2)), Acknowledged::Next { forward: false });
+        assert_eq!(
+            streams.receive(START, &"t", update(1, false)),
+            Received::Ignored
+        );
+        assert_eq!(
+            streams.acknowledge(START, &"t", &id(2)),
+            Acknowledged::Next { forward: false }
+        );
     }
 
     #[test]
@@ -238,9 +280,18 @@ mod tests {
         let mut streams = Streams::new();
         streams.resume(START);
         streams.receive(START, &"t", update(1, true));
-        assert_eq!(streams.receive(START, &"t", update(2, true)), Received::Ignored);
-        assert_eq!(streams.acknowledge(START, &"t", &id(1)), Acknowledged::Closed { discarded: 0 });
-        assert_eq!(streams.receive(START, &"t", update(3, false)), Received::Accepted { forward: true });
+        assert_eq!(
+            streams.receive(START, &"t", update(2, true)),
+            Received::Ignored
+        );
+        assert_eq!(
+            streams.acknowledge(START, &"t", &id(1)),
+            Acknowledged::Closed { discarded: 0 }
+        );
+        assert_eq!(
+            streams.receive(START, &"t", update(3, false)),
+            Received::Accepted { forward: true }
+        );
     }
 
     #[test]
@@ -265,7 +316,10 @@ mod tests {
     #[test]
     fn without_a_master_updates_wait() {
         let mut streams = Streams::new();
-        assert_eq!(streams.receive(START, &"t", update(1, false)), Received::Accepted { forward: false });
+        assert_eq!(
+            streams.receive(START, &"t", update(1, false)),
+            Received::Accepted { forward: false }
+        );
         assert_eq!(streams.next_deadline(), None);
         assert_eq!(streams.resume(START), ["t"]);
         streams.pause();
@@ -291,7 +345,9 @@ mod tests {
             let mut in_flight: Option<u8> = None;
             let mut made: u8 = 0;
             let mut now = START;
-            let send = |streams: &Streams<&str, u8>, delivered: &mut Vec<u8>, in_flight: &mut Option<u8>| {
+            let send = |streams: &Streams<&str, u8>,
+                        delivered: &mut Vec<u8>,
+                        in_flight: &mut Option<u8>| {
                 let head = streams.head(&"t").unwrap().update;
                 if !delivered.contains(&head) {
                     delivered.push(head);
@@ -303,7 +359,9 @@ mod tests {
                 match roll(7) {
                     0 | 1 if made < 100 => {
                         made += 1;
-                        if let Received::Accepted { forward } = streams.receive(now, &"t", update(made, false)) {
+                        if let Received::Accepted { forward } =
+                            streams.receive(now, &"t", update(made, false))
+                        {
                             log.push(Ok(made));
                             if forward {
                                 send(&streams, &mut delivered, &mut in_flight);
@@ -321,7 +379,10 @@ mod tests {
                             }
                         }
                     }
-                    3 => assert_eq!(streams.acknowledge(now, &"t", &[250; 16]), Acknowledged::Ignored),
+                    3 => assert_eq!(
+                        streams.acknowledge(now, &"t", &[250; 16]),
+                        Acknowledged::Ignored
+                    ),
                     4 => streams.pause(),
                     5 => {
                         for _ in streams.resume(now) {
@@ -350,7 +411,11 @@ mod tests {
             let want: Vec<u8> = (1..=u8::try_from(delivered.len()).unwrap()).collect();
             assert_eq!(delivered, want, "seed {seed}");
             let acknowledged = log.iter().filter(|record| record.is_err()).count();
-            assert_eq!(streams.head(&"t").map(|head| usize::from(head.update)), (acknowledged < usize::from(made)).then_some(acknowledged + 1), "seed {seed}");
+            assert_eq!(
+                streams.head(&"t").map(|head| usize::from(head.update)),
+                (acknowledged < usize::from(made)).then_some(acknowledged + 1),
+                "seed {seed}"
+            );
         }
     }
 }

@@ -21,7 +21,9 @@ pub(crate) struct Account {
 /// Why an account cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AccountError {
-    #[error("user '{0}' has no account on this host: create it, or run the agent without --switch_user")]
+    #[error(
+        "user '{0}' has no account on this host: create it, or run the agent without --switch_user"
+    )]
     Unknown(String),
     #[error("the account of user '{name}' cannot be read")]
     Lookup {
@@ -33,9 +35,14 @@ pub(crate) enum AccountError {
 
 /// Finds an account by its name. Asks the system's name services, so it may block.
 pub(crate) fn find(name: &str) -> Result<Account, AccountError> {
-    let lookup = |source| AccountError::Lookup { name: name.to_owned(), source };
+    let lookup = |source| AccountError::Lookup {
+        name: name.to_owned(),
+        source,
+    };
     let c_name = CString::new(name).map_err(|_| AccountError::Unknown(name.to_owned()))?;
-    let user = User::from_name(name).map_err(lookup)?.ok_or_else(|| AccountError::Unknown(name.to_owned()))?;
+    let user = User::from_name(name)
+        .map_err(lookup)?
+        .ok_or_else(|| AccountError::Unknown(name.to_owned()))?;
     let groups = getgrouplist(&c_name, user.gid).map_err(lookup)?;
     Ok(Account {
         name: user.name,
@@ -63,7 +70,14 @@ pub(crate) enum ReachError {
          does not let it pass; grant search permission on that directory (chmod o+x), or choose a --work_dir that every \
          user can reach"
     )]
-    Barred { user: String, sandbox: PathBuf, directory: PathBuf, mode: u32, owner: u32, group: u32 },
+    Barred {
+        user: String,
+        sandbox: PathBuf,
+        directory: PathBuf,
+        mode: u32,
+        owner: u32,
+        group: u32,
+    },
     #[error("directory {directory} on the way to the sandbox cannot be examined")]
     Examine {
         directory: PathBuf,
@@ -83,8 +97,10 @@ pub(crate) fn check_reachable(account: &Account, sandbox: &Path) -> Result<(), R
     let mut directories: Vec<&Path> = sandbox.ancestors().collect();
     directories.reverse();
     for directory in directories {
-        let metadata = std::fs::metadata(directory)
-            .map_err(|source| ReachError::Examine { directory: directory.to_owned(), source })?;
+        let metadata = std::fs::metadata(directory).map_err(|source| ReachError::Examine {
+            directory: directory.to_owned(),
+            source,
+        })?;
         if !may_search(account, &metadata) {
             return Err(ReachError::Barred {
                 user: account.name.clone(),
@@ -115,7 +131,13 @@ mod tests {
     use super::*;
 
     fn account(uid: u32, gid: u32) -> Account {
-        Account { name: "someone".into(), uid, gid, groups: vec![gid], home: "/".into() }
+        Account {
+            name: "someone".into(),
+            uid,
+            gid,
+            groups: vec![gid],
+            home: "/".into(),
+        }
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use aurora_mesos::v1::{
-    ContainerId, ContainerStatus, ExecutorInfo, FrameworkId, IpAddress, NetworkInfo, NetworkProtocol, Resource, Scalar,
-    StatusReason, Task, TaskId, TaskInfo, TaskResourceLimitation, TaskState, TaskStatus,
+    ContainerId, ContainerStatus, ExecutorInfo, FrameworkId, IpAddress, NetworkInfo,
+    NetworkProtocol, Resource, Scalar, StatusReason, Task, TaskId, TaskInfo,
+    TaskResourceLimitation, TaskState, TaskStatus,
 };
 
 use super::super::cgroup::Limits;
@@ -38,7 +39,12 @@ pub(crate) struct Termination {
 
 impl Termination {
     pub(crate) fn new(state: TaskState, reason: StatusReason, message: impl Into<String>) -> Self {
-        Self { state, reason, message: message.into(), limitation: None }
+        Self {
+            state,
+            reason,
+            message: message.into(),
+            limitation: None,
+        }
     }
 }
 
@@ -72,7 +78,13 @@ pub(crate) struct Executor {
 }
 
 impl Executor {
-    pub(crate) fn new(framework: FrameworkId, info: ExecutorInfo, container: String, command: bool, checkpoint: bool) -> Self {
+    pub(crate) fn new(
+        framework: FrameworkId,
+        info: ExecutorInfo,
+        container: String,
+        command: bool,
+        checkpoint: bool,
+    ) -> Self {
         Self {
             framework,
             info,
@@ -111,7 +123,9 @@ impl Executor {
     }
 
     pub(crate) fn task_mut(&mut self, task: &TaskId) -> Option<&mut Task> {
-        self.launched.get_mut(task).or_else(|| self.terminated.get_mut(task))
+        self.launched
+            .get_mut(task)
+            .or_else(|| self.terminated.get_mut(task))
     }
 
     /// Whether nothing of this executor is owed to anybody.
@@ -129,12 +143,17 @@ impl Executor {
 
     /// Adds a status to a task and moves the task when that ended it. Returns whether it did.
     pub(crate) fn apply_status(&mut self, status: &TaskStatus) -> bool {
-        let Some(task) = self.task_mut(&status.task_id) else { return false };
+        let Some(task) = self.task_mut(&status.task_id) else {
+            return false;
+        };
         if task.state.is_terminal() {
             return false;
         }
         task.state = status.state;
-        let shown = TaskStatus { data: None, ..status.clone() };
+        let shown = TaskStatus {
+            data: None,
+            ..status.clone()
+        };
         match task.statuses.last_mut() {
             Some(last) if last.state == shown.state => *last = shown,
             Some(_) | None => task.statuses.push(shown),
@@ -176,7 +195,12 @@ impl Executor {
             .map(|task| (&task.task_id, &task.resources))
             .chain(self.launched.iter().map(|(id, task)| (id, &task.resources)));
         for (id, resources) in live {
-            let limit = |name: &str| self.task_limits.get(id).and_then(|limits| limits.get(name)).map(|scalar| scalar.value);
+            let limit = |name: &str| {
+                self.task_limits
+                    .get(id)
+                    .and_then(|limits| limits.get(name))
+                    .map(|scalar| scalar.value)
+            };
             any_cpus |= limit("cpus").is_some();
             any_memory |= limit("mem").is_some();
             cpus_limit += limit("cpus").unwrap_or_else(|| sum(resources, "cpus"));
@@ -185,7 +209,11 @@ impl Executor {
         cpus_limit += sum(&self.info.resources, "cpus");
         Limits {
             cpus,
-            cpus_limit: if any_cpus { Some(cpus_limit) } else { settings.enable_cfs.then_some(cpus) },
+            cpus_limit: if any_cpus {
+                Some(cpus_limit)
+            } else {
+                settings.enable_cfs.then_some(cpus)
+            },
             memory: to_bytes(memory),
             memory_limit: any_memory.then(|| to_bytes(memory_limit)),
             pids: settings.pids_max,
@@ -195,9 +223,15 @@ impl Executor {
     /// What the agent adds to every status of a task of this executor.
     pub(crate) fn container_status(&self, agent_ip: &str) -> ContainerStatus {
         ContainerStatus {
-            container_id: Some(ContainerId { value: self.container.clone(), parent: None }),
+            container_id: Some(ContainerId {
+                value: self.container.clone(),
+                parent: None,
+            }),
             network_infos: vec![NetworkInfo {
-                ip_addresses: vec![IpAddress { protocol: NetworkProtocol::Ipv4, ip_address: Some(agent_ip.to_owned()) }],
+                ip_addresses: vec![IpAddress {
+                    protocol: NetworkProtocol::Ipv4,
+                    ip_address: Some(agent_ip.to_owned()),
+                }],
                 ..NetworkInfo::default()
             }],
             executor_pid: self.pid.and_then(|pid| u32::try_from(pid).ok()),
@@ -207,8 +241,15 @@ impl Executor {
 
     /// The task as the agent keeps and shows it.
     pub(crate) fn new_task(&self, info: &TaskInfo, state: TaskState) -> Task {
-        let command_user = info.command.as_ref().and_then(|command| command.user.clone());
-        let executor_user = self.info.command.as_ref().and_then(|command| command.user.clone());
+        let command_user = info
+            .command
+            .as_ref()
+            .and_then(|command| command.user.clone());
+        let executor_user = self
+            .info
+            .command
+            .as_ref()
+            .and_then(|command| command.user.clone());
         Task {
             name: info.name.clone(),
             task_id: info.task_id.clone(),

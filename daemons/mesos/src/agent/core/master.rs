@@ -1,21 +1,14 @@
 //! What the master says (mesos: src/slave/slave.cpp, runTask, killTask, shutdownFramework and their neighbours).
 
 use aurora_mesos::v1::{
-    CommandInfo, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, KillPolicy, Resource, Scalar, StatusReason, TaskId,
-    TaskInfo, TaskState, ValueType, executor as api_v1,
+    ExecutorId, FrameworkId, FrameworkInfo, KillPolicy, StatusReason, TaskId, TaskInfo, TaskState,
+    executor as api_v1,
 };
 
 use super::super::paths::is_valid_id;
+use super::demand::{command_executor, unsupported};
 use super::{Agent, Effect, Executor, ExecutorState, Framework, Launch, Now, Record, Termination};
 use crate::link;
-
-/// What the built-in command executor itself may use (mesos: src/slave/constants.hpp).
-const COMMAND_EXECUTOR_CPUS: f64 = 0.1;
-const COMMAND_EXECUTOR_MEMORY: f64 = 32.0;
-/// How much of a command its executor's name shows.
-const SHOWN_COMMAND: usize = 12;
-/// The hidden mode of the agent's program that is the command executor.
-pub(crate) const COMMAND_EXECUTOR_SUBCOMMAND: &str = "command-executor";
 
 impl Agent {
     /// Takes an event of the master.
@@ -28,16 +21,34 @@ impl Agent {
             link::Event::StatusUpdateAcknowledgement(ack) => {
                 let id = ack.acknowledge.uuid.as_ref().try_into();
                 match id {
-                    Ok(id) => self.acknowledged(now, &ack.framework_id, &ack.acknowledge.task_id, id, &mut effects),
-                    Err(_) => tracing::warn!(task = %ack.acknowledge.task_id, "an acknowledgement without a proper uuid"),
+                    Ok(id) => self.acknowledged(
+                        now,
+                        &ack.framework_id,
+                        &ack.acknowledge.task_id,
+                        id,
+                        &mut effects,
+                    ),
+                    Err(_) => {
+                        tracing::warn!(task = %ack.acknowledge.task_id, "an acknowledgement without a proper uuid")
+                    }
                 }
             }
             link::Event::FrameworkMessage(message) => self.framework_message(message, &mut effects),
             link::Event::ShutdownExecutor(shutdown) => {
-                self.shutdown_executor(now, &shutdown.framework_id, &shutdown.executor_id, None, &mut effects);
+                self.shutdown_executor(
+                    now,
+                    &shutdown.framework_id,
+                    &shutdown.executor_id,
+                    None,
+                    &mut effects,
+                );
             }
-            link::Event::ShutdownFramework(shutdown) => self.shutdown_framework(now, &shutdown.framework_id, &mut effects),
-            link::Event::FrameworkUpdated(updated) => self.framework_updated(updated.framework_info, &mut effects),
+            link::Event::ShutdownFramework(shutdown) => {
+                self.shutdown_framework(now, &shutdown.framework_id, &mut effects)
+            }
+            link::Event::FrameworkUpdated(updated) => {
+                self.framework_updated(updated.framework_info, &mut effects)
+            }
             link::Event::Reconcile(reconcile) => self.reconcile(now, reconcile, &mut effects),
             link::Event::Drain(drain) => {
                 self.drain = Some(drain.config.clone());
@@ -51,7 +62,9 @@ impl Agent {
             link::Event::Ping => effects.push(Effect::Send(Box::new(link::Call::Pong))),
             link::Event::Shutdown(shutdown) => {
                 effects.extend(self.stop(now));
-                effects.push(Effect::Leave { message: shutdown.message });
+                effects.push(Effect::Leave {
+                    message: shutdown.message,
+                });
             }
         }
         effects
@@ -81,31 +94,78 @@ impl Agent {
             return;
         };
         let task_id = run.task.task_id.clone();
-        let executor_id =
-            run.task.executor.as_ref().map_or_else(|| ExecutorId::from(task_id.value.clone()), |e| e.executor_id.clone());
+        let executor_id = run.task.executor.as_ref().map_or_else(
+            || ExecutorId::from(task_id.value.clone()),
+            |e| e.executor_id.clone(),
+        );
         let refuse = |agent: &mut Self, reason, message: &str, effects: &mut Vec<Effect>| {
             let state = Self::dropped_state(&run.framework_info);
-            agent.answer_unknown_task(now, &framework_id, task_id.clone(), (state, reason, message), effects);
+            agent.answer_unknown_task(
+                now,
+                &framework_id,
+                task_id.clone(),
+                (state, reason, message),
+                effects,
+            );
         };
-        if [framework_id.as_ref(), executor_id.as_ref(), task_id.as_ref()].into_iter().any(|id| !is_valid_id(id)) {
-            return refuse(self, StatusReason::TaskInvalid, "An identifier of the task cannot be a directory name", effects);
+        if [
+            framework_id.as_ref(),
+            executor_id.as_ref(),
+            task_id.as_ref(),
+        ]
+        .into_iter()
+        .any(|id| !is_valid_id(id))
+        {
+            return refuse(
+                self,
+                StatusReason::TaskInvalid,
+                "An identifier of the task cannot be a directory name",
+                effects,
+            );
         }
         if self.stopping {
-            return refuse(self, StatusReason::AgentDisconnected, "The agent is shutting down", effects);
+            return refuse(
+                self,
+                StatusReason::AgentDisconnected,
+                "The agent is shutting down",
+                effects,
+            );
         }
-        if self.frameworks.get(&framework_id).is_some_and(|framework| framework.terminating) {
-            return refuse(self, StatusReason::FrameworkRemoved, "The framework is being removed from this agent", effects);
+        if self
+            .frameworks
+            .get(&framework_id)
+            .is_some_and(|framework| framework.terminating)
+        {
+            return refuse(
+                self,
+                StatusReason::FrameworkRemoved,
+                "The framework is being removed from this agent",
+                effects,
+            );
         }
         if self.by_task(&framework_id, &task_id).is_some() {
             tracing::warn!(framework = %framework_id, task = %task_id, "ignoring a task that is here already");
             return;
         }
-        match self.executor(&framework_id, &executor_id).map(|executor| executor.state) {
+        match self
+            .executor(&framework_id, &executor_id)
+            .map(|executor| executor.state)
+        {
             Some(ExecutorState::Terminating | ExecutorState::Terminated) => {
-                return refuse(self, StatusReason::ExecutorTerminated, "Executor is terminating or has terminated", effects);
+                return refuse(
+                    self,
+                    StatusReason::ExecutorTerminated,
+                    "Executor is terminating or has terminated",
+                    effects,
+                );
             }
             None if !run.launch_executor => {
-                return refuse(self, StatusReason::ExecutorTerminated, "Executor has terminated", effects);
+                return refuse(
+                    self,
+                    StatusReason::ExecutorTerminated,
+                    "Executor has terminated",
+                    effects,
+                );
             }
             Some(ExecutorState::Registering | ExecutorState::Running) | None => {}
         }
@@ -136,7 +196,13 @@ impl Agent {
         }
     }
 
-    fn create_executor(&mut self, now: Now, framework_id: &FrameworkId, run: &link::RunTask, effects: &mut Vec<Effect>) {
+    fn create_executor(
+        &mut self,
+        now: Now,
+        framework_id: &FrameworkId,
+        run: &link::RunTask,
+        effects: &mut Vec<Effect>,
+    ) {
         let command = run.task.executor.is_none();
         let mut info = match &run.task.executor {
             Some(info) => info.clone(),
@@ -145,7 +211,13 @@ impl Agent {
         info.framework_id = Some(framework_id.clone());
         let container = self.new_container_id();
         let checkpoint = run.framework_info.checkpoint;
-        let mut executor = Executor::new(framework_id.clone(), info.clone(), container.clone(), command, checkpoint);
+        let mut executor = Executor::new(
+            framework_id.clone(),
+            info.clone(),
+            container.clone(),
+            command,
+            checkpoint,
+        );
         executor.registration_deadline = Some(now.at + self.settings.executor_registration_timeout);
         executor.secret = self.settings.executor_secrets.then(|| self.new_secret());
         let secret = executor.secret.clone();
@@ -171,37 +243,63 @@ impl Agent {
         effects: &mut Vec<Effect>,
     ) {
         let settings = self.settings.clone();
-        let Some(executor) = self.executor_mut(framework_id, executor_id) else { return };
+        let Some(executor) = self.executor_mut(framework_id, executor_id) else {
+            return;
+        };
         if executor.checkpoint {
-            effects.push(Effect::Record(Record::Task { run: executor.run(), task: Box::new(task.clone()) }));
+            effects.push(Effect::Record(Record::Task {
+                run: executor.run(),
+                task: Box::new(task.clone()),
+            }));
         }
         if !task.limits.is_empty() {
-            executor.task_limits.insert(task.task_id.clone(), task.limits.clone());
+            executor
+                .task_limits
+                .insert(task.task_id.clone(), task.limits.clone());
         }
         executor.queued.push(task);
         if is_new {
             return;
         }
         let limits = executor.limits(&settings);
-        effects.push(Effect::Limit { container: executor.container.clone(), limits });
+        effects.push(Effect::Limit {
+            container: executor.container.clone(),
+            limits,
+        });
         if executor.state == ExecutorState::Running && !executor.recovering {
             deliver_queue(executor, effects);
         }
     }
 
-    fn launch(&mut self, framework_id: &FrameworkId, executor_id: &ExecutorId, effects: &mut Vec<Effect>) {
-        let Some(framework) = self.frameworks.get(framework_id) else { return };
-        let Some(executor) = framework.executors.get(executor_id) else { return };
+    fn launch(
+        &mut self,
+        framework_id: &FrameworkId,
+        executor_id: &ExecutorId,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(framework) = self.frameworks.get(framework_id) else {
+            return;
+        };
+        let Some(executor) = framework.executors.get(executor_id) else {
+            return;
+        };
         let command = executor.info.command.clone().unwrap_or_default();
         let role = executor
             .allocated()
             .iter()
             .find_map(|resource| resource.allocation_info.as_ref()?.role.clone())
             .filter(|_| executor.command);
-        let grace = executor.info.shutdown_grace_period.as_ref().map(|grace| grace.to_std());
+        let grace = executor
+            .info
+            .shutdown_grace_period
+            .as_ref()
+            .map(|grace| grace.to_std());
         effects.push(Effect::Launch(Box::new(Launch {
             run: executor.run(),
-            user: command.user.clone().unwrap_or_else(|| framework.info.user.clone()),
+            user: command
+                .user
+                .clone()
+                .unwrap_or_else(|| framework.info.user.clone()),
             checkpoint: executor.checkpoint,
             shutdown_grace_period: grace.unwrap_or(self.settings.executor_shutdown_grace_period),
             limits: executor.limits(&self.settings),
@@ -213,18 +311,32 @@ impl Agent {
     }
 
     fn kill_task(&mut self, now: Now, kill: link::KillTask, effects: &mut Vec<Effect>) {
-        let link::KillTask { framework_id, task_id, kill_policy } = kill;
+        let link::KillTask {
+            framework_id,
+            task_id,
+            kill_policy,
+        } = kill;
         let framework = self.frameworks.get(&framework_id);
         if framework.is_some_and(|framework| framework.terminating) {
             return;
         }
         let Some(executor_id) = self.by_task(&framework_id, &task_id) else {
             let partition_aware = framework.is_some_and(Framework::is_partition_aware);
-            let state = if partition_aware { TaskState::Dropped } else { TaskState::Lost };
-            let answer = (state, StatusReason::ExecutorTerminated, "Cannot find executor");
+            let state = if partition_aware {
+                TaskState::Dropped
+            } else {
+                TaskState::Lost
+            };
+            let answer = (
+                state,
+                StatusReason::ExecutorTerminated,
+                "Cannot find executor",
+            );
             return self.answer_unknown_task(now, &framework_id, task_id, answer, effects);
         };
-        let Some(executor) = self.executor_mut(&framework_id, &executor_id) else { return };
+        let Some(executor) = self.executor_mut(&framework_id, &executor_id) else {
+            return;
+        };
         if executor.queued.iter().any(|task| task.task_id == task_id) {
             return self.kill_queued(now, &framework_id, &executor_id, task_id, effects);
         }
@@ -232,9 +344,13 @@ impl Agent {
             ExecutorState::Running => match executor.connection {
                 Some(connection) => effects.push(kill_event(connection, task_id, kill_policy)),
                 // Lost, like every event to an executor that is not connected.
-                None => tracing::warn!(task = %task_id, "a kill for an executor that is not connected is lost"),
+                None => {
+                    tracing::warn!(task = %task_id, "a kill for an executor that is not connected is lost")
+                }
             },
-            ExecutorState::Registering => tracing::warn!(task = %task_id, "a kill for an executor that has not come back is lost"),
+            ExecutorState::Registering => {
+                tracing::warn!(task = %task_id, "a kill for an executor that has not come back is lost")
+            }
             ExecutorState::Terminating | ExecutorState::Terminated => {}
         }
     }
@@ -250,21 +366,37 @@ impl Agent {
     ) {
         self.undelivered_to_launched(framework, executor_id, Some(&task));
         let message = "Killed before delivery to the executor";
-        let killed = Termination::new(TaskState::Killed, StatusReason::TaskKilledDuringLaunch, message);
+        let killed = Termination::new(
+            TaskState::Killed,
+            StatusReason::TaskKilledDuringLaunch,
+            message,
+        );
         self.own_update(now, framework, executor_id, task, &killed, effects);
         let idle = self
             .executor(framework, executor_id)
-            .is_some_and(|executor| executor.queued.is_empty() && executor.launched.is_empty() && executor.connection.is_none());
+            .is_some_and(|executor| {
+                executor.queued.is_empty()
+                    && executor.launched.is_empty()
+                    && executor.connection.is_none()
+            });
         if idle {
             self.shutdown_executor(now, framework, executor_id, None, effects);
         }
     }
 
     /// Moves queued tasks (one, or all) among the launched, where a status can be applied to them.
-    pub(super) fn undelivered_to_launched(&mut self, framework: &FrameworkId, executor_id: &ExecutorId, only: Option<&TaskId>) {
-        let Some(executor) = self.executor_mut(framework, executor_id) else { return };
-        let (moved, kept): (Vec<TaskInfo>, Vec<TaskInfo>) =
-            std::mem::take(&mut executor.queued).into_iter().partition(|task| only.is_none_or(|only| task.task_id == *only));
+    pub(super) fn undelivered_to_launched(
+        &mut self,
+        framework: &FrameworkId,
+        executor_id: &ExecutorId,
+        only: Option<&TaskId>,
+    ) {
+        let Some(executor) = self.executor_mut(framework, executor_id) else {
+            return;
+        };
+        let (moved, kept): (Vec<TaskInfo>, Vec<TaskInfo>) = std::mem::take(&mut executor.queued)
+            .into_iter()
+            .partition(|task| only.is_none_or(|only| task.task_id == *only));
         executor.queued = kept;
         for info in moved {
             let task = executor.new_task(&info, TaskState::Staging);
@@ -274,8 +406,13 @@ impl Agent {
 
     fn framework_message(&mut self, message: link::FrameworkMessage, effects: &mut Vec<Effect>) {
         let executor_id = &message.message.executor_id;
-        let Some(executor) = self.executor(&message.framework_id, executor_id) else { return };
-        let Some(connection) = executor.connection.filter(|_| executor.state == ExecutorState::Running) else {
+        let Some(executor) = self.executor(&message.framework_id, executor_id) else {
+            return;
+        };
+        let Some(connection) = executor
+            .connection
+            .filter(|_| executor.state == ExecutorState::Running)
+        else {
             tracing::debug!(executor = %executor_id, "a message for an executor that is not connected is lost");
             return;
         };
@@ -283,7 +420,9 @@ impl Agent {
             connection,
             event: Box::new(api_v1::Event {
                 kind: Some(api_v1::EventType::Message),
-                message: Some(api_v1::EventMessage { data: message.message.data }),
+                message: Some(api_v1::EventMessage {
+                    data: message.message.data,
+                }),
                 ..api_v1::Event::default()
             }),
         });
@@ -299,7 +438,9 @@ impl Agent {
         effects: &mut Vec<Effect>,
     ) {
         let default_grace = self.settings.executor_shutdown_grace_period;
-        let Some(executor) = self.executor_mut(framework, executor_id) else { return };
+        let Some(executor) = self.executor_mut(framework, executor_id) else {
+            return;
+        };
         match executor.state {
             ExecutorState::Registering | ExecutorState::Running => {}
             ExecutorState::Terminating | ExecutorState::Terminated => return,
@@ -307,22 +448,39 @@ impl Agent {
         executor.state = ExecutorState::Terminating;
         executor.registration_deadline = None;
         executor.pending_termination = executor.pending_termination.take().or(termination);
-        let grace = executor.info.shutdown_grace_period.as_ref().map_or(default_grace, |grace| grace.to_std());
+        let grace = executor
+            .info
+            .shutdown_grace_period
+            .as_ref()
+            .map_or(default_grace, |grace| grace.to_std());
         match executor.connection {
             Some(connection) => {
                 executor.shutdown_deadline = Some(now.at + grace);
-                effects.push(Effect::Event { connection, event: Box::new(shutdown_event()) });
+                effects.push(Effect::Event {
+                    connection,
+                    event: Box::new(shutdown_event()),
+                });
             }
             // Nobody is there to be told and to use the time.
-            None if executor.recovering => effects.push(Effect::Destroy { container: executor.container.clone() }),
+            None if executor.recovering => effects.push(Effect::Destroy {
+                container: executor.container.clone(),
+            }),
             None => executor.shutdown_deadline = Some(now.at + grace),
         }
     }
 
-    fn shutdown_framework(&mut self, now: Now, framework_id: &FrameworkId, effects: &mut Vec<Effect>) {
-        let Some(framework) = self.frameworks.get_mut(framework_id) else { return };
+    fn shutdown_framework(
+        &mut self,
+        now: Now,
+        framework_id: &FrameworkId,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(framework) = self.frameworks.get_mut(framework_id) else {
+            return;
+        };
         framework.terminating = true;
-        self.streams.remove_where(|(framework, _)| framework == framework_id);
+        self.streams
+            .remove_where(|(framework, _)| framework == framework_id);
         let executors: Vec<ExecutorId> = framework.executors.keys().cloned().collect();
         for executor in executors {
             self.shutdown_executor(now, framework_id, &executor, None, effects);
@@ -332,20 +490,30 @@ impl Agent {
     }
 
     fn framework_updated(&mut self, info: FrameworkInfo, effects: &mut Vec<Effect>) {
-        if info.id.as_ref().is_some_and(|id| self.frameworks.contains_key(id)) {
+        if info
+            .id
+            .as_ref()
+            .is_some_and(|id| self.frameworks.contains_key(id))
+        {
             self.note_framework(info, effects);
         }
     }
 
     fn reconcile(&mut self, now: Now, reconcile: link::Reconcile, effects: &mut Vec<Effect>) {
-        let Some(framework_id) = reconcile.framework_info.id.clone() else { return };
+        let Some(framework_id) = reconcile.framework_info.id.clone() else {
+            return;
+        };
         for task in reconcile.task_ids {
             let key = (framework_id.clone(), task.clone());
             if self.by_task(&framework_id, &task).is_some() || self.streams.is_pending(&key) {
                 continue;
             }
             let state = Self::dropped_state(&reconcile.framework_info);
-            let answer = (state, StatusReason::Reconciliation, "Task is unknown to the agent");
+            let answer = (
+                state,
+                StatusReason::Reconciliation,
+                "Task is unknown to the agent",
+            );
             self.answer_unknown_task(now, &framework_id, task, answer, effects);
         }
     }
@@ -353,7 +521,9 @@ impl Agent {
 
 /// Sends everything that waits for an executor, in order.
 pub(super) fn deliver_queue(executor: &mut Executor, effects: &mut Vec<Effect>) {
-    let Some(connection) = executor.connection else { return };
+    let Some(connection) = executor.connection else {
+        return;
+    };
     for info in std::mem::take(&mut executor.queued) {
         let task = executor.new_task(&info, TaskState::Staging);
         executor.launched.insert(info.task_id.clone(), task);
@@ -362,91 +532,31 @@ pub(super) fn deliver_queue(executor: &mut Executor, effects: &mut Vec<Effect>) 
             launch: Some(api_v1::Launch { task: info }),
             ..api_v1::Event::default()
         };
-        effects.push(Effect::Event { connection, event: Box::new(event) });
+        effects.push(Effect::Event {
+            connection,
+            event: Box::new(event),
+        });
     }
 }
 
 pub(super) fn shutdown_event() -> api_v1::Event {
-    api_v1::Event { kind: Some(api_v1::EventType::Shutdown), ..api_v1::Event::default() }
+    api_v1::Event {
+        kind: Some(api_v1::EventType::Shutdown),
+        ..api_v1::Event::default()
+    }
 }
 
 fn kill_event(connection: u64, task_id: TaskId, kill_policy: Option<KillPolicy>) -> Effect {
     let event = api_v1::Event {
         kind: Some(api_v1::EventType::Kill),
-        kill: Some(api_v1::Kill { task_id, kill_policy }),
+        kill: Some(api_v1::Kill {
+            task_id,
+            kill_policy,
+        }),
         ..api_v1::Event::default()
     };
-    Effect::Event { connection, event: Box::new(event) }
-}
-
-/// The executor that a command task runs under: this program in another mode, with what the task says about its
-/// surroundings (mesos: src/slave/slave.cpp, getExecutorInfo).
-fn command_executor(task: &TaskInfo, program: &str) -> ExecutorInfo {
-    let command = task.command.clone().unwrap_or_default();
-    let role = task.resources.iter().find_map(|resource| resource.allocation_info.clone());
-    let scalar = |name: &str, value: f64| Resource {
-        name: name.to_owned(),
-        kind: ValueType::Scalar,
-        scalar: Some(Scalar { value }),
-        allocation_info: role.clone(),
-        ..Resource::default()
-    };
-    ExecutorInfo {
-        executor_id: ExecutorId::from(task.task_id.value.clone()),
-        name: Some(format!("Command Executor (Task: {}) (Command: {})", task.task_id, shown(&command))),
-        source: Some(task.task_id.value.clone()),
-        command: Some(CommandInfo {
-            shell: false,
-            value: Some(program.to_owned()),
-            arguments: vec![program.to_owned(), COMMAND_EXECUTOR_SUBCOMMAND.to_owned()],
-            uris: command.uris,
-            environment: command.environment,
-            user: command.user,
-        }),
-        container: task.container.clone(),
-        resources: vec![scalar("cpus", COMMAND_EXECUTOR_CPUS), scalar("mem", COMMAND_EXECUTOR_MEMORY)],
-        discovery: task.discovery.clone(),
-        labels: task.labels.clone(),
-        ..ExecutorInfo::default()
+    Effect::Event {
+        connection,
+        event: Box::new(event),
     }
-}
-
-fn shown(command: &CommandInfo) -> String {
-    let value = command.value.as_deref().unwrap_or_default();
-    let (open, text, close) = if command.shell {
-        ("sh -c '", value.to_owned(), "'")
-    } else {
-        ("[", std::iter::once(value).chain(command.arguments.iter().map(String::as_str)).collect::<Vec<_>>().join(", "), "]")
-    };
-    match text.char_indices().nth(SHOWN_COMMAND) {
-        Some((end, _)) => format!("{open}{}...{close}", &text[..end]),
-        None => format!("{open}{text}{close}"),
-    }
-}
-
-/// What a container asks for that this agent does not have. An unmet demand fails the launch instead of being left out.
-fn unsupported(info: &ExecutorInfo) -> Option<String> {
-    let secret = info.command.iter().flat_map(|command| &command.environment).flat_map(|env| &env.variables).find(|variable| {
-        variable.secret.as_ref().is_some_and(|secret| secret.value.is_none())
-    });
-    if let Some(variable) = secret {
-        return Some(format!("the environment variable '{}' refers to a secret store, and this agent has none", variable.name));
-    }
-    let container = info.container.as_ref()?;
-    let what = if container.docker.is_some() || container.kind == aurora_mesos::v1::ContainerType::Docker {
-        "Docker containers"
-    } else if container.mesos.as_ref().is_some_and(|mesos| mesos.image.is_some()) {
-        "container images"
-    } else if !container.volumes.is_empty() {
-        "volumes"
-    } else if container.network_infos.iter().any(|network| network.name.is_some()) {
-        "container networks"
-    } else if container.rlimit_info.is_some() {
-        "resource limits by rlimit_info"
-    } else if container.tty_info.is_some() {
-        "terminals"
-    } else {
-        return None;
-    };
-    Some(format!("{what} are not supported by this agent"))
 }

@@ -12,6 +12,7 @@
 
 mod api;
 mod containers;
+mod demand;
 mod executor;
 mod master;
 mod recover;
@@ -24,8 +25,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use aurora_mesos::v1::{
-    AgentId, AgentInfo, CommandInfo, DrainConfig, ExecutorId, ExecutorInfo, FrameworkCapabilityType, FrameworkId,
-    FrameworkInfo, MasterInfo, StatusReason, StatusSource, TaskId, TaskInfo, TaskState, TaskStatus, executor as api_v1,
+    AgentId, AgentInfo, CommandInfo, DrainConfig, ExecutorId, ExecutorInfo,
+    FrameworkCapabilityType, FrameworkId, FrameworkInfo, MasterInfo, StatusReason, StatusSource,
+    TaskId, TaskInfo, TaskState, TaskStatus, executor as api_v1,
 };
 use bytes::Bytes;
 
@@ -35,9 +37,9 @@ use crate::link;
 
 pub(crate) use api::{CallAnswer, Refusal};
 pub(crate) use containers::Ended;
+pub(crate) use demand::COMMAND_EXECUTOR_SUBCOMMAND;
 pub(crate) use executor::{Executor, ExecutorState, Termination};
 pub(crate) use recover::{RecoveredExecutor, RecoveredFramework, RecoveredRun, RecoveredTask};
-pub(crate) use master::COMMAND_EXECUTOR_SUBCOMMAND;
 pub(crate) use view::{ContainerView, Counters, VERSION};
 
 /// One event stream to an executor. A later subscription of the same executor has a larger number.
@@ -81,13 +83,33 @@ pub(crate) enum Record {
     Drain(Option<DrainConfig>),
     Framework(FrameworkInfo),
     /// An executor and its newest container.
-    Executor { framework: FrameworkId, info: Box<ExecutorInfo>, container: String, command: bool, secret: Option<String> },
-    Task { run: Run, task: Box<TaskInfo> },
-    Update { run: Run, status: Box<TaskStatus> },
-    Acknowledgement { run: Run, task: TaskId, id: UpdateId },
+    Executor {
+        framework: FrameworkId,
+        info: Box<ExecutorInfo>,
+        container: String,
+        command: bool,
+        secret: Option<String>,
+    },
+    Task {
+        run: Run,
+        task: Box<TaskInfo>,
+    },
+    Update {
+        run: Run,
+        status: Box<TaskStatus>,
+    },
+    Acknowledgement {
+        run: Run,
+        task: TaskId,
+        id: UpdateId,
+    },
     /// Nothing of this executor is owed to anybody any more.
-    ExecutorDone { run: Run },
-    FrameworkDone { framework: FrameworkId },
+    ExecutorDone {
+        run: Run,
+    },
+    FrameworkDone {
+        framework: FrameworkId,
+    },
 }
 
 /// Names one run of an executor.
@@ -119,13 +141,25 @@ pub(crate) struct Launch {
 pub(crate) enum Effect {
     Record(Record),
     Send(Box<link::Call>),
-    Event { connection: ConnectionId, event: Box<api_v1::Event> },
-    Close { connection: ConnectionId },
+    Event {
+        connection: ConnectionId,
+        event: Box<api_v1::Event>,
+    },
+    Close {
+        connection: ConnectionId,
+    },
     Launch(Box<Launch>),
-    Limit { container: String, limits: Limits },
-    Destroy { container: String },
+    Limit {
+        container: String,
+        limits: Limits,
+    },
+    Destroy {
+        container: String,
+    },
     /// The master does not want this agent any more; end once nothing runs.
-    Leave { message: String },
+    Leave {
+        message: String,
+    },
 }
 
 /// Names one task's stream of updates.
@@ -142,7 +176,12 @@ pub(crate) struct Framework {
 
 impl Framework {
     fn new(info: FrameworkInfo) -> Self {
-        Self { info, terminating: false, executors: BTreeMap::new(), completed: VecDeque::new() }
+        Self {
+            info,
+            terminating: false,
+            executors: BTreeMap::new(),
+            completed: VecDeque::new(),
+        }
     }
 
     fn is_partition_aware(&self) -> bool {
@@ -202,40 +241,60 @@ impl Agent {
 
     /// Whether a container is alive, being started, or being ended.
     pub(crate) fn has_containers(&self) -> bool {
-        self.executors().any(|executor| executor.state != ExecutorState::Terminated)
+        self.executors()
+            .any(|executor| executor.state != ExecutorState::Terminated)
     }
 
     fn executors(&self) -> impl Iterator<Item = &Executor> {
-        self.frameworks.values().flat_map(|framework| framework.executors.values())
+        self.frameworks
+            .values()
+            .flat_map(|framework| framework.executors.values())
     }
 
     fn executor(&self, framework: &FrameworkId, executor: &ExecutorId) -> Option<&Executor> {
         self.frameworks.get(framework)?.executors.get(executor)
     }
 
-    fn executor_mut(&mut self, framework: &FrameworkId, executor: &ExecutorId) -> Option<&mut Executor> {
-        self.frameworks.get_mut(framework)?.executors.get_mut(executor)
+    fn executor_mut(
+        &mut self,
+        framework: &FrameworkId,
+        executor: &ExecutorId,
+    ) -> Option<&mut Executor> {
+        self.frameworks
+            .get_mut(framework)?
+            .executors
+            .get_mut(executor)
     }
 
     /// The executor whose newest container this is.
     fn by_container(&self, container: &str) -> Option<(FrameworkId, ExecutorId)> {
         self.frameworks.iter().find_map(|(framework, entry)| {
-            let (executor, _) = entry.executors.iter().find(|(_, executor)| executor.container == container)?;
+            let (executor, _) = entry
+                .executors
+                .iter()
+                .find(|(_, executor)| executor.container == container)?;
             Some((framework.clone(), executor.clone()))
         })
     }
 
     fn by_task(&self, framework: &FrameworkId, task: &TaskId) -> Option<ExecutorId> {
         let executors = &self.frameworks.get(framework)?.executors;
-        executors.iter().find(|(_, executor)| executor.has_task(task)).map(|(id, _)| id.clone())
+        executors
+            .iter()
+            .find(|(_, executor)| executor.has_task(task))
+            .map(|(id, _)| id.clone())
     }
 
     fn new_container_id(&mut self) -> String {
-        uuid::Builder::from_random_bytes((self.ids)()).into_uuid().to_string()
+        uuid::Builder::from_random_bytes((self.ids)())
+            .into_uuid()
+            .to_string()
     }
 
     fn new_update_id(&mut self) -> UpdateId {
-        uuid::Builder::from_random_bytes((self.ids)()).into_uuid().into_bytes()
+        uuid::Builder::from_random_bytes((self.ids)())
+            .into_uuid()
+            .into_bytes()
     }
 
     fn new_secret(&mut self) -> String {
@@ -245,7 +304,14 @@ impl Agent {
     }
 
     /// A status that the agent itself makes.
-    fn agent_status(&mut self, now: Now, task: TaskId, state: TaskState, reason: StatusReason, message: &str) -> TaskStatus {
+    fn agent_status(
+        &mut self,
+        now: Now,
+        task: TaskId,
+        state: TaskState,
+        reason: StatusReason,
+        message: &str,
+    ) -> TaskStatus {
         TaskStatus {
             task_id: task,
             state,
@@ -269,11 +335,17 @@ impl Agent {
         let mut overdue = Vec::new();
         for (framework, entry) in &mut self.frameworks {
             for (id, executor) in &mut entry.executors {
-                if executor.registration_deadline.is_some_and(|deadline| deadline <= now.at) {
+                if executor
+                    .registration_deadline
+                    .is_some_and(|deadline| deadline <= now.at)
+                {
                     executor.registration_deadline = None;
                     unregistered.push((framework.clone(), id.clone()));
                 }
-                if executor.shutdown_deadline.is_some_and(|deadline| deadline <= now.at) {
+                if executor
+                    .shutdown_deadline
+                    .is_some_and(|deadline| deadline <= now.at)
+                {
                     executor.shutdown_deadline = None;
                     overdue.push(executor.container.clone());
                 }
@@ -282,8 +354,15 @@ impl Agent {
         for (framework, executor) in unregistered {
             self.registration_timed_out(&framework, &executor, &mut effects);
         }
-        effects.extend(overdue.into_iter().map(|container| Effect::Destroy { container }));
-        if self.recovery_deadline.is_some_and(|deadline| deadline <= now.at) {
+        effects.extend(
+            overdue
+                .into_iter()
+                .map(|container| Effect::Destroy { container }),
+        );
+        if self
+            .recovery_deadline
+            .is_some_and(|deadline| deadline <= now.at)
+        {
             self.end_recovery(&mut effects);
         }
         effects
@@ -296,7 +375,24 @@ impl Agent {
             .flat_map(|executor| [executor.registration_deadline, executor.shutdown_deadline])
             .flatten()
             .min();
-        [self.streams.next_deadline(), executors, self.recovery_deadline].into_iter().flatten().min()
+        [
+            self.streams.next_deadline(),
+            executors,
+            self.recovery_deadline,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Leaves the cluster for good: the master is told, and every executor ends.
+    pub(crate) fn leave(&mut self, now: Now) -> Vec<Effect> {
+        let unregister = link::Unregister {
+            reason: "the agent unregistered".to_owned(),
+        };
+        let mut effects = vec![Effect::Send(Box::new(link::Call::Unregister(unregister)))];
+        effects.extend(self.stop(now));
+        effects
     }
 
     /// Shuts every executor down, for the end of the whole cluster. Nothing is launched afterwards.
@@ -306,12 +402,18 @@ impl Agent {
         let all: Vec<(FrameworkId, ExecutorId)> = self
             .frameworks
             .iter()
-            .flat_map(|(framework, entry)| entry.executors.keys().map(|id| (framework.clone(), id.clone())))
+            .flat_map(|(framework, entry)| {
+                entry
+                    .executors
+                    .keys()
+                    .map(|id| (framework.clone(), id.clone()))
+            })
             .collect();
         for (framework, executor) in all {
             // What does not tell its own end by then is lost with the agent, and not a failure of the task.
             let message = "The agent is shutting down";
-            let termination = Termination::new(TaskState::Lost, StatusReason::AgentRestarted, message);
+            let termination =
+                Termination::new(TaskState::Lost, StatusReason::AgentRestarted, message);
             self.shutdown_executor(now, &framework, &executor, Some(termination), &mut effects);
         }
         effects

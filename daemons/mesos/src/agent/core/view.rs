@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use aurora_mesos::resources::Resources;
 use aurora_mesos::v1::{
-    AgentCapability, AgentCapabilityType, DrainConfig, FrameworkId, Resource, Task, TaskState, agent,
+    AgentCapability, AgentCapabilityType, DrainConfig, FrameworkId, Resource, Task, TaskState,
+    agent,
 };
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -63,7 +64,11 @@ impl Agent {
         let mut frameworks = Vec::new();
         let mut executors = Vec::new();
         let mut tasks = Vec::new();
-        for (id, framework) in self.frameworks.iter().filter(|(_, framework)| !framework.terminating) {
+        for (id, framework) in self
+            .frameworks
+            .iter()
+            .filter(|(_, framework)| !framework.terminating)
+        {
             frameworks.push(framework.info.clone());
             for executor in framework.executors.values() {
                 if !executor.command && executor.state != ExecutorState::Terminated {
@@ -72,8 +77,17 @@ impl Agent {
                         executor_info: executor.info.clone(),
                     });
                 }
-                tasks.extend(executor.queued.iter().map(|info| executor.new_task(info, TaskState::Staging)));
-                for task in executor.launched.values().chain(executor.terminated.values()) {
+                tasks.extend(
+                    executor
+                        .queued
+                        .iter()
+                        .map(|info| executor.new_task(info, TaskState::Staging)),
+                );
+                for task in executor
+                    .launched
+                    .values()
+                    .chain(executor.terminated.values())
+                {
                     tasks.push(self.with_head(task));
                 }
             }
@@ -93,7 +107,10 @@ impl Agent {
     /// The task with the state and uuid of the oldest update that waits for its acknowledgement.
     fn with_head(&self, task: &Task) -> Task {
         let mut task = task.clone();
-        if let Some(head) = self.streams.head(&(task.framework_id.clone(), task.task_id.clone())) {
+        if let Some(head) = self
+            .streams
+            .head(&(task.framework_id.clone(), task.task_id.clone()))
+        {
             task.status_update_state = Some(head.update.state);
             task.status_update_uuid = Some(Bytes::copy_from_slice(&head.id));
         }
@@ -105,24 +122,48 @@ impl Agent {
     }
 
     fn every_executor(&self) -> impl Iterator<Item = &Executor> {
-        let live = self.frameworks.values().flat_map(|framework| framework.executors.values().chain(&framework.completed));
-        live.chain(self.completed_frameworks.iter().flat_map(|framework| &framework.completed))
+        let live = self
+            .frameworks
+            .values()
+            .flat_map(|framework| framework.executors.values().chain(&framework.completed));
+        live.chain(
+            self.completed_frameworks
+                .iter()
+                .flat_map(|framework| &framework.completed),
+        )
     }
 
     pub(crate) fn get_tasks(&self) -> agent::GetTasks {
         let mut tasks = agent::GetTasks::default();
         for executor in self.every_executor() {
-            tasks.queued_tasks.extend(executor.queued.iter().map(|info| executor.new_task(info, TaskState::Staging)));
-            tasks.launched_tasks.extend(executor.launched.values().cloned());
-            tasks.terminated_tasks.extend(executor.terminated.values().cloned());
-            tasks.completed_tasks.extend(executor.completed.iter().cloned());
+            tasks.queued_tasks.extend(
+                executor
+                    .queued
+                    .iter()
+                    .map(|info| executor.new_task(info, TaskState::Staging)),
+            );
+            tasks
+                .launched_tasks
+                .extend(executor.launched.values().cloned());
+            tasks
+                .terminated_tasks
+                .extend(executor.terminated.values().cloned());
+            tasks
+                .completed_tasks
+                .extend(executor.completed.iter().cloned());
         }
         tasks
     }
 
     pub(crate) fn get_executors(&self) -> agent::GetExecutors {
-        let shown = |executor: &Executor| agent::Executor { executor_info: executor.info.clone() };
-        let completed = self.frameworks.values().chain(&self.completed_frameworks).flat_map(|framework| &framework.completed);
+        let shown = |executor: &Executor| agent::Executor {
+            executor_info: executor.info.clone(),
+        };
+        let completed = self
+            .frameworks
+            .values()
+            .chain(&self.completed_frameworks)
+            .flat_map(|framework| &framework.completed);
         agent::GetExecutors {
             executors: self.executors().map(shown).collect(),
             completed_executors: completed.map(shown).collect(),
@@ -130,7 +171,9 @@ impl Agent {
     }
 
     pub(crate) fn get_frameworks(&self) -> agent::GetFrameworks {
-        let shown = |framework: &Framework| agent::Framework { framework_info: framework.info.clone() };
+        let shown = |framework: &Framework| agent::Framework {
+            framework_info: framework.info.clone(),
+        };
         agent::GetFrameworks {
             frameworks: self.frameworks.values().map(shown).collect(),
             completed_frameworks: self.completed_frameworks.iter().map(shown).collect(),
@@ -140,7 +183,9 @@ impl Agent {
     /// The containers that have a process.
     pub(crate) fn containers(&self) -> Vec<ContainerView> {
         self.executors()
-            .filter(|executor| executor.state != ExecutorState::Terminated && executor.pid.is_some())
+            .filter(|executor| {
+                executor.state != ExecutorState::Terminated && executor.pid.is_some()
+            })
             .map(|executor| ContainerView {
                 run: executor.run(),
                 executor_name: executor.info.name.clone().unwrap_or_default(),
@@ -154,7 +199,9 @@ impl Agent {
 
     /// The runs whose sandbox must not be collected.
     pub(crate) fn live_containers(&self) -> std::collections::BTreeSet<String> {
-        self.executors().map(|executor| executor.container.clone()).collect()
+        self.executors()
+            .map(|executor| executor.container.clone())
+            .collect()
     }
 
     /// Everything for `/metrics/snapshot` that the state tells.
@@ -163,23 +210,54 @@ impl Agent {
         let mut set = |name: &str, value: f64| {
             metrics.insert(name.to_owned(), value);
         };
-        set("slave/registered", if self.master.is_some() { 1.0 } else { 0.0 });
+        set(
+            "slave/registered",
+            if self.master.is_some() { 1.0 } else { 0.0 },
+        );
         set("slave/frameworks_active", self.frameworks.len() as f64);
-        set("slave/valid_status_updates", self.counters.valid_status_updates as f64);
-        set("slave/invalid_status_updates", self.counters.invalid_status_updates as f64);
-        set("slave/container_launch_errors", self.counters.container_launch_errors as f64);
-        set("slave/executors_terminated", self.counters.executors_terminated as f64);
+        set(
+            "slave/valid_status_updates",
+            self.counters.valid_status_updates as f64,
+        );
+        set(
+            "slave/invalid_status_updates",
+            self.counters.invalid_status_updates as f64,
+        );
+        set(
+            "slave/container_launch_errors",
+            self.counters.container_launch_errors as f64,
+        );
+        set(
+            "slave/executors_terminated",
+            self.counters.executors_terminated as f64,
+        );
         set("slave/executors_preempted", 0.0);
         set("slave/recovery_errors", 0.0);
-        let state = |wanted: ExecutorState| self.executors().filter(|executor| executor.state == wanted).count() as f64;
-        set("slave/executors_registering", state(ExecutorState::Registering));
+        let state = |wanted: ExecutorState| {
+            self.executors()
+                .filter(|executor| executor.state == wanted)
+                .count() as f64
+        };
+        set(
+            "slave/executors_registering",
+            state(ExecutorState::Registering),
+        );
         set("slave/executors_running", state(ExecutorState::Running));
-        set("slave/executors_terminating", state(ExecutorState::Terminating));
+        set(
+            "slave/executors_terminating",
+            state(ExecutorState::Terminating),
+        );
         let queued: usize = self.executors().map(|executor| executor.queued.len()).sum();
         let live = |wanted: TaskState| {
-            self.executors().flat_map(|executor| executor.launched.values()).filter(|task| task.state == wanted).count() as f64
+            self.executors()
+                .flat_map(|executor| executor.launched.values())
+                .filter(|task| task.state == wanted)
+                .count() as f64
         };
-        set("slave/tasks_staging", live(TaskState::Staging) + queued as f64);
+        set(
+            "slave/tasks_staging",
+            live(TaskState::Staging) + queued as f64,
+        );
         set("slave/tasks_starting", live(TaskState::Starting));
         set("slave/tasks_running", live(TaskState::Running));
         set("slave/tasks_killing", live(TaskState::Killing));
@@ -190,15 +268,25 @@ impl Agent {
             ("lost", TaskState::Lost),
             ("gone", TaskState::Gone),
         ] {
-            set(&format!("slave/tasks_{name}"), self.counters.ended.get(&state).copied().unwrap_or(0) as f64);
+            set(
+                &format!("slave/tasks_{name}"),
+                self.counters.ended.get(&state).copied().unwrap_or(0) as f64,
+            );
         }
         let total = Resources::of(&self.settings.info.resources);
-        let used = Resources::of(self.executors().flat_map(|executor| executor.allocated())).unreserved();
+        let used =
+            Resources::of(self.executors().flat_map(|executor| executor.allocated())).unreserved();
         for name in ["cpus", "gpus", "mem", "disk"] {
-            let (total, used) = (total.scalar(name) as f64 / 1000.0, used.scalar(name) as f64 / 1000.0);
+            let (total, used) = (
+                total.scalar(name) as f64 / 1000.0,
+                used.scalar(name) as f64 / 1000.0,
+            );
             set(&format!("slave/{name}_total"), total);
             set(&format!("slave/{name}_used"), used);
-            set(&format!("slave/{name}_percent"), if total > 0.0 { used / total } else { 0.0 });
+            set(
+                &format!("slave/{name}_percent"),
+                if total > 0.0 { used / total } else { 0.0 },
+            );
         }
         metrics
     }
@@ -207,41 +295,81 @@ impl Agent {
     pub(crate) fn legacy_state(&self, sandbox: impl Fn(&Run) -> String) -> Map<String, Value> {
         let info = &self.settings.info;
         let total = Resources::of(&info.resources);
-        let reserved = Resources::of(info.resources.iter().filter(|resource| !resource.reservations.is_empty()));
+        let reserved = Resources::of(
+            info.resources
+                .iter()
+                .filter(|resource| !resource.reservations.is_empty()),
+        );
         let mut state = Map::new();
         let endpoint = format!("slave(1)@{}:{}", self.settings.ip, info.port);
         let mut set = |name: &str, value: Value| {
             state.insert(name.to_owned(), value);
         };
         set("version", json!(VERSION));
-        set("id", json!(self.agent_id.as_ref().map_or("", |id| id.value.as_str())));
+        set(
+            "id",
+            json!(self.agent_id.as_ref().map_or("", |id| id.value.as_str())),
+        );
         set("pid", json!(endpoint));
         set("hostname", json!(info.hostname));
-        set("capabilities", capabilities().iter().filter_map(|c| c.kind).map(|kind| json!(kind.to_string())).collect());
+        set(
+            "capabilities",
+            capabilities()
+                .iter()
+                .filter_map(|c| c.kind)
+                .map(|kind| json!(kind.to_string()))
+                .collect(),
+        );
         set("resources", flatten(&total));
         set("reserved_resources", json!({}));
         set("unreserved_resources", flatten(&total.minus(&reserved)));
         set("reserved_resources_full", json!({}));
-        set("unreserved_resources_full", json!(total.minus(&reserved).to_hybrid()));
-        set("used_resources_full", json!(Resources::of(self.executors().flat_map(|e| e.allocated())).to_hybrid()));
-        set("attributes", Value::Object(info.attributes.iter().map(|a| (a.name.clone(), attribute(a))).collect()));
-        if let Some(hostname) = self.master.as_ref().and_then(|master| master.hostname.as_ref()) {
+        set(
+            "unreserved_resources_full",
+            json!(total.minus(&reserved).to_hybrid()),
+        );
+        set(
+            "used_resources_full",
+            json!(Resources::of(self.executors().flat_map(|e| e.allocated())).to_hybrid()),
+        );
+        set(
+            "attributes",
+            Value::Object(
+                info.attributes
+                    .iter()
+                    .map(|a| (a.name.clone(), attribute(a)))
+                    .collect(),
+            ),
+        );
+        if let Some(hostname) = self
+            .master
+            .as_ref()
+            .and_then(|master| master.hostname.as_ref())
+        {
             set("master_hostname", json!(hostname));
         }
         if let Some(drain) = &self.drain {
             set("drain_config", json!(drain));
         }
         let frameworks = |list: &mut dyn Iterator<Item = (&FrameworkId, &Framework)>| -> Value {
-            list.map(|(id, framework)| self.legacy_framework(id, framework, &sandbox)).collect()
+            list.map(|(id, framework)| self.legacy_framework(id, framework, &sandbox))
+                .collect()
         };
         set("frameworks", frameworks(&mut self.frameworks.iter()));
-        let mut completed =
-            self.completed_frameworks.iter().filter_map(|framework| Some((framework.info.id.as_ref()?, framework)));
+        let mut completed = self
+            .completed_frameworks
+            .iter()
+            .filter_map(|framework| Some((framework.info.id.as_ref()?, framework)));
         set("completed_frameworks", frameworks(&mut completed));
         state
     }
 
-    fn legacy_framework(&self, id: &FrameworkId, framework: &Framework, sandbox: &impl Fn(&Run) -> String) -> Value {
+    fn legacy_framework(
+        &self,
+        id: &FrameworkId,
+        framework: &Framework,
+        sandbox: &impl Fn(&Run) -> String,
+    ) -> Value {
         let info = &framework.info;
         let mut shown = json!({
             "id": id.value,
@@ -265,7 +393,11 @@ impl Agent {
     }
 
     fn legacy_executor(&self, executor: &Executor, sandbox: &impl Fn(&Run) -> String) -> Value {
-        let queued: Value = executor.queued.iter().map(|info| legacy_task(&executor.new_task(info, TaskState::Staging))).collect();
+        let queued: Value = executor
+            .queued
+            .iter()
+            .map(|info| legacy_task(&executor.new_task(info, TaskState::Staging)))
+            .collect();
         let mut shown = json!({
             "id": executor.info.executor_id.value,
             "name": executor.info.name.clone().unwrap_or_default(),
@@ -288,7 +420,9 @@ impl Agent {
 }
 
 fn role_of(resources: &[Resource]) -> Option<&str> {
-    resources.iter().find_map(|resource| resource.allocation_info.as_ref()?.role.as_deref())
+    resources
+        .iter()
+        .find_map(|resource| resource.allocation_info.as_ref()?.role.as_deref())
 }
 
 fn legacy_task(task: &Task) -> Value {
@@ -341,14 +475,19 @@ fn legacy_task(task: &Task) -> Value {
 fn flatten(resources: &Resources) -> Value {
     let mut flat = Map::new();
     for name in ["cpus", "gpus", "mem", "disk"] {
-        flat.insert(name.to_owned(), json!(resources.scalar(name) as f64 / 1000.0));
+        flat.insert(
+            name.to_owned(),
+            json!(resources.scalar(name) as f64 / 1000.0),
+        );
     }
     for name in resources.names() {
         if flat.contains_key(name) {
             continue;
         }
         let value = match resources.amount(name) {
-            Some(aurora_mesos::resources::Amount::Scalar(thousandths)) => json!(thousandths as f64 / 1000.0),
+            Some(aurora_mesos::resources::Amount::Scalar(thousandths)) => {
+                json!(thousandths as f64 / 1000.0)
+            }
             Some(other) => json!(other.to_string()),
             None => continue,
         };
@@ -363,9 +502,19 @@ fn attribute(attribute: &aurora_mesos::v1::Attribute) -> Value {
     } else if let Some(text) = &attribute.text {
         json!(text.value)
     } else if let Some(ranges) = &attribute.ranges {
-        let parts: Vec<String> = ranges.range.iter().map(|range| format!("{}-{}", range.begin, range.end)).collect();
+        let parts: Vec<String> = ranges
+            .range
+            .iter()
+            .map(|range| format!("{}-{}", range.begin, range.end))
+            .collect();
         json!(format!("[{}]", parts.join(", ")))
     } else {
-        json!(attribute.set.as_ref().map(|set| format!("{{{}}}", set.item.join(", "))).unwrap_or_default())
+        json!(
+            attribute
+                .set
+                .as_ref()
+                .map(|set| format!("{{{}}}", set.item.join(", ")))
+                .unwrap_or_default()
+        )
     }
 }

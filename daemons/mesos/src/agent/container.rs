@@ -1,0 +1,319 @@
+//! The life of one container: prepare, spawn the helper, write the process down, fetch, let it go, wait.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::atomic::Ordering;
+
+use aurora_mesos::v1::CommandInfo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::watch;
+
+use super::containerizer::{ContainerEvent, Inner, chain, launch_failed};
+use super::core::{Ended, Launch};
+use super::fetch_plan::Uri;
+use super::fetcher::{self, FetchSpec};
+use super::launch_helper::{self, LaunchSpec};
+use super::process::Identity;
+use super::sandbox;
+use super::users::{self, Account};
+
+/// Longest text of a helper or fetcher that is kept.
+const MAX_MESSAGE: u64 = 16 << 10;
+
+/// The life of one container.
+pub(super) struct Life<'a> {
+    pub(super) inner: &'a Inner,
+    pub(super) launch: Launch,
+    pub(super) sandbox: PathBuf,
+    pub(super) environment: Vec<(String, String)>,
+    pub(super) agent: String,
+    pub(super) destroyed: watch::Receiver<bool>,
+}
+
+struct Spawned {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: ChildStdout,
+    identity: Identity,
+}
+
+impl Life<'_> {
+    pub(super) async fn run(mut self) -> Ended {
+        let container = self.launch.run.container.clone();
+        let (account, procs) = match self.prepare().await {
+            Ok(prepared) => prepared,
+            Err(message) => {
+                self.inner.clean_up(&container, None).await;
+                return launch_failed(&message);
+            }
+        };
+        let mut spawned = match self.spawn(account.clone(), procs).await {
+            Ok(spawned) => spawned,
+            Err(message) => {
+                self.inner.clean_up(&container, None).await;
+                return launch_failed(&message);
+            }
+        };
+        let mut destroyed = self.destroyed.clone();
+        let start = tokio::select! {
+            started = self.start(account, &mut spawned.stdin, &mut spawned.stdout) => Some(started),
+            _ = destroyed.wait_for(|destroyed| *destroyed) => None,
+        };
+        let Spawned {
+            mut child,
+            stdin,
+            identity,
+            ..
+        } = spawned;
+        // For the program the pipe has no meaning any more; for a helper that still waits it is the end.
+        drop(stdin);
+        let mut termination = None;
+        match start {
+            Some(Ok(())) => {
+                termination = self
+                    .inner
+                    .watch(&container, &mut self.destroyed, child.wait())
+                    .await;
+            }
+            Some(Err(message)) => termination = launch_failed(&message).termination,
+            None => {}
+        }
+        let late = self.inner.clean_up(&container, Some(&identity)).await;
+        let status = match child.wait().await {
+            Ok(status) => Some(std::os::unix::process::ExitStatusExt::into_raw(status)),
+            Err(error) => {
+                tracing::warn!(%error, container, "cannot tell how a container ended");
+                None
+            }
+        };
+        Ended {
+            status,
+            termination: termination.or(late),
+        }
+    }
+
+    /// Finds the user, makes the sandbox and the cgroups.
+    async fn prepare(&self) -> Result<(Option<Account>, Vec<PathBuf>), String> {
+        if let Some(what) = &self.launch.unsupported {
+            return Err(what.clone());
+        }
+        let config = &self.inner.config;
+        let (work_dir, sandbox, user) = (
+            config.work_dir.clone(),
+            self.sandbox.clone(),
+            self.launch.user.clone(),
+        );
+        let (cgroups, limits) = (config.cgroups.clone(), self.launch.limits);
+        let (switch_user, container) = (config.switch_user, self.launch.run.container.clone());
+        tokio::task::spawn_blocking(move || {
+            let account = if switch_user {
+                Some(users::find(&user).map_err(|error| chain(&error))?)
+            } else {
+                None
+            };
+            sandbox::create(&work_dir, &sandbox, account.as_ref())
+                .map_err(|error| chain(&error))?;
+            if let Some(account) = &account {
+                users::check_reachable(account, &sandbox).map_err(|error| chain(&error))?;
+            }
+            let mut procs = Vec::new();
+            if let Some(cgroups) = cgroups {
+                procs = cgroups.create(&container).map_err(|error| chain(&error))?;
+                cgroups
+                    .update(&container, &limits)
+                    .map_err(|error| chain(&error))?;
+            }
+            Ok((account, procs))
+        })
+        .await
+        .map_err(|error| error.to_string())?
+    }
+
+    /// Starts the helper and writes its process down.
+    async fn spawn(
+        &self,
+        account: Option<Account>,
+        cgroup_procs: Vec<PathBuf>,
+    ) -> Result<Spawned, String> {
+        let (program, arguments) = command_line(&self.launch.command)?;
+        let spec = LaunchSpec {
+            program,
+            arguments,
+            environment: self.environment.clone(),
+            sandbox: self.sandbox.clone(),
+            account,
+            cgroup_procs,
+        };
+        let mut child = helper(&self.inner.config.program, launch_helper::SUBCOMMAND)
+            .spawn()
+            .map_err(|error| {
+                format!("starting {}: {error}", self.inner.config.program.display())
+            })?;
+        let pipes = (
+            child.stdin.take(),
+            child.stdout.take(),
+            child.id().and_then(|pid| i32::try_from(pid).ok()),
+        );
+        let (Some(mut stdin), Some(stdout), Some(pid)) = pipes else {
+            return Err("the launch helper ended at once".to_owned());
+        };
+        let mut line = serde_json::to_vec(&spec).map_err(|error| error.to_string())?;
+        line.push(b'\n');
+        stdin
+            .write_all(&line)
+            .await
+            .map_err(|error| format!("talking to the launch helper: {error}"))?;
+        let identity = Identity::of(pid).ok_or("the launch helper ended at once")?;
+        let (store, agent, run, stored) = (
+            self.inner.store.clone(),
+            self.agent.clone(),
+            self.launch.run.clone(),
+            identity.clone(),
+        );
+        let written =
+            tokio::task::spawn_blocking(move || store.write_process(&agent, &run, &stored)).await;
+        written
+            .map_err(|error| error.to_string())?
+            .map_err(|error| chain(&error))?;
+        let event = ContainerEvent::Forked {
+            container: self.launch.run.container.clone(),
+            pid,
+        };
+        // The receiver is gone only when the agent is about to end.
+        let _ = self.inner.events.send(event).await;
+        Ok(Spawned {
+            child,
+            stdin,
+            stdout,
+            identity,
+        })
+    }
+
+    /// Fetches, and lets the program run.
+    async fn start(
+        &self,
+        account: Option<Account>,
+        stdin: &mut ChildStdin,
+        stdout: &mut ChildStdout,
+    ) -> Result<(), String> {
+        self.fetch(account).await?;
+        stdin
+            .write_all(launch_helper::GO.as_bytes())
+            .await
+            .map_err(|error| format!("talking to the launch helper: {error}"))?;
+        let mut message = String::new();
+        stdout
+            .take(MAX_MESSAGE)
+            .read_to_string(&mut message)
+            .await
+            .map_err(|error| format!("reading from the launch helper: {error}"))?;
+        if message.is_empty() {
+            Ok(())
+        } else {
+            Err(message)
+        }
+    }
+
+    async fn fetch(&self, account: Option<Account>) -> Result<(), String> {
+        let uris: Vec<Uri> = self
+            .launch
+            .command
+            .uris
+            .iter()
+            .map(|uri| Uri {
+                value: uri.value.clone(),
+                executable: uri.executable.unwrap_or(false),
+                extract: uri.extract,
+                output_file: uri.output_file.clone(),
+            })
+            .collect();
+        if uris.is_empty() {
+            return Ok(());
+        }
+        let spec = FetchSpec {
+            sandbox: self.sandbox.clone(),
+            account,
+            uris,
+            stall_timeout: self.inner.config.fetcher_stall_timeout,
+        };
+        let result = run_fetcher(&self.inner.config.program, &spec).await;
+        let counter = if result.is_ok() {
+            &self.inner.fetches.succeeded
+        } else {
+            &self.inner.fetches.failed
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        result
+    }
+}
+
+async fn run_fetcher(program: &Path, spec: &FetchSpec) -> Result<(), String> {
+    let failed = |error: io::Error| format!("running the fetcher: {error}");
+    // Killed when the launch is given up, which drops this future.
+    let mut child = helper(program, fetcher::SUBCOMMAND)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(failed)?;
+    let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err("the fetcher ended at once".to_owned());
+    };
+    let mut line = serde_json::to_vec(spec).map_err(|error| error.to_string())?;
+    line.push(b'\n');
+    stdin.write_all(&line).await.map_err(failed)?;
+    let mut message = String::new();
+    stdout
+        .take(MAX_MESSAGE)
+        .read_to_string(&mut message)
+        .await
+        .map_err(failed)?;
+    let status = child.wait().await.map_err(failed)?;
+    drop(stdin);
+    if status.success() {
+        Ok(())
+    } else if message.is_empty() {
+        Err(format!("the fetcher ended with {status}"))
+    } else {
+        Err(message)
+    }
+}
+
+/// One of the hidden modes of this program, with nothing of the agent's surroundings.
+fn helper(program: &Path, mode: &str) -> Command {
+    let mut command = Command::new(program);
+    command
+        .arg(mode)
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit());
+    // Name services and certificates are looked up by these.
+    for name in [
+        "PATH",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+        "RUST_BACKTRACE",
+    ] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command
+}
+
+/// Program and arguments: a shell line runs under `/bin/sh -c`; otherwise the arguments are the whole argv.
+fn command_line(command: &CommandInfo) -> Result<(String, Vec<String>), String> {
+    let value = command.value.clone().filter(|value| !value.is_empty());
+    match (command.shell, value) {
+        (true, Some(value)) => Ok((
+            "/bin/sh".to_owned(),
+            vec!["sh".to_owned(), "-c".to_owned(), value],
+        )),
+        (false, Some(value)) => Ok((value, command.arguments.clone())),
+        (_, None) => Err("the command has no value: there is nothing to run".to_owned()),
+    }
+}

@@ -1,0 +1,200 @@
+//! The agent's operator API: looks at its state and at sandboxes.
+
+use aurora_daemon::reply;
+use aurora_daemon::server::{Request, Response};
+use aurora_mesos::message;
+use aurora_mesos::v1::{Flag, Metric, agent};
+use http::StatusCode;
+use serde_json::json;
+
+use super::core::Agent;
+use super::file_routes::file_error;
+use super::files::MAX_READ;
+use super::http::{Routes, accepts_json, bad_request, read_call, version};
+use super::shell::Ending;
+
+impl Routes {
+    pub(super) async fn operator_call(&self, request: &Request) -> Result<Response, Ending> {
+        let call: agent::Call = match read_call(request) {
+            Ok(call) => call,
+            Err(refusal) => return Ok(refusal),
+        };
+        let Some(kind) = call.kind else {
+            return Ok(bad_request(
+                "Failed to validate agent::Call: Expecting 'type' to be present",
+            ));
+        };
+        if let Err(refusal) = accepts_json(&request.headers) {
+            return Ok(refusal);
+        }
+        let looks = matches!(
+            kind,
+            agent::CallType::GetHealth
+                | agent::CallType::GetFlags
+                | agent::CallType::GetVersion
+                | agent::CallType::GetMetrics
+                | agent::CallType::GetLoggingLevel
+                | agent::CallType::GetState
+                | agent::CallType::GetContainers
+                | agent::CallType::GetFrameworks
+                | agent::CallType::GetExecutors
+                | agent::CallType::GetOperations
+                | agent::CallType::GetTasks
+                | agent::CallType::GetAgent
+                | agent::CallType::GetResourceProviders
+        );
+        if !looks && let Err(refusal) = self.guard.check_secret(&request.headers) {
+            return Ok(refusal);
+        }
+        self.operator_answer(kind, call).await
+    }
+
+    async fn operator_answer(
+        &self,
+        kind: agent::CallType,
+        call: agent::Call,
+    ) -> Result<Response, Ending> {
+        let absent = |field: &str| {
+            bad_request(format!(
+                "Failed to validate agent::Call: Expecting '{field}' to be present"
+            ))
+        };
+        let mut response = agent::Response::default();
+        match kind {
+            agent::CallType::GetHealth => {
+                response.get_health = Some(agent::GetHealth { healthy: true })
+            }
+            agent::CallType::GetVersion => {
+                response.get_version = Some(agent::GetVersion {
+                    version_info: version(),
+                })
+            }
+            agent::CallType::GetFlags => {
+                let flag = |(name, value): &(String, String)| Flag {
+                    name: name.clone(),
+                    value: Some(value.clone()),
+                };
+                response.get_flags = Some(agent::GetFlags {
+                    flags: self.flags.iter().map(flag).collect(),
+                });
+            }
+            agent::CallType::GetLoggingLevel => {
+                response.get_logging_level = Some(agent::GetLoggingLevel { level: 0 });
+            }
+            agent::CallType::GetMetrics => {
+                if call.get_metrics.is_none() {
+                    return Ok(absent("get_metrics"));
+                }
+                let metrics = self.metrics().await?;
+                let metric = |(name, value): (String, f64)| Metric {
+                    name,
+                    value: Some(value),
+                };
+                response.get_metrics = Some(agent::GetMetrics {
+                    metrics: metrics.into_iter().map(metric).collect(),
+                });
+            }
+            agent::CallType::GetState => {
+                response.get_state = Some(
+                    self.shell
+                        .query(|agent| agent::GetState {
+                            get_tasks: Some(agent.get_tasks()),
+                            get_executors: Some(agent.get_executors()),
+                            get_frameworks: Some(agent.get_frameworks()),
+                        })
+                        .await?,
+                );
+            }
+            agent::CallType::GetTasks => {
+                response.get_tasks = Some(self.shell.query(Agent::get_tasks).await?);
+            }
+            agent::CallType::GetExecutors => {
+                response.get_executors = Some(self.shell.query(Agent::get_executors).await?);
+            }
+            agent::CallType::GetFrameworks => {
+                response.get_frameworks = Some(self.shell.query(Agent::get_frameworks).await?);
+            }
+            agent::CallType::GetOperations => {
+                response.get_operations = Some(agent::GetOperations::default())
+            }
+            agent::CallType::GetResourceProviders => {
+                return Ok(reply::json(
+                    StatusCode::OK,
+                    &json!({"type": "GET_RESOURCE_PROVIDERS", "get_resource_providers": {}}),
+                ));
+            }
+            agent::CallType::GetAgent => {
+                response.get_agent = Some(
+                    self.shell
+                        .query(|agent| agent::GetAgent {
+                            agent_info: Some(agent.settings().info.clone()),
+                            drain_config: agent.drain_config().cloned(),
+                            estimated_drain_start_time: None,
+                        })
+                        .await?,
+                );
+            }
+            agent::CallType::GetContainers => {
+                let containers = self.with_statistics().await?;
+                if !containers.is_empty() {
+                    let shown = containers
+                        .into_iter()
+                        .map(|(view, statistics)| agent::Container {
+                            framework_id: Some(view.run.framework.clone()),
+                            executor_id: Some(view.run.executor.clone()),
+                            executor_name: Some(view.executor_name),
+                            container_id: view.run.container.into(),
+                            container_status: Some(view.status),
+                            resource_statistics: Some(statistics),
+                        });
+                    response.get_containers = Some(agent::GetContainers {
+                        containers: shown.collect(),
+                    });
+                }
+            }
+            agent::CallType::ListFiles => {
+                let Some(list) = call.list_files else {
+                    return Ok(absent("list_files"));
+                };
+                match self
+                    .on_files(move |files, agent| files.list(agent, &list.path))
+                    .await?
+                {
+                    Ok(file_infos) => response.list_files = Some(agent::ListFiles { file_infos }),
+                    Err(error) => return Ok(file_error(&error)),
+                }
+            }
+            agent::CallType::ReadFile => {
+                let Some(read) = call.read_file else {
+                    return Ok(absent("read_file"));
+                };
+                let length = read
+                    .length
+                    .and_then(|length| usize::try_from(length).ok())
+                    .unwrap_or(MAX_READ);
+                match self
+                    .on_files(move |files, agent| {
+                        files.read(agent, &read.path, read.offset, length)
+                    })
+                    .await?
+                {
+                    Ok((size, data)) => {
+                        response.read_file = Some(agent::ReadFile {
+                            size,
+                            data: data.into(),
+                        })
+                    }
+                    Err(error) => return Ok(file_error(&error)),
+                }
+            }
+            _ => {
+                return Ok(reply::text(
+                    StatusCode::NOT_IMPLEMENTED,
+                    "501 Not Implemented.",
+                ));
+            }
+        }
+        response.kind = message::Enumeration::from_name(message::Enumeration::name(kind));
+        Ok(reply::json(StatusCode::OK, &response))
+    }
+}
