@@ -175,7 +175,7 @@ impl Executor {
         self.context
             .report(&info.task_id, state, Some(&message))
             .await;
-        self.wait_for_acknowledgement().await;
+        self.wait_for_acknowledgement(&info.task_id).await;
     }
 
     async fn wait_for_launch(&mut self) -> Option<TaskInfo> {
@@ -309,7 +309,7 @@ impl Executor {
     }
 
     /// Waits until the agent has the last status: a connected one for a minute, one that is away for as long as it may be.
-    async fn wait_for_acknowledgement(&mut self) {
+    async fn wait_for_acknowledgement(&mut self, own: &TaskId) {
         let client = self.context.client.clone();
         let acknowledged = client.acknowledged(ACKNOWLEDGE_TIMEOUT + self.patience);
         tokio::pin!(acknowledged);
@@ -341,13 +341,13 @@ impl Executor {
                         self.connected = false;
                         deadline = Instant::now() + self.patience;
                     }
-                    Some(ExecutorEvent::Launch(other)) => {
-                        let message = "Task already running on this executor.";
-                        self.context.report(&other.task_id, TaskState::Lost, Some(message)).await;
+                    Some(ExecutorEvent::Launch(other)) if other.task_id != *own => {
+                        self.refuse_second(&other.task_id, own).await;
                     }
                     Some(ExecutorEvent::Lost { .. }) | None => self.lost = true,
                     Some(
-                        ExecutorEvent::LaunchGroup(_)
+                        ExecutorEvent::Launch(_)
+                        | ExecutorEvent::LaunchGroup(_)
                         | ExecutorEvent::Kill { .. }
                         | ExecutorEvent::Shutdown
                         | ExecutorEvent::Acknowledged { .. }

@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsFd as _, BorrowedFd};
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 use aurora_api::thermos::{ProcessState, ProcessStatus, RunnerCkpt};
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open, openat};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::signal::Signal;
+use nix::sys::stat::{Mode, mkdirat};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
@@ -64,10 +64,13 @@ pub(crate) struct News {
 
 #[derive(Debug)]
 pub(crate) struct Host {
+    /// Keeps the number in `paths` meaning what it means.
+    _root: OwnedFd,
     paths: TaskPaths,
     task_json: Vec<u8>,
     writer: Writer,
     around: Surroundings,
+    sandbox_dir: OwnedFd,
     epoll: Epoll,
     live: BTreeMap<String, Live>,
     readers: BTreeMap<String, Reader>,
@@ -76,12 +79,15 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn new(
+        root: OwnedFd,
         paths: TaskPaths,
         task_json: Vec<u8>,
         writer: Writer,
         around: Surroundings,
     ) -> io::Result<Self> {
         Ok(Self {
+            sandbox_dir: open_dir(&around.sandbox)?,
+            _root: root,
             paths,
             task_json,
             writer,
@@ -262,13 +268,36 @@ impl Host {
         Ok(forked)
     }
 
-    /// The log folder belongs to the task's user, and so does what lies between it and the sandbox.
+    /// Makes the run's log folder and whatever of the way to it is missing, for the task's user.
+    ///
+    /// The way leads through folders that belong to that user while this process may be root, so it is walked from the
+    /// sandbox's own descriptor, and no symbolic link is followed: one to /etc must not get a folder made there.
     fn make_log_dir(&self, log_dir: &Path) -> io::Result<()> {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true).mode(0o755);
-        builder.create(log_dir)?;
-        if let Some(account) = &self.around.account {
-            std::os::unix::fs::lchown(log_dir, Some(account.uid), Some(account.gid))?;
+        let (mut folder, way) = match log_dir.strip_prefix(&self.around.sandbox) {
+            Ok(way) => (self.sandbox_dir.try_clone()?, way),
+            Err(_) => {
+                // Outside of the sandbox, where the task's user owns nothing.
+                fs::create_dir_all(&self.around.log_dir)?;
+                let way = log_dir
+                    .strip_prefix(&self.around.log_dir)
+                    .map_err(io::Error::other)?;
+                (open_dir(&self.around.log_dir)?, way)
+            }
+        };
+        for name in way.components() {
+            let Component::Normal(name) = name else {
+                return Err(io::Error::from(io::ErrorKind::InvalidInput));
+            };
+            let made = match mkdirat(&folder, name, Mode::from_bits_truncate(0o755)) {
+                Ok(()) => true,
+                Err(Errno::EEXIST) => false,
+                Err(error) => return Err(error.into()),
+            };
+            let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+            folder = openat(&folder, name, flags, Mode::empty())?;
+            if let (true, Some(account)) = (made, &self.around.account) {
+                std::os::unix::fs::fchown(&folder, Some(account.uid), Some(account.gid))?;
+            }
         }
         Ok(())
     }
@@ -442,6 +471,12 @@ impl Machine for Host {
         reap(live.coordinator);
         alive
     }
+}
+
+/// A descriptor of a folder, which stays that folder whatever becomes of its name.
+pub(crate) fn open_dir(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+    Ok(open(path, flags, Mode::empty())?)
 }
 
 /// Reaps a child that was killed.

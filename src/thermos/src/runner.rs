@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -125,7 +125,8 @@ impl TaskRunner {
     /// # Errors
     /// [`StartError`]; nothing runs then.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
-        let paths = TaskPaths::new(&settings.checkpoint_root, &settings.task_id)?;
+        // Only for its check of the id: nothing is on disk yet.
+        TaskPaths::new(&settings.checkpoint_root, &settings.task_id)?;
         let own_uid = nix::unistd::getuid().as_raw();
         let user = match &settings.user {
             Some(name) => users::by_name(name)?,
@@ -144,6 +145,12 @@ impl TaskRunner {
         });
         prctl::set_child_subreaper(true).map_err(io::Error::from)?;
 
+        // The folder above may belong to the task's user, who could put something else in the place of this one. What is
+        // inside is this process's own.
+        std::fs::create_dir_all(&settings.checkpoint_root)?;
+        let root = crate::host::open_dir(&settings.checkpoint_root)?;
+        let anchor = format!("/proc/self/fd/{}", root.as_raw_fd());
+        let paths = TaskPaths::new(anchor, &settings.task_id)?;
         let writer = Writer::lock(paths.runner())?;
         if !writer.is_empty()? {
             let (state, _) = crate::state::read_stream(&paths.runner())?;
@@ -184,7 +191,7 @@ impl TaskRunner {
             search_path: std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.to_owned()),
         };
         let task_json = settings.task.to_json().to_string().into_bytes();
-        let host = Host::new(paths, task_json, writer, around)?;
+        let host = Host::new(root, paths, task_json, writer, around)?;
         let identity = Identity {
             pid: nix::unistd::getpid().as_raw(),
             uid: i32::try_from(own_uid).unwrap_or(i32::MAX),

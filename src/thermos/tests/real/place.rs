@@ -65,19 +65,23 @@ impl Place {
         place
     }
 
+    pub(crate) fn checkpoints(&self) -> PathBuf {
+        self.root.join("checkpoints")
+    }
+
     pub(crate) fn sandbox(&self) -> PathBuf {
         self.root.join("sandbox")
     }
 
     pub(crate) fn paths(&self) -> TaskPaths {
-        TaskPaths::new(&self.root, "task-1").expect("a good id")
+        TaskPaths::new(self.checkpoints(), "task-1").expect("a good id")
     }
 
     pub(crate) fn settings(&self, task: Value) -> Settings {
         Settings {
             task: Task::from_json(&task).expect("a valid task"),
             task_id: "task-1".into(),
-            checkpoint_root: self.root.clone(),
+            checkpoint_root: self.checkpoints(),
             sandbox: self.sandbox(),
             log_dir: None,
             hostname: "host-1".into(),
@@ -201,6 +205,11 @@ impl Run {
             self.turn();
             self.wait(Duration::from_millis(20));
         }
+    }
+
+    /// The same for a checkpoint root that was moved.
+    pub(crate) fn record_in(&self, root: &std::path::Path) -> Record {
+        read(&TaskPaths::new(root, "task-1").expect("a good id"))
     }
 
     /// The stream as text: task states, and each process's transitions.

@@ -419,6 +419,27 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
             Some(user.uid as i32)
         );
     }),
+    ("folders_that_the_user_moved_are_not_followed", |place| {
+        let outside = place.root.join("outside");
+        fs::create_dir(&outside).unwrap();
+        let swap = format!(
+            "mv .logs logs && ln -s {0} .logs && mv ../checkpoints ../moved && ln -s {0} ../checkpoints",
+            outside.display()
+        );
+        let run = place.finish(json!({
+            "processes": [process("a", &swap), process("b", "true")],
+            "constraints": [{"order": ["a", "b"]}], "max_failures": 0,
+        }));
+        run.record_in(&place.root.join("moved")).check(
+            "ACTIVE header CLEANING FINALIZING SUCCESS",
+            &[("a", SUCCESS), ("b", "WAITING FAILED")],
+        );
+        assert_eq!(
+            fs::read_dir(&outside).unwrap().count(),
+            0,
+            "nothing was made out there"
+        );
+    }),
     ("an_unknown_user", |place| {
         let mut settings = place.settings(json!({"processes": [process("p", "true")]}));
         settings.user = Some("no-such-user-here".into());
