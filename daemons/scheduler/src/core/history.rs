@@ -5,38 +5,61 @@ use std::sync::Arc;
 use aurora_api::model::JobKey;
 
 use super::Core;
+use super::config::Millis;
 use super::op::Op;
 use super::store::TaskId;
-use super::tasks::Entry;
 use super::timers::Timer;
 
 impl Core {
-    /// A task ended: sets its last day, and has its job looked at when this step is done.
-    pub(crate) fn keep_for_history(&mut self, id: &TaskId, entry: Entry) {
+    /// A task ended: sees to it that it goes when its time has come, and has its job looked at when this step is done.
+    pub(crate) fn keep_for_history(&mut self, id: &TaskId) {
         let Some(task) = self.store.read().task(id) else {
             return;
         };
-        let age = match entry {
-            Entry::Transition => 0,
-            Entry::Recovered => self.now.saturating_sub(task.last_event_time()).max(0),
-        };
         let job = task.job().clone();
-        let wait = self.config.history_prune_threshold.saturating_sub(age);
-        let wait = wait.max(self.config.history_min_retention_threshold);
-        self.timers
-            .set(self.now.saturating_add(wait), Timer::Prune(Arc::clone(id)));
+        self.set_prune_timer(&job);
         self.crowded_jobs.insert(job);
     }
 
-    pub(crate) fn kept_long_enough(&mut self, id: &TaskId) {
-        let ended = self
-            .store
-            .read()
-            .task(id)
-            .is_some_and(|task| task.status.is_terminal());
-        if ended {
-            self.forget(vec![Arc::clone(id)]);
+    /// One timer a job, for its oldest ended task: a million ended tasks must not be a million timers.
+    fn set_prune_timer(&mut self, key: &JobKey) {
+        let view = self.store.read();
+        let oldest = view.job(key).and_then(|job| view.ended_tasks(job).next());
+        let Some(oldest) = oldest else {
+            return;
+        };
+        let at = self
+            .kept_until(oldest.last_event_time())
+            .max(self.now.saturating_add(1));
+        if self.prune_timers.insert(key.clone()) {
+            self.timers.set(at, Timer::Prune(key.clone()));
         }
+    }
+
+    /// How long a task is kept that ended at a time. One that had ended before this process took over gets the least
+    /// retention from then on.
+    fn kept_until(&self, ended: Millis) -> Millis {
+        let least = self.config.history_min_retention_threshold;
+        let keep = self.config.history_prune_threshold.max(least);
+        let by_age = ended.saturating_add(keep);
+        if ended < self.began {
+            by_age.max(self.began.saturating_add(least))
+        } else {
+            by_age
+        }
+    }
+
+    pub(crate) fn kept_long_enough(&mut self, key: &JobKey) {
+        self.prune_timers.remove(key);
+        let view = self.store.read();
+        let old = view
+            .job(key)
+            .into_iter()
+            .flat_map(|job| view.ended_tasks(job));
+        let old = old.take_while(|task| self.kept_until(task.last_event_time()) <= self.now);
+        let old = old.map(|task| Arc::clone(&task.id)).collect();
+        self.forget(old);
+        self.set_prune_timer(key);
     }
 
     /// Forgets the oldest ended tasks of jobs that have too many; those that ended a short while ago stay.

@@ -183,6 +183,10 @@ pub struct Core {
     registered: bool,
     /// Jobs whose history is looked at when the step is done.
     crowded_jobs: BTreeSet<JobKey>,
+    /// Jobs for which a timer waits that forgets their oldest ended task.
+    prune_timers: BTreeSet<JobKey>,
+    /// When this process took over.
+    began: Millis,
     counters: BTreeMap<&'static str, u64>,
     now: Millis,
     out: Step,
@@ -209,6 +213,8 @@ impl Core {
             reconciling: false,
             registered: false,
             crowded_jobs: BTreeSet::new(),
+            prune_timers: BTreeSet::new(),
+            began: now,
             counters: BTreeMap::new(),
             now,
             out: Step::default(),
@@ -270,7 +276,7 @@ impl Core {
             Timer::KillRetry(id, waited) => self.retry_kill(&id, waited),
             Timer::Partitioned(id, since) => self.partitioned_for_too_long(&id, since),
             Timer::Offer(sequence) => self.offer_held_long_enough(sequence),
-            Timer::Prune(id) => self.kept_long_enough(&id),
+            Timer::Prune(job) => self.kept_long_enough(&job),
             Timer::Explicit => self.explicit_due(),
             Timer::ExplicitBatch => self.send_reconcile_batch(),
             Timer::Implicit => self.implicit_due(),

@@ -426,3 +426,18 @@ impl Search<'_> {
 
 /// Groups, candidates and nearest fits by configuration.
 pub(crate) type ByConfig<T> = HashMap<ConfigId, T>;
+
+#[cfg(test)]
+impl Core {
+    /// When a pending task's group has its next turn; `None` when no turn would ever come.
+    pub(crate) fn next_turn(&self, config: ConfigId, id: &TaskId) -> Option<Millis> {
+        let group = self.groups.get(&config)?;
+        if !group.queue.contains(id) {
+            return None;
+        }
+        if self.permits.waiting.contains(&config) {
+            return self.permits.armed.then_some(self.now);
+        }
+        Some(group.due).filter(|due| *due >= self.now)
+    }
+}

@@ -241,7 +241,7 @@ impl Core {
                         .set(at, Timer::Partitioned(Arc::clone(id), last_event));
                 }
             }
-            Finished | Failed | Killed | Lost => self.keep_for_history(id, entry),
+            Finished | Failed | Killed | Lost => self.keep_for_history(id),
             Init | Starting | Running => {}
         }
     }

@@ -5,7 +5,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use aurora_api::model::ScheduleStatus;
+use aurora_api::model::{JobKey, ScheduleStatus};
 
 use super::config::Millis;
 use super::store::{ConfigId, TaskId};
@@ -27,8 +27,8 @@ pub(crate) enum Timer {
     Partitioned(TaskId, Millis),
     /// An offer was held long enough; by its sequence number.
     Offer(u64),
-    /// An ended task was kept long enough.
-    Prune(TaskId),
+    /// A job's oldest ended task was kept long enough.
+    Prune(JobKey),
     /// Explicit reconciliation.
     Explicit,
     /// The next batch of an explicit reconciliation.
