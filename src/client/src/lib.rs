@@ -27,6 +27,13 @@ pub mod clusters;
 pub mod directory;
 pub mod endpoints;
 pub mod eval;
+#[cfg(test)]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "shared with the tests of aurora-cli"
+)]
+mod fake;
 pub mod feed;
 pub mod http;
 pub mod local;
