@@ -152,7 +152,7 @@ fn thrifts_own_library_creates_and_kills_a_job() {
                 &format!("created again: Job {role}/devel/from-thrift-{protocol} already exists"),
                 "running: [0, 1]",
                 "events: ['PENDING', 'ASSIGNED', 'STARTING', 'RUNNING']",
-                "killing: ['Killed by anybody']",
+                "killing: ['Killed by anybody.\\nby the test']",
                 "nothing left: No tasks to kill.",
             ]
         );
