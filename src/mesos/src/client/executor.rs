@@ -37,7 +37,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::backoff::random_up_to;
-use super::http::{Connection, RecordStream, Secret, expect_success, headers};
+use super::http::{Connection, RecordStream, Secret, expect_success, headers, post_kept};
 use super::{ClientError, chain};
 use crate::duration::parse_duration;
 use crate::message;
@@ -568,14 +568,10 @@ impl Driver {
 
     async fn send(&self, call: &Call, calls: &mut Option<Connection>) -> Result<(), ClientError> {
         let (agent, limit) = (&self.config.agent, self.config.timeout);
-        let mut connection = match calls.take().filter(Connection::is_usable) {
-            Some(connection) => connection,
-            None => Connection::open(agent, limit).await?,
-        };
         let headers = headers(self.config.secret.as_ref());
-        let response = connection
-            .post(PATH, headers, message::to_vec(call), limit)
-            .await?;
+        let body = message::to_vec(call);
+        let (response, connection) =
+            post_kept(calls.take(), agent, PATH, headers, body, limit).await?;
         let outcome = expect_success(agent, response, limit).await;
         *calls = Some(connection);
         outcome.map(|_| ())

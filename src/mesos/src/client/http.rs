@@ -84,10 +84,6 @@ impl Connection {
         })
     }
 
-    pub(crate) fn is_usable(&self) -> bool {
-        !self.sender.is_closed()
-    }
-
     /// Posts JSON and waits for the head of the answer.
     pub(crate) async fn post(
         &mut self,
@@ -105,19 +101,58 @@ impl Connection {
             .body(Full::new(Bytes::from(body)))
             .map_err(ClientError::Request)?;
         request.headers_mut().extend(headers);
-        let send = async {
-            self.sender.ready().await?;
-            self.sender.send_request(request).await
-        };
-        match timeout(limit, send).await {
+        let address = || self.address.clone();
+        match timeout(limit, self.sender.ready()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(source)) => {
+                return Err(ClientError::NotSent {
+                    address: address(),
+                    source,
+                });
+            }
+            Err(_) => return Err(timed_out(&self.address, "a free connection", limit)),
+        }
+        match timeout(limit, self.sender.try_send_request(request)).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(source)) => Err(ClientError::Http {
-                address: self.address.clone(),
-                source,
+            // hyper gives the request back when none of it has left.
+            Ok(Err(mut error)) => Err(match error.take_message() {
+                Some(_) => ClientError::NotSent {
+                    address: address(),
+                    source: error.into_error(),
+                },
+                None => ClientError::Http {
+                    address: address(),
+                    source: error.into_error(),
+                },
             }),
             Err(_) => Err(timed_out(&self.address, "an answer", limit)),
         }
     }
+}
+
+/// Posts on the connection kept from last time, or on a new one; a kept one may turn out to have been
+/// closed meanwhile. The connection to keep comes back with the answer.
+pub(crate) async fn post_kept(
+    kept: Option<Connection>,
+    address: &str,
+    path: &str,
+    headers: HeaderMap,
+    body: Vec<u8>,
+    limit: Duration,
+) -> Result<(Response<Incoming>, Connection), ClientError> {
+    if let Some(mut connection) = kept.filter(|connection| !connection.sender.is_closed()) {
+        match connection
+            .post(path, headers.clone(), body.clone(), limit)
+            .await
+        {
+            Ok(response) => return Ok((response, connection)),
+            Err(ClientError::NotSent { .. }) => {}
+            Err(other) => return Err(other),
+        }
+    }
+    let mut connection = Connection::open(address, limit).await?;
+    let response = connection.post(path, headers, body, limit).await?;
+    Ok((response, connection))
 }
 
 pub(crate) fn timed_out(address: &str, what: &'static str, limit: Duration) -> ClientError {

@@ -76,6 +76,15 @@ pub enum ClientError {
         #[source]
         source: hyper::Error,
     },
+    /// The connection had been closed; nothing was sent.
+    #[error("the connection to {address} had been closed")]
+    NotSent {
+        /// `host:port`.
+        address: String,
+        /// What hyper said.
+        #[source]
+        source: hyper::Error,
+    },
     /// A header or path that cannot be sent.
     #[error("the request cannot be made")]
     Request(#[source] ::http::Error),

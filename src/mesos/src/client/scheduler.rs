@@ -22,7 +22,9 @@ use http::HeaderValue;
 use tokio::sync::{Mutex, mpsc, watch};
 
 use super::backoff::{Backoff, random_up_to};
-use super::http::{Connection, RecordStream, Secret, expect_success, headers, redirection};
+use super::http::{
+    Connection, RecordStream, Secret, expect_success, headers, post_kept, redirection,
+};
 use super::{ClientError, chain};
 use crate::message;
 use crate::v1::scheduler::{Call, CallType, Event, EventMessage, EventType, Failure, Subscribe};
@@ -218,24 +220,27 @@ impl SchedulerClient {
             return Err(CallError::NotConnected);
         };
         call.framework_id = Some(subscription.framework_id);
-        let connection = match calls.connection.take().filter(Connection::is_usable) {
-            Some(connection) => Ok(connection),
-            None => Connection::open(&subscription.master, self.timeout).await,
-        };
-        let mut connection = match connection {
-            Ok(connection) => connection,
-            Err(error) => {
-                tracing::debug!(error = chain(&error), "no connection for a call");
-                return Err(CallError::NotConnected);
-            }
-        };
         let mut headers = headers(self.secret.as_ref());
         headers.insert(STREAM_ID, subscription.stream_id);
         let body = message::to_vec(&call);
-        let response = connection
-            .post(PATH, headers, body, self.timeout)
-            .await
-            .map_err(CallError::Unknown)?;
+        let kept = calls.connection.take();
+        let (response, connection) = match post_kept(
+            kept,
+            &subscription.master,
+            PATH,
+            headers,
+            body,
+            self.timeout,
+        )
+        .await
+        {
+            Ok(answered) => answered,
+            Err(error @ (ClientError::Connect { .. } | ClientError::NotSent { .. })) => {
+                tracing::debug!(error = chain(&error), "no connection for a call");
+                return Err(CallError::NotConnected);
+            }
+            Err(error) => return Err(CallError::Unknown(error)),
+        };
         match expect_success(&subscription.master, response, self.timeout).await {
             Ok(_) => {
                 calls.connection = Some(connection);
