@@ -33,6 +33,8 @@ pub const LOST_AFTER: Seconds = 60.0;
 const ACTIVE_LOOK: Duration = Duration::from_secs(15);
 /// The same while a task is ending.
 const ENDING_LOOK: Duration = Duration::from_secs(1);
+/// The same while only strays are waited for: nothing tells of their end.
+const STRAY_LOOK: Duration = Duration::from_millis(100);
 /// How long background processes that left their session get between SIGTERM and SIGKILL, at most. Upstream leaves them to
 /// the container.
 const STRAY_GRACE: Seconds = 5.0;
@@ -280,8 +282,11 @@ impl<M: Machine> Core<M> {
             .finalization_start
             .is_some_and(|start| now - start < STRAY_GRACE)
             && self.machine.has_strays();
-        if self.has_live_runs() || strays_may_stay {
+        if self.has_live_runs() {
             return Ok(Some(left.min(ENDING_LOOK)));
+        }
+        if strays_may_stay {
+            return Ok(Some(left.min(STRAY_LOOK)));
         }
         self.set_task_state(TaskState::Finalizing, now)?;
         self.kill_runs(now)?;

@@ -291,11 +291,11 @@ fn kills() {
         // What left its session is told to end, and waited for, but not for long.
         (
             "@0 p+ stray kill60 p=-15 @1 @4 @5 f+ f=0 @6",
-            "p:WAITING p:FORKED [15] p:RUNNING ACTIVE CLEANING term strays term p 7 p:KILLED(-15) [1] [1] FINALIZING f:WAITING f:FORKED [1] f:RUNNING f:SUCCESS(0) KILLED kill strays finished [KILLED]",
+            "p:WAITING p:FORKED [15] p:RUNNING ACTIVE CLEANING term strays term p 7 p:KILLED(-15) [0.1] [0.1] FINALIZING f:WAITING f:FORKED [1] f:RUNNING f:SUCCESS(0) KILLED kill strays finished [KILLED]",
         ),
         (
             "@0 p+ stray kill60 p=-15 @1 nostray @2",
-            "p:WAITING p:FORKED [15] p:RUNNING ACTIVE CLEANING term strays term p 7 p:KILLED(-15) [1] FINALIZING f:WAITING f:FORKED [1]",
+            "p:WAITING p:FORKED [15] p:RUNNING ACTIVE CLEANING term strays term p 7 p:KILLED(-15) [0.1] FINALIZING f:WAITING f:FORKED [1]",
         ),
     ] {
         assert_eq!(play(&mut core(pair.clone()), script), expected, "{script}");
