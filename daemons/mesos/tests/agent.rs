@@ -187,6 +187,16 @@ impl World {
         self.directory.path().join("work")
     }
 
+    /// Whether a container was made by this world's agents.
+    fn owns(&self, container: &str) -> bool {
+        let frameworks = self.work_dir().join("slaves/S0/frameworks/F/executors");
+        std::fs::read_dir(frameworks)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .any(|executor| executor.path().join("runs").join(container).exists())
+    }
+
     /// Starts an agent and waits until it is registered.
     async fn agent(&self, flags: &[&str]) -> Agent {
         let known = self.master.state.lock().unwrap().subscriptions.len();
@@ -252,15 +262,32 @@ impl Agent {
     }
 
     async fn get(&self, path: &str) -> (StatusCode, String) {
+        self.ask("GET", path, None, "").await
+    }
+
+    async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: &str,
+    ) -> (StatusCode, String) {
         let stream = tokio::net::TcpStream::connect(&self.address).await.unwrap();
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream))
                 .await
                 .unwrap();
         tokio::spawn(connection);
-        let request = http::Request::get(path)
+        let mut request = http::Request::builder()
+            .method(method)
+            .uri(path)
             .header("host", &self.address)
-            .body(http_body_util::Empty::<Bytes>::new())
+            .header("content-type", "application/json");
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let request = request
+            .body(http_body_util::Full::new(Bytes::from(body.to_owned())))
             .unwrap();
         let response = sender.send_request(request).await.unwrap();
         let status = response.status();
@@ -569,4 +596,99 @@ async fn a_user_without_an_account_fails_the_task_by_name() {
     let failed = world.master.wait_for_state("t1", TaskState::Failed).await;
     assert_eq!(failed.reason, Some(StatusReason::ContainerLaunchFailed));
     assert!(failed.message.unwrap().contains("'no-such-user-here'"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_secret_files_need_it_and_each_executor_has_its_own() {
+    let world = World::new().await;
+    let token = world.directory.path().join("token");
+    std::fs::write(&token, "the-cluster-secret\n").unwrap();
+    std::fs::set_permissions(&token, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let agent = world
+        .agent(&["--token-file", token.to_str().unwrap()])
+        .await;
+    // The command executor gets through with the secret of its container, and keeps it from the command.
+    world.master.run(task("t1", "env; sleep 300"));
+    world.master.wait_for_state("t1", TaskState::Running).await;
+    let stdout = "/files/read?path=/frameworks/F/executors/t1/runs/latest/stdout&offset=0";
+    let read = r#"{"type":"READ_FILE","read_file":{"path":"/frameworks/F/executors/t1/runs/latest/stdout","offset":0}}"#;
+    let subscribe = r#"{"type":"SUBSCRIBE","subscribe":{},"framework_id":{"value":"F"},"executor_id":{"value":"t1"}}"#;
+    let (unauthorized, forbidden) = (StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN);
+    let secret = Some("the-cluster-secret");
+    let cases = [
+        ("GET", stdout, None, "", unauthorized),
+        ("GET", stdout, Some("wrong"), "", unauthorized),
+        ("GET", stdout, secret, "", StatusCode::OK),
+        ("POST", "/api/v1", None, read, unauthorized),
+        ("POST", "/api/v1", secret, read, StatusCode::OK),
+        (
+            "POST",
+            "/api/v1",
+            None,
+            r#"{"type":"GET_STATE"}"#,
+            StatusCode::OK,
+        ),
+        ("POST", "/api/v1/executor", None, subscribe, unauthorized),
+        ("POST", "/api/v1/executor", secret, subscribe, forbidden),
+    ];
+    for (method, path, token, body, status) in cases {
+        let (got, text) = agent.ask(method, path, token, body).await;
+        assert_eq!(got, status, "{method} {path} with {token:?}: {text}");
+    }
+    let (_, text) = agent.ask("GET", stdout, secret, "").await;
+    assert!(
+        text.contains("MESOS_EXECUTOR_ID=t1") && !text.contains("AUTHENTICATION_TOKEN"),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_at_any_moment_of_a_launch_leaves_nothing_unknown() {
+    let world = World::new().await;
+    let marker = format!("anytime-{}", std::process::id());
+    let mut launched = Vec::new();
+    for (round, pause) in [0, 3, 6, 10, 15, 25, 40, 80].into_iter().enumerate() {
+        let mut agent = world.agent(&[]).await;
+        for number in 0..3 {
+            let id = format!("t-{round}-{number}");
+            world
+                .master
+                .run(task(&id, &format!(": {marker} {id}.; exec sleep 300")));
+            launched.push(id);
+        }
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        agent.signal(nix::sys::signal::Signal::SIGKILL);
+    }
+    let mut agent = world.agent(&["--stop-executors-on-shutdown"]).await;
+    // What runs is known to the agent: it is in its registration, or its end was told.
+    let known: Vec<String> = {
+        let state = world.master.state.lock().unwrap();
+        let tasks = state.subscriptions.last().unwrap().tasks.iter();
+        tasks.map(|task| task.task_id.value.clone()).collect()
+    };
+    for id in &launched {
+        let runs = !processes_with(&format!("{marker} {id}.")).is_empty();
+        assert!(
+            !runs || known.contains(id),
+            "{id} runs unknown to the agent"
+        );
+    }
+    assert!(agent.signal(nix::sys::signal::Signal::SIGTERM).success());
+    wait_until_none(&marker).await;
+    for controller in ["memory", "freezer", ""] {
+        let group = Path::new("/sys/fs/cgroup")
+            .join(controller)
+            .join(format!("aurora-test-{}", std::process::id()));
+        let left: Vec<_> = std::fs::read_dir(&group)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter(|e| e.path().is_dir())
+            .collect();
+        // Other tests of this program use the same root.
+        let ours = left
+            .iter()
+            .filter(|entry| world.owns(&entry.file_name().to_string_lossy()));
+        assert_eq!(ours.count(), 0, "groups left in {}", group.display());
+    }
 }
