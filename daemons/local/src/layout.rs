@@ -1,11 +1,13 @@
 //! The state directory of a local cluster.
 //!
-//!     lock            held by the supervisor (flock); says who holds it
-//!     endpoints.json  where the daemons listen, while they do
-//!     daemons.json    processes and ports of the last run
-//!     token           the secret that all daemons demand, mode 0600
-//!     master/ agent/ scheduler/   what each daemon keeps; sandboxes are below agent/
-//!     logs/           master.log, agent.log, scheduler.log, observer.log, local.log
+//! ```text
+//! lock            held by the supervisor (flock); says who holds it
+//! endpoints.json  where the daemons listen, while they do
+//! daemons.json    processes and ports of the last run
+//! token           the secret that all daemons demand, mode 0600
+//! master/ agent/ scheduler/   what each daemon keeps; sandboxes are below agent/
+//! logs/           master.log, agent.log, scheduler.log, observer.log, local.log
+//! ```
 
 use std::fs;
 use std::io::{self, Write};

@@ -34,12 +34,15 @@ impl Request {
     }
 }
 
+/// Sends a chunk; false when nobody reads any more.
+pub type Sink<'a> = &'a mut dyn FnMut(&str) -> bool;
+
 /// What to do with a request.
 pub enum Reply {
     /// Answer at once: status, headers, body.
     Full(u16, Vec<(String, String)>, Vec<u8>),
     /// Answer 200 in chunks; the connection ends when the function returns.
-    Chunks(Box<dyn FnOnce(&mut dyn FnMut(&str) -> bool) + Send>),
+    Chunks(Box<dyn FnOnce(Sink<'_>) + Send>),
     /// Close the connection without an answer.
     Hangup,
 }
