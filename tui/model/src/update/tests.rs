@@ -1,1 +1,557 @@
+//! Keys and events in, state and effects out.
 
+use std::collections::BTreeMap;
+
+use aurora_api::feed::{self, Hello, JobRecord, Line, Seq, Snapshot, SnapshotPart, TaskRecord};
+use aurora_api::model::ScheduleStatus;
+
+use super::*;
+use crate::actions::Progress;
+use crate::event::{Effect, Process, Seen, TaskInfo, WatchWhat};
+use crate::key::parse_sequence;
+use crate::keymap::Keymap;
+use crate::screen::{Body, Bottom, screen, snapshot};
+use crate::state::Setup;
+
+const NOW: i64 = 1_000_000_000_000;
+
+fn seq(index: u64) -> Seq {
+    Seq { index, ordinal: 0 }
+}
+
+fn whole(topic: &str, lines: Vec<Line>) -> Vec<Line> {
+    let mark = |part| {
+        Line::Snapshot(Snapshot {
+            topic: topic.to_owned(),
+            seq: seq(1),
+            part,
+        })
+    };
+    std::iter::once(mark(SnapshotPart::Begin))
+        .chain(lines)
+        .chain([mark(SnapshotPart::End)])
+        .collect()
+}
+
+fn job(key: &str, states: &[(ScheduleStatus, u32)]) -> Line {
+    Line::Job(JobRecord {
+        seq: seq(2),
+        job: key.parse().unwrap(),
+        states: states.iter().copied().collect(),
+        active: states.iter().filter(|(status, _)| status.is_active()).map(|(_, count)| count).sum(),
+        service: true,
+        tier: "preemptible".to_owned(),
+        cron_schedule: None,
+        changed_ms: NOW - 5_000,
+    })
+}
+
+fn task(key: &str, instance: i32, generation: &str, status: ScheduleStatus) -> Line {
+    Line::Task(TaskRecord {
+        seq: seq(3),
+        task_id: format!("t{instance}{generation}"),
+        job: key.parse().unwrap(),
+        instance,
+        status,
+        host: Some("h1".to_owned()),
+        agent_id: Some("a1".to_owned()),
+        ports: BTreeMap::new(),
+        failure_count: 0,
+        ancestor: None,
+        config: "c".to_owned(),
+        events: vec![feed::Event {
+            time_ms: NOW - 60_000,
+            status,
+            message: None,
+        }],
+    })
+}
+
+/// A workbench and everything that it asked for.
+struct Bench {
+    state: State,
+    effects: Vec<Effect>,
+}
+
+impl Bench {
+    fn new(setup: Setup) -> Bench {
+        let mut bench = Bench {
+            state: State::new(setup, (80, 24), NOW),
+            effects: Vec::new(),
+        };
+        bench.event(Event::Tick(NOW));
+        bench
+    }
+
+    /// A cluster with a devel job of three instances and a production job of one.
+    fn with_jobs() -> Bench {
+        let mut bench = Bench::new(setup());
+        bench.feed(Line::Hello(Hello {
+            feed: "f".to_owned(),
+            seq: seq(1),
+            cluster: "dev".to_owned(),
+            leader: "h0:1".to_owned(),
+            server_time_ms: NOW,
+            version: 1,
+            capabilities: Vec::new(),
+        }));
+        bench.feed_all(whole("summary", vec![
+            job("w/devel/hello", &[(ScheduleStatus::Running, 3)]),
+            job("w/prod/web", &[(ScheduleStatus::Running, 1), (ScheduleStatus::Failed, 2)]),
+        ]));
+        bench
+    }
+
+    fn event(&mut self, event: Event) {
+        self.effects.extend(update(&mut self.state, event));
+        settle(&mut self.state);
+    }
+
+    fn feed(&mut self, line: Line) {
+        self.event(Event::Feed(NOW, line));
+    }
+
+    fn feed_all(&mut self, lines: Vec<Line>) {
+        for line in lines {
+            self.feed(line);
+        }
+    }
+
+    fn hello_tasks(&mut self) {
+        let tasks = (0..3).map(|instance| task("w/devel/hello", instance, "a", ScheduleStatus::Running)).collect();
+        self.feed_all(whole("job/w/devel/hello", tasks));
+    }
+
+    fn keys(&mut self, keys: &str) {
+        for key in parse_sequence(keys).unwrap() {
+            self.event(Event::Key(key));
+        }
+    }
+
+    fn bottom(&self) -> String {
+        match screen(&self.state).bottom {
+            Bottom::Words(words) => words.into_iter().map(|word| word.text).collect(),
+            Bottom::Input(sign, text, _, error) => format!("{sign}{text} {}", error.unwrap_or_default()),
+            Bottom::Nothing => String::new(),
+        }
+    }
+
+    fn dialog(&self) -> String {
+        screen(&self.state).dialog.map_or_else(String::new, |dialog| {
+            let lines: Vec<String> = dialog
+                .lines
+                .into_iter()
+                .map(|line| line.into_iter().map(|segment| segment.text).collect())
+                .collect();
+            format!("{}\n{}", dialog.title.text, lines.join("\n"))
+        })
+    }
+
+    fn sent(&self) -> Vec<&crate::event::Call> {
+        self.effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Send(call) => Some(call),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn outcomes(&self) -> Vec<String> {
+        self.effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Record(entry) => Some(entry.outcome.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn watch_of(&self, wanted: impl Fn(&WatchWhat) -> bool) -> u64 {
+        let found = self.state.watches.iter().find(|(_, watch)| wanted(&watch.what));
+        *found.unwrap_or_else(|| panic!("not among {:?}", self.state.watches)).0
+    }
+}
+
+fn setup() -> Setup {
+    Setup {
+        cluster: "dev".to_owned(),
+        user: "me".to_owned(),
+        process: 7,
+        create_line: "aurora job create dev/me/devel/hello hello.aurora".to_owned(),
+        keymap: Keymap::built_in(),
+        ..Setup::default()
+    }
+}
+
+#[test]
+fn keys_move_and_lead_in_and_out() {
+    for (keys, place, selected) in [
+        ("j", "jobs", "w/prod/web"),
+        ("j j j k", "jobs", "w/devel/hello"),
+        ("G", "jobs", "w/prod/web"),
+        ("G g g", "jobs", "w/devel/hello"),
+        ("enter", "instances w/devel/hello", ""),
+        ("enter esc", "jobs", "w/devel/hello"),
+        ("j enter esc", "jobs", "w/prod/web"),
+        ("g h", "hosts", ""),
+        ("g h -", "jobs", "w/devel/hello"),
+        (": h o s t s enter", "hosts", ""),
+        ("/ p r o d enter", "jobs", "w/prod/web"),
+        ("/ p r o d enter esc", "jobs", "w/devel/hello"),
+        ("/ p r o d esc", "jobs", "w/devel/hello"),
+        ("p", "jobs", "w/prod/web"),
+        ("S", "jobs", "w/devel/hello"),
+        ("?", "help", ""),
+    ] {
+        let mut bench = Bench::with_jobs();
+        bench.keys(keys);
+        let view = &bench.state.view;
+        let shown = match &view.place {
+            Place::Instances(job) => format!("instances {job}"),
+            place => place.view().to_owned(),
+        };
+        assert_eq!(shown, place, "{keys}");
+        if !selected.is_empty() {
+            let table = crate::views::table(&bench.state).unwrap();
+            let at = crate::views::selected(&bench.state, &table).unwrap();
+            assert_eq!(table.rows[at].id, selected, "{keys}");
+        }
+    }
+}
+
+#[test]
+fn faults_of_typed_lines_are_shown_where_they_are_typed() {
+    let mut bench = Bench::with_jobs();
+    bench.keys(": j b s enter");
+    assert!(bench.bottom().contains("did you mean `jobs`?"), "{}", bench.bottom());
+    bench.keys("esc / m o o n = 1");
+    assert!(bench.bottom().contains("there is no field `moon`"), "{}", bench.bottom());
+    let table = crate::views::table(&bench.state).unwrap();
+    assert_eq!(table.rows.len(), 0, "the last valid filter (moon) goes on working");
+    bench.keys("esc");
+    assert_eq!(crate::views::table(&bench.state).unwrap().rows.len(), 2);
+    bench.keys("g x");
+    assert!(bench.bottom().contains("does nothing here"), "{}", bench.bottom());
+    bench.keys("g");
+    assert!(bench.bottom().contains("all jobs"), "continuations are shown: {}", bench.bottom());
+}
+
+#[test]
+fn the_selection_stays_with_its_object() {
+    let mut bench = Bench::with_jobs();
+    bench.keys("j");
+    bench.feed(job("a/devel/first", &[(ScheduleStatus::Running, 1)]));
+    let table = crate::views::table(&bench.state).unwrap();
+    assert_eq!(table.rows[bench.state.view.index].id, "w/prod/web");
+    bench.feed(Line::JobRemoved(feed::JobRemoved {
+        seq: seq(9),
+        job: "w/prod/web".parse().unwrap(),
+    }));
+    assert_eq!(bench.state.view.index, 1, "its place is kept when it is gone");
+}
+
+#[test]
+fn only_what_is_on_the_screen_is_followed() {
+    let mut bench = Bench::with_jobs();
+    let topics = |bench: &Bench| bench.state.topics.iter().cloned().collect::<Vec<_>>().join(" ");
+    assert_eq!(topics(&bench), "summary");
+    bench.keys("enter");
+    assert_eq!(topics(&bench), "job/w/devel/hello summary");
+    assert_eq!(bench.state.waiting_for().as_deref(), Some("the tasks of w/devel/hello"));
+    bench.hello_tasks();
+    assert_eq!(bench.state.waiting_for(), None);
+    assert!(bench.state.watches.is_empty());
+    bench.keys("enter");
+    assert_eq!(bench.state.watches.len(), 1, "the task's processes");
+    bench.keys("esc esc");
+    assert!(bench.state.watches.is_empty());
+    assert_eq!(topics(&bench), "summary");
+    assert!(bench.state.store.tasks.is_empty(), "tasks of topics that are not followed are forgotten");
+    assert!(matches!(bench.effects.last(), Some(Effect::Stop(_) | Effect::Topics(_))));
+}
+
+fn at_logs() -> Bench {
+    let mut bench = Bench::with_jobs();
+    bench.keys("enter");
+    bench.hello_tasks();
+    bench.keys("l");
+    let generation = bench.watch_of(|what| *what == WatchWhat::Task);
+    let process = |name: &str, state: &str, run: i64| Process {
+        name: name.to_owned(),
+        state: state.to_owned(),
+        run,
+        start_ms: Some(NOW - 1000),
+        ..Process::default()
+    };
+    bench.event(Event::Seen(generation, Seen::Task(TaskInfo {
+        processes: vec![process("setup", "SUCCESS", 0), process("main", "RUNNING", 1), process("later", "WAITING", -1)],
+        ..TaskInfo::default()
+    })));
+    bench
+}
+
+fn stdout_of(bench: &Bench) -> u64 {
+    bench.watch_of(|what| matches!(what, WatchWhat::Log { stream: crate::event::Stream::Stdout, .. }))
+}
+
+#[test]
+fn logs_tail_the_running_process_and_pause() {
+    let mut bench = at_logs();
+    assert!(bench.state.watches.values().any(|watch| matches!(&watch.what, WatchWhat::Log { process, run: 1, .. } if process == "main")));
+    let generation = stdout_of(&bench);
+    let bytes = |from: usize, to: usize| {
+        let text: String = (from..to).map(|line| format!("line {line}\n")).collect();
+        Seen::Bytes { offset: 0, bytes: text.into_bytes() }
+    };
+    bench.event(Event::Seen(generation, bytes(0, 100)));
+    let last = |bench: &Bench| match screen(&bench.state).body {
+        Body::Text(panes) => (panes[0].lines.last().unwrap().0.text(), panes[0].remarks.clone()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(last(&bench), ("line 99".to_owned(), "following".to_owned()));
+    bench.keys("k k");
+    assert_eq!(last(&bench), ("line 97".to_owned(), "paused".to_owned()));
+    bench.event(Event::Seen(generation, bytes(100, 110)));
+    assert_eq!(last(&bench), ("line 97".to_owned(), "paused, 10 new".to_owned()));
+    bench.keys("G");
+    assert_eq!(last(&bench), ("line 109".to_owned(), "following".to_owned()));
+    bench.keys("/ \" 5 \" enter");
+    let (line, remarks) = last(&bench);
+    assert_eq!((line.as_str(), remarks.contains("20/110 lines shown")), ("line 105", true), "{remarks}");
+    bench.keys("c n");
+    assert!(bench.bottom().contains("no further match") || last(&bench).0.contains('5'));
+    bench.keys("N");
+    assert_eq!(last(&bench).0, "line 105");
+    // A find of a watch that was stopped changes nothing.
+    bench.event(Event::Seen(generation + 1000, bytes(0, 5)));
+    bench.keys("esc esc");
+    bench.event(Event::Seen(generation, bytes(0, 5)));
+    assert!(matches!(bench.state.view.place, Place::Instances(_)));
+}
+
+#[test]
+fn a_new_run_is_followed_and_said() {
+    let mut bench = at_logs();
+    let generation = bench.watch_of(|what| *what == WatchWhat::Task);
+    let mut info = bench.state.view.task.clone().unwrap();
+    info.processes[1].run = 2;
+    bench.event(Event::Seen(generation, Seen::Task(info)));
+    assert!(bench.state.watches.values().any(|watch| matches!(&watch.what, WatchWhat::Log { run: 2, .. })));
+    assert!(!bench.state.watches.values().any(|watch| matches!(&watch.what, WatchWhat::Log { run: 1, .. })));
+    assert!(bench.state.view.pane().unwrap().buffer.line(0).unwrap().notice);
+    bench.keys("i");
+    assert!(matches!(&bench.state.view.place, Place::Logs(_, Some(process)) if process == "later"));
+}
+
+#[test]
+fn kill_asks_sends_verifies_and_records() {
+    let mut bench = Bench::with_jobs();
+    bench.keys("enter");
+    bench.hello_tasks();
+    bench.keys("j a K");
+    let dialog = bench.dialog();
+    for part in ["dev", "w/devel/hello", "1 on h1", "1 of 3 active instances end", "does not start them again", "aurora job kill dev/w/devel/hello/1"] {
+        assert!(dialog.contains(part), "no {part:?} in {dialog}");
+    }
+    bench.keys("enter");
+    assert!(bench.sent().is_empty(), "the default is no");
+    bench.keys("a K y");
+    assert_eq!(bench.sent().len(), 1);
+    assert_eq!(bench.sent()[0].instances, [1].into());
+    let at = |wanted: fn(&Effect) -> bool| bench.effects.iter().position(wanted);
+    assert!(
+        at(|effect| matches!(effect, Effect::Record(_))) < at(|effect| matches!(effect, Effect::Send(_))),
+        "the journal comes before the call"
+    );
+    let id = bench.sent()[0].id;
+    bench.event(Event::Answer(id, Progress::Accepted));
+    assert_eq!(bench.outcomes(), ["sent"], "accepted is not done");
+    bench.feed(task("w/devel/hello", 1, "a", ScheduleStatus::Killing));
+    assert_eq!(bench.outcomes(), ["sent"]);
+    bench.feed(task("w/devel/hello", 1, "a", ScheduleStatus::Killed));
+    assert_eq!(bench.outcomes(), ["sent", "confirmed"]);
+    assert!(bench.bottom().contains("confirmed"), "{}", bench.bottom());
+}
+
+#[test]
+fn a_restart_is_done_when_the_new_task_runs() {
+    let mut bench = Bench::with_jobs();
+    bench.keys("enter");
+    bench.hello_tasks();
+    bench.keys("a R y");
+    let id = bench.sent()[0].id;
+    bench.event(Event::Answer(id, Progress::Accepted));
+    bench.feed(task("w/devel/hello", 0, "a", ScheduleStatus::Killed));
+    bench.feed(task("w/devel/hello", 0, "b", ScheduleStatus::Starting));
+    assert_eq!(bench.outcomes(), ["sent"]);
+    bench.feed(task("w/devel/hello", 0, "b", ScheduleStatus::Running));
+    assert_eq!(bench.outcomes(), ["sent", "confirmed"]);
+}
+
+#[test]
+fn what_is_not_seen_in_time_is_not_taken_for_done() {
+    let mut bench = Bench::with_jobs();
+    bench.keys("enter");
+    bench.hello_tasks();
+    bench.keys("a K y");
+    let id = bench.sent()[0].id;
+    bench.event(Event::Answer(id, Progress::Accepted));
+    bench.event(Event::Tick(NOW + crate::actions::VERIFY_MS - 1));
+    assert_eq!(bench.outcomes(), ["sent"]);
+    bench.event(Event::Tick(NOW + crate::actions::VERIFY_MS));
+    assert_eq!(bench.outcomes(), ["sent", "not yet"]);
+    for progress in [Progress::Refused("no".to_owned()), Progress::Unknown("?".to_owned()), Progress::NoEffect("none".to_owned())] {
+        let mut bench = Bench::with_jobs();
+        bench.keys("enter");
+        bench.hello_tasks();
+        bench.keys("a K y");
+        let id = bench.sent()[0].id;
+        bench.event(Event::Answer(id, progress.clone()));
+        assert_eq!(bench.outcomes(), ["sent", progress.word()]);
+    }
+}
+
+#[test]
+fn many_and_production_take_a_typed_answer() {
+    let mut bench = Bench::with_jobs();
+    bench.keys("enter");
+    bench.hello_tasks();
+    bench.keys("space space a K y enter");
+    assert!(bench.sent().is_empty());
+    assert!(bench.dialog().contains("type 2"), "{}", bench.dialog());
+    bench.keys("ctrl-u 2 enter");
+    assert_eq!(bench.sent()[0].instances, [0, 1].into());
+
+    let mut bench = Bench::with_jobs();
+    bench.keys("j a K");
+    assert_eq!(bench.state.waiting_for().as_deref(), Some("the tasks of w/prod/web"));
+    bench.feed_all(whole("job/w/prod/web", vec![task("w/prod/web", 0, "a", ScheduleStatus::Running)]));
+    assert!(bench.dialog().contains("production"), "{}", bench.dialog());
+    assert!(bench.dialog().contains("All 1 active instances end"), "{}", bench.dialog());
+    bench.keys("y enter");
+    assert!(bench.sent().is_empty());
+    bench.event(Event::Key(crate::key::Key::plain(crate::key::Code::Backspace)));
+    bench.event(Event::Paste("web".to_owned()));
+    bench.keys("enter");
+    assert_eq!(bench.sent().len(), 1);
+}
+
+#[test]
+fn a_question_is_asked_again_when_the_cluster_moved_on() {
+    let mut bench = Bench::with_jobs();
+    bench.keys("enter");
+    bench.hello_tasks();
+    bench.keys("a K");
+    bench.feed(task("w/devel/hello", 0, "a", ScheduleStatus::Failed));
+    bench.feed(task("w/devel/hello", 0, "b", ScheduleStatus::Pending));
+    bench.keys("y");
+    assert!(bench.sent().is_empty());
+    assert!(bench.dialog().contains("not what they were"), "{}", bench.dialog());
+    bench.keys("y");
+    assert_eq!(bench.sent().len(), 1);
+}
+
+#[test]
+fn read_only_has_no_actions() {
+    let mut bench = Bench::with_jobs();
+    bench.state.setup.read_only = true;
+    bench.keys("a");
+    assert!(bench.bottom().contains("read-only"));
+    bench.event(Event::Run("kill w/devel/hello".to_owned()));
+    assert!(bench.bottom().contains("read-only"));
+    assert_eq!(bench.dialog(), "");
+    assert!(!bench.topics_contain("job/w/devel/hello"));
+    bench.keys("?");
+    let table = crate::views::table(&bench.state).unwrap();
+    assert!(!table.rows.iter().any(|row| row.id.contains("kill")));
+}
+
+impl Bench {
+    fn topics_contain(&self, topic: &str) -> bool {
+        self.state.topics.contains(topic)
+    }
+}
+
+#[test]
+fn an_empty_cluster_shows_three_choices() {
+    let mut bench = Bench::new(setup());
+    bench.feed_all(whole("summary", Vec::new()));
+    let Body::Words(lines) = screen(&bench.state).body else {
+        panic!("no words");
+    };
+    let text: Vec<String> = lines.into_iter().map(|line| line.into_iter().map(|segment| segment.text).collect()).collect();
+    let text = text.join("\n");
+    for part in ["e   launch the examples", "aurora job create dev/me/devel/hello hello.aurora", "?   help"] {
+        assert!(text.contains(part), "no {part:?} in {text}");
+    }
+    bench.keys("c");
+    assert_eq!(bench.effects.last(), Some(&Effect::Copy("aurora job create dev/me/devel/hello hello.aurora".to_owned())));
+    bench.keys("e e");
+    assert_eq!(bench.effects.iter().filter(|effect| **effect == Effect::Launch).count(), 1);
+    let mut full = Bench::with_jobs();
+    full.keys("e");
+    assert!(!full.effects.contains(&Effect::Launch));
+}
+
+#[test]
+fn leaving_a_local_cluster_asks_and_leaves_it_running() {
+    for (keys, stop) in [("q enter", false), ("q l", false), ("q s", true), ("q j enter", true), ("ctrl-c ctrl-c ctrl-c", false)] {
+        let mut bench = Bench::with_jobs();
+        bench.state.setup.local = true;
+        bench.keys(keys);
+        assert_eq!(bench.effects.last(), Some(&Effect::Quit { stop_cluster: stop }), "{keys}");
+    }
+    let mut bench = Bench::with_jobs();
+    bench.state.setup.local = true;
+    bench.keys("q esc");
+    assert!(!bench.effects.iter().any(|effect| matches!(effect, Effect::Quit { .. })));
+    let mut bench = Bench::with_jobs();
+    bench.keys("q");
+    assert_eq!(bench.effects.last(), Some(&Effect::Quit { stop_cluster: false }));
+}
+
+#[test]
+fn a_lost_connection_keeps_the_picture_and_says_its_age() {
+    let mut bench = Bench::with_jobs();
+    bench.event(Event::Link(NOW, LinkEvent::Lost("refused".to_owned())));
+    bench.event(Event::Link(NOW + 3000, LinkEvent::Lost("refused".to_owned())));
+    bench.event(Event::Tick(NOW + 7000));
+    assert_eq!(snapshot(&bench.state)["link"], "down 7s");
+    assert_eq!(snapshot(&bench.state)["data"]["shown"], 2);
+    bench.feed(job("w/devel/hello", &[(ScheduleStatus::Running, 3)]));
+    bench.event(Event::Tick(NOW + 30_000));
+    assert_eq!(snapshot(&bench.state)["link"], "stale 30s");
+}
+
+#[test]
+fn a_snapshot_voids_what_was_known() {
+    let mut bench = Bench::with_jobs();
+    bench.feed_all(whole("summary", vec![job("w/devel/hello", &[(ScheduleStatus::Running, 3)])]));
+    assert_eq!(bench.state.store.jobs.len(), 1);
+}
+
+#[test]
+fn links_open_and_come_back() {
+    let mut bench = Bench::with_jobs();
+    bench.event(Event::Run("open aurora://dev/jobs?filter=prod&sort=-changed".to_owned()));
+    assert_eq!(bench.state.link_here().to_string(), "aurora://dev/jobs?filter=prod&sort=-changed");
+    bench.event(Event::Run("open aurora://west/jobs".to_owned()));
+    assert!(bench.bottom().contains("another") || bench.bottom().contains("west"), "{}", bench.bottom());
+}
+
+#[test]
+fn no_size_panics() {
+    for (width, height) in [(1, 1), (2, 3), (40, 10), (80, 24), (300, 100)] {
+        for keys in ["j", "enter", "?", "a", "a K", ": x", "/ x"] {
+            let mut bench = Bench::with_jobs();
+            bench.event(Event::Resize(width, height));
+            bench.keys("enter");
+            bench.hello_tasks();
+            bench.keys("enter");
+            bench.keys(keys);
+            screen(&bench.state);
+            snapshot(&bench.state);
+        }
+    }
+}
