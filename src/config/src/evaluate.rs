@@ -33,8 +33,8 @@ fn fill(request: &EvalRequest, answer: &mut EvalAnswer) -> Checked<()> {
         Some(source) => (source.clone(), true),
         None => (read(&request.path)?, false),
     };
-    let jobs = if request.read_json {
-        jobs_from_json(&request.path, &source)?
+    let (jobs, has_hooks) = if request.read_json {
+        (jobs_from_json(&request.path, &source)?, false)
     } else {
         jobs_from_python(&request.path, source, from_text)?
     };
@@ -60,10 +60,13 @@ fn fill(request: &EvalRequest, answer: &mut EvalAnswer) -> Checked<()> {
     let path = format!("jobs[{index}]");
     let mut warnings = Vec::new();
     let loaded = load(&jobs[index], request, &mut warnings);
-    answer.warnings = warnings
+    if has_hooks {
+        answer.warnings.push(hooks_warning(&request.path));
+    }
+    let placed = warnings
         .into_iter()
-        .map(|warning| *at(&path, Box::new(warning)))
-        .collect();
+        .map(|warning| *at(&path, Box::new(warning)));
+    answer.warnings.extend(placed);
     answer.job = Some(loaded.map_err(|diagnostic| at(&path, diagnostic))?);
     Ok(())
 }
@@ -130,16 +133,28 @@ fn jobs_from_json(path: &str, source: &str) -> Checked<Vec<Value>> {
         .collect()
 }
 
+/// Hooks are Python objects that upstream's client calls around its requests; there is no Python in this one.
+fn hooks_warning(path: &str) -> Diagnostic {
+    Diagnostic {
+        kind: DiagnosticKind::Warning,
+        message: "the file defines hooks; they are not run".to_owned(),
+        file: Some(path.to_owned()),
+        field: Some("hooks".to_owned()),
+        hint: Some("run what they do before or after the command instead".to_owned()),
+        ..Diagnostic::default()
+    }
+}
+
 fn in_file(path: &str, mut diagnostic: Box<Diagnostic>) -> Box<Diagnostic> {
     diagnostic.file = Some(path.to_owned());
     diagnostic
 }
 
-fn jobs_from_python(path: &str, source: String, from_text: bool) -> Checked<Vec<Value>> {
+fn jobs_from_python(path: &str, source: String, from_text: bool) -> Checked<(Vec<Value>, bool)> {
     let name = path.to_owned();
     let loaded = with_interpreter(move |python| python.load(&name, &source, from_text))
         .and_then(|loaded| loaded)
-        .map_err(of_python)?;
+        .map_err(|fault| of_python(*fault))?;
     let kind = schema::get("Job");
     let mut jobs = Vec::new();
     for (index, found) in loaded.jobs.unwrap_or_default().into_iter().enumerate() {
@@ -159,7 +174,7 @@ fn jobs_from_python(path: &str, source: String, from_text: bool) -> Checked<Vec<
         found.field = Some(format!("jobs[{index}]"));
         return Err(in_file(path, found));
     }
-    Ok(jobs)
+    Ok((jobs, loaded.has_hooks))
 }
 
 fn bind(job: &Value, bindings: &[(String, String)]) -> Checked<Value> {

@@ -41,7 +41,11 @@ pub(crate) fn at(field: &str, mut diagnostic: Box<Diagnostic>) -> Box<Diagnostic
 
 /// A fault of a value, at a field of the job.
 pub(crate) fn of_value(field: &str, error: &Error) -> Box<Diagnostic> {
-    let mut diagnostic = fault(DiagnosticKind::Invalid, error.message.clone());
+    let message = match error.kind {
+        pystachio::ErrorKind::InvalidRef => invalid_reference(&error.message),
+        _ => error.message.clone(),
+    };
+    let mut diagnostic = fault(DiagnosticKind::Invalid, message);
     if !error.path.is_empty() {
         diagnostic.field = Some(error.path.clone());
     }
@@ -50,6 +54,10 @@ pub(crate) fn of_value(field: &str, error: &Error) -> Box<Diagnostic> {
         (true, _) => diagnostic,
         (false, _) => at(field, diagnostic),
     }
+}
+
+fn invalid_reference(message: &str) -> String {
+    format!("Invalid reference: {}", message.trim())
 }
 
 fn hint(error: &Error) -> Option<String> {
@@ -71,9 +79,14 @@ pub(crate) fn of_python(fault: python::Fault) -> Box<Diagnostic> {
         "RecursionError" | "MemoryError" => DiagnosticKind::Limit,
         _ => DiagnosticKind::Evaluation,
     };
+    let message = match fault.class.as_str() {
+        // Upstream shows the bare text between the braces.
+        "InvalidRefError" => invalid_reference(&fault.message),
+        _ => fault.message,
+    };
     Box::new(Diagnostic {
         kind,
-        message: fault.message,
+        message,
         file: fault.file,
         line: fault.line,
         column: fault.column,

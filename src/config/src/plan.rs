@@ -108,11 +108,11 @@ mod tests {
         for (processes, orders, expected) in [
             ("p1 p2", "p1 p2", Ok(())),
             ("p1 p2 f1 f2", "p1 p2/f1 f2", Ok(())),
-            ("p1 f1", "p1 f1", invalid.clone()),
-            ("p1", "p1 p9", invalid.clone()),
+            ("p1 f1", "p1 f1", invalid),
+            ("p1", "p1 p9", invalid),
             ("p1", "p8 p9", Ok(())),
-            ("p1 p2", "p1 p2/p2 p1", cycle.clone()),
-            ("p1", "p1 p1", cycle.clone()),
+            ("p1 p2", "p1 p2/p2 p1", cycle),
+            ("p1", "p1 p1", cycle),
             ("d1 p1", "p1 d1", Ok(())),
             (
                 "d1 p1",

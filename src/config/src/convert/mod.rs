@@ -185,7 +185,11 @@ fn check_evaluates(underlying: &Value) -> Checked<()> {
         .bind(vec![mesos])
         .map_err(|error| of_value("", &error))?;
     let job = Node::root(checked);
-    check_task(&job.need("task")?)?;
+    let known = ports::names(
+        &underlying.unbound().map_err(|error| of_value("", &error))?,
+        "",
+    )?;
+    check_task(&job.need("task")?, known)?;
     let check = job.value.check().map_err(|error| of_value("", &error))?;
     if check.is_ok() {
         return Ok(());
@@ -195,7 +199,7 @@ fn check_evaluates(underlying: &Value) -> Checked<()> {
     Err(found)
 }
 
-fn check_task(task: &Node) -> Checked<()> {
+fn check_task(task: &Node, known: BTreeSet<String>) -> Checked<()> {
     let wrong = |path: &str, what: String| Err(invalid(path, format!("Task is invalid: {what}")));
     let mut processes = Vec::new();
     let listed = match task.field("processes")? {
@@ -253,13 +257,14 @@ fn check_task(task: &Node) -> Checked<()> {
             format!("Task has invalid plan: {message}"),
         );
     }
-    check_thermos_refs(task)
+    check_thermos_refs(task, known)
 }
 
-/// Every reference must be known once the runner's are: nested ones such as `{{thermos.ports[p{{mesos.instance}}]}}` are not.
-fn check_thermos_refs(task: &Node) -> Checked<()> {
-    let names = ports::names(&task.unbound()?, &task.path)?;
-    let numbers = names
+/// Every reference must be known once the runner's are. Of ports only those are whose name stands in the file: nobody could
+/// ask for the port of `{{thermos.ports[p{{mesos.instance}}]}}` before the instance is known.
+fn check_thermos_refs(task: &Node, known: BTreeSet<String>) -> Checked<()> {
+    ports::names(&task.unbound()?, &task.path)?;
+    let numbers = known
         .into_iter()
         .enumerate()
         .map(|(index, name)| {
@@ -289,13 +294,15 @@ fn check_thermos_refs(task: &Node) -> Checked<()> {
     if left.is_empty() {
         return Ok(());
     }
-    Err(invalid(
+    let mut found = invalid(
         &task.path,
         format!(
             "Task is invalid: Unexpected unbound refs: {}. Make sure you are not nesting template variables.",
             list(&left)
         ),
-    ))
+    );
+    found.hint = Some(how_to_bind(&left));
+    Err(found)
 }
 
 fn list(refs: &[Ref]) -> String {
@@ -329,20 +336,20 @@ fn check_bound(unbound: &[Ref]) -> Checked<()> {
         "",
         format!("Config contains unbound variables: {}", list(&left)),
     );
-    found.hint = Some(
-        if left
-            .iter()
-            .any(|r| r.address().starts_with("docker.image["))
-        {
-            "docker images by tag are not looked up in a registry here; write the image by its digest".to_owned()
-        } else {
-            format!(
-                "bind it in the file, or with --bind {}=VALUE",
-                left[0].address()
-            )
-        },
-    );
+    found.hint = Some(how_to_bind(&left));
     Err(found)
+}
+
+fn how_to_bind(left: &[Ref]) -> String {
+    let mut addresses = left.iter().map(Ref::address);
+    if addresses
+        .clone()
+        .any(|address| address.starts_with("docker.image["))
+    {
+        return "docker images by tag are not looked up in a registry here; write the image by its digest".to_owned();
+    }
+    let address = addresses.next().unwrap_or_default();
+    format!("bind it in the file, or with --bind {address}=VALUE")
 }
 
 fn executor(job: &Node, underlying: &Value) -> Checked<ExecutorConfig> {

@@ -6,7 +6,7 @@ mod native;
 use std::sync::mpsc;
 
 use pystachio::Value;
-use rustpython_vm::builtins::{PyDictRef, PyStr, PyTupleRef};
+use rustpython_vm::builtins::{PyBaseExceptionRef, PyDictRef, PyStr, PyTupleRef};
 use rustpython_vm::compiler::Mode;
 use rustpython_vm::scope::Scope;
 use rustpython_vm::{AsObject, Interpreter, PyObjectRef, PyResult, Settings, VirtualMachine};
@@ -38,6 +38,19 @@ pub struct Fault {
     pub hint: Option<String>,
 }
 
+/// A result that fails with a fault of the file.
+pub type Outcome<T> = Result<T, Box<Fault>>;
+
+impl Fault {
+    fn new(class: &str, message: String) -> Box<Fault> {
+        Box::new(Fault {
+            class: class.to_owned(),
+            message,
+            ..Fault::default()
+        })
+    }
+}
+
 /// What a job file left behind.
 #[derive(Debug, Default)]
 pub struct Loaded {
@@ -60,7 +73,7 @@ pub enum Global {
 ///
 /// # Errors
 /// A fault when the thread cannot be started or the interpreter panics.
-pub fn with_interpreter<T, F>(work: F) -> Result<T, Fault>
+pub fn with_interpreter<T, F>(work: F) -> Outcome<T>
 where
     T: Send + 'static,
     F: FnOnce(&Python<'_>) -> T + Send + 'static,
@@ -74,28 +87,29 @@ where
             // The receiver waits below until this thread is done.
             sender.send(outcome).ok();
         })
-        .map_err(|error| Fault {
-            class: "OSError".to_owned(),
-            message: format!(
-                "cannot start a thread with a stack of {} MiB: {error}",
-                STACK_BYTES >> 20
-            ),
-            ..Fault::default()
+        .map_err(|error| {
+            let size = STACK_BYTES >> 20;
+            Fault::new(
+                "OSError",
+                format!("cannot start a thread with a stack of {size} MiB: {error}"),
+            )
         })?;
     let outcome = receiver.recv();
     let joined = thread.join();
     match (outcome, joined) {
         (Ok(outcome), _) => outcome,
-        (Err(_), _) => Err(Fault {
-            class: "InternalError".to_owned(),
-            message: "the interpreter failed on this file".to_owned(),
-            hint: Some("please report the file".to_owned()),
-            ..Fault::default()
-        }),
+        (Err(_), _) => {
+            let mut fault = Fault::new(
+                "InternalError",
+                "the interpreter failed on this file".to_owned(),
+            );
+            fault.hint = Some("please report the file".to_owned());
+            Err(fault)
+        }
     }
 }
 
-fn enter<T>(work: impl FnOnce(&Python<'_>) -> T) -> Result<T, Fault> {
+fn enter<T>(work: impl FnOnce(&Python<'_>) -> T) -> Outcome<T> {
     let mut settings = Settings::default();
     settings.isolated = true;
     settings.import_site = false;
@@ -123,11 +137,7 @@ fn enter<T>(work: impl FnOnce(&Python<'_>) -> T) -> Result<T, Fault> {
                     globals: &globals,
                 })
             })
-            .map_err(|error| Fault {
-                class: error.class().name().to_string(),
-                message: shown(vm, error.as_object()),
-                ..Fault::default()
-            });
+            .map_err(|error| Fault::new(&error.class().name(), shown(vm, error.as_object())));
         native::forget();
         outcome
     });
@@ -163,7 +173,7 @@ impl Python<'_> {
     ///
     /// # Errors
     /// What the file raised.
-    pub fn load(&self, path: &str, source: &str, from_text: bool) -> Result<Loaded, Fault> {
+    pub fn load(&self, path: &str, source: &str, from_text: bool) -> Outcome<Loaded> {
         let environment = self.run(path, source, from_text)?;
         self.collect(&environment)
             .map_err(|error| self.fault(error))
@@ -174,7 +184,7 @@ impl Python<'_> {
     ///
     /// # Errors
     /// What the program raised.
-    pub fn result_of(&self, before: &str, program: &str) -> Result<serde_json::Value, Fault> {
+    pub fn result_of(&self, before: &str, program: &str) -> Outcome<serde_json::Value> {
         let source = format!("{before}\n{program}");
         let environment = self.run("<program>", &source, true)?;
         let vm = self.vm;
@@ -182,14 +192,10 @@ impl Python<'_> {
             .get_item("result", vm)
             .and_then(|result| to_raw(&result, vm));
         let found = found.map_err(|error| self.fault(error))?;
-        pystachio::to_json(&found).map_err(|error| Fault {
-            class: "TypeError".to_owned(),
-            message: error.message,
-            ..Fault::default()
-        })
+        pystachio::to_json(&found).map_err(|error| Fault::new("TypeError", error.message))
     }
 
-    fn run(&self, path: &str, source: &str, from_text: bool) -> Result<PyDictRef, Fault> {
+    fn run(&self, path: &str, source: &str, from_text: bool) -> Outcome<PyDictRef> {
         let vm = self.vm;
         let loaded: PyResult<PyTupleRef> = self.globals.get_item("load", vm).and_then(|load| {
             let arguments = (
@@ -205,12 +211,12 @@ impl Python<'_> {
                 Ok(environment) => Ok(environment),
                 Err(described) => Err(self.described(&described)),
             },
-            _ => Err(Fault::default()),
+            _ => Err(Box::default()),
         }
     }
 
     /// The tuple that the prelude's `describe` makes.
-    fn described(&self, object: &PyObjectRef) -> Fault {
+    fn described(&self, object: &PyObjectRef) -> Box<Fault> {
         let vm = self.vm;
         let parts: Vec<PyObjectRef> = object.try_to_value(vm).unwrap_or_default();
         let text = |index: usize| -> Option<String> {
@@ -219,7 +225,7 @@ impl Python<'_> {
         };
         let number =
             |index: usize| -> Option<u32> { parts.get(index)?.try_to_value::<u32>(vm).ok() };
-        Fault {
+        Box::new(Fault {
             class: text(0).unwrap_or_default(),
             message: text(1).unwrap_or_default(),
             file: text(2),
@@ -227,10 +233,10 @@ impl Python<'_> {
             column: number(4).filter(|column| *column > 0),
             field: text(5),
             hint: text(6),
-        }
+        })
     }
 
-    fn fault(&self, error: rustpython_vm::builtins::PyBaseExceptionRef) -> Fault {
+    fn fault(&self, error: PyBaseExceptionRef) -> Box<Fault> {
         let vm = self.vm;
         let described = self
             .globals
@@ -238,11 +244,7 @@ impl Python<'_> {
             .and_then(|describe| describe.call((error.clone(),), vm));
         match described {
             Ok(described) => self.described(&described),
-            Err(_) => Fault {
-                class: error.class().name().to_string(),
-                message: shown(vm, error.as_object()),
-                ..Fault::default()
-            },
+            Err(_) => Fault::new(&error.class().name(), shown(vm, error.as_object())),
         }
     }
 

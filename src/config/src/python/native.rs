@@ -284,6 +284,23 @@ mod _pystachio {
         Ok(vm.ctx.new_list(values))
     }
 
+    /// Every field name of the schema.
+    #[pyfunction]
+    fn schema_fields(vm: &VirtualMachine) -> PyListRef {
+        let mut names: Vec<&str> = schema::types()
+            .iter()
+            .filter_map(|(_, kind)| kind.as_struct())
+            .flat_map(|kind| kind.fields().iter().map(|(name, _)| &**name))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        let names = names
+            .into_iter()
+            .map(|name| vm.ctx.new_str(name).into())
+            .collect();
+        vm.ctx.new_list(names)
+    }
+
     fn optional_text(name: &PyObjectRef, vm: &VirtualMachine) -> PyResult<Option<String>> {
         if vm.is_none(name) {
             return Ok(None);

@@ -717,8 +717,8 @@ def load(path, source, from_text):
         if from_text:
             raise ValueError('You may not include() anything from filelike objects.')
         actual = os.path.join(os.path.dirname(stack[-1]), file_name)
-        if len(stack) > 100:
-            raise ValueError('include(%r) is nested more than 100 levels: do files include one another?' % file_name)
+        if len(stack) > 40:
+            raise ValueError('include(%r) is nested more than 40 levels: do files include one another?' % file_name)
         stack.append(actual)
         _execute(actual, _read(actual), environment)
         stack.pop()
@@ -750,6 +750,15 @@ _UNKNOWN = {
 }
 
 
+def _near(words, candidates):
+    import difflib
+    for word in words:
+        found = difflib.get_close_matches(word, list(candidates), 1, 0.75)
+        if found:
+            return 'did you mean %s?' % found[0]
+    return None
+
+
 def _hint(error, line_text):
     import re
     message = str(error)
@@ -764,6 +773,12 @@ def _hint(error, line_text):
         for name, hint in _UNKNOWN.items():
             if "'%s'" % name in message:
                 return hint
+        return _near(message.split("'")[1:2], _seed)
+    if isinstance(error, AttributeError) and (
+            message.startswith('Unknown schema attribute ') or ' has no attribute ' in message):
+        near = _near([message.split(' ')[-1].strip("'")], _native.schema_fields())
+        if near:
+            return near
     for name, use in (('iteritems', 'items'), ('itervalues', 'values'), ('iterkeys', 'keys'), ('has_key', 'in')):
         if isinstance(error, AttributeError) and "'%s'" % name in message:
             return 'job files are Python 3: use %s' % use
