@@ -262,15 +262,23 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
         );
     }),
     ("background_children_die_with_their_process", |place| {
-        let run = place.finish(json!({"processes": [process("p", "sleep 1000 & echo $! > bg")]}));
-        run.record().check(ENDED, &[("p", SUCCESS)]);
+        let mut run = place.run(json!({
+            "processes": [
+                process("p", "sleep 1000 & echo $! > bg"),
+                process("q", "while ! [ -e go ]; do sleep 0.02; done"),
+            ],
+        }));
+        run.until_run("p", ProcessState::Success, 1);
         let pid = place.pid("bg");
         until(
-            "the child's death",
+            "the child's death, while the task goes on",
             Duration::from_secs(5),
             || format!("{pid} lives"),
             || !procs::is_alive(pid),
         );
+        fs::write(place.sandbox().join("go"), "").unwrap();
+        run.until_over(Duration::from_secs(20));
+        run.record().check(ENDED, &[("p", SUCCESS), ("q", SUCCESS)]);
     }),
     ("who_leaves_the_session_dies_with_the_task", |place| {
         let mut run = place.run(json!({
