@@ -208,13 +208,13 @@ fn spawn_engine(
 
 /// Returns when registration is overdue; never for a limit of zero.
 async fn late(mut registered: watch::Receiver<Registration>, limit: Duration) {
-    if limit.is_zero() {
-        return std::future::pending().await;
+    if !limit.is_zero() {
+        let in_time = tokio::time::timeout(limit, registered.wait_for(|state| state.ever)).await;
+        if !matches!(in_time, Ok(Ok(_))) {
+            return;
+        }
     }
-    let in_time = tokio::time::timeout(limit, registered.wait_for(|state| state.ever)).await;
-    if let Ok(Ok(_)) = in_time {
-        return std::future::pending().await;
-    }
+    std::future::pending().await
 }
 
 fn hostname(flags: &Flags, address: SocketAddr) -> String {

@@ -32,6 +32,12 @@ const SUMMARY_SLACK: Duration = Duration::from_secs(2);
 /// The client is gone, or takes nothing.
 pub(super) struct Gone;
 
+/// What is told at once.
+enum Told {
+    Task(TaskId, Arc<JobKey>),
+    Quota(String),
+}
+
 pub(super) struct Follower {
     pub(super) hub: Arc<Hub>,
     pub(super) out: mpsc::Sender<Bytes>,
@@ -177,19 +183,24 @@ impl Follower {
             }
         }
         // In the order of the log: a client that breaks off in between goes on from the last line it has.
-        let mut ordered: Vec<(Seq, Result<(TaskId, Arc<JobKey>), String>)> = tasks
+        let view = &since.view;
+        let mut ordered: Vec<(Seq, Told)> = tasks
             .into_iter()
-            .map(|(id, (seq, job))| (seq, Ok((id, job))))
-            .chain(quotas.into_iter().map(|(role, seq)| (seq, Err(role))))
+            .map(|(id, (seq, job))| (seq, Told::Task(id, job)))
+            .chain(
+                quotas
+                    .into_iter()
+                    .map(|(role, seq)| (seq, Told::Quota(role))),
+            )
             .collect();
         ordered.sort_by_key(|(seq, _)| *seq);
-        for (seq, what) in ordered {
-            match what {
-                Ok((id, job)) => match since.view.task(&id) {
+        for (seq, told) in ordered {
+            match told {
+                Told::Task(id, job) => match view.task(&id) {
                     Some(task) => self.task(seq, task).await?,
                     None => self.line(&render::task_removed(seq, &id, &job)).await?,
                 },
-                Err(role) => self.line(&render::quota(seq, &role, &since.view)).await?,
+                Told::Quota(role) => self.line(&render::quota(seq, &role, view)).await?,
             }
         }
         self.cursor = since.newest;

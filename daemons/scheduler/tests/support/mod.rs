@@ -1,4 +1,8 @@
 //! A Mesos master that does what a test says, and the real scheduler over real HTTP.
+#![allow(
+    clippy::unwrap_used,
+    reason = "this is test code; clippy sees that only inside test functions"
+)]
 
 use std::net::SocketAddr;
 use std::path::Path;
