@@ -316,7 +316,8 @@ impl Inner {
     }
 }
 
-/// Ends every process of a container: by its cgroups where there are any, and by its session and process tree.
+/// Ends every process of a container: by its cgroups where there are any, else by its session, its process tree and the
+/// sandbox in the environment.
 fn destroy_all(
     cgroups: Option<&Cgroups>,
     container: &str,
@@ -325,16 +326,20 @@ fn destroy_all(
     if let Some(cgroups) = cgroups.filter(|cgroups| cgroups.exists(container)) {
         return cgroups.destroy(container).map_err(|error| chain(&error));
     }
-    let Some(identity) = identity.filter(|identity| identity.boot_id == process::boot_id()) else {
-        return Ok(());
-    };
     let deadline = Instant::now() + KILL_DEADLINE;
     loop {
-        // A pid is not given away while a session of that number has members: with another start time there is none left.
-        if process::stat(identity.pid).is_some_and(|now| now.start_time != identity.start_time) {
-            return Ok(());
+        let processes = process::all();
+        let mut pids = process::marked(&processes, container);
+        if let Some(identity) = identity.filter(|identity| identity.boot_id == process::boot_id()) {
+            // A pid is not given away while a session of that number has members: with another start time there is none left.
+            let taken = processes
+                .get(&identity.pid)
+                .is_some_and(|now| now.start_time != identity.start_time);
+            if !taken {
+                pids.extend(process::members(&processes, identity.pid));
+            }
         }
-        let living = process::signal_tree(identity.pid, libc::SIGKILL);
+        let living = process::signal_each(&processes, &pids, libc::SIGKILL);
         if living == 0 {
             return Ok(());
         }

@@ -10,13 +10,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use super::paths::Paths;
+use super::paths::{Paths, run as run_paths};
 use super::shell::Handle;
 
 /// How often sandboxes are looked at (mesos: --disk_watch_interval).
 const INTERVAL: Duration = Duration::from_secs(60);
 /// Part of the disk that collecting keeps free (mesos: --gc_disk_headroom).
 const HEADROOM: f64 = 0.1;
+/// Nothing younger is touched, however full the disk: what is being launched at this moment is not known as live yet.
+const MIN_AGE: Duration = Duration::from_secs(120);
 
 #[derive(Debug, Default)]
 pub(crate) struct GcCounters {
@@ -48,7 +50,7 @@ pub(crate) async fn run(shell: Handle, paths: Paths, delay: Duration, counters: 
         let (paths, counters) = (paths.clone(), Arc::clone(&counters));
         let round = tokio::task::spawn_blocking(move || {
             let used = used_fraction(paths.work_dir());
-            let age = allowed_age(delay, used);
+            let age = allowed_age(delay, used).max(MIN_AGE);
             counters
                 .max_allowed_age_secs
                 .store(age.as_secs(), Ordering::Relaxed);
@@ -80,46 +82,52 @@ fn subdirectories(directory: &Path) -> Vec<(PathBuf, String)> {
         .collect()
 }
 
-/// Removes the sandboxes that are older than `age` and whose container is not in `live`.
-fn collect(paths: &Paths, live: &BTreeSet<String>, age: Duration, counters: &GcCounters) {
+/// Whether everything of these paths that exists was last changed at least `age` ago.
+fn are_older(paths: &[&Path], age: Duration) -> bool {
     let now = SystemTime::now();
+    paths
+        .iter()
+        .filter_map(|path| {
+            fs::symlink_metadata(path)
+                .and_then(|metadata| metadata.modified())
+                .ok()
+        })
+        .all(|modified| now.duration_since(modified).unwrap_or_default() >= age)
+}
+
+/// Removes the sandboxes that are older than `age` and whose container is not in `live`. The age of a sandbox counts from
+/// the end of its executor, which the sentinel marks, or from the last entry made in it.
+fn collect(paths: &Paths, live: &BTreeSet<String>, age: Duration, counters: &GcCounters) {
     let mut pending = 0;
     for (slave, agent) in subdirectories(&paths.slaves()) {
         for (framework_path, framework) in subdirectories(&slave.join("frameworks")) {
             for (executor_path, executor) in subdirectories(&framework_path.join("executors")) {
-                for (run, container) in subdirectories(&executor_path.join("runs")) {
+                let runs = executor_path.join("runs");
+                for (run, container) in subdirectories(&runs) {
                     if live.contains(&container) {
                         continue;
                     }
-                    let old = fs::metadata(&run)
-                        .and_then(|metadata| metadata.modified())
-                        .is_ok_and(|modified| {
-                            now.duration_since(modified).unwrap_or_default() >= age
-                        });
-                    if !old {
+                    let meta = paths.meta_run(&agent, &framework, &executor, &container);
+                    if !are_older(&[&run, &run_paths::sentinel(&meta)], age) {
                         pending += 1;
                         continue;
                     }
-                    match fs::remove_dir_all(&run) {
-                        Ok(()) => {
-                            counters.succeeded.fetch_add(1, Ordering::Relaxed);
-                            tracing::info!(sandbox = %run.display(), "removed an old sandbox");
-                        }
-                        Err(error) => {
-                            counters.failed.fetch_add(1, Ordering::Relaxed);
-                            tracing::warn!(sandbox = %run.display(), %error, "cannot remove an old sandbox");
-                            continue;
-                        }
-                    }
-                    remove_quietly(&paths.meta_run(&agent, &framework, &executor, &container));
+                    remove_run(&run, &meta, counters);
                 }
-                if subdirectories(&executor_path.join("runs")).is_empty() {
-                    remove_quietly(&executor_path);
+                let info = paths.executor_info(&agent, &framework, &executor);
+                if subdirectories(&runs).is_empty()
+                    && are_older(&[&info, &runs], age)
+                    && remove_emptied(&executor_path, &runs)
+                {
                     remove_quietly(&paths.meta_executor(&agent, &framework, &executor));
                 }
             }
-            if subdirectories(&framework_path.join("executors")).is_empty() {
-                remove_quietly(&framework_path);
+            let info = paths.framework_info(&agent, &framework);
+            let executors = framework_path.join("executors");
+            if subdirectories(&executors).is_empty()
+                && are_older(&[&info, &executors], age)
+                && remove_emptied(&framework_path, &executors)
+            {
                 remove_quietly(&paths.meta_framework(&agent, &framework));
             }
         }
@@ -127,12 +135,36 @@ fn collect(paths: &Paths, live: &BTreeSet<String>, age: Duration, counters: &GcC
     counters.pending.store(pending, Ordering::Relaxed);
 }
 
+fn remove_run(run: &Path, meta: &Path, counters: &GcCounters) {
+    match fs::remove_dir_all(run) {
+        Ok(()) => {
+            counters.succeeded.fetch_add(1, Ordering::Relaxed);
+            tracing::info!(sandbox = %run.display(), "removed an old sandbox");
+            remove_quietly(meta);
+        }
+        Err(error) => {
+            counters.failed.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(sandbox = %run.display(), %error, "cannot remove an old sandbox");
+        }
+    }
+}
+
+/// Removes a directory that holds nothing but an empty one (and its `latest` link); says whether it is gone. Something
+/// that appears there meanwhile stays.
+fn remove_emptied(outer: &Path, inner: &Path) -> bool {
+    // What cannot be removed here keeps its directory, and that is seen below.
+    let _ = fs::remove_file(inner.join("latest"));
+    let _ = fs::remove_dir(inner);
+    fs::remove_dir(outer).is_ok()
+}
+
+/// Removes metadata. It is not needed any more, and is tried again with the next sandbox of its executor.
 fn remove_quietly(directory: &Path) {
     match fs::remove_dir_all(directory) {
         Ok(()) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => {
-            tracing::debug!(directory = %directory.display(), %error, "cannot remove what belonged to an old sandbox")
+            tracing::debug!(directory = %directory.display(), %error, "cannot remove what belonged to an old sandbox");
         }
     }
 }
@@ -153,29 +185,58 @@ mod tests {
         }
     }
 
+    fn backdate(path: &Path, seconds: u64) {
+        let then = SystemTime::now() - Duration::from_secs(seconds);
+        fs::File::open(path).unwrap().set_modified(then).unwrap();
+    }
+
     #[test]
     fn only_old_and_ended_sandboxes_go() {
         let root = tempfile::tempdir().unwrap();
         let paths = Paths::new(root.path());
-        for container in ["live", "ended"] {
-            fs::create_dir_all(paths.sandbox("S0", "F", "E", container)).unwrap();
-            fs::create_dir_all(paths.meta_run("S0", "F", "E", container)).unwrap();
+        for container in ["live", "ended", "long"] {
+            let sandbox = paths.sandbox("S0", "F", "E", container);
+            fs::create_dir_all(&sandbox).unwrap();
+            let meta = paths.meta_run("S0", "F", "E", container);
+            fs::create_dir_all(&meta).unwrap();
+            fs::write(run_paths::sentinel(&meta), "").unwrap();
+            backdate(&sandbox, 5000);
+            if container != "long" {
+                backdate(&run_paths::sentinel(&meta), 5000);
+            }
         }
-        fs::create_dir_all(paths.sandbox("S0", "G", "E", "other")).unwrap();
+        let other = paths.sandbox("S0", "G", "E", "other");
+        fs::create_dir_all(&other).unwrap();
         let live = BTreeSet::from(["live".to_owned()]);
         let counters = GcCounters::default();
-        collect(&paths, &live, Duration::from_secs(3600), &counters);
+        let exists = |container: &str| {
+            let sandbox = paths.sandbox("S0", "F", "E", container).exists();
+            assert_eq!(
+                sandbox,
+                paths.meta_run("S0", "F", "E", container).exists(),
+                "{container}"
+            );
+            sandbox
+        };
+        collect(&paths, &live, Duration::from_secs(6000), &counters);
+        assert!(exists("live") && exists("ended") && exists("long"));
+        collect(&paths, &live, Duration::from_secs(4000), &counters);
+        // One that ran for long and ended a moment ago is as fresh as its end.
+        assert!(exists("live") && !exists("ended") && exists("long"));
+        assert_eq!(counters.succeeded.load(Ordering::Relaxed), 1);
         assert_eq!(counters.pending.load(Ordering::Relaxed), 2);
+        for path in [
+            &other,
+            other.parent().unwrap(),
+            &paths.framework("S0", "G").join("executors"),
+        ] {
+            backdate(path, 5000);
+        }
+        // Emptied directories are fresh for a while, because removing changes them.
+        collect(&paths, &live, Duration::from_secs(4000), &counters);
+        assert!(!other.exists() && paths.framework("S0", "G").exists());
         collect(&paths, &live, Duration::ZERO, &counters);
-        assert!(
-            paths.sandbox("S0", "F", "E", "live").exists()
-                && paths.meta_run("S0", "F", "E", "live").exists()
-        );
-        assert!(
-            !paths.sandbox("S0", "F", "E", "ended").exists()
-                && !paths.meta_run("S0", "F", "E", "ended").exists()
-        );
         assert!(!paths.framework("S0", "G").exists());
-        assert_eq!(counters.succeeded.load(Ordering::Relaxed), 2);
+        assert!(exists("live"));
     }
 }

@@ -127,8 +127,36 @@ fn become_container(spec: &LaunchSpec) -> String {
     // Shells set PWD themselves; other programs find it as under Mesos.
     command.env("PWD", &spec.sandbox);
     command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
-    let error = command.exec();
+    let error = inherited::close_on_exec().map_or_else(|error| error, |()| command.exec());
     format!("executing '{}': {error}", spec.program)
+}
+
+#[allow(unsafe_code, reason = "close_range has no wrapper in nix or std")]
+mod inherited {
+    use std::io;
+
+    /// Keeps whatever the agent was started with (pipes of a shell, of a test, of a supervisor) out of the container. The
+    /// descriptors stay open until the exec.
+    pub(super) fn close_on_exec() -> io::Result<()> {
+        // SAFETY: the call takes integers and only sets a flag; no descriptor is closed here.
+        let result = unsafe {
+            libc::close_range(
+                3,
+                libc::c_uint::MAX,
+                libc::CLOSE_RANGE_CLOEXEC.cast_signed(),
+            )
+        };
+        match result {
+            0 => Ok(()),
+            _ => match io::Error::last_os_error() {
+                // Kernels before 5.11 lack the flag, those before 5.9 the call; descriptors of ours are marked already.
+                error if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS)) => {
+                    Ok(())
+                }
+                error => Err(error),
+            },
+        }
+    }
 }
 
 /// Becomes the account's user for good; `None` changes nothing. To be called before threads are started.

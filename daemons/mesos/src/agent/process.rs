@@ -202,32 +202,55 @@ pub(crate) fn members(processes: &BTreeMap<i32, Stat>, leader: i32) -> BTreeSet<
     }
 }
 
-/// Sends a signal to every living process of a container's tree and returns how many there were.
-///
-/// `leader` must be known to be the container's own pid or session: a session id is not given away while the session has a
-/// member, so members found through it are the container's.
-pub(crate) fn signal_tree(leader: i32, signal: i32) -> usize {
-    let processes = all();
-    let members = members(&processes, leader);
+/// The processes whose environment names this container's sandbox: also those that left the session and lost their parent.
+/// The environment is what a program was started with; one that clears it is not found this way.
+pub(crate) fn marked(processes: &BTreeMap<i32, Stat>, container: &str) -> BTreeSet<i32> {
+    let mark = format!("/runs/{container}");
+    let is_marked = |pid: &i32| {
+        std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|text| {
+            text.windows(mark.len())
+                .any(|window| window == mark.as_bytes())
+        })
+    };
+    processes.keys().copied().filter(is_marked).collect()
+}
+
+/// Sends a signal to every living process of these and returns how many there were.
+pub(crate) fn signal_each(
+    processes: &BTreeMap<i32, Stat>,
+    pids: &BTreeSet<i32>,
+    signal: i32,
+) -> usize {
+    let boot_id = boot_id();
     let mut living = 0;
-    for pid in members {
-        let Some(stat) = processes.get(&pid) else {
+    for pid in pids {
+        let Some(stat) = processes
+            .get(pid)
+            .filter(|stat| !matches!(stat.state, 'Z' | 'X'))
+        else {
             continue;
         };
-        if matches!(stat.state, 'Z' | 'X') {
-            continue;
-        }
         living += 1;
         let identity = Identity {
-            pid,
+            pid: *pid,
             start_time: stat.start_time,
-            boot_id: boot_id(),
+            boot_id: boot_id.clone(),
         };
         if let Err(error) = self::signal(&identity, signal) {
             tracing::warn!(pid, signal, %error, "cannot signal a process of a container");
         }
     }
     living
+}
+
+/// Sends a signal to every living process of a tree and returns how many there were.
+///
+/// `leader` must be known to be the tree's own pid or session: a session id is not given away while the session has a
+/// member, so members found through it are the tree's.
+pub(crate) fn signal_tree(leader: i32, signal: i32) -> usize {
+    let processes = all();
+    let members = members(&processes, leader);
+    signal_each(&processes, &members, signal)
 }
 
 #[cfg(test)]
@@ -313,5 +336,36 @@ mod tests {
             .unwrap();
         child.wait().unwrap();
         assert!(!identity.is_alive());
+    }
+
+    #[test]
+    fn a_process_that_left_its_session_and_its_parent_is_found_by_its_mark() {
+        let container = format!("mark-{}", std::process::id());
+        let mut parent = std::process::Command::new("sh")
+            .args(["-c", "setsid sleep 300 >/dev/null 2>&1 & wait $!"])
+            .env("MESOS_DIRECTORY", format!("/w/runs/{container}"))
+            .spawn()
+            .unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        let parent_pid = i32::try_from(parent.id()).unwrap();
+        let orphan = loop {
+            let processes = all();
+            let found = marked(&processes, &container);
+            let sleeper = found
+                .iter()
+                .find(|pid| **pid != parent_pid && processes[*pid].session == **pid);
+            if let Some(pid) = sleeper {
+                break *pid;
+            }
+            assert!(std::time::Instant::now() < deadline, "found only {found:?}");
+            std::thread::park_timeout(std::time::Duration::from_millis(5));
+        };
+        parent.kill().unwrap();
+        parent.wait().unwrap();
+        let processes = all();
+        assert!(!members(&processes, parent_pid).contains(&orphan));
+        let found = marked(&processes, &container);
+        assert_eq!(found, BTreeSet::from([orphan]));
+        assert_eq!(signal_each(&processes, &found, libc::SIGKILL), 1);
     }
 }

@@ -162,7 +162,7 @@ async fn pass_calls(
                 bail!("the master refused a call: {status} {text}");
             }
         }
-        bail!("the agent has too much to say to this connection")
+        bail!("the agent gave this connection up")
     }
     .await;
     match result {
