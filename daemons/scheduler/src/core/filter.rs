@@ -83,20 +83,38 @@ impl<'a> Request<'a> {
         }
     }
 
+    fn limits(&self) -> impl Iterator<Item = (&str, i32)> {
+        let all = self.constraints();
+        all.filter_map(|(constraint, demand)| match demand {
+            TaskConstraint::Limit(demand) => Some((constraint.name.as_str(), demand.limit)),
+            TaskConstraint::Value(_) => None,
+        })
+    }
+
     fn constraints(&self) -> impl Iterator<Item = (&Constraint, &TaskConstraint)> {
         let all = self.config.task.constraints.iter();
         all.filter_map(|constraint| Some((constraint, constraint.constraint.as_ref()?)))
     }
 }
 
-/// How many tasks of a job are on hosts with each value of an attribute. Made when first asked for and kept for one round,
-/// in which the caller tells it of each task that it places.
+/// How many tasks of a job are on hosts with each value of an attribute. Counted when first asked for, and again when the
+/// job's tasks moved without the caller telling.
 #[derive(Debug, Default)]
 pub(crate) struct Spread {
     counts: HashMap<String, HashMap<String, i64>>,
+    version: (u64, u64),
 }
 
 impl Spread {
+    /// Forgets what does not hold any more.
+    pub(crate) fn refresh(&mut self, view: &View, job: &JobKey) {
+        let version = view.placements(job);
+        if self.version != version {
+            self.counts.clear();
+            self.version = version;
+        }
+    }
+
     fn count(&mut self, view: &View, job: &JobKey, attribute: &str, value: &str) -> i64 {
         if !self.counts.contains_key(attribute) {
             let mut counts: HashMap<String, i64> = HashMap::new();
@@ -122,8 +140,23 @@ impl Spread {
             .unwrap_or(0)
     }
 
-    /// A task of the job was put on a host.
-    pub(crate) fn placed(&mut self, host: &HostAttributes) {
+    /// Whether a limit leaves room for one more task at a value.
+    pub(crate) fn has_room(
+        &mut self,
+        view: &View,
+        request: &Request<'_>,
+        place: &LimitedPlace,
+    ) -> bool {
+        let job = &request.config.task.job;
+        let mut limits = request
+            .limits()
+            .filter(|(name, _)| *name == place.attribute);
+        limits.all(|(name, limit)| self.count(view, job, name, &place.value) < i64::from(limit))
+    }
+
+    /// A task of the job was put on a host; nothing else happened to the job since the last refresh.
+    pub(crate) fn placed(&mut self, view: &View, job: &JobKey, host: &HostAttributes) {
+        self.version = view.placements(job);
         for (attribute, counts) in &mut self.counts {
             for value in values_of(host, attribute) {
                 *counts.entry(value.to_owned()).or_default() += 1;
@@ -227,7 +260,31 @@ fn insufficient(offer: &HeldOffer, request: &Request<'_>) -> Vetoes {
     vetoes.collect()
 }
 
-/// The reason that changes with where the job's other tasks are and with time, for an offer without a static veto.
+/// A value of an attribute at which a limit is reached: no host that has it can be used until a task leaves it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct LimitedPlace {
+    pub(crate) attribute: String,
+    pub(crate) value: String,
+}
+
+/// What speaks against an offer for now.
+pub(crate) enum ForNow {
+    /// The machine is about to leave; it stays so.
+    Leaving,
+    /// A limit is reached.
+    Limit(LimitedPlace),
+}
+
+impl ForNow {
+    pub(crate) fn veto(&self) -> Veto {
+        match self {
+            ForNow::Leaving => Veto::Draining,
+            ForNow::Limit(place) => Veto::Limit(place.attribute.clone()),
+        }
+    }
+}
+
+/// What speaks against an offer because of where the job's other tasks are, or of the time, when nothing static does.
 pub(crate) fn dynamic_veto(
     config: &Config,
     offer: &HeldOffer,
@@ -235,18 +292,18 @@ pub(crate) fn dynamic_veto(
     view: &View,
     spread: &mut Spread,
     now: Millis,
-) -> Option<Veto> {
+) -> Option<ForNow> {
     if leaves_soon(config, offer, now) {
-        return Some(Veto::Draining);
+        return Some(ForNow::Leaving);
     }
     let job = &request.config.task.job;
-    for (constraint, demand) in request.constraints() {
-        let TaskConstraint::Limit(demand) = demand else {
-            continue;
-        };
-        for value in values_of(&offer.attributes, &constraint.name) {
-            if spread.count(view, job, &constraint.name, value) >= i64::from(demand.limit) {
-                return Some(Veto::Limit(constraint.name.clone()));
+    for (name, limit) in request.limits() {
+        for value in values_of(&offer.attributes, name) {
+            if spread.count(view, job, name, value) >= i64::from(limit) {
+                return Some(ForNow::Limit(LimitedPlace {
+                    attribute: name.to_owned(),
+                    value: value.to_owned(),
+                }));
             }
         }
     }

@@ -20,7 +20,7 @@ impl Core {
             MesosEvent::Disconnected => {
                 self.registered = false;
                 self.offers.clear();
-                self.candidates.clear();
+                self.forget_candidates();
             }
             MesosEvent::Offers(offers) => {
                 for offer in offers {
@@ -53,7 +53,7 @@ impl Core {
     fn registered(&mut self, framework_id: String) {
         // Offers of an earlier subscription are void, rescinded or not.
         self.offers.clear();
-        self.candidates.clear();
+        self.forget_candidates();
         self.registered = true;
         let is_known = self.store.read().framework_id() == Some(framework_id.as_str());
         if !framework_id.is_empty() && !is_known {

@@ -174,6 +174,8 @@ pub struct Core {
     offers: Offers,
     groups: ByConfig<Group>,
     candidates: ByConfig<Candidates>,
+    /// How many offers all candidates together remember.
+    offers_kept: usize,
     nearest: ByConfig<Nearest>,
     permits: Permits,
     reconcile_batches: reconcile::Batches,
@@ -208,6 +210,7 @@ impl Core {
             offers: Offers::default(),
             groups: ByConfig::default(),
             candidates: ByConfig::default(),
+            offers_kept: 0,
             nearest: ByConfig::default(),
             reconcile_batches: reconcile::Batches::default(),
             reconciling: false,

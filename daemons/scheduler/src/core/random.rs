@@ -27,7 +27,7 @@ impl Random {
             return 0;
         };
         // The bias is below 2^-32 for every span that the scheduler uses.
-        (u128::from(self.next()) * u128::from(bound) >> 64) as i64
+        ((u128::from(self.next()) * u128::from(bound)) >> 64) as i64
     }
 
     /// The wait after `last`: about twice as long each time, up to `max` (aurora: `TruncatedBinaryBackoff.java`).

@@ -3,11 +3,13 @@
 //! Pending tasks of one configuration are a group: one queue, one back-off. For each group the core remembers how far down
 //! the order of offers everything has been refused for good ([`Candidates`]), so that trying again costs only what is new.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::config::Millis;
-use super::filter::{Request, Spread, Veto, Vetoes, dynamic_veto, static_vetoes};
+use super::filter::{
+    ForNow, LimitedPlace, Request, Spread, Veto, Vetoes, dynamic_veto, static_vetoes,
+};
 use super::offers::{HeldOffer, OrderKey};
 use super::store::{ConfigId, StoredConfig, TaskId};
 use super::tasks::Entry;
@@ -32,6 +34,12 @@ pub(crate) struct Candidates {
     cursor: Option<OrderKey>,
     /// Offers up to the cursor that nothing static speaks against.
     kept: BTreeSet<OrderKey>,
+    /// The same where a limit is reached, by what it is reached at.
+    parked: BTreeMap<LimitedPlace, Vec<OrderKey>>,
+    /// How many offers are parked, some of which may be gone.
+    parked_count: usize,
+    /// Where the job's tasks are.
+    spread: Spread,
     /// The newest offer that was looked at where it stands before the cursor.
     seen: u64,
 }
@@ -203,7 +211,7 @@ impl Core {
     /// Launches as many of the tasks as find an offer, one after the other, so that each is judged with the earlier ones in
     /// place. Gives back how many were launched and the others.
     fn place(&mut self, stored: &Arc<StoredConfig>, ids: Vec<TaskId>) -> (usize, Vec<TaskId>) {
-        let mut candidates = self.candidates.remove(&stored.id).unwrap_or_default();
+        let mut candidates = self.take_candidates(stored.id);
         let expired = self
             .nearest
             .get(&stored.id)
@@ -213,13 +221,12 @@ impl Core {
             self.nearest.remove(&stored.id);
             candidates = Candidates::default();
         }
-        let mut spread = Spread::default();
         let mut launched = 0;
         let mut unplaced = Vec::new();
         for id in ids {
             // All tasks of a group need the same: where one finds nothing, the next finds nothing either.
             let found = if unplaced.is_empty() {
-                self.find_offer(stored, &mut candidates, &mut spread)
+                self.find_offer(stored, &mut candidates)
             } else {
                 None
             };
@@ -227,14 +234,16 @@ impl Core {
                 unplaced.push(id);
                 continue;
             };
-            candidates.kept.remove(&key);
             let Some(held) = self.offers.remove(key) else {
                 unplaced.push(id);
                 continue;
             };
             let attributes = held.attributes.clone();
             if self.launch(&id, stored, held) {
-                spread.placed(&attributes);
+                let job = &stored.task.job;
+                candidates
+                    .spread
+                    .placed(self.store.read(), job, &attributes);
                 launched += 1;
             } else {
                 unplaced.push(id);
@@ -250,20 +259,28 @@ impl Core {
     }
 
     fn keep_candidates(&mut self, id: ConfigId, candidates: Candidates) {
-        let total: usize = candidates.kept.len()
-            + self
-                .candidates
-                .values()
-                .map(|other| other.kept.len())
-                .sum::<usize>();
-        if total > KEPT_LIMIT {
-            self.candidates.clear();
-        }
+        self.offers_kept += candidates.len();
+        self.candidates.insert(id, candidates);
         if self.candidates.len() > 2 * self.groups.len() + 1024 {
             let view = self.store.read();
             self.candidates.retain(|id, _| view.config(*id).is_some());
+            self.offers_kept = self.candidates.values().map(Candidates::len).sum();
         }
-        self.candidates.insert(id, candidates);
+        if self.offers_kept > KEPT_LIMIT {
+            self.forget_candidates();
+        }
+    }
+
+    /// Forgets what is known of the offers; it is found out again.
+    pub(crate) fn forget_candidates(&mut self) {
+        self.candidates.clear();
+        self.offers_kept = 0;
+    }
+
+    fn take_candidates(&mut self, id: ConfigId) -> Candidates {
+        let candidates = self.candidates.remove(&id).unwrap_or_default();
+        self.offers_kept = self.offers_kept.saturating_sub(candidates.len());
+        candidates
     }
 
     /// The first offer in order that suits.
@@ -271,17 +288,32 @@ impl Core {
         &mut self,
         stored: &StoredConfig,
         candidates: &mut Candidates,
-        spread: &mut Spread,
     ) -> Option<OrderKey> {
+        let found = self.search(stored, candidates);
+        // Everything may have been refused before, for a reason that was dropped when another task of the group went: find
+        // it again, so that users can read it.
+        if found.is_some() || self.offers.len() == 0 || self.nearest.contains_key(&stored.id) {
+            return found;
+        }
+        *candidates = Candidates::default();
+        self.search(stored, candidates)
+    }
+
+    fn search(&mut self, stored: &StoredConfig, candidates: &mut Candidates) -> Option<OrderKey> {
         let request = Request::new(&self.config, stored);
         let mut search = Search {
             core: self,
             request: &request,
-            spread,
+            spread: std::mem::take(&mut candidates.spread),
             nearest: None,
         };
+        search.spread.refresh(self.store.read(), &stored.task.job);
         let found = search.run(candidates);
-        if let Some(vetoes) = search.nearest.take() {
+        let Search {
+            spread, nearest, ..
+        } = search;
+        candidates.spread = spread;
+        if let Some(vetoes) = nearest {
             self.note_nearest(stored.id, vetoes);
         }
         found
@@ -337,8 +369,19 @@ impl Core {
 struct Search<'a> {
     core: &'a Core,
     request: &'a Request<'a>,
-    spread: &'a mut Spread,
+    spread: Spread,
     nearest: Option<(i64, Vetoes)>,
+}
+
+impl Candidates {
+    fn len(&self) -> usize {
+        self.kept.len() + self.parked_count
+    }
+
+    fn park(&mut self, place: LimitedPlace, key: OrderKey) {
+        self.parked.entry(place).or_default().push(key);
+        self.parked_count += 1;
+    }
 }
 
 impl Search<'_> {
@@ -351,34 +394,52 @@ impl Search<'_> {
             }
         }
         candidates.seen = core.offers.last_sequence();
-        let mut gone = Vec::new();
-        let mut found = None;
-        for key in &candidates.kept {
-            match core.offers.get(key) {
-                None => gone.push(*key),
-                Some(held) if self.suits_now(held) => {
-                    found = Some(*key);
-                    break;
-                }
-                Some(_) => {}
+        self.unpark(candidates);
+        while let Some(key) = candidates.kept.pop_first() {
+            let Some(held) = core.offers.get(&key) else {
+                continue;
+            };
+            match self.speaks_against(held) {
+                None => return Some(key),
+                Some(ForNow::Limit(place)) => candidates.park(place, key),
+                Some(ForNow::Leaving) => {}
             }
-        }
-        for key in gone {
-            candidates.kept.remove(&key);
-        }
-        if found.is_some() {
-            return found;
         }
         for held in core.offers.behind(candidates.cursor) {
             candidates.cursor = Some(held.key);
-            if self.suits_for_good(held) {
-                candidates.kept.insert(held.key);
-                if self.suits_now(held) {
-                    return Some(held.key);
-                }
+            if !self.suits_for_good(held) {
+                continue;
+            }
+            match self.speaks_against(held) {
+                None => return Some(held.key),
+                Some(ForNow::Limit(place)) => candidates.park(place, held.key),
+                Some(ForNow::Leaving) => {}
             }
         }
         None
+    }
+
+    /// Takes up again the offers whose limit leaves room now.
+    fn unpark(&mut self, candidates: &mut Candidates) {
+        let view = self.core.store.read();
+        let offers = &self.core.offers;
+        let parked = std::mem::take(&mut candidates.parked);
+        // Offers that are gone are looked for now and then only.
+        let is_crowded = candidates.parked_count > 2 * offers.len() + 64;
+        candidates.parked_count = 0;
+        for (place, mut keys) in parked {
+            if self.spread.has_room(view, self.request, &place) {
+                candidates.kept.extend(keys);
+                continue;
+            }
+            if is_crowded {
+                keys.retain(|key| offers.get(key).is_some());
+            }
+            candidates.parked_count += keys.len();
+            if !keys.is_empty() {
+                candidates.parked.insert(place, keys);
+            }
+        }
     }
 
     /// Whether nothing static speaks against the offer.
@@ -390,30 +451,22 @@ impl Search<'_> {
         }
         // A limit is asked before the resources are, so it is what the user gets to read.
         let only_resources = matches!(vetoes.first(), Some(Veto::Insufficient(..)));
-        if !(only_resources && !self.suits_now(held)) {
+        if !only_resources || self.speaks_against(held).is_none() {
             self.note(vetoes);
         }
         false
     }
 
-    /// Whether nothing that changes speaks against the offer at this moment.
-    fn suits_now(&mut self, held: &HeldOffer) -> bool {
+    /// What speaks against the offer at this moment.
+    fn speaks_against(&mut self, held: &HeldOffer) -> Option<ForNow> {
         let core = self.core;
         let view = core.store.read();
-        match dynamic_veto(
-            &core.config,
-            held,
-            self.request,
-            view,
-            self.spread,
-            core.now,
-        ) {
-            None => true,
-            Some(veto) => {
-                self.note(vec![veto]);
-                false
-            }
+        let spread = &mut self.spread;
+        let against = dynamic_veto(&core.config, held, self.request, view, spread, core.now);
+        if let Some(against) = &against {
+            self.note(vec![against.veto()]);
         }
+        against
     }
 
     fn note(&mut self, vetoes: Vetoes) {

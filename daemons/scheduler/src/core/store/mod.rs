@@ -214,6 +214,7 @@ impl Store {
                     attributes: attributes.clone(),
                 });
                 self.view.hosts.insert(Arc::clone(&host), record);
+                self.view.host_changes += 1;
                 changes.push(Change::Host(host));
             }
         }
@@ -333,6 +334,7 @@ impl Store {
             counts: [0; STATUSES],
             changed: 0,
             role_position,
+            placements: 0,
         };
         if let Some(place) = self.view.jobs.get_mut(slot as usize) {
             *place = Some(Arc::new(job));
@@ -366,10 +368,16 @@ impl Store {
             let sign = if new.is_active() { 1 } else { -1 };
             self.view.charge_config(&config, sign);
         }
+        let moved = old.is_agent_assigned() != new.is_agent_assigned();
+        self.view.placements += u64::from(moved);
+        let placements = self.view.placements;
         let job_slot = self.view.job_keys.get(&config.task.job).copied();
         if let Some(job) = job_slot.and_then(|slot| self.view.job_mut(slot)) {
             job.counts[old as usize] -= 1;
             job.counts[new as usize] += 1;
+            if moved {
+                job.placements = placements;
+            }
             job.changed = job.changed.max(time);
             if old.is_active() != new.is_active() {
                 job.take(old, instance, slot);
@@ -406,7 +414,10 @@ impl Store {
             }
             if let Some(job_slot) = self.view.job_keys.get(task.job()).copied() {
                 by_job.entry(job_slot).or_default().insert(slot);
+                self.view.placements += 1;
+                let placements = self.view.placements;
                 if let Some(job) = self.view.job_mut(job_slot) {
+                    job.placements = placements;
                     job.counts[task.status as usize] -= 1;
                     changes.push(Change::TaskRemoved {
                         id: Arc::clone(id),

@@ -223,6 +223,8 @@ pub struct Job {
     pub changed: Millis,
     /// Place in its role's list.
     pub(crate) role_position: usize,
+    /// Changes whenever one of its tasks comes to an agent or leaves one; unique in the store's life.
+    pub(crate) placements: u64,
 }
 
 /// One more than the greatest status number.

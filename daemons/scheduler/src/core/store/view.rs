@@ -25,6 +25,10 @@ pub struct View {
     pub(super) framework_id: Option<Arc<str>>,
     pub(super) scheduler: Arc<str>,
     pub(super) reasons: CowMap<ConfigId, Arc<str>>,
+    /// Counts tasks that come to agents or leave them.
+    pub(super) placements: u64,
+    /// Counts changes of hosts.
+    pub(super) host_changes: u64,
 }
 
 impl View {
@@ -192,6 +196,12 @@ impl View {
             return None;
         }
         self.reasons.get(&task.config.id).map(Arc::clone)
+    }
+
+    /// A pair that changes whenever the job's tasks on agents, or any host, do. Not durable.
+    pub(crate) fn placements(&self, job: &JobKey) -> (u64, u64) {
+        let placements = self.job(job).map_or(0, |job| job.placements);
+        (placements, self.host_changes)
     }
 
     pub(super) fn find(&self, id: &str) -> Option<(Slot, &Task)> {
