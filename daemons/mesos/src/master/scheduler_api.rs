@@ -11,8 +11,7 @@ use http::header::HeaderValue;
 use http::{Method, StatusCode};
 use uuid::Uuid;
 
-use super::core::CallError;
-use super::core::FrameworkStream;
+use super::core::{CallError, FrameworkStream, Master, Time};
 use super::negotiate::{
     accepted, bad_request, expect_json_accepted, expect_method, not_implemented, read_call,
 };
@@ -47,18 +46,23 @@ pub(crate) fn handle(shell: &Arc<Shell>, request: &Request) -> Result<Response, 
         return Ok(subscribe(shell, call));
     }
     let id = call.framework_id.clone().unwrap_or_default();
-    shell
-        .view(|master, _| master.check_call(&id, stream_id.as_deref()))
-        .map_err(|error| {
-            let status = match error {
-                CallError::NotSubscribed => StatusCode::FORBIDDEN,
-                CallError::Unknown | CallError::NoStreamId | CallError::StreamId { .. } => {
-                    StatusCode::BAD_REQUEST
-                }
-            };
-            Box::new(reply::text(status, error.to_string()))
-        })?;
-    Ok(carry_out(shell, kind, &id, call))
+    // Under one lock: the subscription cannot change between the check and the call.
+    shell.with(|master, now| {
+        master
+            .check_call(&id, stream_id.as_deref())
+            .map_err(|error| Box::new(refusal(&error)))?;
+        Ok(carry_out(master, now, kind, &id, call))
+    })
+}
+
+fn refusal(error: &CallError) -> Response {
+    let status = match error {
+        CallError::NotSubscribed => StatusCode::FORBIDDEN,
+        CallError::Unknown | CallError::NoStreamId | CallError::StreamId { .. } => {
+            StatusCode::BAD_REQUEST
+        }
+    };
+    reply::text(status, error.to_string())
 }
 
 /// What a call must have, whatever the framework.
@@ -160,50 +164,52 @@ fn subscribe(shell: &Arc<Shell>, call: Call) -> Response {
     response
 }
 
-fn carry_out(shell: &Shell, kind: CallType, id: &FrameworkId, call: Call) -> Response {
-    shell.with(|master, now| {
-        match kind {
-            CallType::Teardown => {
-                master.remove_framework(now, id);
-            }
-            CallType::Accept => master.accept(now, id, call.accept.unwrap_or_default()),
-            CallType::Decline => {
-                let decline = call.decline.unwrap_or_default();
-                master.decline(now, id, &decline.offer_ids, decline.filters.as_ref());
-            }
-            CallType::AcceptInverseOffers => {
-                let accept = call.accept_inverse_offers.unwrap_or_default();
-                let (offers, answer) = (&accept.inverse_offer_ids, InverseOfferAnswer::Accept);
-                master.answer_inverse_offers(now, id, offers, answer, accept.filters.as_ref());
-            }
-            CallType::DeclineInverseOffers => {
-                let decline = call.decline_inverse_offers.unwrap_or_default();
-                let (offers, answer) = (&decline.inverse_offer_ids, InverseOfferAnswer::Decline);
-                master.answer_inverse_offers(now, id, offers, answer, decline.filters.as_ref());
-            }
-            CallType::Revive => master.revive(now, id, &call.revive.unwrap_or_default().roles),
-            CallType::Suppress => master.suppress(id, &call.suppress.unwrap_or_default().roles),
-            CallType::Kill => master.kill(now, id, call.kill.unwrap_or_default()),
-            CallType::Shutdown => master.shutdown_executor(id, call.shutdown.unwrap_or_default()),
-            CallType::Acknowledge => {
-                master.acknowledge(now, id, call.acknowledge.unwrap_or_default())
-            }
-            CallType::Reconcile => master.reconcile(now, id, &call.reconcile.unwrap_or_default()),
-            CallType::ReconcileOperations => {
-                master.reconcile_operations(id, call.reconcile_operations.unwrap_or_default());
-            }
-            CallType::Message => master.message(id, call.message.unwrap_or_default()),
-            // The allocator does not look at requests, and there are no operations to acknowledge.
-            CallType::Request | CallType::AcknowledgeOperationStatus => {}
-            CallType::UpdateFramework => {
-                let update = call.update_framework.unwrap_or_default();
-                return match master.update_framework(now, id, update) {
-                    Ok(()) => reply::empty(StatusCode::OK),
-                    Err(text) => bad_request(text),
-                };
-            }
-            CallType::Unknown | CallType::Subscribe => return not_implemented(),
+fn carry_out(
+    master: &mut Master,
+    now: Time,
+    kind: CallType,
+    id: &FrameworkId,
+    call: Call,
+) -> Response {
+    match kind {
+        CallType::Teardown => {
+            master.remove_framework(now, id);
         }
-        accepted()
-    })
+        CallType::Accept => master.accept(now, id, call.accept.unwrap_or_default()),
+        CallType::Decline => {
+            let decline = call.decline.unwrap_or_default();
+            master.decline(now, id, &decline.offer_ids, decline.filters.as_ref());
+        }
+        CallType::AcceptInverseOffers => {
+            let accept = call.accept_inverse_offers.unwrap_or_default();
+            let (offers, answer) = (&accept.inverse_offer_ids, InverseOfferAnswer::Accept);
+            master.answer_inverse_offers(now, id, offers, answer, accept.filters.as_ref());
+        }
+        CallType::DeclineInverseOffers => {
+            let decline = call.decline_inverse_offers.unwrap_or_default();
+            let (offers, answer) = (&decline.inverse_offer_ids, InverseOfferAnswer::Decline);
+            master.answer_inverse_offers(now, id, offers, answer, decline.filters.as_ref());
+        }
+        CallType::Revive => master.revive(now, id, &call.revive.unwrap_or_default().roles),
+        CallType::Suppress => master.suppress(id, &call.suppress.unwrap_or_default().roles),
+        CallType::Kill => master.kill(now, id, call.kill.unwrap_or_default()),
+        CallType::Shutdown => master.shutdown_executor(id, call.shutdown.unwrap_or_default()),
+        CallType::Acknowledge => master.acknowledge(now, id, call.acknowledge.unwrap_or_default()),
+        CallType::Reconcile => master.reconcile(now, id, &call.reconcile.unwrap_or_default()),
+        CallType::ReconcileOperations => {
+            master.reconcile_operations(id, call.reconcile_operations.unwrap_or_default());
+        }
+        CallType::Message => master.message(id, call.message.unwrap_or_default()),
+        // The allocator does not look at requests, and there are no operations to acknowledge.
+        CallType::Request | CallType::AcknowledgeOperationStatus => {}
+        CallType::UpdateFramework => {
+            let update = call.update_framework.unwrap_or_default();
+            return match master.update_framework(now, id, update) {
+                Ok(()) => reply::empty(StatusCode::OK),
+                Err(text) => bad_request(text),
+            };
+        }
+        CallType::Unknown | CallType::Subscribe => return not_implemented(),
+    }
+    accepted()
 }

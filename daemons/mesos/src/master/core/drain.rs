@@ -5,8 +5,8 @@ use aurora_mesos::v1::{
 };
 
 use super::Master;
-use super::agent::Loss;
 use super::effect::Effect;
+use super::loss::Loss;
 use super::registry::{Drain, RegisteredAgent};
 use super::time::Time;
 use crate::link;

@@ -300,9 +300,6 @@ impl Master {
         }
         for (agent_id, framework_id, unavailability) in wanted {
             let id = self.new_offer_id();
-            self.inverse_answers
-                .entry((agent_id.clone(), framework_id.clone()))
-                .or_insert((InverseOfferAnswer::Unknown, now));
             let pending = PendingInverseOffer {
                 framework_id: framework_id.clone(),
                 agent_id,

@@ -18,6 +18,7 @@ mod constraints;
 mod drain;
 mod effect;
 mod framework;
+mod loss;
 mod maintenance;
 mod offers;
 mod registry;

@@ -316,22 +316,32 @@ impl Master {
     /// The state of the last update that was sent, else the current one.
     fn known_status(&self, now: Time, task: &Task) -> TaskStatus {
         let state = task.status_update_state.unwrap_or(task.state);
+        let message = "Reconciliation: Latest task state";
+        self.task_status(now, task, state, StatusReason::Reconciliation, message)
+    }
+
+    /// A status of the master's with what is known of the task's health and container.
+    pub(super) fn task_status(
+        &self,
+        now: Time,
+        task: &Task,
+        state: TaskState,
+        reason: StatusReason,
+        message: &str,
+    ) -> TaskStatus {
         let last = task.statuses.last();
+        let mut recent = task.statuses.iter().rev();
         TaskStatus {
             healthy: last.and_then(|status| status.healthy),
             check_status: last.and_then(|status| status.check_status.clone()),
-            container_status: task
-                .statuses
-                .iter()
-                .rev()
-                .find_map(|status| status.container_status.clone()),
+            container_status: recent.find_map(|status| status.container_status.clone()),
             ..self.master_status(
                 now,
                 &task.task_id,
                 Some(&task.agent_id),
                 state,
-                StatusReason::Reconciliation,
-                "Reconciliation: Latest task state",
+                reason,
+                message,
             )
         }
     }

@@ -212,7 +212,10 @@ pub(super) fn task_fields(task: &TaskInfo) -> Verdict {
 }
 
 fn non_negative(fields: &[(&str, f64)]) -> Verdict {
-    match fields.iter().find(|(_, value)| !(*value >= 0.0)) {
+    match fields
+        .iter()
+        .find(|(_, value)| value.is_nan() || *value < 0.0)
+    {
         Some((name, _)) => Err(format!("Expecting '{name}' to be non-negative")),
         None => Ok(()),
     }

@@ -1,0 +1,525 @@
+//! Scripts of calls, events and time, and what the master makes of them.
+
+use super::*;
+
+const EMPTY: [&str; 0] = [];
+
+#[test]
+fn refused_resources_stay_away_for_as_long_as_was_said() {
+    let mut world = ready();
+    let filters = Filters {
+        refuse_seconds: 3.0,
+    };
+    world.master.decline(
+        world.now,
+        &"M-0000".into(),
+        &["M-O0".into()],
+        Some(&filters),
+    );
+    assert_eq!(world.pass(Duration::from_millis(2900)), EMPTY);
+    assert_eq!(
+        world.pass(Duration::from_millis(1200)),
+        ["2: OFFERS M-O1 on M-S0: cpus:4; mem:2048; ports:[31000-31009]"]
+    );
+
+    // Refused for ever, unless revived.
+    let filters = Filters {
+        refuse_seconds: 1e9,
+    };
+    world.master.decline(
+        world.now,
+        &"M-0000".into(),
+        &["M-O1".into()],
+        Some(&filters),
+    );
+    assert_eq!(
+        world.pass(60 * SECOND),
+        [
+            "agent 1: ping",
+            "agent 1: ping",
+            "agent 1: ping",
+            "agent 1: ping"
+        ]
+    );
+    world
+        .master
+        .agent_call(world.now, &"M-S0".into(), link::Call::Pong);
+    world.master.revive(world.now, &"M-0000".into(), &[]);
+    assert_eq!(
+        world.told(),
+        ["2: OFFERS M-O2 on M-S0: cpus:4; mem:2048; ports:[31000-31009]"]
+    );
+
+    // Refused for no time, but suppressed.
+    world.master.suppress(&"M-0000".into(), &[]);
+    let filters = Filters {
+        refuse_seconds: 0.0,
+    };
+    world.master.decline(
+        world.now,
+        &"M-0000".into(),
+        &["M-O2".into()],
+        Some(&filters),
+    );
+    assert_eq!(world.pass(3 * SECOND), EMPTY);
+}
+
+#[test]
+fn a_task_from_offer_to_acknowledged_end() {
+    let mut world = ready();
+    assert_eq!(
+        world.launch(
+            "M-0000",
+            &["M-O0"],
+            5.0,
+            vec![task("t", "cpus:1.5;mem:48;ports:[31003-31004]")]
+        ),
+        ["agent 1: run t with its executor"]
+    );
+    // What is left was refused for 5 s.
+    assert_eq!(world.pass(4 * SECOND), EMPTY);
+    assert_eq!(
+        world.pass(2 * SECOND),
+        ["2: OFFERS M-O1 on M-S0: cpus:2.5; mem:2000; ports:[31000-31002, 31005-31009]"]
+    );
+    assert_eq!(
+        world.update("M-S0", "t", TaskState::Running, 1),
+        ["2: t TASK_RUNNING (ack)"]
+    );
+    assert_eq!(world.acknowledge("M-S0", "t", 9), ["agent 1: ack t"]);
+    assert_eq!(
+        world.update("M-S0", "t", TaskState::Finished, 2),
+        ["2: t TASK_FINISHED (ack)"]
+    );
+    // Free although not acknowledged: on offer with the next batch.
+    assert_eq!(
+        world.pass(SECOND),
+        ["2: OFFERS M-O2 on M-S0: cpus:1.5; mem:48; ports:[31003-31004]"]
+    );
+    assert_eq!(
+        world.reconcile("t", None),
+        ["2: t TASK_FINISHED REASON_RECONCILIATION"]
+    );
+    assert_eq!(world.acknowledge("M-S0", "t", 2), ["agent 1: ack t"]);
+    assert_eq!(
+        world.reconcile("t", None),
+        ["2: t TASK_UNKNOWN REASON_RECONCILIATION"]
+    );
+    let completed: Vec<_> = world.master.frameworks[&"M-0000".into()]
+        .completed_tasks
+        .iter()
+        .map(|t| t.state)
+        .collect();
+    assert_eq!(completed, [TaskState::Finished]);
+}
+
+#[test]
+fn an_executor_is_charged_once_and_until_it_exits() {
+    let mut world = ready();
+    let tasks = vec![
+        with_executor("a", "cpus:1;mem:32", "x"),
+        with_executor("b", "cpus:1;mem:32", "x"),
+    ];
+    assert_eq!(
+        world.launch("M-0000", &["M-O0"], 0.0, tasks),
+        ["agent 1: run a with its executor", "agent 1: run b"]
+    );
+    assert_eq!(
+        world.pass(SECOND),
+        ["2: OFFERS M-O1 on M-S0: cpus:1.75; mem:1856; ports:[31000-31009]"]
+    );
+    let mut changed = with_executor("c", "cpus:1;mem:32", "x");
+    changed.executor.as_mut().expect("set").name = Some("changed".into());
+    assert_eq!(
+        world.launch("M-0000", &["M-O1"], 0.0, vec![changed]),
+        ["2: c TASK_ERROR REASON_TASK_INVALID"]
+    );
+    let exited = link::ExecutorExited {
+        framework_id: "M-0000".into(),
+        executor_id: ExecutorId::from("x"),
+        status: 256,
+    };
+    world.master.agent_call(
+        world.now,
+        &"M-S0".into(),
+        link::Call::ExecutorExited(exited),
+    );
+    assert_eq!(world.told(), ["2: FAILURE x 256"]);
+    let agent = &world.master.agents[&"M-S0".into()];
+    assert_eq!(agent.used_sum.to_string(), "cpus:2; mem:64");
+}
+
+#[test]
+fn one_bad_offer_spoils_the_call() {
+    let mut world = ready();
+    assert_eq!(
+        world.launch(
+            "M-0000",
+            &["M-O0", "bogus"],
+            600.0,
+            vec![task("t", "cpus:1")]
+        ),
+        ["2: t TASK_DROPPED REASON_INVALID_OFFERS"]
+    );
+    // The good one comes back although it was to be refused for long.
+    assert_eq!(
+        world.pass(SECOND),
+        ["2: OFFERS M-O1 on M-S0: cpus:4; mem:2048; ports:[31000-31009]"]
+    );
+    assert_eq!(
+        world.launch(
+            "M-0000",
+            &["M-O1"],
+            0.0,
+            vec![task("t", "cpus:5"), task("u", "cpus:1")]
+        ),
+        [
+            "2: t TASK_ERROR REASON_TASK_INVALID",
+            "agent 1: run u with its executor"
+        ]
+    );
+}
+
+#[test]
+fn a_second_subscription_takes_over() {
+    let mut world = ready();
+    let again = info(&format!(r#"{PARTITION_AWARE},"id":{{"value":"M-0000"}}"#));
+    assert_eq!(
+        world.framework(3, &again),
+        [
+            "2: ERROR Framework failed over",
+            "2: closed",
+            "3: SUBSCRIBED M-0000",
+            "3: OFFERS M-O1 on M-S0: cpus:4; mem:2048; ports:[31000-31009]",
+        ]
+    );
+    let id = FrameworkId::from("M-0000");
+    assert_eq!(world.master.check_call(&id, Some("stream-3")), Ok(()));
+    assert_eq!(
+        world.master.check_call(&id, None),
+        Err(CallError::NoStreamId)
+    );
+    let stale = CallError::StreamId {
+        given: "stream-2".into(),
+        framework: id.clone(),
+    };
+    assert_eq!(world.master.check_call(&id, Some("stream-2")), Err(stale));
+    // The end of the old stream is no longer of interest.
+    world.master.framework_disconnected(world.now, 2);
+    assert_eq!(world.master.check_call(&id, Some("stream-3")), Ok(()));
+    assert_eq!(
+        world.launch("M-0000", &["M-O0"], 0.0, vec![task("t", "cpus:1")]),
+        ["3: t TASK_DROPPED REASON_INVALID_OFFERS"]
+    );
+}
+
+#[test]
+fn a_framework_that_does_not_come_back_is_removed_for_ever() {
+    let mut world = ready();
+    world.launch("M-0000", &["M-O0"], 0.0, vec![task("t", "cpus:1")]);
+    world.pass(SECOND);
+    world.master.framework_disconnected(world.now, 2);
+    assert_eq!(
+        world.told(),
+        EMPTY,
+        "offers of a disconnected framework end without a word"
+    );
+    let id = FrameworkId::from("M-0000");
+    assert_eq!(
+        world.master.check_call(&id, Some("stream-2")),
+        Err(CallError::NotSubscribed)
+    );
+    assert_eq!(
+        world.update("M-S0", "t", TaskState::Running, 1),
+        EMPTY,
+        "dropped; the agent repeats it"
+    );
+    let told = world.pass(60 * SECOND);
+    assert!(
+        told.ends_with(&["persist".into(), "agent 1: shut down M-0000".into()]),
+        "{told:?}"
+    );
+    assert_eq!(
+        world.master.check_call(&id, Some("stream-2")),
+        Err(CallError::Unknown)
+    );
+    assert!(world.master.agents[&"M-S0".into()].used_sum.is_empty());
+
+    let again = info(r#""id":{"value":"M-0000"}"#);
+    assert_eq!(
+        world.framework(4, &again),
+        ["4: ERROR Framework has been removed", "4: closed"]
+    );
+    let mut later = World::restarted(world.kept(), world.now);
+    assert_eq!(
+        later.framework(4, &again),
+        ["4: ERROR Framework has been removed", "4: closed"]
+    );
+}
+
+#[test]
+fn kills() {
+    let mut world = ready();
+    world.launch("M-0000", &["M-O0"], 600.0, vec![task("t", "cpus:1")]);
+    let kill = |world: &mut World, task: &str, agent: Option<&str>| {
+        let kill = Kill {
+            task_id: task.into(),
+            agent_id: agent.map(AgentId::from),
+            kill_policy: None,
+        };
+        world.master.kill(world.now, &"M-0000".into(), kill);
+        world.told()
+    };
+    assert_eq!(kill(&mut world, "t", None), ["agent 1: kill t"]);
+    assert_eq!(kill(&mut world, "t", Some("other")), EMPTY);
+    assert_eq!(
+        kill(&mut world, "nope", None),
+        ["2: nope TASK_UNKNOWN REASON_RECONCILIATION"]
+    );
+    assert_eq!(
+        kill(&mut world, "nope", Some("M-S0")),
+        ["2: nope TASK_GONE REASON_RECONCILIATION"]
+    );
+
+    world.master.agent_disconnected(world.now, 1);
+    assert_eq!(kill(&mut world, "t", None), EMPTY);
+    let running = world.master.frameworks[&"M-0000".into()].tasks[&TaskId::from("t")]
+        .task
+        .clone();
+    let frameworks = vec![world.master.frameworks[&"M-0000".into()].info.clone()];
+    let told = world.agent(5, Some("M-S0"), |subscribe| {
+        subscribe.frameworks = frameworks;
+        subscribe.tasks = vec![running];
+    });
+    assert!(told.contains(&"agent 5: kill t".to_owned()), "{told:?}");
+}
+
+#[test]
+fn an_agent_that_stops_answering_is_unreachable_until_it_returns() {
+    let mut world = ready();
+    world.launch(
+        "M-0000",
+        &["M-O0"],
+        600.0,
+        vec![task("t", "cpus:1"), task("gone", "cpus:1")],
+    );
+    world.update("M-S0", "t", TaskState::Running, 1);
+    let told = world.pass(76 * SECOND);
+    assert_eq!(told.iter().filter(|line| line.ends_with("ping")).count(), 5);
+    assert_eq!(
+        world.pass(15 * SECOND),
+        [
+            "persist",
+            "2: gone TASK_UNREACHABLE REASON_AGENT_REMOVED",
+            "2: t TASK_UNREACHABLE REASON_AGENT_REMOVED",
+            "1: closed",
+            "2: FAILURE of M-S0",
+        ]
+    );
+    assert_eq!(
+        world.reconcile("t", None),
+        ["2: t TASK_UNREACHABLE REASON_RECONCILIATION"]
+    );
+    assert_eq!(
+        world.reconcile("x", Some("M-S0")),
+        ["2: x TASK_UNREACHABLE REASON_RECONCILIATION"]
+    );
+
+    let mut running =
+        world.master.frameworks[&"M-0000".into()].unreachable_tasks[&"t".into()].clone();
+    running.state = TaskState::Running;
+    let told = world.agent(5, Some("M-S0"), |subscribe| subscribe.tasks = vec![running]);
+    assert_eq!(
+        told[..3],
+        [
+            "persist",
+            "agent 5: registered M-S0",
+            "2: t TASK_RUNNING REASON_AGENT_REREGISTERED",
+        ]
+    );
+    assert_eq!(
+        world.master.agents[&"M-S0".into()].used_sum.to_string(),
+        "cpus:1"
+    );
+}
+
+#[test]
+fn a_restarted_master_waits_for_its_agents() {
+    let mut world = ready();
+    world.launch(
+        "M-0000",
+        &["M-O0"],
+        600.0,
+        vec![task("t", "cpus:1"), task("lost", "cpus:1")],
+    );
+    world.update("M-S0", "t", TaskState::Running, 1);
+    let running = world.master.frameworks[&"M-0000".into()].tasks[&TaskId::from("t")]
+        .task
+        .clone();
+    let old = world.master.frameworks[&"M-0000".into()].info.clone();
+
+    let mut world = World::restarted(world.kept(), world.now);
+    let again = info(&format!(r#"{PARTITION_AWARE},"id":{{"value":"M-0000"}}"#));
+    assert_eq!(world.framework(3, &again), ["3: SUBSCRIBED M-0000"]);
+    // Nobody can know yet.
+    assert_eq!(world.reconcile("t", None), EMPTY);
+    assert_eq!(world.reconcile("t", Some("M-S0")), EMPTY);
+    let told = world.agent(4, Some("M-S0"), |subscribe| {
+        subscribe.frameworks = vec![old];
+        subscribe.tasks = vec![running];
+    });
+    assert_eq!(told[0], "agent 4: registered M-S0");
+    assert_eq!(
+        world.reconcile("t", None),
+        ["3: t TASK_RUNNING REASON_RECONCILIATION"]
+    );
+    assert_eq!(
+        world.reconcile("lost", Some("M-S0")),
+        ["3: lost TASK_GONE REASON_RECONCILIATION"]
+    );
+    // The update of the other master's time is not ours to acknowledge until the agent repeats it.
+    assert_eq!(world.acknowledge("M-S0", "t", 1), EMPTY);
+    assert_eq!(
+        world.update("M-S0", "t", TaskState::Running, 1),
+        ["3: t TASK_RUNNING (ack)"]
+    );
+    assert_eq!(world.acknowledge("M-S0", "t", 1), ["agent 4: ack t"]);
+    // A new agent gets a number that was never used.
+    assert_eq!(
+        world.agent(6, None, |_| {})[..2],
+        ["persist", "agent 6: registered M-S1"]
+    );
+}
+
+#[test]
+fn a_task_that_the_agent_never_got_is_asked_for() {
+    let mut world = ready();
+    world.launch("M-0000", &["M-O0"], 600.0, vec![task("t", "cpus:1")]);
+    world.master.agent_disconnected(world.now, 1);
+    world.told();
+    let told = world.agent(5, Some("M-S0"), |_| {});
+    assert_eq!(
+        told[..2],
+        ["agent 5: registered M-S0", "agent 5: reconcile [\"t\"]"]
+    );
+    assert_eq!(
+        world.update("M-S0", "t", TaskState::Dropped, 1),
+        ["2: t TASK_DROPPED (ack)"]
+    );
+    assert!(world.master.agents[&"M-S0".into()].used_sum.is_empty());
+}
+
+#[test]
+fn without_checkpoints_a_disconnected_agent_loses_its_tasks() {
+    let mut world = ready_with(r#""checkpoint":false"#);
+    world.launch(
+        "M-0000",
+        &["M-O0"],
+        600.0,
+        vec![with_executor("t", "cpus:1", "x")],
+    );
+    world.master.agent_disconnected(world.now, 1);
+    assert_eq!(world.told(), ["2: t TASK_LOST REASON_AGENT_DISCONNECTED"]);
+    assert!(world.master.agents[&"M-S0".into()].used_sum.is_empty());
+}
+
+#[test]
+fn a_drain_kills_everything_and_ends_when_all_is_acknowledged() {
+    let mut world = ready();
+    let mut patient = task("t", "cpus:1");
+    patient.kill_policy = Some(read(r#"{"grace_period":{"nanoseconds":60000000000}}"#));
+    world.launch("M-0000", &["M-O0"], 0.0, vec![patient]);
+    world.pass(SECOND);
+    let config = DrainConfig {
+        max_grace_period: Some(DurationInfo::from(10 * SECOND)),
+        mark_gone: false,
+    };
+    let id = AgentId::from("M-S0");
+    assert_eq!(
+        world.master.drain_agent(world.now, &id, config.clone()),
+        Ok(())
+    );
+    assert_eq!(
+        world.told(),
+        [
+            "persist",
+            "2: RESCIND M-O1",
+            "agent 1: drain",
+            "agent 1: kill t in 10s"
+        ]
+    );
+    assert_eq!(
+        world.master.reactivate_agent(world.now, &id),
+        Err(DrainError::Draining)
+    );
+    assert_eq!(
+        world.update("M-S0", "t", TaskState::Killed, 1),
+        ["2: t TASK_KILLED (ack)"]
+    );
+    let state = |world: &World| {
+        world.master.agents[&id]
+            .drain
+            .as_ref()
+            .map(|drain| drain.state)
+    };
+    assert_eq!(state(&world), Some(DrainState::Draining));
+    assert_eq!(
+        world.acknowledge("M-S0", "t", 1),
+        ["persist", "agent 1: ack t"]
+    );
+    assert_eq!(state(&world), Some(DrainState::Drained));
+    assert_eq!(world.pass(3 * SECOND), EMPTY, "no offers");
+
+    // It outlives the master.
+    let mut world = World::restarted(world.kept(), world.now);
+    let told = world.agent(7, Some("M-S0"), |subscribe| {
+        subscribe.drain_config = Some(config)
+    });
+    assert_eq!(told, ["agent 7: registered M-S0", "agent 7: drain"]);
+    assert_eq!(world.master.reactivate_agent(world.now, &id), Ok(()));
+    assert_eq!(
+        world.master.reactivate_agent(world.now, &id),
+        Err(DrainError::Active)
+    );
+}
+
+#[test]
+fn an_agent_that_is_gone_is_gone_for_good() {
+    let mut world = ready();
+    world.launch("M-0000", &["M-O0"], 600.0, vec![task("t", "cpus:1")]);
+    assert_eq!(world.master.mark_gone(world.now, &"M-S0".into()), Ok(()));
+    assert_eq!(
+        world.told(),
+        [
+            "agent 1: exit: Agent has been marked gone",
+            "persist",
+            "2: t TASK_GONE_BY_OPERATOR REASON_AGENT_REMOVED_BY_OPERATOR",
+            "1: closed",
+            "2: FAILURE of M-S0",
+        ]
+    );
+    assert_eq!(
+        world.reconcile("t", Some("M-S0")),
+        ["2: t TASK_GONE_BY_OPERATOR REASON_RECONCILIATION"]
+    );
+    assert_eq!(
+        world.agent(5, Some("M-S0"), |_| {}),
+        ["agent 5: exit: Agent has been marked gone", "5: closed"]
+    );
+    assert_eq!(
+        world.master.mark_gone(world.now, &"never".into()),
+        Err(DrainError::Unknown)
+    );
+}
+
+#[test]
+fn two_frameworks_share_by_their_dominant_share() {
+    let mut world = ready();
+    world.framework(3, &info(r#""name":"second""#));
+    world.launch("M-0000", &["M-O0"], 0.0, vec![task("t", "cpus:1")]);
+    // The one with nothing comes first.
+    assert_eq!(
+        world.pass(SECOND),
+        ["3: OFFERS M-O1 on M-S0: cpus:3; mem:2048; ports:[31000-31009]"]
+    );
+}

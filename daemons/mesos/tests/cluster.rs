@@ -1,0 +1,346 @@
+//! The scheduler client against the real master and agent.
+
+mod support;
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use aurora_mesos::client::Secret;
+use aurora_mesos::client::operator::OperatorClient;
+use aurora_mesos::client::scheduler::{
+    CallError, Connected, SchedulerClient, SchedulerConfig, SchedulerEvent, SchedulerEvents,
+    masters,
+};
+use aurora_mesos::resources::{Resources, parse};
+use aurora_mesos::v1::master::{self, CallType};
+use aurora_mesos::v1::scheduler::Call;
+use aurora_mesos::v1::{
+    CommandInfo, FrameworkInfo, Offer, OfferOperation, TaskInfo, TaskState, TaskStatus,
+};
+use tokio::time::timeout;
+
+use support::{Cluster, PATIENCE};
+
+fn framework() -> FrameworkInfo {
+    let user = std::env::var("USER").unwrap_or_else(|_| "root".into());
+    FrameworkInfo {
+        user,
+        name: "test".into(),
+        checkpoint: true,
+        failover_timeout: 60.0,
+        ..Default::default()
+    }
+}
+
+fn start(cluster: &Cluster, secret: Option<&str>) -> (SchedulerClient, SchedulerEvents) {
+    let mut config =
+        SchedulerConfig::new(masters([cluster.master.address.to_string()]), framework());
+    config.secret = secret.map(|secret| Secret::bearer(secret).expect("a header"));
+    config.max_backoff = Duration::from_millis(200);
+    SchedulerClient::start(config)
+}
+
+/// The first event that `pick` takes; the others are told when none comes in time.
+async fn wait_for<T>(
+    events: &mut SchedulerEvents,
+    what: &str,
+    mut pick: impl FnMut(SchedulerEvent) -> Option<T>,
+) -> T {
+    let mut seen = Vec::new();
+    let found = timeout(PATIENCE, async {
+        loop {
+            let Some(event) = events.recv().await else {
+                return None;
+            };
+            seen.push(format!("{event:?}"));
+            if let Some(found) = pick(event) {
+                return Some(found);
+            }
+        }
+    });
+    match found.await {
+        Ok(Some(found)) => found,
+        outcome => panic!("no {what} ({}); saw {seen:#?}", outcome.is_err()),
+    }
+}
+
+async fn connected(events: &mut SchedulerEvents) -> Connected {
+    wait_for(events, "subscription", |event| match event {
+        SchedulerEvent::Connected(connected) => Some(connected),
+        _ => None,
+    })
+    .await
+}
+
+async fn offer(events: &mut SchedulerEvents) -> Offer {
+    wait_for(events, "offer", |event| match event {
+        SchedulerEvent::Offers(mut offers) => offers.pop(),
+        _ => None,
+    })
+    .await
+}
+
+/// The task's next status that is not a repetition, acknowledged.
+async fn status(
+    client: &SchedulerClient,
+    events: &mut SchedulerEvents,
+    state: TaskState,
+) -> TaskStatus {
+    let status = wait_for(events, &state.to_string(), |event| match event {
+        SchedulerEvent::Update(status) if status.state == state => Some(status),
+        _ => None,
+    })
+    .await;
+    if let Some(call) = Call::acknowledge(&status) {
+        client.call(call).await.expect("acknowledged");
+    }
+    status
+}
+
+fn task(offer: &Offer, id: &str, command: &str) -> TaskInfo {
+    TaskInfo {
+        name: id.into(),
+        task_id: id.into(),
+        agent_id: offer.agent_id.clone(),
+        resources: parse("cpus:0.5;mem:64;ports:[31004-31004]")
+            .expect("valid")
+            .to_refined(),
+        command: Some(CommandInfo {
+            value: Some(command.into()),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+async fn launch(client: &SchedulerClient, offer: &Offer, id: &str, command: &str) {
+    let operation = OfferOperation::launch(vec![task(offer, id, command)]);
+    client
+        .call(Call::accept(vec![offer.id.clone()], vec![operation], 0.0))
+        .await
+        .expect("accepted");
+}
+
+#[tokio::test]
+async fn tasks_run_end_and_are_killed() {
+    let mut cluster = Cluster::start(None);
+    let (client, mut events) = start(&cluster, None);
+    connected(&mut events).await;
+    let first = offer(&mut events).await;
+    assert_eq!(
+        Resources::of(&first.resources).to_string(),
+        "cpus:2; mem:512; ports:[31000-31009]"
+    );
+
+    launch(&client, &first, "short", "exit 3").await;
+    status(&client, &mut events, TaskState::Starting).await;
+    status(&client, &mut events, TaskState::Running).await;
+    let failed = status(&client, &mut events, TaskState::Failed).await;
+    assert_eq!(
+        failed.message.as_deref(),
+        Some("Command exited with status 3")
+    );
+
+    let second = offer(&mut events).await;
+    launch(&client, &second, "long", "sleep 300").await;
+    status(&client, &mut events, TaskState::Starting).await;
+    status(&client, &mut events, TaskState::Running).await;
+    client
+        .call(Call::kill("long".into(), None, None))
+        .await
+        .expect("accepted");
+    let killed = status(&client, &mut events, TaskState::Killed).await;
+    assert_eq!(killed.task_id.value, "long");
+
+    client.call(Call::teardown()).await.expect("accepted");
+    assert!(cluster.agent.terminate(), "the agent ends well");
+    assert!(cluster.master.terminate(), "the master ends well");
+}
+
+#[tokio::test]
+async fn a_task_survives_the_master_and_is_found_again() {
+    let mut cluster = Cluster::start(None);
+    let (client, mut events) = start(&cluster, None);
+    let before = connected(&mut events).await;
+    let first = offer(&mut events).await;
+    launch(&client, &first, "t", "sleep 300").await;
+    status(&client, &mut events, TaskState::Starting).await;
+    status(&client, &mut events, TaskState::Running).await;
+
+    cluster.restart_master();
+    let after = connected(&mut events).await;
+    assert_eq!(after.framework_id, before.framework_id);
+    assert_ne!(
+        after.master_info.map(|m| m.id),
+        before.master_info.map(|m| m.id)
+    );
+    let next = offer(&mut events).await;
+    assert_eq!(next.agent_id, first.agent_id, "the agent kept its id");
+    assert_eq!(
+        Resources::of(&next.resources).to_string(),
+        "cpus:1.5; mem:448; ports:[31000-31003, 31005-31009]"
+    );
+    client
+        .call(Call::reconcile(Vec::new()))
+        .await
+        .expect("accepted");
+    status(&client, &mut events, TaskState::Running).await;
+    client
+        .call(Call::kill("t".into(), None, None))
+        .await
+        .expect("accepted");
+    status(&client, &mut events, TaskState::Killed).await;
+    client.call(Call::teardown()).await.expect("accepted");
+}
+
+#[tokio::test]
+async fn a_second_scheduler_takes_over_and_the_first_one_gives_up() {
+    let cluster = Cluster::start(None);
+    let (first, mut events) = start(&cluster, None);
+    let id = connected(&mut events).await.framework_id;
+    let mut info = framework();
+    info.id = Some(id);
+    let config = SchedulerConfig::new(masters([cluster.master.address.to_string()]), info);
+    let (_second, mut others) = SchedulerClient::start(config);
+    connected(&mut others).await;
+    let message = wait_for(&mut events, "error", |event| match event {
+        SchedulerEvent::Error { message } => Some(message),
+        _ => None,
+    })
+    .await;
+    assert_eq!(message, "Framework failed over");
+    assert_eq!(
+        timeout(PATIENCE, events.recv()).await.expect("at once"),
+        None
+    );
+    assert!(matches!(
+        first.call(Call::revive()).await,
+        Err(CallError::NotConnected)
+    ));
+}
+
+/// Sends a request as given and reads the status line.
+fn raw(cluster: &Cluster, head: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(cluster.master.address).expect("connected");
+    stream.set_read_timeout(Some(PATIENCE)).expect("set");
+    let request = format!(
+        "{head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).expect("sent");
+    // A stream has no end; its first bytes have the status.
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).expect("an answer");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn the_secret_guards_everything_that_writes_or_reads_files() {
+    let cluster = Cluster::start(Some("hush"));
+    let (client, mut events) = start(&cluster, Some("hush"));
+    connected(&mut events).await;
+    offer(&mut events).await;
+    client.call(Call::revive()).await.expect("accepted");
+
+    let json = "host: localhost\r\ncontent-type: application/json";
+    let subscribe =
+        r#"{"type":"SUBSCRIBE","subscribe":{"framework_info":{"user":"u","name":"n"}}}"#;
+    let right = "authorization: Basic YW55Omh1c2g="; // any:hush
+    let wrong = "authorization: Bearer loud";
+    let teardown = r#"{"type":"TEARDOWN","teardown":{"framework_id":{"value":"x"}}}"#;
+    let health = r#"{"type":"GET_HEALTH"}"#;
+    let cases = [
+        (
+            format!("POST /api/v1/scheduler HTTP/1.1\r\n{json}"),
+            subscribe,
+            401,
+        ),
+        (
+            format!("POST /api/v1/scheduler HTTP/1.1\r\n{json}\r\n{wrong}"),
+            subscribe,
+            401,
+        ),
+        (
+            format!("POST /api/v1/scheduler HTTP/1.1\r\n{json}\r\n{right}"),
+            subscribe,
+            200,
+        ),
+        (format!("POST /api/v1 HTTP/1.1\r\n{json}"), teardown, 401),
+        (
+            format!("POST /api/v1 HTTP/1.1\r\n{json}\r\n{right}"),
+            teardown,
+            400,
+        ),
+        (format!("POST /api/v1 HTTP/1.1\r\n{json}"), health, 200),
+        (
+            format!("POST /api/v1 HTTP/1.1\r\n{json}"),
+            r#"{"type":"READ_FILE","read_file":{"path":"/x","offset":0}}"#,
+            401,
+        ),
+        (
+            format!("POST /ext/v1/agent/subscribe HTTP/1.1\r\n{json}"),
+            "{}",
+            401,
+        ),
+        (
+            format!("POST /ext/v1/agent/call HTTP/1.1\r\n{json}"),
+            "{}",
+            401,
+        ),
+        (
+            "POST /master/teardown HTTP/1.1\r\nhost: localhost".into(),
+            "frameworkId=x",
+            401,
+        ),
+        (
+            "POST /machine/down HTTP/1.1\r\nhost: localhost".into(),
+            "[]",
+            401,
+        ),
+        (
+            "GET /files/read?path=/x HTTP/1.1\r\nhost: localhost".into(),
+            "",
+            401,
+        ),
+        ("GET /state HTTP/1.1\r\nhost: localhost".into(), "", 200),
+        // A page from elsewhere in a browser on this machine.
+        ("GET /state HTTP/1.1\r\nhost: evil.example".into(), "", 403),
+        (
+            "GET /state HTTP/1.1\r\nhost: localhost\r\norigin: http://evil.example".into(),
+            "",
+            403,
+        ),
+        (
+            format!(
+                "POST /api/v1/scheduler HTTP/1.1\r\n{json}\r\n{right}\r\norigin: http://evil.example"
+            ),
+            subscribe,
+            403,
+        ),
+    ];
+    for (head, body, status) in cases {
+        assert_eq!(
+            raw(&cluster, &head, body),
+            format!("HTTP/1.1 {status}"),
+            "{head} {body}"
+        );
+    }
+
+    let operator = OperatorClient::new(
+        cluster.master.address.to_string(),
+        Some(Secret::bearer("hush").expect("a header")),
+        PATIENCE,
+    );
+    let call = master::Call {
+        kind: Some(CallType::GetAgents),
+        ..Default::default()
+    };
+    let answer = operator.master(&call).await.expect("answered");
+    let agents = answer.get_agents.expect("agents").agents;
+    assert_eq!(agents.len(), 1);
+    assert_eq!(
+        Resources::of(&agents[0].offered_resources).scalar("cpus"),
+        2000
+    );
+}
