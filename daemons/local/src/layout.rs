@@ -91,6 +91,43 @@ impl Layout {
         self.dir.join("logs").join(format!("{daemon}.log"))
     }
 
+    /// The name of the cluster's control groups below each hierarchy. Two clusters on one machine must not share it: an
+    /// agent takes containers that it does not know there for orphans.
+    pub fn control_group(&self) -> String {
+        use std::os::unix::ffi::OsStrExt;
+        // FNV-1a: the same in every release, so that the next run finds the groups of this one.
+        let hash = self
+            .dir
+            .as_os_str()
+            .as_bytes()
+            .iter()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+            });
+        format!("aurora-{hash:016x}")
+    }
+
+    /// Removes the cluster's control groups, which are empty once every task has ended; those that are not stay.
+    pub fn remove_control_groups(&self) {
+        let name = self.control_group();
+        let mounted = Path::new("/sys/fs/cgroup");
+        let hierarchies = fs::read_dir(mounted).into_iter().flatten().flatten();
+        let candidates = hierarchies
+            .map(|entry| entry.path().join(&name))
+            .chain([mounted.join(&name)]);
+        for group in candidates {
+            match fs::remove_dir(&group) {
+                Ok(()) => {}
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                    ) => {}
+                Err(error) => tracing::warn!(group = %group.display(), %error, "stays"),
+            }
+        }
+    }
+
     /// Makes the directories and the secret.
     ///
     /// # Errors
@@ -273,6 +310,15 @@ mod tests {
             fs::set_permissions(world.path(), fs::Permissions::from_mode(0o711)).unwrap();
         }
         assert_eq!(layout.obstacle(), None);
+    }
+
+    #[test]
+    fn control_groups_are_of_one_cluster() {
+        // FNV-1a of "a" in 64 bits, from its authors' test vectors.
+        let layout = Layout {
+            dir: PathBuf::from("a"),
+        };
+        assert_eq!(layout.control_group(), "aurora-af63dc4c8601ec8c");
     }
 
     #[test]

@@ -90,12 +90,11 @@ impl Records {
 
     /// Remembers a daemon that has become ready.
     pub(crate) fn set(&self, daemon: &str, record: Record) -> io::Result<()> {
-        let text = {
-            let mut file = self.lock();
-            file.boot_id = boot_id();
-            file.daemons.insert(daemon.to_owned(), record);
-            serde_json::to_string_pretty(&*file).map_err(io::Error::other)?
-        };
+        // Held until it is written: another keeper's record must neither be lost nor overwrite this one.
+        let mut file = self.lock();
+        file.boot_id = boot_id();
+        file.daemons.insert(daemon.to_owned(), record);
+        let text = serde_json::to_string_pretty(&*file).map_err(io::Error::other)?;
         replace(&self.path, text.as_bytes())
     }
 

@@ -86,11 +86,14 @@ impl Wiring {
             Role::Master => {
                 set("--cluster", text(&self.cluster.state.cluster_name));
                 set("--work-dir", self.layout.work_dir("master").into());
+                // With one agent, what one task leaves of an offer is the only place for the next: it comes back at once.
+                set("--allocation-interval", text("100ms"));
             }
             Role::Agent => {
                 set("--master", text(&master));
                 set("--work-dir", self.layout.work_dir("agent").into());
                 set("--hostname", text(hostname));
+                set("--cgroups-root", text(&self.layout.control_group()));
                 let attributes = match &self.cluster.attributes {
                     Some(attributes) => attributes.clone(),
                     None => format!("host:{hostname};rack:local"),
@@ -106,6 +109,11 @@ impl Wiring {
                 set("--mesos-master", text(&master));
                 set("--state-dir", self.layout.work_dir("scheduler").into());
                 set("--thermos-executor-path", self.executor.clone().into());
+                // The waits that spare a fleet's master make somebody at a terminal wait.
+                set("--offer-filter-duration", text("0secs"));
+                set("--initial-schedule-penalty", text("50ms"));
+                set("--max-schedule-penalty", text("1secs"));
+                set("--max-reschedule-task-delay-on-startup", text("1secs"));
                 if self.cluster.allow_root_role {
                     arguments.push("--allow-root-role".into());
                 }

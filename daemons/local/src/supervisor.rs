@@ -125,6 +125,7 @@ impl Supervisor {
                 tracing::error!(daemon = role.name(), %error, "its keeper broke off");
             }
         }
+        self.wiring.layout.remove_control_groups();
     }
 }
 
