@@ -5,48 +5,24 @@
 //! machine died) is cut off when the file is read.
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use aurora_mesos::v1::{AgentInfo, DrainConfig, ExecutorInfo, FrameworkInfo, TaskInfo, TaskStatus};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::core::{
     Record, RecoveredExecutor, RecoveredFramework, RecoveredRun, RecoveredTask, Run,
 };
+use super::durable::{
+    CheckpointError, append, failed, names, read_json, remove, sync_directory, write_file,
+    write_json,
+};
 use super::paths::{Paths, run as run_paths};
 use super::process::{self, Identity};
-
-/// A checkpoint that could not be written or read.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum CheckpointError {
-    #[error("cannot {action} {path}: the agent's checkpoints must be writable")]
-    Io {
-        action: &'static str,
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("{path} is damaged; remove it to have the agent register anew")]
-    Damaged {
-        path: PathBuf,
-        #[source]
-        source: serde_json::Error,
-    },
-}
-
-fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CheckpointError {
-    let path = path.to_owned();
-    move |source| CheckpointError::Io {
-        action,
-        path,
-        source,
-    }
-}
 
 /// `executor.info`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -362,108 +338,183 @@ fn lenient<T>(result: Result<Option<T>, CheckpointError>) -> Option<T> {
     })
 }
 
-/// The names of the directories in `directory`; none when it is not there.
-fn names(directory: &Path) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(directory) else {
-        return Vec::new();
-    };
-    let mut names: Vec<String> = entries
-        .flatten()
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect();
-    names.sort();
-    names
-}
+#[cfg(test)]
+mod tests {
+    use aurora_mesos::v1::TaskState;
+    use bytes::Bytes;
 
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, CheckpointError> {
-    match fs::read(path) {
-        Ok(bytes) => {
-            serde_json::from_slice(&bytes)
-                .map(Some)
-                .map_err(|source| CheckpointError::Damaged {
-                    path: path.to_owned(),
-                    source,
-                })
+    use super::*;
+
+    struct World {
+        _root: tempfile::TempDir,
+        store: Store,
+        run: Run,
+    }
+
+    fn status(state: TaskState, id: u8) -> Box<TaskStatus> {
+        let uuid = Some(Bytes::copy_from_slice(&[id; 16]));
+        Box::new(TaskStatus {
+            task_id: "t".into(),
+            state,
+            uuid,
+            ..TaskStatus::default()
+        })
+    }
+
+    fn world() -> World {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(Paths::new(root.path())).unwrap();
+        let run = Run {
+            framework: "F".into(),
+            executor: "E".into(),
+            container: "C".into(),
+        };
+        let info = AgentInfo {
+            hostname: "h".into(),
+            id: Some("S0".into()),
+            ..AgentInfo::default()
+        };
+        let framework = FrameworkInfo {
+            id: Some("F".into()),
+            ..FrameworkInfo::default()
+        };
+        let executor = ExecutorInfo {
+            executor_id: "E".into(),
+            ..ExecutorInfo::default()
+        };
+        let task = TaskInfo {
+            task_id: "t".into(),
+            ..TaskInfo::default()
+        };
+        for record in [
+            Record::Agent(info),
+            Record::Framework(framework),
+            Record::Executor {
+                framework: "F".into(),
+                info: Box::new(executor),
+                container: "C".into(),
+                command: false,
+                secret: Some("s".into()),
+            },
+            Record::Task {
+                run: run.clone(),
+                task: Box::new(task),
+            },
+            Record::Update {
+                run: run.clone(),
+                status: status(TaskState::Starting, 1),
+            },
+            Record::Update {
+                run: run.clone(),
+                status: status(TaskState::Running, 2),
+            },
+            Record::Acknowledgement {
+                run: run.clone(),
+                task: "t".into(),
+                id: [1; 16],
+            },
+        ] {
+            store.write(Some("S0"), &record).unwrap();
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed("read", path)(error)),
+        World {
+            _root: root,
+            store,
+            run,
+        }
     }
-}
 
-fn write_json(path: &Path, value: &impl Serialize) -> Result<(), CheckpointError> {
-    let bytes = serde_json::to_vec(value).map_err(|source| CheckpointError::Damaged {
-        path: path.to_owned(),
-        source,
-    })?;
-    write_file(path, &bytes)
-}
-
-/// Replaces a file as a whole: readers and a crash find the old one or the new one.
-fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
-    let parent = path.parent().unwrap_or(Path::new("/"));
-    create_directories(parent)?;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let temporary = path.with_file_name(name);
-    let mut file = File::create(&temporary).map_err(failed("create", &temporary))?;
-    file.write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .map_err(failed("write", &temporary))?;
-    fs::rename(&temporary, path).map_err(failed("replace", path))?;
-    sync_directory(parent)
-}
-
-fn append(path: &Path, line: &UpdateLine) -> Result<(), CheckpointError> {
-    let mut bytes = serde_json::to_vec(line).map_err(|source| CheckpointError::Damaged {
-        path: path.to_owned(),
-        source,
-    })?;
-    bytes.push(b'\n');
-    let parent = path.parent().unwrap_or(Path::new("/"));
-    let is_new = !path.exists();
-    if is_new {
-        create_directories(parent)?;
+    /// The states of the task's updates, and how many were acknowledged.
+    fn loaded(world: &World) -> (Vec<TaskState>, usize) {
+        let recovered = world.store.load().unwrap();
+        let task = &recovered.frameworks[0].executors[0].tasks[0];
+        (
+            task.updates.iter().map(|update| update.state).collect(),
+            task.acknowledged.len(),
+        )
     }
-    let mut file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .map_err(failed("open", path))?;
-    file.write_all(&bytes)
-        .and_then(|()| file.sync_data())
-        .map_err(failed("write", path))?;
-    if is_new {
-        sync_directory(parent)
-    } else {
-        Ok(())
-    }
-}
 
-/// Creates missing directories, each of them durably known to its parent.
-fn create_directories(directory: &Path) -> Result<(), CheckpointError> {
-    if directory.is_dir() {
-        return Ok(());
-    }
-    let parent = directory.parent().unwrap_or(Path::new("/"));
-    create_directories(parent)?;
-    match fs::create_dir(directory) {
-        Ok(()) => sync_directory(parent),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(failed("create", directory)(error)),
-    }
-}
+    #[test]
+    fn what_was_written_is_read_again() {
+        let world = world();
+        let recovered = world.store.load().unwrap();
+        assert_eq!(recovered.info.unwrap().id, Some("S0".into()));
+        let executor = &recovered.frameworks[0].executors[0];
+        assert_eq!(
+            (executor.container.as_str(), executor.secret.as_deref()),
+            ("C", Some("s"))
+        );
+        assert_eq!(executor.run, RecoveredRun::NeverStarted);
+        assert_eq!(
+            loaded(&world),
+            (vec![TaskState::Starting, TaskState::Running], 1)
+        );
 
-fn sync_directory(directory: &Path) -> Result<(), CheckpointError> {
-    File::open(directory)
-        .and_then(|file| file.sync_all())
-        .map_err(failed("flush", directory))
-}
+        let own = Identity::of(i32::try_from(std::process::id()).unwrap()).unwrap();
+        world.store.write_process("S0", &world.run, &own).unwrap();
+        let run = || world.store.load().unwrap().frameworks[0].executors[0].run;
+        assert_eq!(run(), RecoveredRun::Alive { pid: own.pid });
+        let earlier = Identity {
+            start_time: own.start_time - 1,
+            ..own
+        };
+        world
+            .store
+            .write_process("S0", &world.run, &earlier)
+            .unwrap();
+        assert_eq!(run(), RecoveredRun::Gone);
+        fs::write(world.store.paths.boot_id(), "another boot").unwrap();
+        assert_eq!(run(), RecoveredRun::Rebooted);
 
-fn remove(path: &Path) -> Result<(), CheckpointError> {
-    match fs::remove_file(path) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(failed("remove", path)(error)),
+        let done = Record::ExecutorDone {
+            run: world.run.clone(),
+        };
+        world.store.write(Some("S0"), &done).unwrap();
+        assert!(world.store.load().unwrap().frameworks.is_empty());
+        world.store.forget_agent().unwrap();
+        assert!(world.store.load().unwrap().info.is_none());
+    }
+
+    /// The machine dies while a line is written: every length of what got to the disk.
+    #[test]
+    fn a_torn_line_is_cut_off_and_the_next_one_is_whole() {
+        let world = world();
+        let meta = world.store.paths.meta_run("S0", "F", "E", "C");
+        let path = run_paths::task_updates(&meta, "t");
+        let whole = fs::read(&path).unwrap();
+        let last = whole[..whole.len() - 1]
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .unwrap()
+            + 1;
+        for length in last..whole.len() {
+            fs::write(&path, &whole[..length]).unwrap();
+            assert_eq!(loaded(&world).1, 0, "{length}");
+            let again = Record::Acknowledgement {
+                run: world.run.clone(),
+                task: "t".into(),
+                id: [1; 16],
+            };
+            world.store.write(Some("S0"), &again).unwrap();
+            assert_eq!(
+                loaded(&world),
+                (vec![TaskState::Starting, TaskState::Running], 1),
+                "{length}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_damaged_agent_is_an_error_and_a_damaged_task_is_left_out() {
+        let world = world();
+        let meta = world.store.paths.meta_run("S0", "F", "E", "C");
+        fs::write(run_paths::task_info(&meta, "t"), "{").unwrap();
+        assert!(
+            world.store.load().unwrap().frameworks[0].executors[0]
+                .tasks
+                .is_empty()
+        );
+        fs::write(world.store.paths.slave_info("S0"), "{").unwrap();
+        let error = world.store.load().unwrap_err().to_string();
+        assert!(error.contains("slave.info is damaged"), "{error}");
     }
 }

@@ -23,6 +23,7 @@ mod container;
 mod containerizer;
 mod core;
 mod detect;
+mod durable;
 mod duration;
 mod environment;
 mod fetch_plan;

@@ -15,9 +15,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::cgroup::Cgroups;
-use super::checkpoint::{CheckpointError, Store};
+use super::checkpoint::Store;
 use super::containerizer::{ContainerConfig, Containerizer};
 use super::core::{Agent, Settings};
+use super::durable::CheckpointError;
 use super::files::Sandboxes;
 use super::flags::AgentFlags;
 use super::http::Routes;

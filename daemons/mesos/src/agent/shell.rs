@@ -10,9 +10,10 @@ use aurora_mesos::v1::executor as api_v1;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use super::checkpoint::{CheckpointError, Recovered, Store};
+use super::checkpoint::{Recovered, Store};
 use super::containerizer::{ContainerEvent, Containerizer};
 use super::core::{Agent, CallAnswer, ConnectionId, Effect, Launch, Now, Refusal};
+use super::durable::CheckpointError;
 use super::environment::{ExecutorFacts, executor_environment};
 use super::paths::Paths;
 use super::process::Identity;
