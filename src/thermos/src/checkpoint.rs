@@ -442,6 +442,27 @@ mod tests {
         assert!(Reader::new(&path).next().unwrap().is_none());
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_upset_the_reader(noise in proptest::collection::vec(proptest::num::u8::ANY, 0..200), records in 0..3_usize) {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("runner");
+            let mut stream = bytes(UPSTREAM).repeat(records);
+            stream.extend_from_slice(&noise);
+            std::fs::write(&path, &stream).unwrap();
+            let mut reader = Reader::new(&path);
+            for _ in 0..records {
+                proptest::prop_assert_eq!(reader.next().unwrap(), Some(active()));
+            }
+            let mut state = crate::state::RunnerState::default();
+            while let Ok(Some(record)) = reader.next() {
+                // Whether it fits does not matter, only that it does no harm.
+                let _ = state.apply(&record);
+            }
+            proptest::prop_assert!(reader.offset() <= stream.len() as u64);
+        }
+    }
+
     #[test]
     fn one_leads() {
         let dir = tempfile::tempdir().unwrap();

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
@@ -26,6 +27,8 @@ use crate::procs::{self, Exemptions, ProcessId};
 use crate::spawn;
 use crate::users::User;
 
+/// What coordinators are called in process listings.
+const COORDINATOR_NAME: &str = "aurora-coordinator";
 /// How long a killed coordinator may take to be reaped before it is left for later.
 const REAP_PATIENCE: Duration = Duration::from_secs(2);
 /// How long strays are killed for at the end of a task.
@@ -201,7 +204,8 @@ impl Host {
             .map_err(io::Error::from)
             .map_err(LaunchError::io("setting up a pipe"))?;
         let mut command = Command::new(&self.around.program);
-        command.arg(coordinator::ARGUMENT);
+        // Its name in process listings, where the path of the program would say nothing.
+        command.arg0(COORDINATOR_NAME).arg(coordinator::ARGUMENT);
         if self.around.preserve_environment {
             for secret in &self.around.secrets {
                 command.env_remove(secret);
