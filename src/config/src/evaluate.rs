@@ -10,7 +10,7 @@ use pystachio::{Raw, Value, schema};
 
 use crate::fault::{Checked, at, fault, of_python, of_value};
 use crate::job::Node;
-use crate::python::{Global, with_interpreter};
+use crate::python::{Global, Python, with_interpreter};
 use crate::select::{self, Key};
 use crate::{convert, ports, update, validate};
 
@@ -19,16 +19,24 @@ const MAX_FILE: u64 = 16 << 20;
 
 /// Evaluates a job file. What is wrong with the file is in the answer.
 ///
-/// Runs Python on a thread of its own; one call a process, since a process has one interpreter.
+/// Runs on a thread of its own with a large stack, Python and all; one call a process, since a process has one interpreter.
 pub fn evaluate(request: &EvalRequest) -> EvalAnswer {
-    let mut answer = EvalAnswer::default();
-    if let Err(diagnostic) = fill(request, &mut answer) {
-        answer.errors.push(*diagnostic);
-    }
-    answer
+    let owned = request.clone();
+    // The job's values live and end on that thread: how deep they nest is the file's choice.
+    let outcome = with_interpreter(move |python| {
+        let mut answer = EvalAnswer::default();
+        if let Err(diagnostic) = fill(&owned, python, &mut answer) {
+            answer.errors.push(*diagnostic);
+        }
+        answer
+    });
+    outcome.unwrap_or_else(|fault| EvalAnswer {
+        errors: vec![*of_python(*fault)],
+        ..EvalAnswer::default()
+    })
 }
 
-fn fill(request: &EvalRequest, answer: &mut EvalAnswer) -> Checked<()> {
+fn fill(request: &EvalRequest, python: &Python<'_>, answer: &mut EvalAnswer) -> Checked<()> {
     let (source, from_text) = match &request.source {
         Some(source) => (source.clone(), true),
         None => (read(&request.path)?, false),
@@ -36,7 +44,7 @@ fn fill(request: &EvalRequest, answer: &mut EvalAnswer) -> Checked<()> {
     let (jobs, has_hooks) = if request.read_json {
         (jobs_from_json(&request.path, &source)?, false)
     } else {
-        jobs_from_python(&request.path, source, from_text)?
+        jobs_from_python(python, &request.path, &source, from_text)?
     };
     let jobs = jobs
         .into_iter()
@@ -60,7 +68,7 @@ fn fill(request: &EvalRequest, answer: &mut EvalAnswer) -> Checked<()> {
     let path = format!("jobs[{index}]");
     let mut warnings = Vec::new();
     let loaded = load(&jobs[index], request, &mut warnings);
-    if has_hooks {
+    if has_hooks && loaded.as_ref().is_ok_and(|job| job.enable_hooks) {
         answer.warnings.push(hooks_warning(&request.path));
     }
     let placed = warnings
@@ -150,10 +158,14 @@ fn in_file(path: &str, mut diagnostic: Box<Diagnostic>) -> Box<Diagnostic> {
     diagnostic
 }
 
-fn jobs_from_python(path: &str, source: String, from_text: bool) -> Checked<(Vec<Value>, bool)> {
-    let name = path.to_owned();
-    let loaded = with_interpreter(move |python| python.load(&name, &source, from_text))
-        .and_then(|loaded| loaded)
+fn jobs_from_python(
+    python: &Python<'_>,
+    path: &str,
+    source: &str,
+    from_text: bool,
+) -> Checked<(Vec<Value>, bool)> {
+    let loaded = python
+        .load(path, source, from_text)
         .map_err(|fault| of_python(*fault))?;
     let kind = schema::get("Job");
     let mut jobs = Vec::new();

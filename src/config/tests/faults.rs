@@ -428,7 +428,7 @@ fn required_parts_are_asked_for_first() {
 #[test]
 fn things_worth_saying_are_warnings() {
     let source = file(
-        "production=True, announce=Announcer(primary_port='web', portmap={'a': 'b'})",
+        "enable_hooks=True, production=True, announce=Announcer(primary_port='web', portmap={'a': 'b'})",
         "",
         "true",
     ) + "hooks = [object()]";

@@ -13,7 +13,38 @@ use aurora_config::{evaluate, limits};
 /// The largest request that is read.
 const MAX_REQUEST: u64 = 64 << 20;
 
+const USAGE: &str = "\
+Evaluates one Aurora job file.
+
+Usage: aurora-eval < REQUEST.json > ANSWER.json
+
+Reads one request as JSON from standard input, such as {\"path\": \"hello.aurora\"}, and writes the jobs, or what is wrong
+with the file, as JSON to standard output. Meant for other programs: `aurora` and `aurora-tui` start it.
+
+Options:
+  -h, --help     Print this text
+  -V, --version  Print the version
+";
+
 fn main() -> ExitCode {
+    if let Some(argument) = std::env::args_os().nth(1) {
+        return match argument.to_str() {
+            Some("-h" | "--help") => say(USAGE),
+            Some("-V" | "--version") => {
+                say(concat!("aurora-eval ", env!("CARGO_PKG_VERSION"), "\n"))
+            }
+            _ => {
+                let shown = argument.to_string_lossy();
+                // Nothing can be done about a closed standard error.
+                writeln!(
+                    std::io::stderr(),
+                    "aurora-eval: unexpected argument {shown}; see --help"
+                )
+                .ok();
+                ExitCode::from(2)
+            }
+        };
+    }
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -21,6 +52,13 @@ fn main() -> ExitCode {
             writeln!(std::io::stderr(), "aurora-eval: {error:#}").ok();
             ExitCode::from(2)
         }
+    }
+}
+
+fn say(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(2),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod convert;
 mod native;
+mod state;
 
 use std::sync::mpsc;
 
@@ -13,8 +14,12 @@ use rustpython_vm::{AsObject, Interpreter, PyObjectRef, PyResult, Settings, Virt
 
 pub(crate) use convert::to_raw;
 
-/// What job files find; see the file.
-const PRELUDE: &str = include_str!("prelude.py");
+/// What job files find, run in this order in one set of names.
+const PRELUDE: [(&str, &str); 3] = [
+    ("<values>", include_str!("values.py")),
+    ("<helpers>", include_str!("helpers.py")),
+    ("<loader>", include_str!("loader.py")),
+];
 
 /// The stack of the thread that evaluates. Only what is touched is taken; deep nesting in a file would overflow less.
 pub const STACK_BYTES: usize = 256 << 20;
@@ -138,7 +143,7 @@ fn enter<T>(work: impl FnOnce(&Python<'_>) -> T) -> Outcome<T> {
                 })
             })
             .map_err(|error| Fault::new(&error.class().name(), shown(vm, error.as_object())));
-        native::forget();
+        state::forget();
         outcome
     });
     interpreter.finalize(None);
@@ -147,11 +152,13 @@ fn enter<T>(work: impl FnOnce(&Python<'_>) -> T) -> Outcome<T> {
 
 fn prelude(vm: &VirtualMachine, globals: &PyDictRef) -> PyResult<()> {
     globals.set_item("__name__", vm.ctx.new_str("aurora_config").into(), vm)?;
-    let code = vm
-        .compile(PRELUDE, Mode::Exec, "<prelude>".to_owned())
-        .map_err(|error| vm.new_syntax_error(&error, Some(PRELUDE)))?;
-    let scope = Scope::with_builtins(None, globals.clone(), vm);
-    vm.run_code_obj(code, scope)?;
+    for (name, source) in PRELUDE {
+        let code = vm
+            .compile(source, Mode::Exec, name.to_owned())
+            .map_err(|error| vm.new_syntax_error(&error, Some(source)))?;
+        let scope = Scope::with_builtins(None, globals.clone(), vm);
+        vm.run_code_obj(code, scope)?;
+    }
     Ok(())
 }
 

@@ -1,0 +1,73 @@
+//! What the native module keeps between calls, on the interpreter's thread.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use pystachio::{Error, ErrorKind, Type};
+use rustpython_vm::builtins::PyBaseExceptionRef;
+use rustpython_vm::{PyObjectRef, VirtualMachine};
+
+/// What the prelude hands over, and the numbers given to types.
+#[derive(Default)]
+pub(super) struct State {
+    /// Makes an exception from kind, message and field path.
+    pub(super) raise: Option<PyObjectRef>,
+    /// Makes the immutable mapping that `get()` returns.
+    pub(super) mapping: Option<PyObjectRef>,
+    /// Numbers of types by name and structure.
+    ids: HashMap<String, usize>,
+}
+
+thread_local! {
+    pub(super) static STATE: RefCell<State> = RefCell::default();
+}
+
+/// Forgets the Python objects kept here; to be called before the interpreter ends.
+pub(super) fn forget() {
+    STATE.with(|state| *state.borrow_mut() = State::default());
+}
+
+fn kind_name(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Coercion => "coercion",
+        ErrorKind::Value => "value",
+        ErrorKind::NotMapping => "not_mapping",
+        ErrorKind::Attribute => "attribute",
+        ErrorKind::InvalidRef => "invalid_ref",
+        ErrorKind::Uninterpolatable => "uninterpolatable",
+        ErrorKind::Type => "type",
+        ErrorKind::Key => "key",
+        ErrorKind::Index => "index",
+        ErrorKind::Recursion => "recursion",
+    }
+}
+
+/// The Python exception for a fault.
+pub(super) fn exception(error: &Error, vm: &VirtualMachine) -> PyBaseExceptionRef {
+    let raise = STATE.with(|state| state.borrow().raise.clone());
+    let Some(raise) = raise else {
+        return vm.new_value_error(error.message.clone());
+    };
+    let arguments = (
+        vm.ctx.new_str(kind_name(error.kind)),
+        vm.ctx.new_str(error.message.clone()),
+        vm.ctx.new_str(error.path.clone()),
+    );
+    match raise.call(arguments, vm) {
+        Ok(made) => match made.downcast::<rustpython_vm::builtins::PyBaseException>() {
+            Ok(made) => made,
+            Err(_) => vm.new_value_error(error.message.clone()),
+        },
+        Err(failed) => failed,
+    }
+}
+
+/// The number of a type: equal types have equal numbers.
+pub(super) fn type_id(kind: &Type) -> usize {
+    STATE.with(|state| {
+        let ids = &mut state.borrow_mut().ids;
+        let next = ids.len();
+        *ids.entry(format!("{}\0{}", kind.name(), kind.signature()))
+            .or_insert(next)
+    })
+}
