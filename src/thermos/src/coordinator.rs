@@ -234,8 +234,12 @@ impl Output {
         };
         buffer.resize(COPY_STEP, 0);
         let read = match pipe.read(buffer) {
+            Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
-            other => other?,
+            Err(error) => {
+                self.pipe = None;
+                return Err(error);
+            }
         };
         if read == 0 {
             self.pipe = None;
@@ -322,6 +326,7 @@ fn start(orders: &Instructions) -> io::Result<(Pid, Vec<Output>)> {
 fn attend(pid: Pid, signals: &SignalFd, outputs: &mut [Output]) -> io::Result<Option<ExitStatus>> {
     let mut status = None;
     let mut buffer = Vec::new();
+    let mut complained = false;
     loop {
         if let (Some(status), true) = (status, outputs.iter().all(|output| output.pipe.is_none())) {
             return Ok(Some(status));
@@ -359,16 +364,15 @@ fn attend(pid: Pid, signals: &SignalFd, outputs: &mut [Output]) -> io::Result<Op
             if !readable[position] {
                 continue;
             }
-            if let Err(error) = output.copy(&mut buffer) {
-                // A full disk must not stop the process: its output is read on, and lost.
-                if output.file.take().is_some() {
-                    // Nobody is left to be told if this fails.
-                    let _ = writeln!(
-                        io::stderr(),
-                        "cannot write the output of the process any more: {error}"
-                    );
-                }
-                output.console = None;
+            // A full disk must not stop the process: what cannot be written is lost, and later output is tried again.
+            if let Err(error) = output.copy(&mut buffer)
+                && !std::mem::replace(&mut complained, true)
+            {
+                // Nobody is left to be told if this fails.
+                let _ = writeln!(
+                    io::stderr(),
+                    "cannot write the output of the process: {error}"
+                );
             }
         }
     }

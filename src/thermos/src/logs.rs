@@ -101,15 +101,20 @@ impl RotatingFile {
 
     fn rotate(&mut self) -> io::Result<()> {
         for number in (1..self.backups).rev() {
-            match fs::rename(self.numbered(number), self.numbered(number + 1)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+            rename_if_there(&self.numbered(number), &self.numbered(number + 1))?;
         }
-        fs::rename(&self.path, self.numbered(1))?;
+        rename_if_there(&self.path, &self.numbered(1))?;
         self.file = File::create(&self.path)?;
         self.written = 0;
         Ok(())
+    }
+}
+
+/// The task's user may have deleted any of its logs.
+fn rename_if_there(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -201,5 +206,13 @@ mod tests {
         assert_eq!(read("stdout.1").as_deref(), Some("ccccdd"));
         assert_eq!(read("stdout.2").as_deref(), Some("bbbb"));
         assert_eq!(read("stdout.3"), None);
+
+        // A log that its user deleted leaves a gap, and that is all.
+        fs::remove_file(&path).unwrap();
+        log.write(b"lost").unwrap();
+        log.write(b"f").unwrap();
+        assert_eq!(read("stdout").as_deref(), Some("f"));
+        assert_eq!(read("stdout.1"), None);
+        assert_eq!(read("stdout.2").as_deref(), Some("ccccdd"));
     }
 }
