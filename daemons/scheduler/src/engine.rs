@@ -478,9 +478,13 @@ impl<L: Log> Engine<L> {
                 }
                 Effect::Mesos(call) => {
                     // Mesos loses calls too: time-outs and reconciliation make up for it. Waiting here would hold up everything.
-                    if self.parts.calls.try_send(call).is_err() {
-                        self.parts.metrics.add("scheduler_mesos_calls_dropped", 1);
-                        tracing::warn!("too many calls wait for the master; one is dropped");
+                    match self.parts.calls.try_send(call) {
+                        // Closed: the process is ending.
+                        Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
+                        Err(mpsc::error::TrySendError::Full(_)) => {
+                            self.parts.metrics.add("scheduler_mesos_calls_dropped", 1);
+                            tracing::warn!("too many calls wait for the master; one is dropped");
+                        }
                     }
                 }
             }

@@ -86,9 +86,16 @@ pub(crate) async fn run(
     let mut config = SchedulerConfig::new(masters(addresses), info);
     config.secret = secret;
     let (client, events) = SchedulerClient::start(config);
-    tokio::select! {
+    let speaking = speak(client, calls, &handle, &metrics);
+    tokio::pin!(speaking);
+    let end = tokio::select! {
         end = listen(events, &handle, &metrics, &registration) => end,
-        end = speak(client, calls, &handle, &metrics) => end,
+        end = &mut speaking => return end,
+    };
+    match end {
+        // The engine is gone and gives no more calls; those that it gave still go out.
+        MesosEnd::Ending => speaking.await,
+        refused @ MesosEnd::Refused(_) => refused,
     }
 }
 

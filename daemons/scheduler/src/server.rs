@@ -28,6 +28,9 @@ use crate::storage::{LocalLog, WalOptions, claim};
 /// Calls to Mesos that may wait. More than a burst of launches can make; beyond it calls are dropped, which Mesos might do too.
 const CALLS: usize = 1 << 16;
 
+/// How long the last calls to Mesos may take.
+const LAST_CALLS: Duration = Duration::from_secs(1);
+
 /// Milliseconds since 1970 on this machine's clock.
 fn clock() -> Millis {
     SystemTime::now()
@@ -116,7 +119,7 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
             },
         },
         guard: Guard::new(token, address),
-        hub,
+        hub: hub.clone(),
         registration: registered.clone(),
         address,
         clock,
@@ -142,19 +145,25 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     ));
     lifecycle::announce_ready("scheduler", address).context("cannot say that it is ready")?;
 
+    let mut engine_ended = None;
     let outcome = tokio::select! {
         () = shutdown.wait() => Ok(()),
-        end = &mut engine_end => engine_outcome(end.ok()),
+        end = &mut engine_end => {
+            engine_ended = Some(end.ok());
+            Ok(())
+        }
         end = &mut mesos => match end {
-            Ok(MesosEnd::Ending) | Err(_) => engine_outcome((&mut engine_end).await.ok()),
+            // The engine went first; its outcome below says why.
+            Ok(MesosEnd::Ending) => Ok(()),
             Ok(end @ MesosEnd::Refused(_)) => Err(anyhow::Error::new(end)),
+            Err(error) => Err(error).context("the conversation with Mesos failed"),
         },
         () = late(registered, span(flags.max_registration_delay)) => Err(anyhow::anyhow!(
             "Mesos did not register this scheduler within --max-registration-delay"
         )),
         _ = &mut server => Err(anyhow::anyhow!("the HTTP server ended")),
     };
-    mesos.abort();
+    hub.close();
     server_shutdown.trigger();
     if !server.is_finished() {
         // Answers under way wait for the engine, which still runs; it ends after them.
@@ -163,10 +172,15 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
             .inspect_err(|error| tracing::error!(%error, "the HTTP server failed"));
     }
     engine_shutdown.trigger();
-    let outcome = match outcome {
-        Ok(()) => engine_outcome(engine_end.await.ok()),
-        failed => failed,
+    let ended = match engine_ended {
+        Some(ended) => ended,
+        None => engine_end.await.ok(),
     };
+    let outcome = outcome.and(engine_outcome(ended));
+    // Last, so that calls to Mesos that rest on what was accepted still go out.
+    if !mesos.is_finished() && tokio::time::timeout(LAST_CALLS, &mut mesos).await.is_err() {
+        mesos.abort();
+    }
     drop(lock);
     outcome
 }

@@ -461,6 +461,7 @@ async fn a_feed_goes_on_where_it_was_across_a_restart() {
         }
     }
     assert_eq!(told, ["www-data/devel/two"], "what it has is not repeated");
+    let mut open_feed = feed;
 
     for (path, status) in [
         ("/ext/v1/events?topics=nonsense", 400),
@@ -480,6 +481,40 @@ async fn a_feed_goes_on_where_it_was_across_a_restart() {
         )
         .await;
     assert_eq!(gone.status, 404);
+
+    let began = std::time::Instant::now();
+    let (ended, ()) = tokio::join!(scheduler.terminate(), open_feed.end());
+    assert!(ended);
+    assert!(
+        began.elapsed() < std::time::Duration::from_millis(1500),
+        "an open feed does not hold up the end: {:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scheduler_whose_place_was_taken_ends_and_says_so() {
+    let master = Master::start().await;
+    let state = tempfile::tempdir().unwrap();
+    let mut scheduler = Scheduler::spawn(
+        Scheduler::command(master.address, state.path()).stderr(std::process::Stdio::piped()),
+    )
+    .await;
+    master.calls(CallType::Subscribe, 1).await;
+    let event = aurora_mesos::v1::scheduler::Event {
+        kind: Some(aurora_mesos::v1::scheduler::EventType::Error),
+        error: Some(aurora_mesos::v1::scheduler::Error {
+            message: "Framework failed over".to_owned(),
+        }),
+        ..Default::default()
+    };
+    master.send(&event).await;
+    let (success, text) = scheduler.end().await;
+    assert!(!success);
+    assert!(
+        text.contains("the master ended the subscription: Framework failed over"),
+        "{text}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -85,7 +85,7 @@ impl Follower {
         loop {
             let pending = !self.jobs.is_empty() || !self.hosts.is_empty();
             let summary_due = self.summary_at + SUMMARY_PAUSE;
-            let out = self.out.clone();
+            let (out, hub) = (self.out.clone(), self.hub.clone());
             tokio::select! {
                 changed = position.changed() => {
                     if changed.is_err() {
@@ -106,6 +106,7 @@ impl Follower {
                     self.line(&Line::Heartbeat(Heartbeat { seq: self.cursor })).await?;
                 }
                 () = out.closed() => return Ok(()),
+                () = hub.closed() => return Ok(()),
             }
             self.flush().await?;
         }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use aurora_api::feed::Seq;
 use aurora_api::model::JobKey;
+use aurora_daemon::lifecycle::Shutdown;
 use tokio::sync::{mpsc, watch};
 
 use crate::core::store::TaskId;
@@ -66,6 +67,7 @@ pub(crate) type TopicSender = mpsc::Sender<std::collections::BTreeSet<super::top
 pub(crate) struct Hub {
     state: RwLock<State>,
     position: watch::Sender<Seq>,
+    closed: Shutdown,
     feeds: Mutex<HashMap<String, TopicSender>>,
 }
 
@@ -161,6 +163,7 @@ impl Hub {
                 newest,
             }),
             position: watch::Sender::new(newest),
+            closed: Shutdown::new(),
             feeds: Mutex::default(),
         }
     }
@@ -187,6 +190,16 @@ impl Hub {
         drop(state);
         drop(old);
         self.position.send_replace(newest);
+    }
+
+    /// Ends all feeds.
+    pub(crate) fn close(&self) {
+        self.closed.trigger();
+    }
+
+    /// Returns when feeds have to end.
+    pub(crate) async fn closed(&self) {
+        self.closed.wait().await;
     }
 
     /// Follows the newest position.

@@ -237,10 +237,11 @@ impl Scheduler {
     }
 
     pub(crate) async fn start(master: SocketAddr, state: &Path, extra: &[&str]) -> Scheduler {
-        let mut child = Scheduler::command(master, state)
-            .args(extra)
-            .spawn()
-            .unwrap();
+        Scheduler::spawn(Scheduler::command(master, state).args(extra)).await
+    }
+
+    pub(crate) async fn spawn(command: &mut Command) -> Scheduler {
+        let mut child = command.spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         let line = tokio::time::timeout(PATIENCE, BufReader::new(stdout).lines().next_line())
             .await
@@ -252,6 +253,18 @@ impl Scheduler {
         assert_eq!(ready["ready"]["pid"].as_u64(), child.id().map(u64::from));
         let address = ready["ready"]["address"].as_str().unwrap().parse().unwrap();
         Scheduler { child, address }
+    }
+
+    /// Waits for it to end by itself: whether it ended well, and what it said on standard error.
+    pub(crate) async fn end(&mut self) -> (bool, String) {
+        let mut stderr = self.child.stderr.take().unwrap();
+        let mut text = String::new();
+        let read = tokio::io::AsyncReadExt::read_to_string(&mut stderr, &mut text);
+        tokio::time::timeout(PATIENCE, read)
+            .await
+            .expect("the scheduler ends")
+            .unwrap();
+        (self.child.wait().await.unwrap().success(), text)
     }
 
     /// kill -9.
@@ -409,6 +422,14 @@ impl Lines {
                 self.buffer.extend_from_slice(&data);
             }
         }
+    }
+
+    /// Reads on until the feed ends.
+    pub(crate) async fn end(&mut self) {
+        let read = async { while let Some(Ok(_)) = self.body.frame().await {} };
+        tokio::time::timeout(PATIENCE, read)
+            .await
+            .expect("the feed ends");
     }
 
     /// Lines up to the first that fits; that one.
