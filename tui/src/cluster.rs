@@ -131,6 +131,14 @@ impl Source for Cluster {
             report(&events, Event::Launch(outcome)).await;
         })
     }
+
+    fn suggest(&self, events: Events) -> Job {
+        let cluster = self.target.cluster.clone();
+        Box::pin(async move {
+            let line = examples::create_line(&cluster).await;
+            report(&events, Event::Suggestion(line)).await;
+        })
+    }
 }
 
 fn thrift(call: Call) -> ThriftCall {

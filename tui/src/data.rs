@@ -30,6 +30,8 @@ pub(crate) trait Source: Send + Sync {
     fn send(&self, call: Call, events: Events) -> Job;
     /// Creates the example jobs.
     fn launch(&self, events: Events) -> Job;
+    /// Finds the command line that creates an example.
+    fn suggest(&self, events: Events) -> Job;
 }
 
 /// What is left for the terminal to do.
@@ -88,6 +90,7 @@ impl Data {
             // Never stopped: a change that was sent has to have its answer awaited.
             Effect::Send(call) => drop(tokio::spawn(self.source.send(call, self.events.clone()))),
             Effect::Launch => drop(tokio::spawn(self.source.launch(self.events.clone()))),
+            Effect::Suggest => drop(tokio::spawn(self.source.suggest(self.events.clone()))),
             Effect::Record(entry) => {
                 if let Err(error) = self.recorder.append(&entry) {
                     let events = self.events.clone();

@@ -46,6 +46,37 @@ pub(crate) fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(out)
 }
 
+/// The command line that creates the simplest example on a cluster; when there is none, the shape of one.
+pub(crate) async fn create_line(cluster: &str) -> String {
+    let files = directory()
+        .and_then(|directory| files(&directory).ok())
+        .unwrap_or_default();
+    let first = |path: &PathBuf| {
+        let name = path
+            .file_name()
+            .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        (!name.starts_with("hello"), name)
+    };
+    if let Some(file) = files.into_iter().min_by_key(first) {
+        let request = EvalRequest {
+            path: file.display().to_string(),
+            user: crate::config::user(),
+            ..EvalRequest::default()
+        };
+        let jobs = eval::evaluate(&request, eval::DEADLINE)
+            .await
+            .map(|answer| answer.jobs);
+        let job = jobs
+            .into_iter()
+            .flatten()
+            .find(|job| job.key.split('/').next() == Some(cluster));
+        if let Some(job) = job {
+            return format!("aurora job create {} {}", job.key, file.display());
+        }
+    }
+    format!("aurora job create {cluster}/ROLE/devel/NAME FILE.aurora")
+}
+
 /// Creates every job of every example file. Says what was created.
 pub(crate) async fn launch(scheduler: &Scheduler, events: &Events) -> anyhow::Result<String> {
     let directory = directory().context("the examples are not installed; they belong in ../share/aurora/examples beside the programs")?;

@@ -24,6 +24,8 @@ pub(crate) struct Look {
 const GAP: usize = 2;
 /// A column may be narrowed to this many columns before columns are left out.
 const NARROWEST: usize = 12;
+/// A column that always stays is kept up to this wide.
+const WIDEST_KEY: usize = 40;
 
 struct Canvas<'a> {
     buffer: Buffer,
@@ -203,52 +205,46 @@ fn widths(view: &Table, rows: std::ops::Range<usize>, room: usize) -> Vec<usize>
                 .unwrap_or(0)
         })
         .collect();
-    let mut shown: Vec<bool> = vec![true; natural.len()];
+    // What must not go is not narrowed much either.
+    let least = |at: usize| {
+        natural[at].min(if view.columns[at].spare == 0 {
+            WIDEST_KEY
+        } else {
+            NARROWEST
+        })
+    };
+    let mut shown: Vec<usize> = (0..natural.len()).collect();
     loop {
-        let count = shown.iter().filter(|shown| **shown).count();
-        let gaps = count.saturating_sub(1) * GAP;
-        let sum = |least: bool| -> usize {
-            natural
-                .iter()
-                .zip(&shown)
-                .filter(|(_, shown)| **shown)
-                .map(|(width, _)| {
-                    if least {
-                        (*width).min(NARROWEST)
-                    } else {
-                        *width
-                    }
-                })
-                .sum()
-        };
-        if sum(true) + gaps > room {
-            let spare = (0..shown.len())
-                .filter(|at| shown[*at] && view.columns[*at].spare > 0)
-                .max_by_key(|at| view.columns[*at].spare);
-            if let Some(at) = spare {
-                shown[at] = false;
-                continue;
-            }
-        }
-        let mut out: Vec<usize> = natural
+        let gaps = shown.len().saturating_sub(1) * GAP;
+        let needed: usize = shown.iter().map(|at| least(*at)).sum();
+        let spare = shown
             .iter()
-            .zip(&shown)
-            .map(|(width, shown)| if *shown { *width } else { 0 })
-            .collect();
-        let mut excess = (sum(false) + gaps).saturating_sub(room);
-        // The widest gives first, down to what the next widest has.
+            .copied()
+            .filter(|at| view.columns[*at].spare > 0);
+        match spare.max_by_key(|at| view.columns[*at].spare) {
+            Some(at) if needed + gaps > room => shown.retain(|other| *other != at),
+            _ => break,
+        }
+    }
+    let mut out = vec![0; natural.len()];
+    for at in &shown {
+        out[*at] = natural[*at];
+    }
+    let gaps = shown.len().saturating_sub(1) * GAP;
+    let mut excess = (out.iter().sum::<usize>() + gaps).saturating_sub(room);
+    // The widest gives first: down to the least, and where even that is too much, down to one column.
+    for hard in [false, true] {
+        let floor = |at: usize| if hard { 1 } else { least(at) };
         while excess > 0 {
-            let Some(widest) = (0..out.len())
-                .max_by_key(|at| out[*at])
-                .filter(|at| out[*at] > 1)
-            else {
+            let givers = shown.iter().copied().filter(|at| out[*at] > floor(*at));
+            let Some(widest) = givers.max_by_key(|at| out[*at]) else {
                 break;
             };
             out[widest] -= 1;
             excess -= 1;
         }
-        return out;
     }
+    out
 }
 
 fn has_glyph(cell: &Cell) -> bool {

@@ -26,7 +26,7 @@ use crate::config::{self, Env};
 use crate::data::{BUFFER, Data, now_ms};
 use crate::headless::{self, Errand, FAILED, NO_TERMINAL, USAGE};
 use crate::recorder::Recorder;
-use crate::{examples, terminal};
+use crate::terminal;
 
 /// The local cluster's name when nothing else is said.
 const LOCAL_NAME: &str = "devcluster";
@@ -135,7 +135,6 @@ async fn work(
     let (keymap, more) = env.keymap();
     warnings.extend(more);
     let setup = Setup {
-        create_line: create_line(&target.cluster),
         cluster: target.cluster.clone(),
         user: config::user(),
         process: std::process::id(),
@@ -322,24 +321,6 @@ fn looked_for(environment: &Environment) -> String {
         .map(|path| format!("  {}", path.display()))
         .collect();
     lines.join("\n")
-}
-
-/// The command line that creates an example, for another terminal.
-fn create_line(cluster: &str) -> String {
-    let file = examples::directory()
-        .and_then(|dir| examples::files(&dir).ok())
-        .and_then(|files| files.into_iter().next());
-    let job = |name: &str| format!("{cluster}/{}/devel/{name}", config::user());
-    match file {
-        Some(file) => {
-            let stem = file.file_stem().map_or_else(
-                || "hello".to_owned(),
-                |stem| stem.to_string_lossy().into_owned(),
-            );
-            format!("aurora job create {} {}", job(&stem), file.display())
-        }
-        None => format!("aurora job create {} FILE.aurora", job("hello")),
-    }
 }
 
 fn tool_output(tool: Tool, env: &Env) -> anyhow::Result<u8> {

@@ -156,7 +156,7 @@ impl Plan {
                 format!(
                     "{count} of {active} active instances end, and the scheduler does not start them again."
                 ),
-                format!("{rest} go on; `aurora job add` brings back the number."),
+                format!("The other {rest} stay; `aurora job add` brings the number back."),
             ],
             Action::Restart => vec![
                 format!(

@@ -200,6 +200,8 @@ pub enum Event {
     Fault(String),
     /// The examples.
     Launch(Launch),
+    /// The command line that creates an example.
+    Suggestion(String),
     /// A command line from outside (`--exec`, `--open`).
     Run(String),
 }
@@ -236,6 +238,8 @@ pub enum Effect {
     Copy(String),
     /// Create the example jobs.
     Launch,
+    /// Find the command line that creates an example.
+    Suggest,
     /// Draw everything anew.
     Redraw,
     /// Give the terminal back until `fg`.

@@ -216,23 +216,30 @@ impl Keymap {
             .collect()
     }
 
-    /// The shortest sequence of keys that runs exactly this command line in a view.
+    /// The keys to show for exactly this command line in a view.
     pub fn keys_for(&self, view: &str, line: &str) -> Option<String> {
         self.bindings(view)
             .into_iter()
             .filter(|(_, binding, _)| binding.run == [line])
             .map(|(keys, _, _)| keys)
             .min_by_key(|keys| {
-                (
-                    keys.len(),
-                    !matches!(
-                        keys.as_slice(),
-                        [Key {
-                            code: key::Code::Char(_),
-                            ..
-                        }]
-                    ),
-                )
+                // A key that is called like the command, then one that everybody has, then the shortest.
+                let named = key::show_sequence(keys) == line;
+                let plain = matches!(
+                    keys.as_slice(),
+                    [Key {
+                        code: key::Code::Esc,
+                        ..
+                    }]
+                );
+                let character = matches!(
+                    keys.as_slice(),
+                    [Key {
+                        code: key::Code::Char(_),
+                        ..
+                    }]
+                );
+                (!named, !plain, keys.len(), !character)
             })
             .map(|keys| key::show_sequence(&keys))
     }

@@ -367,8 +367,7 @@ fn body(state: &State) -> Body {
                     } else {
                         heights[at]
                     };
-                    let missing =
-                        waiting().unwrap_or_else(|| "Nothing was written yet.".to_owned());
+                    let missing = waiting().unwrap_or_else(|| nothing_here(state).to_owned());
                     text_view(
                         state,
                         &logs.panes[at],
@@ -381,7 +380,7 @@ fn body(state: &State) -> Body {
             Body::Text(panes.collect())
         }
         Detail::File(pane) => {
-            let missing = waiting().unwrap_or_else(|| "The file is empty.".to_owned());
+            let missing = waiting().unwrap_or_else(|| nothing_here(state).to_owned());
             Body::Text(vec![text_view(
                 state,
                 pane,
@@ -419,6 +418,14 @@ fn body(state: &State) -> Body {
 }
 
 fn nothing_here(state: &State) -> &'static str {
+    let task = state
+        .view
+        .place
+        .task()
+        .and_then(|place| state.store.tasks.get(&place.task));
+    if task.is_some_and(|task| task.host.is_none()) {
+        return "The task has no host yet.";
+    }
     match state.view.place {
         Place::Hosts => "No host has offered anything yet.",
         Place::Quotas => "No role has a quota.",
@@ -426,6 +433,8 @@ fn nothing_here(state: &State) -> &'static str {
         Place::Instances(_) => "This job has no tasks.",
         Place::Task(_) => "No process has begun; the events below tell how far the task is.",
         Place::Sandbox(..) => "The directory is empty.",
+        Place::File(..) => "The file is empty.",
+        Place::Logs(..) => "Nothing was written yet.",
         _ => "Nothing here.",
     }
 }
@@ -496,8 +505,12 @@ fn welcome(state: &State) -> Vec<Vec<Segment>> {
         out.push(choice("examples", "launch the examples"));
     }
     out.push(choice("copy cli", "copy this line for another terminal:"));
+    let line = state
+        .create_line
+        .as_deref()
+        .unwrap_or("(looking for an example)");
     out.push(vec![Segment::new(
-        format!("      {}", state.setup.create_line),
+        format!("      {}", text::clean(line)),
         Scope::Label,
     )]);
     out.push(choice("help", "help"));

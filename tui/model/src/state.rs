@@ -29,8 +29,6 @@ pub struct Setup {
     pub read_only: bool,
     /// Whether it is a local cluster that this workbench may stop on request.
     pub local: bool,
-    /// The command line that creates an example, for another terminal.
-    pub create_line: String,
     /// Keys.
     pub keymap: Keymap,
     /// Faults in the configuration.
@@ -307,6 +305,10 @@ pub struct State {
     pub history: Vec<String>,
     /// Whether the examples are being created.
     pub launching: bool,
+    /// The command line that creates an example, for another terminal; it is looked for on an empty cluster only.
+    pub create_line: Option<String>,
+    /// Whether it was looked for.
+    pub suggested: bool,
     /// Whether the last key was `cancel`.
     pub cancelled: bool,
 }
@@ -335,6 +337,8 @@ impl State {
             journal: Vec::new(),
             history: Vec::new(),
             launching: false,
+            create_line: None,
+            suggested: false,
             cancelled: false,
         }
     }

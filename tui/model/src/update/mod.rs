@@ -59,7 +59,12 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
                 Launch::Failed(text) => notice(state, Level::Bad, &text),
             }
         }
+        Event::Suggestion(line) => state.create_line = Some(line),
         Event::Run(line) => effects.extend(run::lines(state, &line)),
+    }
+    if !state.suggested && screen::is_empty_cluster(state) {
+        state.suggested = true;
+        effects.push(Effect::Suggest);
     }
     effects.extend(watch::reconcile(state));
     effects

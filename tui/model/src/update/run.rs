@@ -4,7 +4,7 @@ use crate::actions::Action;
 use crate::command::{self, Command, Target, Verb, target};
 use crate::event::{Effect, FileKind};
 use crate::place::{Link, Place, TaskRef};
-use crate::state::{Detail, Input, Level, LinkState, Mode, State};
+use crate::state::{Detail, Input, Level, Mode, State};
 use crate::table::Sort;
 use crate::{screen, views};
 
@@ -572,9 +572,10 @@ fn copied(state: &State, what: &str) -> Result<String, String> {
                 .collect();
             Ok(cells.join("\t"))
         }
-        "cli" if screen::is_empty_cluster(state) && state.link == LinkState::Live => {
-            Ok(state.setup.create_line.clone())
-        }
+        "cli" if screen::is_empty_cluster(state) => state
+            .create_line
+            .clone()
+            .ok_or_else(|| "the line is not known yet".to_owned()),
         "cli" => Ok(format!(
             "aurora job status {cluster}/{}",
             selected_job(state)?

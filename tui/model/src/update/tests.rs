@@ -38,7 +38,11 @@ fn job(key: &str, states: &[(ScheduleStatus, u32)]) -> Line {
         seq: seq(2),
         job: key.parse().unwrap(),
         states: states.iter().copied().collect(),
-        active: states.iter().filter(|(status, _)| status.is_active()).map(|(_, count)| count).sum(),
+        active: states
+            .iter()
+            .filter(|(status, _)| status.is_active())
+            .map(|(_, count)| count)
+            .sum(),
         service: true,
         tier: "preemptible".to_owned(),
         cron_schedule: None,
@@ -95,10 +99,16 @@ impl Bench {
             version: 1,
             capabilities: Vec::new(),
         }));
-        bench.feed_all(whole("summary", vec![
-            job("w/devel/hello", &[(ScheduleStatus::Running, 3)]),
-            job("w/prod/web", &[(ScheduleStatus::Running, 1), (ScheduleStatus::Failed, 2)]),
-        ]));
+        bench.feed_all(whole(
+            "summary",
+            vec![
+                job("w/devel/hello", &[(ScheduleStatus::Running, 3)]),
+                job(
+                    "w/prod/web",
+                    &[(ScheduleStatus::Running, 1), (ScheduleStatus::Failed, 2)],
+                ),
+            ],
+        ));
         bench
     }
 
@@ -118,7 +128,9 @@ impl Bench {
     }
 
     fn hello_tasks(&mut self) {
-        let tasks = (0..3).map(|instance| task("w/devel/hello", instance, "a", ScheduleStatus::Running)).collect();
+        let tasks = (0..3)
+            .map(|instance| task("w/devel/hello", instance, "a", ScheduleStatus::Running))
+            .collect();
         self.feed_all(whole("job/w/devel/hello", tasks));
     }
 
@@ -131,20 +143,24 @@ impl Bench {
     fn bottom(&self) -> String {
         match screen(&self.state).bottom {
             Bottom::Words(words) => words.into_iter().map(|word| word.text).collect(),
-            Bottom::Input(sign, text, _, error) => format!("{sign}{text} {}", error.unwrap_or_default()),
+            Bottom::Input(sign, text, _, error) => {
+                format!("{sign}{text} {}", error.unwrap_or_default())
+            }
             Bottom::Nothing => String::new(),
         }
     }
 
     fn dialog(&self) -> String {
-        screen(&self.state).dialog.map_or_else(String::new, |dialog| {
-            let lines: Vec<String> = dialog
-                .lines
-                .into_iter()
-                .map(|line| line.into_iter().map(|segment| segment.text).collect())
-                .collect();
-            format!("{}\n{}", dialog.title.text, lines.join("\n"))
-        })
+        screen(&self.state)
+            .dialog
+            .map_or_else(String::new, |dialog| {
+                let lines: Vec<String> = dialog
+                    .lines
+                    .into_iter()
+                    .map(|line| line.into_iter().map(|segment| segment.text).collect())
+                    .collect();
+                format!("{}\n{}", dialog.title.text, lines.join("\n"))
+            })
     }
 
     fn sent(&self) -> Vec<&crate::event::Call> {
@@ -168,8 +184,14 @@ impl Bench {
     }
 
     fn watch_of(&self, wanted: impl Fn(&WatchWhat) -> bool) -> u64 {
-        let found = self.state.watches.iter().find(|(_, watch)| wanted(&watch.what));
-        *found.unwrap_or_else(|| panic!("not among {:?}", self.state.watches)).0
+        let found = self
+            .state
+            .watches
+            .iter()
+            .find(|(_, watch)| wanted(&watch.what));
+        *found
+            .unwrap_or_else(|| panic!("not among {:?}", self.state.watches))
+            .0
     }
 }
 
@@ -178,7 +200,6 @@ fn setup() -> Setup {
         cluster: "dev".to_owned(),
         user: "me".to_owned(),
         process: 7,
-        create_line: "aurora job create dev/me/devel/hello hello.aurora".to_owned(),
         keymap: Keymap::built_in(),
         ..Setup::default()
     }
@@ -224,17 +245,37 @@ fn keys_move_and_lead_in_and_out() {
 fn faults_of_typed_lines_are_shown_where_they_are_typed() {
     let mut bench = Bench::with_jobs();
     bench.keys(": j b s enter");
-    assert!(bench.bottom().contains("did you mean `jobs`?"), "{}", bench.bottom());
+    assert!(
+        bench.bottom().contains("did you mean `jobs`?"),
+        "{}",
+        bench.bottom()
+    );
     bench.keys("esc / m o o n = 1");
-    assert!(bench.bottom().contains("there is no field `moon`"), "{}", bench.bottom());
+    assert!(
+        bench.bottom().contains("there is no field `moon`"),
+        "{}",
+        bench.bottom()
+    );
     let table = crate::views::table(&bench.state).unwrap();
-    assert_eq!(table.rows.len(), 0, "the last valid filter (moon) goes on working");
+    assert_eq!(
+        table.rows.len(),
+        0,
+        "the last valid filter (moon) goes on working"
+    );
     bench.keys("esc");
     assert_eq!(crate::views::table(&bench.state).unwrap().rows.len(), 2);
     bench.keys("g x");
-    assert!(bench.bottom().contains("does nothing here"), "{}", bench.bottom());
+    assert!(
+        bench.bottom().contains("does nothing here"),
+        "{}",
+        bench.bottom()
+    );
     bench.keys("g");
-    assert!(bench.bottom().contains("all jobs"), "continuations are shown: {}", bench.bottom());
+    assert!(
+        bench.bottom().contains("all jobs"),
+        "continuations are shown: {}",
+        bench.bottom()
+    );
 }
 
 #[test]
@@ -248,17 +289,31 @@ fn the_selection_stays_with_its_object() {
         seq: seq(9),
         job: "w/prod/web".parse().unwrap(),
     }));
-    assert_eq!(bench.state.view.index, 1, "its place is kept when it is gone");
+    assert_eq!(
+        bench.state.view.index, 1,
+        "its place is kept when it is gone"
+    );
 }
 
 #[test]
 fn only_what_is_on_the_screen_is_followed() {
     let mut bench = Bench::with_jobs();
-    let topics = |bench: &Bench| bench.state.topics.iter().cloned().collect::<Vec<_>>().join(" ");
+    let topics = |bench: &Bench| {
+        bench
+            .state
+            .topics
+            .iter()
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
     assert_eq!(topics(&bench), "summary");
     bench.keys("enter");
     assert_eq!(topics(&bench), "job/w/devel/hello summary");
-    assert_eq!(bench.state.waiting_for().as_deref(), Some("the tasks of w/devel/hello"));
+    assert_eq!(
+        bench.state.waiting_for().as_deref(),
+        Some("the tasks of w/devel/hello")
+    );
     bench.hello_tasks();
     assert_eq!(bench.state.waiting_for(), None);
     assert!(bench.state.watches.is_empty());
@@ -267,8 +322,14 @@ fn only_what_is_on_the_screen_is_followed() {
     bench.keys("esc esc");
     assert!(bench.state.watches.is_empty());
     assert_eq!(topics(&bench), "summary");
-    assert!(bench.state.store.tasks.is_empty(), "tasks of topics that are not followed are forgotten");
-    assert!(matches!(bench.effects.last(), Some(Effect::Stop(_) | Effect::Topics(_))));
+    assert!(
+        bench.state.store.tasks.is_empty(),
+        "tasks of topics that are not followed are forgotten"
+    );
+    assert!(matches!(
+        bench.effects.last(),
+        Some(Effect::Stop(_) | Effect::Topics(_))
+    ));
 }
 
 fn at_logs() -> Bench {
@@ -284,41 +345,74 @@ fn at_logs() -> Bench {
         start_ms: Some(NOW - 1000),
         ..Process::default()
     };
-    bench.event(Event::Seen(generation, Seen::Task(TaskInfo {
-        processes: vec![process("setup", "SUCCESS", 0), process("main", "RUNNING", 1), process("later", "WAITING", -1)],
-        ..TaskInfo::default()
-    })));
+    bench.event(Event::Seen(
+        generation,
+        Seen::Task(TaskInfo {
+            processes: vec![
+                process("setup", "SUCCESS", 0),
+                process("main", "RUNNING", 1),
+                process("later", "WAITING", -1),
+            ],
+            ..TaskInfo::default()
+        }),
+    ));
     bench
 }
 
 fn stdout_of(bench: &Bench) -> u64 {
-    bench.watch_of(|what| matches!(what, WatchWhat::Log { stream: crate::event::Stream::Stdout, .. }))
+    bench.watch_of(|what| {
+        matches!(
+            what,
+            WatchWhat::Log {
+                stream: crate::event::Stream::Stdout,
+                ..
+            }
+        )
+    })
 }
 
 #[test]
 fn logs_tail_the_running_process_and_pause() {
     let mut bench = at_logs();
-    assert!(bench.state.watches.values().any(|watch| matches!(&watch.what, WatchWhat::Log { process, run: 1, .. } if process == "main")));
+    assert!(bench.state.watches.values().any(
+        |watch| matches!(&watch.what, WatchWhat::Log { process, run: 1, .. } if process == "main")
+    ));
     let generation = stdout_of(&bench);
     let bytes = |from: usize, to: usize| {
         let text: String = (from..to).map(|line| format!("line {line}\n")).collect();
-        Seen::Bytes { offset: 0, bytes: text.into_bytes() }
+        Seen::Bytes {
+            offset: 0,
+            bytes: text.into_bytes(),
+        }
     };
     bench.event(Event::Seen(generation, bytes(0, 100)));
     let last = |bench: &Bench| match screen(&bench.state).body {
-        Body::Text(panes) => (panes[0].lines.last().unwrap().0.text(), panes[0].remarks.clone()),
+        Body::Text(panes) => (
+            panes[0].lines.last().unwrap().0.text(),
+            panes[0].remarks.clone(),
+        ),
         other => panic!("{other:?}"),
     };
     assert_eq!(last(&bench), ("line 99".to_owned(), "following".to_owned()));
     bench.keys("k k");
     assert_eq!(last(&bench), ("line 97".to_owned(), "paused".to_owned()));
     bench.event(Event::Seen(generation, bytes(100, 110)));
-    assert_eq!(last(&bench), ("line 97".to_owned(), "paused, 10 new".to_owned()));
+    assert_eq!(
+        last(&bench),
+        ("line 97".to_owned(), "paused, 10 new".to_owned())
+    );
     bench.keys("G");
-    assert_eq!(last(&bench), ("line 109".to_owned(), "following".to_owned()));
+    assert_eq!(
+        last(&bench),
+        ("line 109".to_owned(), "following".to_owned())
+    );
     bench.keys("/ \" 5 \" enter");
     let (line, remarks) = last(&bench);
-    assert_eq!((line.as_str(), remarks.contains("20/110 lines shown")), ("line 105", true), "{remarks}");
+    assert_eq!(
+        (line.as_str(), remarks.contains("20/110 lines shown")),
+        ("line 105", true),
+        "{remarks}"
+    );
     bench.keys("c n");
     assert!(bench.bottom().contains("no further match") || last(&bench).0.contains('5'));
     bench.keys("N");
@@ -337,9 +431,31 @@ fn a_new_run_is_followed_and_said() {
     let mut info = bench.state.view.task.clone().unwrap();
     info.processes[1].run = 2;
     bench.event(Event::Seen(generation, Seen::Task(info)));
-    assert!(bench.state.watches.values().any(|watch| matches!(&watch.what, WatchWhat::Log { run: 2, .. })));
-    assert!(!bench.state.watches.values().any(|watch| matches!(&watch.what, WatchWhat::Log { run: 1, .. })));
-    assert!(bench.state.view.pane().unwrap().buffer.line(0).unwrap().notice);
+    assert!(
+        bench
+            .state
+            .watches
+            .values()
+            .any(|watch| matches!(&watch.what, WatchWhat::Log { run: 2, .. }))
+    );
+    assert!(
+        !bench
+            .state
+            .watches
+            .values()
+            .any(|watch| matches!(&watch.what, WatchWhat::Log { run: 1, .. }))
+    );
+    assert!(
+        bench
+            .state
+            .view
+            .pane()
+            .unwrap()
+            .buffer
+            .line(0)
+            .unwrap()
+            .notice
+    );
     bench.keys("i");
     assert!(matches!(&bench.state.view.place, Place::Logs(_, Some(process)) if process == "later"));
 }
@@ -351,7 +467,14 @@ fn kill_asks_sends_verifies_and_records() {
     bench.hello_tasks();
     bench.keys("j a K");
     let dialog = bench.dialog();
-    for part in ["dev", "w/devel/hello", "1 on h1", "1 of 3 active instances end", "does not start them again", "aurora job kill dev/w/devel/hello/1"] {
+    for part in [
+        "dev",
+        "w/devel/hello",
+        "1 on h1",
+        "1 of 3 active instances end",
+        "does not start them again",
+        "aurora job kill dev/w/devel/hello/1",
+    ] {
         assert!(dialog.contains(part), "no {part:?} in {dialog}");
     }
     bench.keys("enter");
@@ -361,7 +484,8 @@ fn kill_asks_sends_verifies_and_records() {
     assert_eq!(bench.sent()[0].instances, [1].into());
     let at = |wanted: fn(&Effect) -> bool| bench.effects.iter().position(wanted);
     assert!(
-        at(|effect| matches!(effect, Effect::Record(_))) < at(|effect| matches!(effect, Effect::Send(_))),
+        at(|effect| matches!(effect, Effect::Record(_)))
+            < at(|effect| matches!(effect, Effect::Send(_))),
         "the journal comes before the call"
     );
     let id = bench.sent()[0].id;
@@ -401,7 +525,11 @@ fn what_is_not_seen_in_time_is_not_taken_for_done() {
     assert_eq!(bench.outcomes(), ["sent"]);
     bench.event(Event::Tick(NOW + crate::actions::VERIFY_MS));
     assert_eq!(bench.outcomes(), ["sent", "not yet"]);
-    for progress in [Progress::Refused("no".to_owned()), Progress::Unknown("?".to_owned()), Progress::NoEffect("none".to_owned())] {
+    for progress in [
+        Progress::Refused("no".to_owned()),
+        Progress::Unknown("?".to_owned()),
+        Progress::NoEffect("none".to_owned()),
+    ] {
         let mut bench = Bench::with_jobs();
         bench.keys("enter");
         bench.hello_tasks();
@@ -425,13 +553,25 @@ fn many_and_production_take_a_typed_answer() {
 
     let mut bench = Bench::with_jobs();
     bench.keys("j a K");
-    assert_eq!(bench.state.waiting_for().as_deref(), Some("the tasks of w/prod/web"));
-    bench.feed_all(whole("job/w/prod/web", vec![task("w/prod/web", 0, "a", ScheduleStatus::Running)]));
+    assert_eq!(
+        bench.state.waiting_for().as_deref(),
+        Some("the tasks of w/prod/web")
+    );
+    bench.feed_all(whole(
+        "job/w/prod/web",
+        vec![task("w/prod/web", 0, "a", ScheduleStatus::Running)],
+    ));
     assert!(bench.dialog().contains("production"), "{}", bench.dialog());
-    assert!(bench.dialog().contains("All 1 active instances end"), "{}", bench.dialog());
+    assert!(
+        bench.dialog().contains("All 1 active instances end"),
+        "{}",
+        bench.dialog()
+    );
     bench.keys("y enter");
     assert!(bench.sent().is_empty());
-    bench.event(Event::Key(crate::key::Key::plain(crate::key::Code::Backspace)));
+    bench.event(Event::Key(crate::key::Key::plain(
+        crate::key::Code::Backspace,
+    )));
     bench.event(Event::Paste("web".to_owned()));
     bench.keys("enter");
     assert_eq!(bench.sent().len(), 1);
@@ -447,7 +587,11 @@ fn a_question_is_asked_again_when_the_cluster_moved_on() {
     bench.feed(task("w/devel/hello", 0, "b", ScheduleStatus::Pending));
     bench.keys("y");
     assert!(bench.sent().is_empty());
-    assert!(bench.dialog().contains("not what they were"), "{}", bench.dialog());
+    assert!(
+        bench.dialog().contains("not what they were"),
+        "{}",
+        bench.dialog()
+    );
     bench.keys("y");
     assert_eq!(bench.sent().len(), 1);
 }
@@ -477,18 +621,48 @@ impl Bench {
 fn an_empty_cluster_shows_three_choices() {
     let mut bench = Bench::new(setup());
     bench.feed_all(whole("summary", Vec::new()));
+    assert_eq!(
+        bench
+            .effects
+            .iter()
+            .filter(|effect| **effect == Effect::Suggest)
+            .count(),
+        1
+    );
+    bench.event(Event::Suggestion(
+        "aurora job create dev/me/devel/hello hello.aurora".to_owned(),
+    ));
     let Body::Words(lines) = screen(&bench.state).body else {
         panic!("no words");
     };
-    let text: Vec<String> = lines.into_iter().map(|line| line.into_iter().map(|segment| segment.text).collect()).collect();
+    let text: Vec<String> = lines
+        .into_iter()
+        .map(|line| line.into_iter().map(|segment| segment.text).collect())
+        .collect();
     let text = text.join("\n");
-    for part in ["e   launch the examples", "aurora job create dev/me/devel/hello hello.aurora", "?   help"] {
+    for part in [
+        "e   launch the examples",
+        "aurora job create dev/me/devel/hello hello.aurora",
+        "?   help",
+    ] {
         assert!(text.contains(part), "no {part:?} in {text}");
     }
     bench.keys("c");
-    assert_eq!(bench.effects.last(), Some(&Effect::Copy("aurora job create dev/me/devel/hello hello.aurora".to_owned())));
+    assert_eq!(
+        bench.effects.last(),
+        Some(&Effect::Copy(
+            "aurora job create dev/me/devel/hello hello.aurora".to_owned()
+        ))
+    );
     bench.keys("e e");
-    assert_eq!(bench.effects.iter().filter(|effect| **effect == Effect::Launch).count(), 1);
+    assert_eq!(
+        bench
+            .effects
+            .iter()
+            .filter(|effect| **effect == Effect::Launch)
+            .count(),
+        1
+    );
     let mut full = Bench::with_jobs();
     full.keys("e");
     assert!(!full.effects.contains(&Effect::Launch));
@@ -496,26 +670,49 @@ fn an_empty_cluster_shows_three_choices() {
 
 #[test]
 fn leaving_a_local_cluster_asks_and_leaves_it_running() {
-    for (keys, stop) in [("q enter", false), ("q l", false), ("q s", true), ("q j enter", true), ("ctrl-c ctrl-c ctrl-c", false)] {
+    for (keys, stop) in [
+        ("q enter", false),
+        ("q l", false),
+        ("q s", true),
+        ("q j enter", true),
+        ("ctrl-c ctrl-c ctrl-c", false),
+    ] {
         let mut bench = Bench::with_jobs();
         bench.state.setup.local = true;
         bench.keys(keys);
-        assert_eq!(bench.effects.last(), Some(&Effect::Quit { stop_cluster: stop }), "{keys}");
+        assert_eq!(
+            bench.effects.last(),
+            Some(&Effect::Quit { stop_cluster: stop }),
+            "{keys}"
+        );
     }
     let mut bench = Bench::with_jobs();
     bench.state.setup.local = true;
     bench.keys("q esc");
-    assert!(!bench.effects.iter().any(|effect| matches!(effect, Effect::Quit { .. })));
+    assert!(
+        !bench
+            .effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Quit { .. }))
+    );
     let mut bench = Bench::with_jobs();
     bench.keys("q");
-    assert_eq!(bench.effects.last(), Some(&Effect::Quit { stop_cluster: false }));
+    assert_eq!(
+        bench.effects.last(),
+        Some(&Effect::Quit {
+            stop_cluster: false
+        })
+    );
 }
 
 #[test]
 fn a_lost_connection_keeps_the_picture_and_says_its_age() {
     let mut bench = Bench::with_jobs();
     bench.event(Event::Link(NOW, LinkEvent::Lost("refused".to_owned())));
-    bench.event(Event::Link(NOW + 3000, LinkEvent::Lost("refused".to_owned())));
+    bench.event(Event::Link(
+        NOW + 3000,
+        LinkEvent::Lost("refused".to_owned()),
+    ));
     bench.event(Event::Tick(NOW + 7000));
     assert_eq!(snapshot(&bench.state)["link"], "down 7s");
     assert_eq!(snapshot(&bench.state)["data"]["shown"], 2);
@@ -527,17 +724,29 @@ fn a_lost_connection_keeps_the_picture_and_says_its_age() {
 #[test]
 fn a_snapshot_voids_what_was_known() {
     let mut bench = Bench::with_jobs();
-    bench.feed_all(whole("summary", vec![job("w/devel/hello", &[(ScheduleStatus::Running, 3)])]));
+    bench.feed_all(whole(
+        "summary",
+        vec![job("w/devel/hello", &[(ScheduleStatus::Running, 3)])],
+    ));
     assert_eq!(bench.state.store.jobs.len(), 1);
 }
 
 #[test]
 fn links_open_and_come_back() {
     let mut bench = Bench::with_jobs();
-    bench.event(Event::Run("open aurora://dev/jobs?filter=prod&sort=-changed".to_owned()));
-    assert_eq!(bench.state.link_here().to_string(), "aurora://dev/jobs?filter=prod&sort=-changed");
+    bench.event(Event::Run(
+        "open aurora://dev/jobs?filter=prod&sort=-changed".to_owned(),
+    ));
+    assert_eq!(
+        bench.state.link_here().to_string(),
+        "aurora://dev/jobs?filter=prod&sort=-changed"
+    );
     bench.event(Event::Run("open aurora://west/jobs".to_owned()));
-    assert!(bench.bottom().contains("another") || bench.bottom().contains("west"), "{}", bench.bottom());
+    assert!(
+        bench.bottom().contains("another") || bench.bottom().contains("west"),
+        "{}",
+        bench.bottom()
+    );
 }
 
 #[test]
