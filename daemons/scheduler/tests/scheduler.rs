@@ -418,6 +418,39 @@ async fn reads_answer_in_upstreams_form() {
     assert!(names.is_sorted(), "{text}");
     assert!(text.contains("\ntask_store_PENDING 3\n"), "{text}");
     assert_eq!(scheduler.get("/health").await.text(), "OK\n");
+
+    let waiting = scheduler.get("/pendingtasks").await.json();
+    assert_eq!(waiting[0]["name"], "www-data/devel/hello");
+    assert_eq!(waiting[0]["taskIds"].as_array().unwrap().len(), 3);
+    assert!(waiting[0]["penaltyMs"].is_number() && waiting[0]["reason"].is_string());
+    // An offer that fits nothing is held.
+    let mut offer = master.make_offer("too-small");
+    for resource in &mut offer.resources {
+        if resource.name == "cpus" {
+            resource.scalar = Some(aurora_mesos::v1::Scalar { value: 0.25 });
+        }
+    }
+    master.calls(CallType::Subscribe, 1).await;
+    master.send_offer(offer).await;
+    let held = scheduler
+        .poll("/offers", |body| body[0]["id"]["value"] == "too-small")
+        .await;
+    assert_eq!(held[0]["hostname"], "host-1");
+    assert_eq!(held[0]["agent_id"]["value"], "agent-1");
+    let agents = scheduler.get("/agents").await.text();
+    assert!(
+        agents.contains("<td>host-1</td><td>agent-1</td><td>NONE</td>"),
+        "{agents}"
+    );
+    let why = scheduler
+        .poll(&format!("/ext/v1/explain/{}", task.task_id), |body| {
+            body["vetoes"]
+                .as_array()
+                .is_some_and(|vetoes| !vetoes.is_empty())
+        })
+        .await;
+    let vetoes = why["vetoes"].to_string();
+    assert!(vetoes.contains("cpu") || vetoes.contains("CPU"), "{vetoes}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

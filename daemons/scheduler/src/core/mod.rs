@@ -29,6 +29,7 @@ mod random;
 mod reconcile;
 mod resources;
 mod schedule;
+mod show;
 pub mod store;
 mod tasks;
 mod timers;
@@ -37,6 +38,7 @@ mod writes;
 
 pub use config::{Config, Millis, NamePattern, OfferOrder, Tier, Tiers};
 pub use op::Op;
+pub use show::WaitingGroup;
 pub use store::{Change, Changes, Store, View};
 pub use writes::UNSUPPORTED;
 

@@ -3,7 +3,7 @@
 //! Pending tasks of one configuration are a group: one queue, one back-off. For each group the core remembers how far down
 //! the order of offers everything has been refused for good ([`Candidates`]), so that trying again costs only what is new.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::config::Millis;
@@ -20,11 +20,13 @@ use aurora_api::model::ScheduleStatus;
 /// The pending tasks of one configuration.
 #[derive(Debug, Default)]
 pub(crate) struct Group {
-    queue: VecDeque<TaskId>,
+    pub(super) queue: VecDeque<TaskId>,
     /// The wait before the coming turn.
-    penalty: Millis,
+    pub(super) penalty: Millis,
     /// When that turn is.
     due: Millis,
+    /// Whether it has come and a permit is awaited.
+    is_waiting: bool,
 }
 
 /// What is known of the offers for one configuration.
@@ -65,6 +67,9 @@ pub(crate) struct Permits {
 
 /// How long a nearest fit counts before any newer one takes its place (aurora: `NearestFit.EXPIRATION`).
 const NEAREST_EXPIRES: Millis = 10 * 60 * 1000;
+
+/// How many groups may wait for an offer to wake those that it suits.
+const MAX_WOKEN: usize = 64;
 
 /// How many offers all [`Candidates`] together may keep.
 const KEPT_LIMIT: usize = 2_000_000;
@@ -122,16 +127,50 @@ impl Core {
             queue: VecDeque::from([Arc::clone(id)]),
             penalty,
             due: self.now.saturating_add(penalty),
+            is_waiting: false,
         };
         self.timers.set(group.due, Timer::Group(config));
         self.groups.insert(config, group);
     }
 
-    /// A group's turn has come.
+    /// A group's turn has come, unless it was moved since the timer was set.
     pub(crate) fn group_due(&mut self, config: ConfigId) {
-        if self.groups.contains_key(&config) {
+        let now = self.now;
+        let group = self.groups.get_mut(&config);
+        if let Some(group) = group.filter(|group| group.due <= now && !group.is_waiting) {
+            group.is_waiting = true;
             self.permits.waiting.push_back(config);
             self.run_waiting_groups();
+        }
+    }
+
+    /// An offer came: groups that back off and that it could serve are not left to wait any longer. Where many groups wait,
+    /// asking each about every offer would cost more than the wait does, and the back-off alone decides.
+    pub(crate) fn wake_groups(&mut self, sequence: u64) {
+        if self.groups.len() > MAX_WOKEN {
+            return;
+        }
+        let Some(held) = self.offers.newer_than(sequence.saturating_sub(1)).next() else {
+            return;
+        };
+        let soon = self.now.saturating_add(self.config.first_schedule_delay);
+        let view = self.store.read();
+        let suits = |id: &ConfigId| {
+            view.config(*id).is_some_and(|stored| {
+                let request = Request::new(&self.config, stored);
+                static_vetoes(&self.config, held, &request, self.now).is_empty()
+            })
+        };
+        let late = self
+            .groups
+            .iter()
+            .filter(|(_, group)| group.due > soon && !group.is_waiting);
+        let woken: Vec<ConfigId> = late.map(|(id, _)| *id).filter(suits).collect();
+        for id in woken {
+            if let Some(group) = self.groups.get_mut(&id) {
+                group.due = soon;
+                self.timers.set(soon, Timer::Group(id));
+            }
         }
     }
 
@@ -205,6 +244,7 @@ impl Core {
         };
         group.due = self.now.saturating_add(group.penalty);
         self.timers.set(group.due, Timer::Group(config));
+        group.is_waiting = false;
         self.groups.insert(config, group);
     }
 
@@ -478,7 +518,7 @@ impl Search<'_> {
 }
 
 /// Groups, candidates and nearest fits by configuration.
-pub(crate) type ByConfig<T> = HashMap<ConfigId, T>;
+pub(crate) type ByConfig<T> = BTreeMap<ConfigId, T>;
 
 #[cfg(test)]
 impl Core {

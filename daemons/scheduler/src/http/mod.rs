@@ -75,6 +75,8 @@ impl Service for Routes {
                 ["agents" | "slaves"] => self.agents(),
                 ["quotas"] => self.quotas(&request),
                 ["tiers"] => self.tiers(),
+                ["offers"] => self.offers().await,
+                ["pendingtasks"] => self.pending_tasks().await,
                 _ => nothing_here(path),
             },
             (_, path) => nothing_here(path),

@@ -7,10 +7,12 @@ use aurora_api::model::MaintenanceMode;
 use aurora_api::resources::Amounts;
 use aurora_daemon::reply;
 use aurora_daemon::server::{Request, Response};
+use aurora_mesos::v1::Offer;
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::Routes;
+use crate::core::Core;
 
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -58,6 +60,49 @@ impl Routes {
         }
         page.push_str("</table></body></html>\n");
         reply::bytes(StatusCode::OK, "text/html; charset=utf-8", page)
+    }
+
+    /// `/offers`: the offers that are held, as Mesos sent them.
+    pub(super) async fn offers(&self) -> Response {
+        let look = |core: &Core| -> Vec<Offer> { core.held_offers().cloned().collect() };
+        match self.api.handle.look(look).await {
+            Ok(offers) => reply::json(StatusCode::OK, &offers),
+            Err(ending) => reply::text(StatusCode::SERVICE_UNAVAILABLE, format!("{ending}\n")),
+        }
+    }
+
+    /// `/pendingtasks`: the groups of pending tasks and why they wait.
+    pub(super) async fn pending_tasks(&self) -> Response {
+        let groups = match self.api.handle.look(Core::waiting_groups).await {
+            Ok(groups) => groups,
+            Err(ending) => {
+                return reply::text(StatusCode::SERVICE_UNAVAILABLE, format!("{ending}\n"));
+            }
+        };
+        let durable = self.api.handle.durable();
+        let view = &durable.view;
+        let shown: Vec<Value> = groups
+            .iter()
+            .filter_map(|group| {
+                let config = view.config(group.config)?;
+                // What is not durable yet is not shown.
+                let tasks: Vec<&str> = group
+                    .tasks
+                    .iter()
+                    .filter(|id| view.task(id).is_some())
+                    .map(|id| &**id)
+                    .collect();
+                let reason = view.pending_reason(tasks.first()?);
+                let reasons: Vec<&str> = reason.as_deref().unwrap_or("").split(',').collect();
+                Some(json!({
+                    "penaltyMs": group.penalty,
+                    "taskIds": tasks,
+                    "name": config.task.job.to_string(),
+                    "reason": format!("[{}]", reasons.join(", ")),
+                }))
+            })
+            .collect();
+        reply::json(StatusCode::OK, &shown)
     }
 
     /// `/quotas[?role=]`.

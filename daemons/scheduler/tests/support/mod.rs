@@ -146,6 +146,11 @@ impl Master {
     }
 
     pub(crate) async fn offer(&self, id: &str) {
+        self.send_offer(self.make_offer(id)).await;
+    }
+
+    /// An offer of all of a host.
+    pub(crate) fn make_offer(&self, id: &str) -> Offer {
         let scalar = |name: &str, value: f64| Resource {
             name: name.to_owned(),
             kind: ValueType::Scalar,
@@ -163,7 +168,7 @@ impl Master {
             }),
             ..Resource::default()
         };
-        let offer = Offer {
+        Offer {
             id: OfferId {
                 value: id.to_owned(),
             },
@@ -179,7 +184,10 @@ impl Master {
                 ports,
             ],
             ..Offer::default()
-        };
+        }
+    }
+
+    pub(crate) async fn send_offer(&self, offer: Offer) {
         self.send(&Event {
             kind: Some(EventType::Offers),
             offers: Some(Offers {
@@ -326,6 +334,26 @@ impl Scheduler {
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.request("GET", path, &[], Bytes::new()).await
+    }
+
+    /// Asks until the answer fits; that answer.
+    pub(crate) async fn poll(
+        &self,
+        path: &str,
+        fits: impl Fn(&serde_json::Value) -> bool,
+    ) -> serde_json::Value {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let body = self.get(path).await.json();
+            if fits(&body) {
+                return body;
+            }
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "{path} does not come to what is expected; last: {body}"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// A call of the service in TBinary.
