@@ -99,6 +99,7 @@ impl Core {
                     self.timers
                         .set(self.now.saturating_add(hold), Timer::Offer(sequence));
                 }
+                self.wake_groups(sequence);
             }
             Added::Twice(other) => self.decline(vec![other, id]),
             Added::Rescinded => {}

@@ -11,9 +11,11 @@ use aurora_mesos::v1;
 use super::*;
 
 mod lifecycle;
+mod offers;
 mod placement;
 mod replay;
 mod simulation;
+mod validation;
 mod writes;
 
 /// A core with a clock.
@@ -319,4 +321,35 @@ fn history(task: &store::Task) -> Vec<String> {
         None => event.status.to_string(),
     });
     events.collect()
+}
+
+fn declined(calls: &[MesosCall]) -> Vec<&str> {
+    let declined = calls.iter().filter_map(|call| match call {
+        MesosCall::Decline { offer_ids, .. } => Some(offer_ids.iter().map(|id| id.value.as_str())),
+        _ => None,
+    });
+    declined.flatten().collect()
+}
+
+/// Why the job's first instance waits.
+fn reason(world: &World, name: &str) -> Option<String> {
+    let task = world.active(name, 0);
+    world
+        .core
+        .store()
+        .read()
+        .pending_reason(&task.id)
+        .map(|reason| reason.to_string())
+}
+
+fn create(world: &mut World, job: JobConfiguration) -> (ResponseCode, String) {
+    world.answer(arguments::CreateJob {
+        description: Some(job),
+    })
+}
+
+fn preferred(name: &str, instances: i32) -> JobConfiguration {
+    let mut job = job(name, instances);
+    job.task_config.tier = Some("preferred".to_owned());
+    job
 }

@@ -408,3 +408,27 @@ fn queries_select_by_all_their_terms() {
     roles.sort_unstable();
     assert_eq!(roles, [("ads", 1), ("www", 2)]);
 }
+
+proptest::proptest! {
+    /// Whatever the bytes, decoding ends without a panic.
+    #[test]
+    fn any_bytes_are_decoded_or_refused(
+        at in 0usize..700, value: u8, noise in proptest::collection::vec(proptest::num::u8::ANY, 0..200)
+    ) {
+        let ops = samples();
+        let mut bytes = encode_ops(&ops);
+        let place = at % bytes.len();
+        bytes[place] = value;
+        let decoded = decode_ops(&bytes);
+        proptest::prop_assert!(decoded.is_err() || decoded.is_ok_and(|decoded| decoded.len() <= ops.len()));
+        let mut bytes = encode_snapshot(after(&ops).read());
+        let place = at % bytes.len();
+        bytes[place] = value;
+        if let Ok(store) = decode_snapshot(&bytes) {
+            proptest::prop_assert!(store.read().task_count() <= 4);
+        }
+        let noisy: Vec<u8> = [1].into_iter().chain(noise).collect();
+        proptest::prop_assert!(decode_ops(&noisy).is_err() || noisy.len() > 1);
+        proptest::prop_assert!(decode_snapshot(&noisy).is_err() || noisy.len() > 1);
+    }
+}

@@ -30,17 +30,20 @@ pub(super) struct Cluster {
     offers: BTreeMap<String, usize>,
     refused_until: BTreeMap<usize, Millis>,
     pub(super) subscribed: bool,
+    /// Whether the framework knows partitions.
+    aware: bool,
     count: u64,
 }
 
 impl Cluster {
-    pub(super) fn new(agents: usize) -> Cluster {
+    pub(super) fn new(agents: usize, aware: bool) -> Cluster {
         Cluster {
             agents: (0..agents).map(|_| Agent { up: true, life: 0 }).collect(),
             tasks: BTreeMap::new(),
             offers: BTreeMap::new(),
             refused_until: BTreeMap::new(),
             subscribed: false,
+            aware,
             count: 0,
         }
     }
@@ -67,6 +70,11 @@ impl Cluster {
         self.subscribed = true;
         self.offers.clear();
         self.refused_until.clear();
+    }
+
+    /// What a framework hears of a task that is not there: the first word if it knows partitions.
+    fn word(&self, aware: TaskState) -> TaskState {
+        if self.aware { aware } else { TaskState::Lost }
     }
 
     /// The statuses that agents send again.
@@ -193,7 +201,8 @@ impl Simulation {
     fn launch(&mut self, offer: &str, task: v1::TaskInfo, seconds: f64) {
         let id = task.task_id.value.clone();
         let Some(agent) = self.refuse(offer, seconds) else {
-            self.tell(&id, None, TaskState::Lost);
+            let state = self.cluster.word(TaskState::Dropped);
+            self.tell(&id, None, state);
             return;
         };
         let executor = task
@@ -245,7 +254,10 @@ impl Simulation {
             .filter(|task| !task.state.is_terminal())
             .map(|task| task.agent);
         match agent {
-            None => self.tell(id, None, TaskState::Lost),
+            None => {
+                let state = self.cluster.word(TaskState::Unknown);
+                self.tell(id, None, state);
+            }
             // The way to the agent is a network too.
             Some(agent) if self.cluster.agents[agent].up => {
                 if self.random.below(1000) >= self.faults.lose {
@@ -279,7 +291,10 @@ impl Simulation {
         for id in ids {
             match known(&self.cluster, &id) {
                 Some((agent, state)) => self.tell(&id, Some(agent), state),
-                None => self.tell(&id, None, TaskState::Lost),
+                None => {
+                    let state = self.cluster.word(TaskState::Unknown);
+                    self.tell(&id, None, state);
+                }
             }
         }
     }
@@ -341,7 +356,8 @@ impl Simulation {
             .collect();
         let dead = self.random.below(2) == 0;
         for id in on_it {
-            self.tell(&id, Some(agent), TaskState::Lost);
+            let state = self.cluster.word(TaskState::Unreachable);
+            self.tell(&id, Some(agent), state);
             if dead {
                 self.cluster.tasks.remove(&id);
             }
@@ -358,7 +374,7 @@ impl Simulation {
         self.at(pause, Event::AgentBack(agent));
     }
 
-    /// An agent is there again. What still ran on it is killed, for the framework does not know partitions.
+    /// An agent is there again. What still ran on it goes on if the framework knows partitions, and is killed otherwise.
     pub(super) fn agent_returns(&mut self, agent: usize) {
         if self.cluster.agents[agent].up {
             return;
@@ -372,7 +388,12 @@ impl Simulation {
             .map(|(id, _)| id.clone())
             .collect();
         for id in on_it {
-            self.task_goes_on(&id, TaskState::Killed);
+            let state = self.cluster.tasks[&id].state;
+            if self.cluster.aware {
+                self.tell(&id, Some(agent), state);
+            } else {
+                self.task_goes_on(&id, TaskState::Killed);
+            }
         }
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct Invariants {
     launched: BTreeSet<String>,
     /// Instances by job as the ops made them: they are added to what users asked for.
     inserted: BTreeMap<String, BTreeSet<i32>>,
+    /// Service instances that finished while their agent was away: upstream does not replace those.
+    finished_away: BTreeSet<(String, i32)>,
     snapshot: Vec<u8>,
     log: Vec<Vec<u8>>,
     ops: usize,
@@ -51,6 +53,12 @@ impl Invariants {
                 } => {
                     let config = core.store().read().config(ConfigId(config.0));
                     if let Some(config) = config {
+                        let name = &config.task.job.name;
+                        for range in instances {
+                            self.finished_away.retain(|(job, at)| {
+                                job != name || !(range.first..=range.last).contains(at)
+                            });
+                        }
                         let inserted = self
                             .inserted
                             .entry(config.task.job.name.clone())
@@ -75,6 +83,12 @@ impl Invariants {
                 !before.is_terminal(),
                 "{at}: lifecycle: {id} goes from {before} to {status}"
             );
+            if (before, status) == (ScheduleStatus::Partitioned, ScheduleStatus::Finished)
+                && let Some(task) = core.store().read().task(id)
+            {
+                self.finished_away
+                    .insert((task.job().name.clone(), task.instance));
+            }
         }
         for effect in &step.effects {
             if let Effect::Mesos(MesosCall::Launch { task, .. }) = effect {
@@ -119,6 +133,9 @@ impl Invariants {
         for (name, wanted) in users.wanted.iter().filter(|(name, _)| *name != "batch") {
             let key = JobKey::new("www", "prod", name);
             for instance in wanted {
+                if self.finished_away.contains(&(name.clone(), *instance)) {
+                    continue;
+                }
                 let task = view.active_task(&key, *instance);
                 let there = task.is_some_and(|task| task.status != ScheduleStatus::Killing);
                 assert!(there, "{at}: count: instance {instance} of {name} is gone");
@@ -192,6 +209,9 @@ impl Invariants {
         let view = core.store().read();
         for (name, wanted) in users.wanted.iter().filter(|(name, _)| *name != "batch") {
             for instance in wanted {
+                if self.finished_away.contains(&(name.clone(), *instance)) {
+                    continue;
+                }
                 let task = view.active_task(&JobKey::new("www", "prod", name), *instance);
                 let status = task.map(|task| task.status);
                 assert_eq!(

@@ -70,9 +70,15 @@ struct Simulation {
     writes: u64,
 }
 
-fn flags(seed: u64) -> Config {
+/// Every other run knows partitions.
+fn is_aware(seed: u64) -> bool {
+    seed % 2 == 1
+}
+
+fn flags(run: u64, seed: u64) -> Config {
     Config {
         seed,
+        partition_aware: is_aware(run),
         reconciliation_explicit_interval: 5 * MINUTE,
         reconciliation_implicit_interval: 5 * MINUTE,
         reconciliation_schedule_spread: MINUTE,
@@ -89,7 +95,7 @@ impl Simulation {
         let core_seed = random.next();
         let mut simulation = Simulation {
             seed,
-            core: Core::new(flags(core_seed)),
+            core: Core::new(flags(seed, core_seed)),
             now: START,
             queue: BTreeMap::new(),
             count: 0,
@@ -99,7 +105,7 @@ impl Simulation {
                 delay: 1 + random.below(4_000),
             },
             random,
-            cluster: Cluster::new(6),
+            cluster: Cluster::new(6, is_aware(seed)),
             users: Users::default(),
             invariants: Invariants::default(),
             trace: DefaultHasher::new(),
@@ -249,7 +255,7 @@ impl Simulation {
     fn kill_scheduler(&mut self) {
         let store = self.invariants.rebuilt();
         let seed = self.random.next();
-        let (core, step) = Core::recover(flags(seed), store, self.now);
+        let (core, step) = Core::recover(flags(self.seed, seed), store, self.now);
         self.core = core;
         self.invariants
             .check(self.seed, self.now, &self.core, &step, &self.users);
@@ -319,11 +325,21 @@ fn simulation_holds_the_invariants() {
         steps > 1_000,
         "only {steps} steps: the simulation stood still"
     );
-    // All that can happen without preemption, maintenance and partition awareness did.
+    // All that can happen without preemption and maintenance did.
     use ScheduleStatus::*;
     let all = [
-        Pending, Starting, Running, Finished, Failed, Killed, Killing, Lost, Assigned, Restarting,
+        Pending,
+        Starting,
+        Running,
+        Finished,
+        Failed,
+        Killed,
+        Killing,
+        Lost,
+        Assigned,
+        Restarting,
         Throttled,
+        Partitioned,
     ];
     assert_eq!(seen, BTreeSet::from(all), "{steps} steps");
 }

@@ -18,6 +18,13 @@ fn description(name: &str, instances: i32) -> JobConfiguration {
     let mut job = job(name, instances);
     match name {
         "spread" => job.task_config.constraints.insert(limit("host", 1)),
+        "plain" => {
+            job.task_config.partition_policy = Some(PartitionPolicy {
+                reschedule: true,
+                delay_secs: Some(60),
+            });
+            true
+        }
         "racks" => job.task_config.constraints.insert(limit("rack", 2)),
         "batch" => {
             job.task_config.is_service = false;

@@ -1,0 +1,172 @@
+//! Offers: held, given back, taken back, ordered.
+
+use super::*;
+
+#[test]
+fn offers_are_held_for_a_while_and_given_back() {
+    let mut world = World::registered(config());
+    world.offer(&host("a"));
+    assert_eq!(world.core.offers_held(), 1);
+    assert_eq!(world.pass(299_999), []);
+    // Five minutes and up to one more.
+    let calls = world.pass(60_001);
+    assert_eq!(
+        calls,
+        [MesosCall::Decline {
+            offer_ids: vec!["O1".into()],
+            refuse_seconds: 5.0,
+        }]
+    );
+    assert_eq!(world.core.offers_held(), 0);
+
+    let mut world = World::registered(Config {
+        hold_offers_forever: true,
+        ..config()
+    });
+    world.offer(&host("a"));
+    assert_eq!(declined(&world.pass(86_400_000)), Vec::<&str>::new());
+}
+
+#[test]
+fn two_offers_of_an_agent_are_both_given_back() {
+    let mut world = World::registered(config());
+    world.offer(&host("a"));
+    let calls = world.offer(&host("a"));
+    assert_eq!(declined(&calls), ["O1", "O2"]);
+    assert_eq!(world.core.offers_held(), 0);
+}
+
+#[test]
+fn an_offer_that_was_taken_back_is_not_used() {
+    let mut world = World::registered(config());
+    world.create(job("hello", 1));
+    world.offer(&host("a"));
+    world.mesos(MesosEvent::Rescinded("O1".into()));
+    assert_eq!(world.pass(5_000), []);
+    // The rescind comes first, the offer later: never used. The next of the same agent is.
+    world.mesos(MesosEvent::Rescinded("O2".into()));
+    world.offer(&host("a"));
+    assert_eq!(world.pass(5_000), []);
+    world.offer(&host("a"));
+    assert_eq!(launches(&world.pass(60_000)).len(), 1);
+    assert_eq!(world.core.counters()["offer_cancel_failures"], 1);
+}
+
+#[test]
+fn offers_die_with_the_subscription() {
+    let mut world = World::registered(config());
+    world.offer(&host("a"));
+    world.mesos(MesosEvent::Registered {
+        framework_id: "F1".to_owned(),
+        master: "m".to_owned(),
+    });
+    assert_eq!(world.core.offers_held(), 0);
+    world.offer(&host("b"));
+    world.mesos(MesosEvent::Disconnected);
+    assert_eq!(world.core.offers_held(), 0);
+    // An id that is known is not saved twice, and never replaced by an empty one.
+    world.mesos(MesosEvent::Registered {
+        framework_id: String::new(),
+        master: "m".to_owned(),
+    });
+    assert_eq!(world.core.store().read().framework_id(), Some("F1"));
+    let saved = world
+        .ops
+        .iter()
+        .filter(|op| matches!(op, Op::SaveFrameworkId { .. }))
+        .count();
+    assert_eq!(saved, 1);
+}
+
+#[test]
+fn machines_about_to_leave_are_not_used() {
+    let mut world = World::registered(config());
+    world.create(job("hello", 1));
+    let mut offer = world.make_offer(&host("a"));
+    // Six minutes are the lead; the offer is fine for one second more.
+    offer.unavailability = Some(v1::Unavailability {
+        start: v1::TimeInfo {
+            nanoseconds: (world.now + 359_000) * 1_000_000,
+        },
+        duration: None,
+    });
+    world.mesos(MesosEvent::Offers(vec![offer]));
+    assert_eq!(launches(&world.pass(2_000)).len(), 0);
+    assert_eq!(
+        reason(&world, "hello").as_deref(),
+        Some("Host draining for maintenance")
+    );
+}
+
+#[test]
+fn offers_are_tried_in_the_configured_order() {
+    for (order, expected) in [
+        (OfferOrder::Cpu, "small"),
+        (OfferOrder::Memory, "big"),
+        (OfferOrder::Disk, "small"),
+    ] {
+        let mut world = World::registered(Config {
+            offer_order: vec![order],
+            ..config()
+        });
+        world.create(job("hello", 1));
+        let big = Host {
+            cpus: 16.0,
+            mem: 2048.0,
+            ..host("big")
+        };
+        let small = Host {
+            disk: 2048.0,
+            ..host("small")
+        };
+        let offers = vec![world.make_offer(&big), world.make_offer(&small)];
+        world.mesos(MesosEvent::Offers(offers));
+        world.pass(2_000);
+        assert_eq!(
+            world.active("hello", 0).host.as_deref(),
+            Some(expected),
+            "{order:?}"
+        );
+    }
+}
+
+/// A group in its longest back-off does not sit out the minute when an offer comes that it can use.
+#[test]
+fn an_offer_wakes_those_it_suits() {
+    let mut world = World::registered(config());
+    world.create(job("hello", 1));
+    world.pass(600_000);
+    let tries = |world: &World| world.core.counters()["schedule_attempts_fired"];
+    let before = tries(&world);
+    world.offer(&Host {
+        cpus: 0.5,
+        ..host("small")
+    });
+    world.pass(5);
+    assert_eq!(tries(&world), before);
+    world.offer(&host("a"));
+    assert_eq!(launches(&world.pass(5)).len(), 1);
+    assert_eq!(tries(&world), before + 1);
+}
+
+/// Waking does not add turns: the turn that was due before is moved.
+#[test]
+fn waking_moves_a_turn_and_adds_none() {
+    let mut world = World::registered(config());
+    let mut hello = job("hello", 1);
+    hello.task_config.constraints.insert(limit("host", 0));
+    world.create(hello);
+    world.pass(600_000);
+    for _ in 0..20 {
+        // Suits but for the limit, which is asked when the turn comes.
+        world.offer(&host("a"));
+        world.mesos(MesosEvent::Rescinded(
+            format!("O{}", world.offers).as_str().into(),
+        ));
+        world.pass(100);
+    }
+    let tries = |world: &World| world.core.counters()["schedule_attempts_fired"];
+    let before = tries(&world);
+    world.pass(600_000);
+    assert_eq!(tries(&world) - before, 10);
+}
