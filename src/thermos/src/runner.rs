@@ -1,4 +1,4 @@
-//! Runs one task on this machine: [`Core`] on a real [`Host`].
+//! Runs one task on this machine: [`Core`] with real files, coordinators and signals.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -142,6 +142,17 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
             &[("p", &format!("{SUCCESS} WAITING FORKED RUNNING FAILED(1)"))],
         );
     }),
+    ("a_hundred_runs_are_enough", |place| {
+        let daemon = with(
+            process("p", "true"),
+            json!({"daemon": true, "max_failures": 0}),
+        );
+        let run = place.finish(json!({"processes": [daemon]}));
+        run.record().check(
+            "ACTIVE header CLEANING FINALIZING FAILED",
+            &[("p", &vec![SUCCESS; 100].join(" "))],
+        );
+    }),
     ("ephemerals_are_ended_with_the_task", |place| {
         let side = with(
             process("side", "touch up; exec sleep 1000"),
