@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use aurora_client::directory::Environment;
-use aurora_client::endpoints::{Endpoints, process_start_time};
+use aurora_client::endpoints::{Endpoints, boot_id, process_start_time};
+use aurora_daemon::flags::DaemonFlags;
 use aurora_daemon::lifecycle::Shutdown;
 use aurora_daemon::logging;
 use nix::sys::signal::{Signal, kill};
@@ -132,6 +133,10 @@ async fn start(flags: &ClusterFlags) -> anyhow::Result<()> {
     if lock::holder(&layout.lock())?.is_some() {
         return wait_for_other(&layout, flags).await;
     }
+    if let Some(obstacle) = layout.obstacle() {
+        // It is in the log, too; a closed standard error is no reason not to start.
+        let _ = writeln!(std::io::stderr(), "aurora-local: {obstacle}");
+    }
     let log = layout.log("local");
     let errors = layout.open_log("local")?;
     let before = errors.metadata().map_or(0, |found| found.len());
@@ -193,7 +198,7 @@ async fn wait_for_other(layout: &Layout, flags: &ClusterFlags) -> anyhow::Result
                 );
             }
             if flags.demo {
-                logging::init(&aurora_daemon::flags::DaemonFlags::default())?;
+                logging::init(&DaemonFlags::default())?;
                 demo::create(&endpoints).await;
             }
             return print_line(&endpoints);
@@ -213,12 +218,10 @@ async fn wait_for_other(layout: &Layout, flags: &ClusterFlags) -> anyhow::Result
 async fn stop(flags: &StateFlags) -> anyhow::Result<()> {
     let layout = layout(flags)?;
     let Some(holder) = lock::holder(&layout.lock())? else {
-        if layout.dir.exists() {
-            // What a crash has left must not look like a cluster.
-            Records::load(&layout.dir).clear_leftovers().await;
-            Endpoints::remove(&layout.dir)?;
-        }
-        return print_line(&json!({"stopped": false, "reason": "not running"}));
+        let tasks = stop_leftovers(&layout, flags).await?;
+        return print_line(
+            &json!({"stopped": false, "reason": "not running", "ended_tasks_left": tasks}),
+        );
     };
     if process_start_time(holder.pid) == Some(holder.start_time) {
         let pid = i32::try_from(holder.pid).context("the lock names no process")?;
@@ -240,6 +243,31 @@ async fn stop(flags: &StateFlags) -> anyhow::Result<()> {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Ends what a killed supervisor has left: tasks go on without it, and only an agent can end them. Says whether there may
+/// have been any.
+async fn stop_leftovers(layout: &Layout, flags: &StateFlags) -> anyhow::Result<bool> {
+    // Only an end out of order leaves this file; after a restart of the machine nothing is left to end.
+    let left = Endpoints::read(&layout.dir)?.filter(|left| left.boot_id == boot_id());
+    let Some(left) = left else {
+        Endpoints::remove(&layout.dir)?;
+        return Ok(false);
+    };
+    logging::init(&DaemonFlags {
+        log_level: "warn".to_owned(),
+        ..DaemonFlags::default()
+    })?;
+    let _lock = lock::take(&layout.lock())?;
+    let state = StateFlags {
+        cluster_name: left.cluster,
+        ..flags.clone()
+    };
+    let mut supervisor = Supervisor::new(layout.clone(), ClusterFlags::plain(state))?;
+    let started = supervisor.start().await;
+    supervisor.stop().await;
+    started.context("starting the cluster once more, to end the tasks that a crash has left")?;
+    Ok(true)
 }
 
 /// `{"running","cluster","state_dir","pid","since_ms","endpoints","daemons":{NAME:{"pid","address","alive","restarts"}}}`.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use aurora_daemon::flags::DaemonFlags;
 use clap::{Args, Parser, Subcommand};
 
+const DEFAULT_HOSTNAME: &str = "localhost";
+
 /// An Aurora cluster on this machine: scheduler, Mesos-compatible master and agent, observer.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "aurora-local", version, about)]
@@ -58,7 +60,7 @@ pub struct ClusterFlags {
     pub demo: bool,
 
     /// Name of this host in offers.
-    #[arg(long, value_name = "NAME", default_value = "localhost")]
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_HOSTNAME)]
     pub hostname: String,
 
     /// What the agent offers, such as "cpus:4;mem:2048;disk:4096;ports:[31000-32000]" [default: what the machine has].
@@ -94,6 +96,18 @@ pub struct RunFlags {
 }
 
 impl ClusterFlags {
+    /// The flags of a cluster that nothing is said about but its place.
+    pub(crate) fn plain(state: StateFlags) -> ClusterFlags {
+        ClusterFlags {
+            state,
+            demo: false,
+            hostname: DEFAULT_HOSTNAME.to_owned(),
+            resources: None,
+            attributes: None,
+            allow_root_role: false,
+        }
+    }
+
     /// The same as arguments, for a `run` of its own.
     pub(crate) fn arguments(&self) -> Vec<String> {
         let mut arguments = vec![

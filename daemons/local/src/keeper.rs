@@ -38,8 +38,8 @@ const SHOWN_LINES: usize = 15;
 /// Why a daemon did not become ready.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
-    #[error("cannot start {program}: {source}")]
-    Spawn { program: PathBuf, source: io::Error },
+    #[error("cannot start {program}: {cause}")]
+    Spawn { program: PathBuf, cause: io::Error },
     #[error(transparent)]
     Layout(#[from] LayoutError),
     #[error("the {name} {what}; the last lines of its log {log} are:\n{tail}")]
@@ -143,9 +143,9 @@ impl Keeper {
         let log = self.wiring.layout.log(name);
         let errors = self.wiring.layout.open_log(name)?;
         let before = errors.metadata().map_or(0, |found| found.len());
-        let spawn_error = |source| StartError::Spawn {
+        let spawn_error = |cause| StartError::Spawn {
             program: self.program.clone(),
-            source,
+            cause,
         };
         let (mut child, lifeline) = self.spawn(port, errors).map_err(spawn_error)?;
         let deadline = self.role.ready_deadline();

@@ -25,7 +25,7 @@ const MAX_LOG: u64 = 16 * 1024 * 1024;
 pub enum LayoutError {
     /// It cannot be made or written.
     #[error(
-        "the state directory {dir} cannot be used: {what}: {source}; give another one with --state-dir"
+        "the state directory {dir} cannot be used: {what}: {cause}; give another one with --state-dir"
     )]
     Unusable {
         /// The state directory.
@@ -33,7 +33,7 @@ pub enum LayoutError {
         /// What was tried.
         what: String,
         /// Why it failed.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The disk is full.
     #[error(
@@ -63,10 +63,10 @@ pub struct Layout {
 impl Layout {
     /// The layout of a directory, which need not be there.
     pub fn new(dir: &Path) -> Result<Layout, LayoutError> {
-        let dir = std::path::absolute(dir).map_err(|source| LayoutError::Unusable {
+        let dir = std::path::absolute(dir).map_err(|cause| LayoutError::Unusable {
             dir: dir.to_owned(),
             what: "finding the working directory".to_owned(),
-            source,
+            cause,
         })?;
         Ok(Layout { dir })
     }
@@ -180,14 +180,14 @@ impl Layout {
         if fs::metadata(&path).is_ok_and(|found| found.len() > MAX_LOG) {
             let aside = self.dir.join("logs").join(format!("{daemon}.log.1"));
             fs::rename(&path, aside)
-                .map_err(|source| self.unusable("putting a large log aside", source))?;
+                .map_err(|cause| self.unusable("putting a large log aside", cause))?;
         }
         fs::OpenOptions::new()
             .create(true)
             .append(true)
             .mode(0o600)
             .open(&path)
-            .map_err(|source| self.unusable(&format!("opening {}", path.display()), source))
+            .map_err(|cause| self.unusable(&format!("opening {}", path.display()), cause))
     }
 
     fn make_dir(&self, dir: &Path, mode: u32) -> Result<(), LayoutError> {
@@ -196,20 +196,20 @@ impl Layout {
             .recursive(true)
             .mode(0o755)
             .create(dir)
-            .map_err(|source| self.unusable(&what(), source))?;
-        let found = fs::metadata(dir).map_err(|source| self.unusable(&what(), source))?;
+            .map_err(|cause| self.unusable(&what(), cause))?;
+        let found = fs::metadata(dir).map_err(|cause| self.unusable(&what(), cause))?;
         if found.uid() != nix::unistd::geteuid().as_raw() {
-            let source = io::Error::other(format!("it belongs to user id {}", found.uid()));
-            return Err(self.unusable(&format!("taking {}", dir.display()), source));
+            let cause = io::Error::other(format!("it belongs to user id {}", found.uid()));
+            return Err(self.unusable(&format!("taking {}", dir.display()), cause));
         }
         fs::set_permissions(dir, fs::Permissions::from_mode(mode))
-            .map_err(|source| self.unusable(&what(), source))
+            .map_err(|cause| self.unusable(&what(), cause))
     }
 
     /// 32 random bytes in hexadecimal; an earlier one stays.
     fn make_token(&self) -> Result<(), LayoutError> {
         let path = self.token();
-        let failed = |source| self.unusable(&format!("writing {}", path.display()), source);
+        let failed = |cause| self.unusable(&format!("writing {}", path.display()), cause);
         if fs::read_to_string(&path).is_ok_and(|text| text.trim().len() == 64) {
             let private = fs::Permissions::from_mode(0o600);
             return fs::set_permissions(&path, private).map_err(failed);
@@ -221,11 +221,11 @@ impl Layout {
         replace(&path, text.as_bytes()).map_err(failed)
     }
 
-    fn unusable(&self, what: &str, source: io::Error) -> LayoutError {
+    fn unusable(&self, what: &str, cause: io::Error) -> LayoutError {
         LayoutError::Unusable {
             dir: self.dir.clone(),
             what: what.to_owned(),
-            source,
+            cause,
         }
     }
 }

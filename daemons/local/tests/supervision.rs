@@ -329,6 +329,31 @@ fn when_the_supervisor_is_killed_its_daemons_end_and_the_next_one_starts() {
 }
 
 #[test]
+fn stopping_after_a_crash_starts_an_agent_to_end_the_tasks() {
+    let world = World::new();
+    let (mut supervisor, _) = world.run();
+    signal(supervisor.id(), Signal::SIGKILL);
+    supervisor.wait().unwrap();
+    let stopped = world.output("stop");
+    assert!(
+        stopped.status.success(),
+        "{}",
+        String::from_utf8_lossy(&stopped.stderr)
+    );
+    let answer: Value = serde_json::from_slice(&stopped.stdout).unwrap();
+    assert_eq!(answer["ended_tasks_left"], true, "{answer}");
+    assert!(
+        world.events().contains(&"end agent".to_owned()),
+        "{:?}",
+        world.events()
+    );
+    assert_eq!(world.processes(), [""; 0]);
+    let stopped = world.output("stop");
+    let answer: Value = serde_json::from_slice(&stopped.stdout).unwrap();
+    assert_eq!(answer["ended_tasks_left"], false, "{answer}");
+}
+
+#[test]
 fn a_daemon_that_does_not_start_is_shown_with_its_log() {
     let world = World::new();
     world.script(

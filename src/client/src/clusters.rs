@@ -43,12 +43,12 @@ pub enum ClustersError {
         source: io::Error,
     },
     /// It is not JSON.
-    #[error("Unable to parse {path}: {source}")]
+    #[error("Unable to parse {path}: {cause}")]
     Parse {
         /// The file.
         path: PathBuf,
         /// What and where.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
     /// It is JSON of another shape.
     #[error("{path}: {what}")]
@@ -99,9 +99,9 @@ fn parse(path: &Path, text: &str) -> Result<Vec<Cluster>, ClustersError> {
         path: path.to_owned(),
         what,
     };
-    let document: Value = serde_json::from_str(text).map_err(|source| ClustersError::Parse {
+    let document: Value = serde_json::from_str(text).map_err(|cause| ClustersError::Parse {
         path: path.to_owned(),
-        source,
+        cause,
     })?;
     let entries: Vec<Value> = match document {
         Value::Array(entries) => entries,

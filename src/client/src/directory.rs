@@ -162,7 +162,7 @@ pub enum LookupError {
     },
     /// The secret of a local cluster cannot be read.
     #[error(
-        "cannot read the secret of cluster `{name}` in {path}: {source}; only the user who started it can"
+        "cannot read the secret of cluster `{name}` in {path}: {cause}; only the user who started it can"
     )]
     Secret {
         /// The name.
@@ -170,7 +170,7 @@ pub enum LookupError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
 }
 
@@ -300,10 +300,10 @@ pub fn local_target(endpoints: Endpoints) -> Result<Target, LookupError> {
         });
     }
     let secret =
-        std::fs::read_to_string(&endpoints.token_file).map_err(|source| LookupError::Secret {
+        std::fs::read_to_string(&endpoints.token_file).map_err(|cause| LookupError::Secret {
             name: endpoints.cluster.clone(),
             path: endpoints.token_file.clone(),
-            source,
+            cause,
         })?;
     let scheduler = parse_url(&endpoints.cluster, &endpoints.scheduler)?;
     Ok(Target {

@@ -25,12 +25,12 @@ pub enum EvalError {
     #[error(transparent)]
     Missing(#[from] MissingProgram),
     /// The program cannot be started, or its pipes broke.
-    #[error("cannot run {program}: {source}")]
+    #[error("cannot run {program}: {cause}")]
     Run {
         /// The program.
         program: PathBuf,
         /// Why.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The program took too long and was killed.
     #[error("evaluating {path} took longer than {} s and was stopped", deadline.as_secs())]
@@ -81,9 +81,9 @@ pub async fn evaluate_with(
     request: &EvalRequest,
     deadline: Duration,
 ) -> Result<EvalAnswer, EvalError> {
-    let run = |source| EvalError::Run {
+    let run = |cause| EvalError::Run {
         program: program.to_owned(),
-        source,
+        cause,
     };
     let input = serde_json::to_vec(request).map_err(|error| run(std::io::Error::other(error)))?;
     let child = Command::new(program)

@@ -38,12 +38,12 @@ pub enum LocalError {
     #[error(transparent)]
     Missing(#[from] MissingProgram),
     /// It cannot be run.
-    #[error("cannot run {program}: {source}")]
+    #[error("cannot run {program}: {cause}")]
     Run {
         /// The program.
         program: PathBuf,
         /// Why.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// It said that it cannot do what was asked.
     #[error("{0}")]
@@ -111,9 +111,9 @@ async fn run(
     deadline: Duration,
 ) -> Result<String, LocalError> {
     let program = programs::find("aurora-local")?;
-    let failed = |source| LocalError::Run {
+    let failed = |cause| LocalError::Run {
         program: program.clone(),
-        source,
+        cause,
     };
     let mut child = Command::new(&program)
         .arg(verb)

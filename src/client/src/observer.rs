@@ -110,9 +110,9 @@ pub struct Task {
     /// Its name.
     #[serde(default)]
     pub name: String,
-    /// The user that it runs as (absent in some states).
-    #[serde(default, deserialize_with = "text_or_nothing")]
-    pub role: String,
+    /// The user that it runs as.
+    #[serde(default)]
+    pub user: String,
     /// Seconds since 1970.
     #[serde(default)]
     pub launch_timestamp: f64,
@@ -134,10 +134,6 @@ pub struct Task {
     /// Its definition as JSON.
     #[serde(default)]
     pub task: serde_json::Value,
-}
-
-fn text_or_nothing<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    Ok(Option::<String>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// One run of a process.

@@ -48,7 +48,10 @@ async fn tasks_and_processes() {
         (0.25, -1, 31000)
     );
     let task = observer.task("t1").await.unwrap().unwrap();
-    assert_eq!(task.processes["running"], ["a"]);
+    assert_eq!(
+        (task.user.as_str(), task.processes["running"].as_slice()),
+        ("www", &["a".to_owned()][..])
+    );
     assert_eq!(task.resource_consumption.cpu, 1.5);
     assert_eq!(observer.task("none").await.unwrap(), None);
     let run = observer.process("t1", "a b", None).await.unwrap().unwrap();

@@ -37,10 +37,10 @@ pub enum Retry {
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// The scheduler does not let us in (HTTP 401 or 403).
-    #[error("{source}\n{help}")]
+    #[error("{refusal}\n{help}")]
     Auth {
         /// What it said.
-        source: HttpError,
+        refusal: HttpError,
         /// What to do about it.
         help: String,
     },
@@ -60,13 +60,12 @@ pub enum CallError {
         last: String,
     },
     /// The answer cannot be read.
-    #[error("the scheduler's answer to {method} is not understood: {source}")]
+    #[error("the scheduler's answer to {method} is not understood: {fault}")]
     Decode {
         /// The method.
         method: &'static str,
         /// What is wrong.
-        #[source]
-        source: DecodeError,
+        fault: DecodeError,
     },
     /// The request or the answer does not work at all (no URL, no HTTP client, an answer beyond all bounds).
     #[error(transparent)]
@@ -157,15 +156,15 @@ impl Scheduler {
             let failure = match self.exchange(body.clone()).await {
                 Ok(answer) => {
                     let response = message::decode_reply(Protocol::Binary, &answer)
-                        .map_err(|source| CallError::Decode { method, source })?;
+                        .map_err(|fault| CallError::Decode { method, fault })?;
                     if response.response_code != ResponseCode::ErrorTransient {
                         return Ok(response);
                     }
                     combine_messages(&response)
                 }
-                Err(source @ HttpError::Refused { .. }) => {
+                Err(refusal @ HttpError::Refused { .. }) => {
                     return Err(CallError::Auth {
-                        source,
+                        refusal,
                         help: self.auth_help.clone(),
                     });
                 }
