@@ -82,7 +82,7 @@ fn parts<L: Log>(log: L, disk: Arc<dyn Disk>) -> (Parts<L>, mpsc::Receiver<Mesos
         snapshot_interval: Duration::from_secs(3600),
         log_size: Arc::default(),
         calls,
-        hub: Arc::new(Hub::new(Store::default().view(), 0, &[], 0)),
+        hub: Arc::new(Hub::new(Store::default().view(), &[], 0)),
         metrics: Arc::default(),
     };
     (parts, receiver)

@@ -84,7 +84,7 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     );
     let framework_id = view.framework_id().map(str::to_owned);
     let recent = std::mem::take(&mut recovered.recent);
-    let hub = Arc::new(Hub::new(view, index, &recent, recovered.recent_after));
+    let hub = Arc::new(Hub::new(view, &recent, recovered.recent_after));
     let metrics = Arc::new(Metrics::default());
 
     let (start, wal) = Start::of(recovered);

@@ -46,7 +46,8 @@ pub(crate) enum TaskHost {
 /// What one log entry changed.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    index: u64,
+    /// The position of its last change.
+    end: Seq,
     at: Instant,
     keys: Vec<(u32, Key)>,
 }
@@ -54,8 +55,8 @@ pub(crate) struct Entry {
 struct State {
     entries: VecDeque<Arc<Entry>>,
     keys: usize,
-    /// Everything after this index is in `entries`.
-    after: u64,
+    /// Everything after this position is in `entries`.
+    after: Seq,
     view: View,
     newest: Seq,
 }
@@ -85,7 +86,7 @@ pub(crate) struct Since {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Lost {
     /// It is older than what is kept.
-    TooOld { oldest: u64 },
+    TooOld { after: Seq },
     /// It is ahead of this log.
     Ahead { newest: Seq },
 }
@@ -93,8 +94,9 @@ pub(crate) enum Lost {
 impl std::fmt::Display for Lost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Lost::TooOld { oldest } => {
-                write!(f, "changes are remembered from log index {} on", oldest + 1)
+            Lost::TooOld { after } => {
+                let first = after.index + 1;
+                write!(f, "changes are remembered from log index {first} on")
             }
             Lost::Ahead { newest } => write!(f, "this log ends at {newest}"),
         }
@@ -140,25 +142,33 @@ fn keys(changes: &Changes, before: Option<&View>, after: &View) -> Vec<(u32, Key
 }
 
 impl Hub {
-    /// A hub for a state that was recovered up to `index`; `recent` is what its newest entries changed.
-    pub(crate) fn new(view: View, index: u64, recent: &[(u64, Changes)], recent_after: u64) -> Hub {
+    /// A hub for a state that was recovered; `recent` is what the entries after the one at `recent_after` changed.
+    pub(crate) fn new(view: View, recent: &[(u64, Changes)], recent_after: u64) -> Hub {
         let now = Instant::now();
         let entries: VecDeque<Arc<Entry>> = recent
             .iter()
             .map(|(index, changes)| {
                 Arc::new(Entry {
-                    index: *index,
+                    end: end_of(*index, changes.len()),
                     at: now,
                     keys: keys(changes, None, &view),
                 })
             })
             .collect();
-        let newest = end_of(index, recent.last().map_or(0, |(_, changes)| changes.len()));
+        // How many changes that entry made is not known any more: whoever stands in the middle of it cannot go on.
+        let after = match recent_after {
+            0 => Seq::default(),
+            index => Seq {
+                index,
+                ordinal: u32::MAX,
+            },
+        };
+        let newest = entries.back().map_or(after, |entry| entry.end);
         Hub {
             state: RwLock::new(State {
                 keys: entries.iter().map(|entry| entry.keys.len()).sum(),
                 entries,
-                after: recent_after,
+                after,
                 view,
                 newest,
             }),
@@ -175,14 +185,14 @@ impl Hub {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         state.keys += keys.len();
         state.entries.push_back(Arc::new(Entry {
-            index,
+            end: newest,
             at: Instant::now(),
             keys,
         }));
         while state.keys > RECENT_CHANGES && state.entries.len() > 1 {
             if let Some(old) = state.entries.pop_front() {
                 state.keys -= old.keys.len();
-                state.after = old.index;
+                state.after = old.end;
             }
         }
         let old = std::mem::replace(&mut state.view, after.clone());
@@ -224,16 +234,12 @@ impl Hub {
                 newest: state.newest,
             });
         }
-        // Of the entry at `after` nothing is kept: whoever has not all of it cannot go on. Its size is not known any more, so
-        // only what lies behind it is promised.
-        if from.index < state.after {
-            return Err(Lost::TooOld {
-                oldest: state.after,
-            });
+        if from < state.after {
+            return Err(Lost::TooOld { after: state.after });
         }
         let start = state
             .entries
-            .partition_point(|entry| entry.index < from.index);
+            .partition_point(|entry| entry.end.index < from.index);
         let entries: Vec<Arc<Entry>> = state.entries.iter().skip(start).cloned().collect();
         let (view, newest) = (state.view.clone(), state.newest);
         drop(state);
@@ -241,7 +247,7 @@ impl Hub {
         for entry in entries {
             for (ordinal, key) in &entry.keys {
                 let seq = Seq {
-                    index: entry.index,
+                    index: entry.end.index,
                     ordinal: *ordinal,
                 };
                 if seq > from {
@@ -258,7 +264,7 @@ impl Hub {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         let end = state
             .entries
-            .partition_point(|entry| entry.index <= from.index);
+            .partition_point(|entry| entry.end.index <= from.index);
         let Some(last) = end
             .checked_sub(1)
             .and_then(|place| state.entries.get(place))
@@ -272,7 +278,7 @@ impl Hub {
             }
             for (ordinal, key) in &entry.keys {
                 let seq = Seq {
-                    index: entry.index,
+                    index: entry.end.index,
                     ordinal: *ordinal,
                 };
                 if seq <= from {
