@@ -102,7 +102,14 @@ pub(crate) async fn run(
         }
         tokio::select! {
             event = input.next() => match event {
-                Some(Ok(event)) => pending.extend(from_terminal(event)),
+                Some(Ok(event)) => {
+                    if matches!(event, Input::Resize(..)) {
+                        // A terminal that shrank and grew again has lost what was beyond its edge, though its size is the
+                        // same as before when several changes are told as one.
+                        output.invalidate();
+                    }
+                    pending.extend(from_terminal(event));
+                }
                 // The terminal is gone.
                 Some(Err(_)) | None => return Ok(Ending::Ended),
             },

@@ -156,7 +156,10 @@ impl Plan {
                 format!(
                     "{count} of {active} active instances end, and the scheduler does not start them again."
                 ),
-                format!("The other {rest} stay; `aurora job add` brings the number back."),
+                match rest {
+                    1 => "One stays; `aurora job add` brings the number back.".to_owned(),
+                    rest => format!("{rest} stay; `aurora job add` brings the number back."),
+                },
             ],
             Action::Restart => vec![
                 format!(

@@ -1,0 +1,113 @@
+//! The line at the bottom: what is typed, news, or hints.
+
+use super::{Bottom, Segment, is_compact};
+use crate::place::Place;
+use crate::state::{Level, Mode, State};
+use crate::text;
+use crate::theme::Scope;
+
+/// What the bottom line says.
+pub(super) fn bottom(state: &State) -> Bottom {
+    match &state.mode {
+        Mode::Prompt(input) => {
+            return Bottom::Input(':', input.text.clone(), input.cursor, input.error.clone());
+        }
+        Mode::Filter(input, _) => {
+            return Bottom::Input('/', input.text.clone(), input.cursor, input.error.clone());
+        }
+        Mode::Normal | Mode::Menu(_) | Mode::Confirm(..) | Mode::Leave(_) => {}
+    }
+    if let Some(notice) = &state.notice {
+        let scope = match notice.level {
+            Level::Info => Scope::Info,
+            Level::Good => Scope::Good,
+            Level::Warn => Scope::Warn,
+            Level::Bad => Scope::Bad,
+        };
+        return Bottom::Words(vec![Segment::new(notice.text.clone(), scope)]);
+    }
+    let pairs = |pairs: Vec<(String, String)>| {
+        let mut out = Vec::new();
+        for (keys, text) in pairs {
+            out.push(Segment::new(keys, Scope::HintKey));
+            out.push(Segment::new(format!(" {text}  "), Scope::Hint));
+        }
+        Bottom::Words(out)
+    };
+    let view = state.view.place.view();
+    if !state.pressed.is_empty() {
+        return pairs(state.setup.keymap.continuations(view, &state.pressed));
+    }
+    if let Some(warning) = state.setup.warnings.first() {
+        let more = state.setup.warnings.len() - 1;
+        let more = if more > 0 {
+            format!(" (and {more} more)")
+        } else {
+            String::new()
+        };
+        return Bottom::Words(vec![Segment::new(
+            text::clean(&format!("{warning}{more}")),
+            Scope::Warn,
+        )]);
+    }
+    if is_compact(state) && state.size.0 < 60 {
+        return Bottom::Nothing;
+    }
+    let hints: &[(&str, &str)] = match state.view.place {
+        Place::Jobs => &[
+            ("enter", "instances"),
+            ("filter", "filter"),
+            ("actions", "actions"),
+            ("problems", "problems"),
+        ],
+        Place::Instances(_) => &[
+            ("enter", "task"),
+            ("logs", "logs"),
+            ("sandbox", "files"),
+            ("mark", "mark"),
+            ("actions", "actions"),
+            ("filter", "filter"),
+        ],
+        Place::Task(_) => &[
+            ("enter", "logs"),
+            ("sandbox", "files"),
+            ("actions", "actions"),
+        ],
+        Place::Sandbox(..) => &[("enter", "open"), ("filter", "filter")],
+        Place::Logs(..) => &[
+            ("next-pane", "pane"),
+            ("zoom", "zoom"),
+            ("last", "follow"),
+            ("filter", "filter"),
+            ("convert", "search"),
+            ("next-process", "process"),
+        ],
+        Place::File(..) => &[
+            ("last", "end"),
+            ("first", "beginning"),
+            ("filter", "filter"),
+            ("convert", "search"),
+        ],
+        Place::Hosts | Place::Quotas | Place::Journal | Place::Help(_) => {
+            &[("filter", "filter"), ("next-sort", "sort")]
+        }
+    };
+    let always = [
+        ("back", "back"),
+        ("prompt", "command"),
+        ("help", "help"),
+        ("quit", "quit"),
+    ];
+    let lines = hints
+        .iter()
+        .chain(&always)
+        .filter(|(line, _)| *line != "back" || state.view.place != Place::Jobs)
+        .filter(|(line, _)| *line != "actions" || !state.setup.read_only);
+    pairs(
+        lines
+            .filter_map(|(line, text)| {
+                Some((state.setup.keymap.keys_for(view, line)?, (*text).to_owned()))
+            })
+            .collect(),
+    )
+}

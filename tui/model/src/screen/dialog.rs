@@ -1,0 +1,175 @@
+//! Questions and lists over the middle of a frame.
+
+use super::{Dialog, Segment, is_compact};
+use crate::actions::{Guard, Plan};
+use crate::state::{LinkState, Mode, State};
+use crate::theme::Scope;
+use crate::{text, update};
+
+fn confirm_lines(state: &State, plan: &Plan, drift: Option<&String>) -> Vec<Vec<Segment>> {
+    let field = |label: &str, value: String, scope| {
+        vec![
+            Segment::new(format!("{label:<10}"), Scope::Label),
+            Segment::new(text::clean(&value), scope),
+        ]
+    };
+    let mut out = Vec::new();
+    let answer = match plan.guard() {
+        Guard::Yes => "y does it; enter, n and esc do not".to_owned(),
+        Guard::Type(text) => format!("type {text} and enter for yes; esc for no: "),
+    };
+    if is_compact(state) {
+        // What may not be missing in little room: where, on what, what comes of it, and how to answer.
+        let object = format!("{}/{}/{}", plan.cluster, plan.job, plan.instances());
+        out.push(vec![Segment::new(text::clean(&object), Scope::Crumb)]);
+        let first = plan.consequence().into_iter().next().unwrap_or_default();
+        out.push(vec![Segment::new(
+            first,
+            if drift.is_some() {
+                Scope::Warn
+            } else {
+                Scope::None
+            },
+        )]);
+        out.push(vec![Segment::new(answer, Scope::HintKey)]);
+        return out;
+    }
+    if let Some(drift) = drift {
+        out.push(vec![Segment::new(
+            format!("Asked again: {drift}."),
+            Scope::Warn,
+        )]);
+    }
+    let cluster = match plan.is_production() {
+        true => format!("{}  (production)", plan.cluster),
+        false => plan.cluster.clone(),
+    };
+    out.push(field("cluster", cluster, Scope::Crumb));
+    out.push(field("job", plan.job.to_string(), Scope::Crumb));
+    let hosts: Vec<String> = plan
+        .targets
+        .iter()
+        .take(4)
+        .map(|target| {
+            let host = state
+                .store
+                .tasks
+                .get(&target.task)
+                .and_then(|task| task.host.as_deref());
+            format!("{} on {}", target.instance, host.unwrap_or("no host"))
+        })
+        .collect();
+    let more = plan.targets.len().saturating_sub(hosts.len());
+    let more = if more > 0 {
+        format!(", {more} more")
+    } else {
+        String::new()
+    };
+    out.push(field(
+        "instances",
+        format!("{} ({}{more})", plan.instances(), hosts.join(", ")),
+        Scope::Crumb,
+    ));
+    if !plan.reason.is_empty() {
+        out.push(field("reason", plan.reason.clone(), Scope::None));
+    }
+    for (at, sentence) in plan.consequence().into_iter().enumerate() {
+        out.push(field(
+            if at == 0 { "effect" } else { "" },
+            sentence,
+            Scope::None,
+        ));
+    }
+    if !matches!(state.link, LinkState::Live) {
+        out.push(field(
+            "note",
+            "the picture is old: the feed is not connected".to_owned(),
+            Scope::Warn,
+        ));
+    }
+    out.push(field("same as", plan.cli(), Scope::Dim));
+    out.push(vec![Segment::new(answer, Scope::HintKey)]);
+    out
+}
+
+/// The question or list over the middle, if there is one.
+pub(super) fn dialog(state: &State) -> Option<Dialog> {
+    match &state.mode {
+        Mode::Normal | Mode::Prompt(_) | Mode::Filter(..) => None,
+        Mode::Menu(at) => {
+            let lines = update::menu(state)
+                .into_iter()
+                .enumerate()
+                .map(|(row, (letter, name, object, fault))| {
+                    let scope = if row == *at {
+                        Scope::Selection
+                    } else {
+                        Scope::None
+                    };
+                    vec![
+                        Segment::new(format!("{letter} "), Scope::HintKey),
+                        Segment::new(format!("{name} {object}"), scope),
+                        Segment::new(
+                            fault.map_or_else(String::new, |fault| format!("  ({fault})")),
+                            Scope::Dim,
+                        ),
+                    ]
+                })
+                .collect();
+            Some(Dialog {
+                title: Segment::new("actions", Scope::Crumb),
+                lines,
+                input: None,
+            })
+        }
+        Mode::Confirm(plan, input, drift) => {
+            let mut lines = confirm_lines(state, plan, drift.as_ref());
+            if let Some(error) = &input.error
+                && let Some(last) = lines.len().checked_sub(1)
+            {
+                lines.insert(last, vec![Segment::new(error.clone(), Scope::PromptError)]);
+            }
+            Some(Dialog {
+                title: Segment::new(
+                    format!("{} {}?", plan.action.name(), plan.job),
+                    Scope::DialogDanger,
+                ),
+                lines,
+                input: matches!(plan.guard(), Guard::Type(_))
+                    .then(|| (input.text.clone(), input.cursor)),
+            })
+        }
+        Mode::Leave(stop) => {
+            let choice = |letter: &str, text: &str, chosen: bool| {
+                let scope = if chosen {
+                    Scope::Selection
+                } else {
+                    Scope::None
+                };
+                vec![
+                    Segment::new(format!("{letter} "), Scope::HintKey),
+                    Segment::new(text, scope),
+                ]
+            };
+            Some(Dialog {
+                title: Segment::new(
+                    format!("quit: the local cluster {}", state.setup.cluster),
+                    Scope::Crumb,
+                ),
+                lines: vec![
+                    choice(
+                        "l",
+                        "leave it running; `aurora-tui --local` comes back to it",
+                        !stop,
+                    ),
+                    choice("s", "stop it: its tasks end", *stop),
+                    vec![Segment::new(
+                        "enter takes the marked one; esc stays",
+                        Scope::Dim,
+                    )],
+                ],
+                input: None,
+            })
+        }
+    }
+}
