@@ -236,6 +236,30 @@ fn raw(cluster: &Cluster, head: &str, body: &str) -> String {
 }
 
 #[tokio::test]
+async fn protobuf_goes_in_and_out() {
+    let cluster = Cluster::start(None);
+    let mut stream = TcpStream::connect(cluster.master.address).expect("connected");
+    stream.set_read_timeout(Some(PATIENCE)).expect("set");
+    let head = "POST /api/v1 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 2\r\n\
+        content-type: application/x-protobuf\r\naccept: application/x-protobuf\r\n\r\n";
+    // Field 1, type: GET_HEALTH is 1. The answer: the same type, and field 2 with field 1, healthy, set.
+    stream
+        .write_all(&[head.as_bytes(), b"\x08\x01"].concat())
+        .expect("sent");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("an answer");
+    assert!(
+        answer.starts_with(b"HTTP/1.1 200 "),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
+    assert!(
+        answer.ends_with(b"\r\n\r\n\x08\x01\x12\x02\x08\x01"),
+        "{answer:?}"
+    );
+}
+
+#[tokio::test]
 async fn the_secret_guards_everything_that_writes_or_reads_files() {
     let cluster = Cluster::start(Some("hush"));
     let (client, mut events) = start(&cluster, Some("hush"));

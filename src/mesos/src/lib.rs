@@ -1,4 +1,4 @@
-//! Mesos v1: the messages and their JSON dialect, RecordIO framing, resource arithmetic, and clients
+//! Mesos v1: the messages with their JSON dialect and protobuf, RecordIO framing, resource arithmetic, and clients
 //! for the scheduler, executor and operator APIs.
 //!
 //! The crate knows the protocol and nothing of Aurora. Start reading at [`v1`] for the messages and at

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aurora_daemon::reply;
 use aurora_daemon::server::{Request, Response};
+use aurora_mesos::message::Format;
 use http::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -21,7 +22,7 @@ fn read<T: DeserializeOwned>(request: &Request) -> Result<T, Box<Response>> {
 pub(crate) fn subscribe(shell: &Arc<Shell>, request: &Request) -> Result<Response, Box<Response>> {
     let subscribe: link::Subscribe = read(request)?;
     let session = Uuid::new_v4().to_string();
-    let events = shell.open(Peer::Agent, |master, now, key| {
+    let events = shell.open(Peer::Agent, Format::Json, |master, now, key| {
         master.agent_subscribed(now, key, session, subscribe);
     });
     Ok(reply::stream(StatusCode::OK, "application/json", events))

@@ -3,7 +3,7 @@
 
 use aurora_daemon::reply;
 use aurora_daemon::server::{Request, Response};
-use aurora_mesos::message::{self, DecodeError, Message};
+use aurora_mesos::message::{DecodeError, Format, Message};
 use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode};
 
@@ -46,34 +46,47 @@ pub(crate) fn read_call<T: Message>(request: &Request) -> Result<T, Box<Response
             "Expecting 'Content-Type' to be present",
         )));
     };
-    match content_type.as_bytes() {
-        b"application/json" => message::from_slice(&request.body).map_err(|error| {
-            Box::new(bad_request(match error {
-                DecodeError::Syntax(text) => format!("Failed to parse body into JSON: {text}"),
-                DecodeError::Convert(text) => {
-                    format!("Failed to convert JSON into Call protobuf: {text}")
-                }
-            }))
-        }),
-        _ => Err(Box::new(reply::text(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "Expecting 'Content-Type' of application/json or application/x-protobuf",
-        ))),
-    }
+    let format = match content_type.as_bytes() {
+        b"application/json" => Format::Json,
+        b"application/x-protobuf" => Format::Protobuf,
+        _ => {
+            return Err(Box::new(reply::text(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "Expecting 'Content-Type' of application/json or application/x-protobuf",
+            )));
+        }
+    };
+    format.decode(&request.body).map_err(|error| {
+        Box::new(bad_request(match (format, error) {
+            (Format::Protobuf, _) => "Failed to parse body into Call protobuf".to_owned(),
+            (Format::Json, DecodeError::Syntax(text)) => {
+                format!("Failed to parse body into JSON: {text}")
+            }
+            (Format::Json, DecodeError::Convert(text)) => {
+                format!("Failed to convert JSON into Call protobuf: {text}")
+            }
+        }))
+    })
 }
 
-/// 406 unless JSON is acceptable; weights are not looked at.
-pub(crate) fn expect_json_accepted(request: &Request) -> Result<(), Box<Response>> {
+/// The form of the answer: JSON where acceptable, else protobuf, else 406. Weights are not looked at.
+pub(crate) fn accepted_format(request: &Request) -> Result<Format, Box<Response>> {
     let Some(accept) = request.headers.get(ACCEPT) else {
-        return Ok(());
+        return Ok(Format::Json);
     };
     let accept = String::from_utf8_lossy(accept.as_bytes());
-    let takes_json = accept
-        .split(',')
-        .filter_map(|range| range.split(';').next())
-        .any(|range| matches!(range.trim(), "application/json" | "application/*" | "*/*"));
-    if takes_json {
-        Ok(())
+    let takes = |types: &[&str]| {
+        let ranges = accept
+            .split(',')
+            .filter_map(|range| range.split(';').next());
+        ranges
+            .into_iter()
+            .any(|range| types.contains(&range.trim()))
+    };
+    if takes(&["application/json", "application/*", "*/*"]) {
+        Ok(Format::Json)
+    } else if takes(&["application/x-protobuf"]) {
+        Ok(Format::Protobuf)
     } else {
         Err(Box::new(reply::text(
             StatusCode::NOT_ACCEPTABLE,

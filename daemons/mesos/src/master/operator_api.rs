@@ -6,6 +6,7 @@ use std::time::Duration;
 use aurora_daemon::guard::Guard;
 use aurora_daemon::reply;
 use aurora_daemon::server::{Request, Response};
+use aurora_mesos::message::Format;
 use aurora_mesos::v1::master::{Call, CallType, Response as Answer, ResponseType};
 use aurora_mesos::v1::{DrainConfig, DurationInfo, ProtobufDuration, master as api, quota};
 use http::{Method, StatusCode};
@@ -13,7 +14,7 @@ use http::{Method, StatusCode};
 use super::core::DrainError;
 use super::metrics;
 use super::negotiate::{
-    bad_request, expect_json_accepted, expect_method, not_found, not_implemented, read_call,
+    accepted_format, bad_request, expect_method, not_found, not_implemented, read_call,
 };
 use super::run::Info;
 use super::shell::{Peer, Shell};
@@ -31,16 +32,16 @@ pub(crate) fn handle(
     let kind = call
         .kind
         .ok_or_else(|| invalid("Expecting 'type' to be present"))?;
-    expect_json_accepted(request)?;
+    let format = accepted_format(request)?;
     if needs_secret(kind) {
         guard.check_secret(&request.headers).map_err(Box::new)?;
     }
     match kind {
         CallType::Subscribe => {
-            let events = shell.open(Peer::Operator, |_, _, _| {});
-            Ok(reply::stream(StatusCode::OK, "application/json", events))
+            let events = shell.open(Peer::Operator, format, |_, _, _| {});
+            Ok(reply::stream(StatusCode::OK, format.media_type(), events))
         }
-        _ if is_question(kind) => answer(shell, info, kind, &call),
+        _ if is_question(kind) => answer(shell, info, kind, &call, format),
         _ => order(shell, info, kind, call),
     }
 }
@@ -91,6 +92,7 @@ fn answer(
     info: &Info,
     kind: CallType,
     call: &Call,
+    format: Format,
 ) -> Result<Response, Box<Response>> {
     let mut answer = Answer::default();
     answer.kind = Some(match kind {
@@ -175,7 +177,8 @@ fn answer(
         }
         _ => return Ok(not_implemented()),
     });
-    Ok(reply::json(StatusCode::OK, &answer))
+    let body = format.encode(&answer);
+    Ok(reply::bytes(StatusCode::OK, format.media_type(), body))
 }
 
 fn order(

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aurora_daemon::reply;
 use aurora_daemon::server::{Request, Response};
+use aurora_mesos::message::Format;
 use aurora_mesos::v1::FrameworkId;
 use aurora_mesos::v1::maintenance::InverseOfferAnswer;
 use aurora_mesos::v1::scheduler::{Call, CallType};
@@ -13,7 +14,7 @@ use uuid::Uuid;
 
 use super::core::{CallError, FrameworkStream, Master, Time};
 use super::negotiate::{
-    accepted, bad_request, expect_json_accepted, expect_method, not_implemented, read_call,
+    accepted, accepted_format, bad_request, expect_method, not_implemented, read_call,
 };
 use super::shell::{Peer, Shell};
 
@@ -30,9 +31,10 @@ pub(crate) fn handle(shell: &Arc<Shell>, request: &Request) -> Result<Response, 
     })?;
     // Checked: the type is there.
     let kind = call.kind.unwrap_or_default();
-    if matches!(kind, CallType::Subscribe | CallType::ReconcileOperations) {
-        expect_json_accepted(request)?;
-    }
+    let format = match kind {
+        CallType::Subscribe | CallType::ReconcileOperations => accepted_format(request)?,
+        _ => Format::Json,
+    };
     let stream_id = request
         .headers
         .get(STREAM_ID)
@@ -43,7 +45,7 @@ pub(crate) fn handle(shell: &Arc<Shell>, request: &Request) -> Result<Response, 
                 "Subscribe calls should not include the 'Mesos-Stream-Id' header",
             ));
         }
-        return Ok(subscribe(shell, call));
+        return Ok(subscribe(shell, format, call));
     }
     let id = call.framework_id.clone().unwrap_or_default();
     // Under one lock: the subscription cannot change between the check and the call.
@@ -147,17 +149,17 @@ fn validate(call: &Call) -> Result<(), String> {
     }
 }
 
-fn subscribe(shell: &Arc<Shell>, call: Call) -> Response {
+fn subscribe(shell: &Arc<Shell>, format: Format, call: Call) -> Response {
     let stream_id = Uuid::new_v4().to_string();
     let subscribe = call.subscribe.unwrap_or_default();
-    let events = shell.open(Peer::Scheduler, |master, now, key| {
+    let events = shell.open(Peer::Scheduler, format, |master, now, key| {
         let stream = FrameworkStream {
             key,
             id: stream_id.clone(),
         };
         master.subscribe(now, stream, subscribe);
     });
-    let mut response = reply::stream(StatusCode::OK, "application/json", events);
+    let mut response = reply::stream(StatusCode::OK, format.media_type(), events);
     if let Ok(value) = HeaderValue::from_str(&stream_id) {
         response.headers_mut().insert(STREAM_ID, value);
     }

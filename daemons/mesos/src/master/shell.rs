@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aurora_daemon::lifecycle::Shutdown;
-use aurora_mesos::message::to_vec;
+use aurora_mesos::message::{Format, Message};
 use aurora_mesos::recordio;
 use aurora_mesos::v1::{master, scheduler};
 use bytes::Bytes;
@@ -64,6 +64,7 @@ struct Inner {
 #[derive(Debug)]
 struct Stream {
     sender: mpsc::Sender<Bytes>,
+    format: Format,
     /// Dropping it ends the stream's task.
     _alive: oneshot::Sender<()>,
 }
@@ -157,6 +158,7 @@ impl Shell {
     pub(crate) fn open(
         self: &Arc<Self>,
         peer: Peer,
+        format: Format,
         happen: impl FnOnce(&mut Master, Time, StreamKey),
     ) -> mpsc::Receiver<Bytes> {
         let (sender, receiver) = mpsc::channel(STREAM_CAPACITY);
@@ -168,6 +170,7 @@ impl Shell {
             key,
             Stream {
                 sender: sender.clone(),
+                format,
                 _alive: alive,
             },
         );
@@ -179,7 +182,7 @@ impl Shell {
         inner.carry_out(&self.shutdown);
         drop(inner);
         self.wake.notify_one();
-        tokio::spawn(Arc::clone(self).watch(peer, key, sender, gone));
+        tokio::spawn(Arc::clone(self).watch(peer, format, key, sender, gone));
         receiver
     }
 
@@ -187,19 +190,26 @@ impl Shell {
     async fn watch(
         self: Arc<Self>,
         peer: Peer,
+        format: Format,
         key: StreamKey,
         sender: mpsc::Sender<Bytes>,
         mut gone: oneshot::Receiver<()>,
     ) {
         let heartbeat = match peer {
-            Peer::Scheduler => Some(record(&scheduler::Event {
-                kind: Some(scheduler::EventType::Heartbeat),
-                ..Default::default()
-            })),
-            Peer::Operator => Some(record(&master::Event {
-                kind: Some(master::EventType::Heartbeat),
-                ..Default::default()
-            })),
+            Peer::Scheduler => Some(record(
+                format,
+                &scheduler::Event {
+                    kind: Some(scheduler::EventType::Heartbeat),
+                    ..Default::default()
+                },
+            )),
+            Peer::Operator => Some(record(
+                format,
+                &master::Event {
+                    kind: Some(master::EventType::Heartbeat),
+                    ..Default::default()
+                },
+            )),
             // Agents are pinged by the core, which counts the answers.
             Peer::Agent => None,
         };
@@ -264,8 +274,8 @@ impl Inner {
             kind: Some(master::EventType::Heartbeat),
             ..Default::default()
         };
-        self.push(key, record(&subscribed));
-        self.push(key, record(&heartbeat));
+        self.push_message(key, &subscribed);
+        self.push_message(key, &heartbeat);
         self.operators.insert(key, ());
     }
 
@@ -297,7 +307,7 @@ impl Inner {
                         shutdown.trigger();
                     }
                 }
-                Effect::ToFramework(key, event) => self.push(key, record(&*event)),
+                Effect::ToFramework(key, event) => self.push_message(key, &*event),
                 Effect::ToAgent(key, event) => match serde_json::to_vec(&event) {
                     Ok(text) => self.push(key, recordio::encode(&text)),
                     Err(error) => {
@@ -308,15 +318,28 @@ impl Inner {
                     self.streams.remove(&key);
                 }
                 Effect::ToOperators(event) => {
-                    if !self.operators.is_empty() {
-                        let text = record(&*event);
-                        let keys: Vec<_> = self.operators.keys().copied().collect();
-                        for key in keys {
-                            self.push(key, text.clone());
-                        }
+                    // Written once, however many listen.
+                    let keys: Vec<_> = self.operators.keys().copied().collect();
+                    let mut written: [Option<Bytes>; 2] = [None, None];
+                    for key in keys {
+                        let Some(format) = self.streams.get(&key).map(|stream| stream.format)
+                        else {
+                            continue;
+                        };
+                        let text = written[usize::from(format == Format::Protobuf)]
+                            .get_or_insert_with(|| record(format, &*event))
+                            .clone();
+                        self.push(key, text);
                     }
                 }
             }
+        }
+    }
+
+    fn push_message<T: Message + serde::Serialize>(&mut self, key: StreamKey, message: &T) {
+        if let Some(stream) = self.streams.get(&key) {
+            let text = record(stream.format, message);
+            self.push(key, text);
         }
     }
 
@@ -340,6 +363,6 @@ impl Inner {
     }
 }
 
-fn record<T: aurora_mesos::message::Message + serde::Serialize>(message: &T) -> Bytes {
-    recordio::encode(&to_vec(message))
+fn record<T: Message + serde::Serialize>(format: Format, message: &T) -> Bytes {
+    recordio::encode(&format.encode(message))
 }

@@ -101,7 +101,7 @@ impl Reader {
         field: &str,
         index: Option<usize>,
     ) -> Result<Read<T>, String> {
-        if T::KIND != FieldType::Message {
+        if !matches!(T::KIND, FieldType::Message(_)) {
             return T::read(value, field, self);
         }
         let outer = std::mem::replace(&mut self.insert_at, self.missing.len());
@@ -262,7 +262,7 @@ pub fn read_map<T: Wire>(
 }
 
 impl<T: Message> Wire for T {
-    const KIND: FieldType = FieldType::Message;
+    const KIND: FieldType = FieldType::Message(|| T::FIELDS);
 
     fn read(value: &Value, field: &str, reader: &mut Reader) -> Result<Read<Self>, String> {
         let Value::Object(object) = value else {

@@ -126,7 +126,17 @@ macro_rules! enumeration {
         }
 
         impl $crate::message::Wire for $name {
-            const KIND: $crate::message::FieldType = $crate::message::FieldType::Enum;
+            const KIND: $crate::message::FieldType =
+                $crate::message::FieldType::Enum($crate::message::EnumTable {
+                    name: |number| {
+                        <Self as $crate::message::Enumeration>::from_number(number)
+                            .map($crate::message::Enumeration::name)
+                    },
+                    number: |name| {
+                        <Self as $crate::message::Enumeration>::from_name(name)
+                            .map($crate::message::Enumeration::number)
+                    },
+                });
             fn read(
                 value: &serde_json::Value,
                 field: &str,

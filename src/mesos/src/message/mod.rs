@@ -28,10 +28,11 @@
 //! booleans may be strings, one element may stand for a list, an unknown enum name is as good as none
 //! unless the field is required, and all missing required fields are named in one error.
 //!
-//! [`Message::FIELDS`] keeps the field numbers, so that a protobuf codec can be driven by the same tables.
+//! Protobuf bodies are read and written by the same tables ([`proto`]).
 
 mod json;
 pub(crate) mod macros;
+pub mod proto;
 
 use std::fmt;
 
@@ -49,12 +50,50 @@ pub use json::{Reader, from_slice, from_value, to_value, to_vec};
 /// Call protobuf: `).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// The bytes are not one JSON document.
+    /// The bytes are not one JSON document, or not protobuf.
     #[error("{0}")]
     Syntax(String),
     /// The document does not fit the message: a wrong type, a missing required field, bad base64.
     #[error("{0}")]
     Convert(String),
+}
+
+/// The two forms of bodies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// `application/json`
+    Json,
+    /// `application/x-protobuf`
+    Protobuf,
+}
+
+impl Format {
+    /// The media type in headers.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Protobuf => "application/x-protobuf",
+        }
+    }
+
+    /// Reads one message.
+    ///
+    /// # Errors
+    /// [`DecodeError`]
+    pub fn decode<T: Message>(self, body: &[u8]) -> Result<T, DecodeError> {
+        match self {
+            Self::Json => from_slice(body),
+            Self::Protobuf => proto::from_slice(body),
+        }
+    }
+
+    /// Writes one message.
+    pub fn encode<T: Message + serde::Serialize>(self, message: &T) -> Vec<u8> {
+        match self {
+            Self::Json => to_vec(message),
+            Self::Protobuf => proto::to_vec(message),
+        }
+    }
 }
 
 /// How often a field occurs.
@@ -70,8 +109,17 @@ pub enum Label {
     Map,
 }
 
+/// The two directions of an enumeration.
+#[derive(Debug, Clone, Copy)]
+pub struct EnumTable {
+    /// The name of a number.
+    pub name: fn(i32) -> Option<&'static str>,
+    /// The number of a name.
+    pub number: fn(&str) -> Option<i32>,
+}
+
 /// What a field holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum FieldType {
     /// `bool`
     Bool,
@@ -90,13 +138,13 @@ pub enum FieldType {
     /// `bytes`
     Bytes,
     /// An enumeration.
-    Enum,
-    /// A message.
-    Message,
+    Enum(EnumTable),
+    /// A message with these fields; a function, since messages may hold themselves.
+    Message(fn() -> &'static [FieldInfo]),
 }
 
 /// One line of a message's table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct FieldInfo {
     /// The protobuf field number.
     pub number: u32,

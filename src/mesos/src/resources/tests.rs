@@ -16,6 +16,9 @@ fn text_forms() {
         ),
         ("ports:[5-6, 1-2,3-3]", "ports:[1-3, 5-6]"),
         ("cpus:0.1;cpus:0.2", "cpus:0.3"),
+        // In binary these are a little less than they look.
+        ("cpus:1.001", "cpus:1.001"),
+        ("cpus:0.0006", "cpus:0.001"),
         (
             "cpus(ads):2;cpus:1",
             "cpus(reservations: [(STATIC,ads)]):2; cpus:1",
