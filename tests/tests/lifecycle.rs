@@ -156,10 +156,7 @@ fn an_error_in_a_job_file_names_file_and_line() {
     let output = cluster.aurora(&["job", "create", "devcluster/www-data/devel/x", &file]);
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{text}");
-    assert!(
-        text.contains("broken.aurora:3:"),
-        "{text}"
-    );
+    assert!(text.contains("broken.aurora:3:"), "{text}");
     assert!(text.contains("no_such_name"), "{text}");
 }
 
