@@ -8,6 +8,14 @@ mod browser;
 mod config_list;
 mod context;
 mod exit;
+#[cfg(test)]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "shared with the tests of aurora-client"
+)]
+#[path = "../../client/src/fake.rs"]
+mod fake;
 mod glob;
 mod job;
 mod keys;

@@ -114,8 +114,15 @@ fn states(tasks: &[ScheduledTask]) -> BTreeMap<i32, ScheduleStatus> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use aurora_api::model::TaskEvent;
+    use aurora_client::auth::Auth;
+    use aurora_client::directory::Target;
+
+    use super::*;
+    use crate::fake::{Server, ok};
 
     fn task(instance: i32, began: i64, status: ScheduleStatus) -> ScheduledTask {
         let mut task = ScheduledTask {
@@ -144,6 +151,67 @@ mod tests {
         ];
         let expected = BTreeMap::from([(0, Running), (1, Pending)]);
         assert_eq!(states(&tasks), expected);
+    }
+
+    const QUICK: Pace = Pace {
+        first: Duration::from_millis(1),
+        last: Duration::from_millis(4),
+        give_up: Duration::from_millis(200),
+    };
+
+    /// Waits for the end of instance 0, whose state is asked for as often as `polls` says.
+    async fn wait_for_end(
+        polls: usize,
+        last: ScheduleStatus,
+        patience: Patience,
+    ) -> (Outcome<bool>, usize) {
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        let server = Server::scheduler(move |_| {
+            let status = match counted.fetch_add(1, Ordering::SeqCst) + 1 {
+                at if at < polls => ScheduleStatus::Killing,
+                _ => last,
+            };
+            ok(aurora_api::model::Result::ScheduleStatusResult(
+                ScheduleStatusResult {
+                    tasks: vec![task(0, 1, status)],
+                },
+            ))
+        });
+        let target = Target {
+            cluster: "west".into(),
+            scheduler: server.url().parse().unwrap(),
+            display: server.url().parse().unwrap(),
+            auth: Auth::None,
+            auth_help: String::new(),
+            patience: Duration::from_secs(5),
+            local: None,
+            entry: None,
+        };
+        let scheduler = Scheduler::new(&target, "t");
+        let key = FullKey::parse("west/r/e/n").unwrap();
+        let done = wait_until(
+            &scheduler,
+            &key,
+            None,
+            ScheduleStatus::is_terminal,
+            patience,
+            QUICK,
+        )
+        .await;
+        (done, count.load(Ordering::SeqCst))
+    }
+
+    #[tokio::test]
+    async fn bounded_waits_end_and_endless_ones_do_not() {
+        let (done, polls) = wait_for_end(3, ScheduleStatus::Killed, Patience::Bounded).await;
+        assert_eq!((done, polls), (Ok(true), 3));
+        let (done, polls) = wait_for_end(0, ScheduleStatus::Killing, Patience::Bounded).await;
+        assert_eq!(done, Ok(false));
+        assert!(polls > 3, "{polls}");
+        // 200 polls of up to 4 ms take longer than a bounded wait may.
+        let (done, polls) = wait_for_end(200, ScheduleStatus::Killed, Patience::Endless).await;
+        assert_eq!((done, polls), (Ok(true), 200));
     }
 
     #[test]

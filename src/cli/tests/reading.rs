@@ -67,8 +67,11 @@ Inactive tasks (1):
 fn status_as_json() {
     let server = Server::scheduler(|_| {
         tasks(vec![
-            task(1, ScheduleStatus::Running),
+            task(2, ScheduleStatus::Running),
             task(0, ScheduleStatus::Lost),
+            task(1, ScheduleStatus::Running),
+            task(3, ScheduleStatus::Pending),
+            task(0, ScheduleStatus::Running),
         ])
     });
     let world = World::new(&server.url());
@@ -82,7 +85,13 @@ fn status_as_json() {
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     let active = &value[0]["active"][0];
     assert_eq!(active["status"], "RUNNING");
-    assert_eq!(active["assignedTask"]["instanceId"], 1);
+    let ids: Vec<_> = value[0]["active"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|task| task["assignedTask"]["instanceId"].as_i64().unwrap())
+        .collect();
+    assert_eq!(ids, [0, 1, 2, 3]);
     assert_eq!(active["assignedTask"]["task"]["isService"], true);
     assert_eq!(active["taskEvents"][0]["status"], "RUNNING");
     assert_eq!(value[0]["inactive"][0]["status"], "LOST");

@@ -159,11 +159,10 @@ fn connection(stream: &TcpStream, handler: &dyn Fn(&Request) -> Reply, seen: &Mu
                     head.push_str(&format!("{name}: {value}\r\n"));
                 }
                 head.push_str("\r\n");
-                if out
-                    .write_all(head.as_bytes())
-                    .and_then(|()| out.write_all(&body))
-                    .is_err()
-                {
+                // In one piece: two would wait for each other's acknowledgement.
+                let mut bytes = head.into_bytes();
+                bytes.extend_from_slice(&body);
+                if out.write_all(&bytes).is_err() {
                     return;
                 }
             }
