@@ -478,3 +478,17 @@ fn a_bad_request_is_no_answer() {
     assert!(output.stdout.is_empty());
     assert!(String::from_utf8_lossy(&output.stderr).contains("the request is not valid"));
 }
+
+#[test]
+fn bindings_need_an_address_for_a_name() {
+    let mut request = selecting(&file("", "", "true"));
+    request.bindings = vec![("a b".to_owned(), "x".to_owned())];
+    let found = fault(&request);
+    assert!(
+        found
+            .message
+            .starts_with("a binding's name must be an address"),
+        "{}",
+        found.message
+    );
+}

@@ -312,6 +312,11 @@ impl Type {
         &self.0.signature
     }
 
+    /// A number that its clones share and no other living type has.
+    pub fn identity(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
     /// The struct's fields, when it is a struct.
     pub fn as_struct(&self) -> Option<&StructType> {
         match &self.0.kind {

@@ -143,30 +143,36 @@ class Tasks(object):
 
 
 class Options(object):
+    """Command lines from names and values; a value that is empty or false leaves the bare option."""
+
     @classmethod
     def render_option(cls, short_prefix, long_prefix, option, value=None):
-        option = '%s%s' % (short_prefix if len(option) == 1 else long_prefix, option)
-        return '%s %s' % (option, value) if value else option
+        words = [(long_prefix if len(option) > 1 else short_prefix) + option]
+        if value:
+            words.append(str(value))
+        return ' '.join(words)
 
     @classmethod
     def render_options(cls, short_prefix, long_prefix, *options, **kw_options):
-        rendered = []
-        for option in options + (kw_options,):
-            if isinstance(option, str):
-                rendered.append(cls.render_option(short_prefix, long_prefix, option))
-            elif isinstance(option, dict):
-                for name, value in option.items():
-                    rendered.append(cls.render_option(short_prefix, long_prefix, name, value))
+        pairs = []
+        for given in options:
+            if isinstance(given, str):
+                pairs.append((given, None))
+            elif isinstance(given, dict):
+                pairs += given.items()
             else:
-                raise ValueError('Got an unexpected argument to render_options: %r' % (option,))
-        return rendered
+                raise ValueError('Got an unexpected argument to render_options: %r' % (given,))
+        pairs += kw_options.items()
+        return [cls.render_option(short_prefix, long_prefix, name, value) for name, value in pairs]
 
     @classmethod
     def java(cls, *options, **kw_options):
+        """Every option has one dash: java_options('a', bc=2) is `-a -bc 2`."""
         return ' '.join(cls.render_options('-', '-', *options, **kw_options))
 
     @classmethod
     def python(cls, *options, **kw_options):
+        """Long options have two dashes: python_options('a', bc=2) is `-a --bc 2`."""
         return ' '.join(cls.render_options('-', '--', *options, **kw_options))
 
 

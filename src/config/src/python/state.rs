@@ -16,6 +16,9 @@ pub(super) struct State {
     pub(super) mapping: Option<PyObjectRef>,
     /// Numbers of types by name and structure.
     ids: HashMap<String, usize>,
+    /// The same by identity, for types seen before: structures are long texts. The types are kept so that no other takes
+    /// their place in memory.
+    seen: HashMap<usize, (Type, usize)>,
 }
 
 thread_local! {
@@ -65,9 +68,14 @@ pub(super) fn exception(error: &Error, vm: &VirtualMachine) -> PyBaseExceptionRe
 /// The number of a type: equal types have equal numbers.
 pub(super) fn type_id(kind: &Type) -> usize {
     STATE.with(|state| {
-        let ids = &mut state.borrow_mut().ids;
-        let next = ids.len();
-        *ids.entry(format!("{}\0{}", kind.name(), kind.signature()))
-            .or_insert(next)
+        let mut state = state.borrow_mut();
+        if let Some((_, number)) = state.seen.get(&kind.identity()) {
+            return *number;
+        }
+        let next = state.ids.len();
+        let name = format!("{}\0{}", kind.name(), kind.signature());
+        let number = *state.ids.entry(name).or_insert(next);
+        state.seen.insert(kind.identity(), (kind.clone(), number));
+        number
     })
 }
