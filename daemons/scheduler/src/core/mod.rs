@@ -204,7 +204,8 @@ impl Core {
 
     fn over(config: Config, store: Store, now: Millis) -> Core {
         Core {
-            random: Random::new(config.seed),
+            // The hour is mixed in so that a successor with the same seed does not make the same task ids again.
+            random: Random::new(config.seed ^ (now as u64).rotate_left(32)),
             permits: Permits::full(config.max_schedule_attempts_per_sec, now),
             config,
             store,
