@@ -51,8 +51,14 @@ fn workbench(cluster: &Cluster, arguments: &[&str], columns: u16, rows: u16) -> 
 
 /// The screen with what differs from run to run replaced: ages, clock times, addresses, task ids, ports, sizes of memory.
 fn steady(screen: &str, role: &str) -> String {
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid())
+        .ok()
+        .flatten();
+    let user = format!("  {}  ", user.map_or_else(String::new, |user| user.name));
     let mut steady = String::new();
     for line in screen.lines() {
+        // The first line names who looks.
+        let line = &line.replace(&user, "  root  ");
         let mut words = Vec::new();
         for word in line.split(' ') {
             let is_age = word.len() <= 4

@@ -1,4 +1,4 @@
-//! `docs/conformance.toml`: one entry a rule; a test that it names has to exist.
+//! `docs/conformance/*.toml`: one entry a rule; a test that it names has to exist.
 
 use std::fs;
 
@@ -6,22 +6,34 @@ use crate::{root, sources};
 
 /// Every entry that is malformed or names a test that does not exist.
 pub(crate) fn faults() -> Vec<String> {
-    let path = root().join("docs/conformance.toml");
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) => return vec![format!("docs/conformance.toml: {error}")],
-    };
     let mut paths = Vec::new();
     sources::files(&root(), &[".rs"], &mut paths);
     let code: String = paths
         .iter()
         .filter_map(|path| fs::read_to_string(path).ok())
         .collect();
-    check(&text, &code)
+    let mut tables = Vec::new();
+    sources::files(&root().join("docs/conformance"), &[".toml"], &mut tables);
+    if tables.is_empty() {
+        return vec!["docs/conformance: there are no tables".to_owned()];
+    }
+    let mut faults = Vec::new();
+    for table in tables {
+        let shown = table
+            .strip_prefix(root())
+            .unwrap_or(&table)
+            .display()
+            .to_string();
+        match fs::read_to_string(&table) {
+            Ok(text) => faults.extend(check(&shown, &text, &code)),
+            Err(error) => faults.push(format!("{shown}: {error}")),
+        }
+    }
+    faults
 }
 
 /// An entry is `key = { done = "test_name" }`, `{ differs = "why", test = "…" }` or `{ open = "what is missing" }`.
-fn check(text: &str, code: &str) -> Vec<String> {
+fn check(shown: &str, text: &str, code: &str) -> Vec<String> {
     let mut faults = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let line = line.trim();
@@ -30,7 +42,7 @@ fn check(text: &str, code: &str) -> Vec<String> {
         }
         let number = number + 1;
         let Some((_, value)) = line.split_once(" = ") else {
-            faults.push(format!("docs/conformance.toml:{number}: not an entry"));
+            faults.push(format!("{shown}:{number}: not an entry"));
             continue;
         };
         let verdicts = ["done", "differs", "open"]
@@ -39,16 +51,14 @@ fn check(text: &str, code: &str) -> Vec<String> {
             .count();
         if verdicts != 1 {
             faults.push(format!(
-                "docs/conformance.toml:{number}: exactly one of done, differs, open"
+                "{shown}:{number}: exactly one of done, differs, open"
             ));
         }
         for key in ["done = \"", "test = \""] {
             if let Some((_, rest)) = value.split_once(key) {
                 let test = rest.split('"').next().unwrap_or("");
                 if !code.contains(&format!("fn {test}(")) {
-                    faults.push(format!(
-                        "docs/conformance.toml:{number}: there is no test `{test}`"
-                    ));
+                    faults.push(format!("{shown}:{number}: there is no test `{test}`"));
                 }
             }
         }
@@ -63,10 +73,13 @@ mod tests {
     #[test]
     fn entries() {
         let code = "fn it_works() {}";
-        assert!(check("[a]\n\"rule\" = { done = \"it_works\" }\n", code).is_empty());
-        assert!(check("\"rule\" = { open = \"later\" }\n", code).is_empty());
-        assert_eq!(check("\"rule\" = { done = \"gone\" }\n", code).len(), 1);
-        assert_eq!(check("\"rule\" = { }\n", code).len(), 1);
-        assert_eq!(check("rule\n", code).len(), 1);
+        assert!(check("a.toml", "[a]\n\"rule\" = { done = \"it_works\" }\n", code).is_empty());
+        assert!(check("a.toml", "\"rule\" = { open = \"later\" }\n", code).is_empty());
+        assert_eq!(
+            check("a.toml", "\"rule\" = { done = \"gone\" }\n", code).len(),
+            1
+        );
+        assert_eq!(check("a.toml", "\"rule\" = { }\n", code).len(), 1);
+        assert_eq!(check("a.toml", "rule\n", code).len(), 1);
     }
 }

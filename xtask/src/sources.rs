@@ -13,7 +13,7 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("todo!(", "finish it or leave it out"),
     ("unimplemented!(", "finish it or leave it out"),
     ("dbg!(", "a trace left behind"),
-    ("FIXME", "repair it, or name it in docs/conformance.toml"),
+    ("FIXME", "repair it, or name it in docs/conformance"),
 ];
 
 /// Every file of a directory tree with one of the endings, the build directory left out.

@@ -1,4 +1,5 @@
 //! Whatever the bytes, decoding ends without a panic; what was written is read back.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,5 @@
 //! Values that Apache Thrift's own library encoded (`data/make_vectors.py`), read and written again.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use aurora_api::message::{self, Protocol};
 use aurora_api::wire::{DecodeError, Wire};
