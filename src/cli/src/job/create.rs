@@ -30,15 +30,15 @@ pub(crate) async fn run(context: &Context<'_>) -> Outcome {
     context.maybe_open_page(&key)?;
     wait_as_asked(context, &key, None).await?;
     // The scheduler's word is not taken for it.
-    if context
-        .all_tasks(&key)
-        .await
-        .is_ok_and(|tasks| !tasks.is_empty())
-    {
-        return print_out(&format!(
-            "Job create succeeded: job url={}",
-            context.job_page(&key)?
-        ));
+    let created = match context.all_tasks(&key).await {
+        Ok(tasks) => !tasks.is_empty(),
+        // The scheduler answered, and what it said is printed.
+        Err(CommandError { message: None, .. }) => false,
+        Err(error) => return Err(error),
+    };
+    if created {
+        let page = context.job_page(&key)?;
+        return print_out(&format!("Job create succeeded: job url={page}"));
     }
     Err(CommandError::new(
         ExitCode::CommandFailure,
