@@ -56,6 +56,9 @@ const SILENCE: Duration = Duration::from_secs(5 * 30 * 60);
 /// How long the first subscription of a framework without checkpoints may take.
 const FIRST_SUBSCRIPTION: Duration = Duration::from_secs(60);
 
+/// Longer than any executor lives, and short enough to be added to any time.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 /// What an executor needs to know; the agent gives it in the environment.
 #[derive(Debug, Clone)]
 pub struct ExecutorConfig {
@@ -112,11 +115,14 @@ impl ExecutorConfig {
         };
         let duration = |name: &'static str, default: Duration| match lookup(name) {
             None => Ok(default),
-            Some(value) => parse_duration(&value).ok_or(EnvironmentError::Invalid {
-                name,
-                value,
-                expected: "a duration such as 15mins",
-            }),
+            Some(value) => match parse_duration(&value) {
+                Some(duration) => Ok(duration.min(FOR_EVER)),
+                None => Err(EnvironmentError::Invalid {
+                    name,
+                    value,
+                    expected: "a duration such as 15mins",
+                }),
+            },
         };
         let secret = match lookup("MESOS_EXECUTOR_AUTHENTICATION_TOKEN") {
             None => None,
@@ -201,7 +207,7 @@ pub enum ExecutorEvent {
 #[error("the executor's agent is lost")]
 pub struct Gone;
 
-/// Sends updates and messages. Cheap to clone.
+/// Sends updates and messages. Cheap to clone; the client ends when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct ExecutorClient {
     orders: mpsc::Sender<Order>,

@@ -455,9 +455,10 @@ async fn moved(masters: &mut watch::Receiver<Vec<String>>, master: &str) {
     }
 }
 
+/// A master that announces nonsense does not get to switch the watch off.
 fn heartbeat(seconds: Option<f64>) -> Duration {
     let seconds = seconds.filter(|seconds| *seconds > 0.0).unwrap_or(15.0);
-    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_secs(15))
+    Duration::from_secs_f64(seconds.min(3600.0))
 }
 
 fn decode(master: &str, record: &Bytes) -> Result<Event, ClientError> {

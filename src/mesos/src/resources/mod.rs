@@ -156,7 +156,7 @@ impl Resources {
                 Amount::Scalar(value) => *value,
                 Amount::Ranges(_) | Amount::Set(_) => 0,
             })
-            .sum()
+            .fold(0, i64::saturating_add)
     }
 
     /// All amounts of `name`, added up; `None` when there is nothing of it.

@@ -513,6 +513,112 @@ fn an_agent_that_is_gone_is_gone_for_good() {
 }
 
 #[test]
+fn an_offer_that_nobody_answers_is_taken_back() {
+    let mut world = World::new();
+    world.master.config.offer_timeout = Some(5 * SECOND);
+    world.agent(1, None, |_| {});
+    world.framework(2, &info(""));
+    assert_eq!(world.pass(Duration::from_millis(4900)), EMPTY);
+    // Without a filter: offered again with the next batch.
+    assert_eq!(
+        world.pass(SECOND),
+        [
+            "2: RESCIND M-O0",
+            "2: OFFERS M-O1 on M-S0: cpus:4; mem:2048; ports:[31000-31009]",
+        ]
+    );
+}
+
+#[test]
+fn offers_follow_the_constraints_of_their_role() {
+    let offered = |constraint: &str| {
+        let mut world = World::new();
+        world.agent(1, None, |subscribe| {
+            subscribe.agent_info.attributes =
+                aurora_mesos::resources::parse_attributes("rack:r1;weight:2").expect("valid");
+        });
+        let subscribe: Subscribe = read(&format!(
+            r#"{{"framework_info":{{"user":"u","name":"n"}},"offer_constraints":{{"role_constraints":
+            {{"*":{{"groups":[{{"attribute_constraints":[{constraint}]}}]}}}}}}}}"#
+        ));
+        let stream = FrameworkStream {
+            key: 2,
+            id: "s".into(),
+        };
+        world.master.subscribe(world.now, stream, subscribe);
+        let told = world.told();
+        match told.last().map(String::as_str) {
+            Some(last) if last.contains("OFFERS") => Ok(true),
+            Some(last) if last.contains("SUBSCRIBED") => Ok(false),
+            other => Err(format!("{other:?}")),
+        }
+    };
+    let rack = r#""selector":{"attribute_name":"rack"}"#;
+    let weight = r#""selector":{"attribute_name":"weight"}"#;
+    let none = r#""selector":{"attribute_name":"none"}"#;
+    let host = r#""selector":{"pseudoattribute_type":"HOSTNAME"}"#;
+    let cases = [
+        (format!(r#"{{{rack},"predicate":{{"exists":{{}}}}}}"#), true),
+        (
+            format!(r#"{{{none},"predicate":{{"exists":{{}}}}}}"#),
+            false,
+        ),
+        (
+            format!(r#"{{{none},"predicate":{{"not_exists":{{}}}}}}"#),
+            true,
+        ),
+        (
+            format!(r#"{{{rack},"predicate":{{"text_equals":{{"value":"r1"}}}}}}"#),
+            true,
+        ),
+        (
+            format!(r#"{{{rack},"predicate":{{"text_equals":{{"value":"r"}}}}}}"#),
+            false,
+        ),
+        (
+            format!(r#"{{{rack},"predicate":{{"text_not_equals":{{"value":"r1"}}}}}}"#),
+            false,
+        ),
+        (
+            format!(r#"{{{none},"predicate":{{"text_not_equals":{{"value":"r1"}}}}}}"#),
+            true,
+        ),
+        (
+            format!(r#"{{{weight},"predicate":{{"text_equals":{{"value":"2"}}}}}}"#),
+            false,
+        ),
+        (
+            format!(r#"{{{rack},"predicate":{{"text_matches":{{"regex":"r[0-9]"}}}}}}"#),
+            true,
+        ),
+        // The whole text has to match.
+        (
+            format!(r#"{{{rack},"predicate":{{"text_matches":{{"regex":"r"}}}}}}"#),
+            false,
+        ),
+        (
+            format!(r#"{{{rack},"predicate":{{"text_not_matches":{{"regex":"r.*"}}}}}}"#),
+            false,
+        ),
+        (
+            format!(r#"{{{host},"predicate":{{"text_equals":{{"value":"h"}}}}}}"#),
+            true,
+        ),
+        // All of a group.
+        (
+            format!(
+                r#"{{{rack},"predicate":{{"exists":{{}}}}}},{{{none},"predicate":{{"exists":{{}}}}}}"#
+            ),
+            false,
+        ),
+    ];
+    for (constraint, expected) in cases {
+        assert_eq!(offered(&constraint), Ok(expected), "{constraint}");
+    }
+    assert!(offered(r#"{"selector":{},"predicate":{"exists":{}}}"#).is_err());
+}
+
+#[test]
 fn two_frameworks_share_by_their_dominant_share() {
     let mut world = ready();
     world.framework(3, &info(r#""name":"second""#));
