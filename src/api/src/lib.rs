@@ -14,6 +14,7 @@ pub mod service;
 pub mod simple;
 pub mod status;
 pub mod storage;
+mod tables;
 pub mod thermos;
 pub mod tjson;
 pub mod wire;

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::*;
-use crate::wire::service;
+use crate::tables::service;
 
 /// What a caller has to be allowed to do for a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

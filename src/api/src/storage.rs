@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::*;
-use crate::wire::{Binary, r#struct, union};
+use crate::tables::{r#struct, union};
+use crate::wire::Binary;
 
 /// The schema version that upstream writes into each transaction.
 pub const CURRENT_SCHEMA_VERSION: i32 = 1;

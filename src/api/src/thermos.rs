@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::wire::{Double, enumeration, r#struct, union};
+use crate::tables::{enumeration, r#struct, union};
+use crate::wire::Double;
 
 enumeration! {
     /// A process run's state.

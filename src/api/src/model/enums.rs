@@ -1,6 +1,6 @@
 //! Enumerations.
 
-use crate::wire::enumeration;
+use crate::tables::enumeration;
 
 enumeration! {
     /// How a call went.

@@ -1,6 +1,6 @@
 //! The Aurora data model (aurora: `api/src/main/thrift/org/apache/aurora/gen/api.thrift`).
 
-use crate::wire::{r#struct, union};
+use crate::tables::{r#struct, union};
 
 mod config;
 mod constraints;
