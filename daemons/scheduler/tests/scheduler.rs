@@ -437,11 +437,12 @@ async fn reads_answer_in_upstreams_form() {
         .await;
     assert_eq!(held[0]["hostname"], "host-1");
     assert_eq!(held[0]["agent_id"]["value"], "agent-1");
-    let agents = scheduler.get("/agents").await.text();
-    assert!(
-        agents.contains("<td>host-1</td><td>agent-1</td><td>NONE</td>"),
-        "{agents}"
-    );
+    // What is held is known at once, the host's record when it is durable.
+    scheduler
+        .poll_text("/agents", |page| {
+            page.contains("<td>host-1</td><td>agent-1</td><td>NONE</td>")
+        })
+        .await;
     let why = scheduler
         .poll(&format!("/ext/v1/explain/{}", task.task_id), |body| {
             body["vetoes"]

@@ -175,7 +175,13 @@ mod tests {
 
     #[test]
     fn faults_are_named() {
-        let base = ["aurora-scheduler", "--cluster-name=c", "--mesos-master=h:1", "--state-dir=/s", "--thermos-executor-path=/e"];
+        let base = [
+            "aurora-scheduler",
+            "--cluster-name=c",
+            "--mesos-master=h:1",
+            "--state-dir=/s",
+            "--thermos-executor-path=/e",
+        ];
         for (extra, expected) in [
             ("-no_such_flag=1", "no-such-flag"),
             ("-first_schedule_delay=5", "is not a span of time"),
@@ -185,8 +191,14 @@ mod tests {
             let error = Flags::try_from_arguments(base.iter().copied().chain([extra])).unwrap_err();
             assert!(error.to_string().contains(expected), "{extra}: {error}");
         }
-        let flags = Flags::try_from_arguments(base.iter().copied().chain(["-allowed_job_environments=("])).unwrap();
-        let error = flags.decisions.to_config("c", "h", 0).unwrap_err().to_string();
+        let flags =
+            Flags::try_from_arguments(base.iter().copied().chain(["-allowed_job_environments=("]))
+                .unwrap();
+        let error = flags
+            .decisions
+            .to_config("c", "h", 0)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("allowed-job-environments"), "{error}");
     }
 }

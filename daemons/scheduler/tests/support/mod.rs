@@ -85,7 +85,6 @@ impl Service for Routes {
         } else {
             reply::empty(StatusCode::ACCEPTED)
         };
-        master.calls.send_modify(|calls| calls.push(call));
         if subscribes {
             let subscribed = Event {
                 kind: Some(EventType::Subscribed),
@@ -98,6 +97,8 @@ impl Service for Routes {
             };
             master.send(&subscribed).await;
         }
+        // Last, so that whoever waits for a subscription sends nothing before its first event.
+        master.calls.send_modify(|calls| calls.push(call));
         response
     }
 }
@@ -342,9 +343,19 @@ impl Scheduler {
         path: &str,
         fits: impl Fn(&serde_json::Value) -> bool,
     ) -> serde_json::Value {
+        let text = self
+            .poll_text(path, |text| {
+                serde_json::from_str(text).is_ok_and(|body| fits(&body))
+            })
+            .await;
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// The same for answers that are not JSON.
+    pub(crate) async fn poll_text(&self, path: &str, fits: impl Fn(&str) -> bool) -> String {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let body = self.get(path).await.json();
+            let body = self.get(path).await.text();
             if fits(&body) {
                 return body;
             }
