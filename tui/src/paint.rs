@@ -258,15 +258,14 @@ fn has_glyph(cell: &Cell) -> bool {
 
 fn cells(
     canvas: &mut Canvas<'_>,
-    y: u16,
-    left: u16,
-    end: u16,
+    area: Rect,
     view: &Table,
     widths: &[usize],
     row: &[Cell],
     over: Option<style::Style>,
 ) {
-    let mut x = left;
+    let (y, end) = (area.y, area.right());
+    let mut x = area.x;
     let mut first = true;
     for ((column, cell), width) in view.columns.iter().zip(row).zip(widths) {
         if *width == 0 {
@@ -326,9 +325,7 @@ fn header(
         .collect();
     cells(
         canvas,
-        area.y,
-        area.x,
-        area.right(),
+        Rect { y: area.y, ..area },
         view,
         widths,
         &titles,
@@ -381,9 +378,7 @@ fn table(canvas: &mut Canvas<'_>, area: Rect, view: &TableView) {
         }
         cells(
             canvas,
-            y,
-            inner.x,
-            inner.right(),
+            Rect { y, ..inner },
             &view.table,
             &widths,
             &view.table.rows[at].cells,
@@ -433,9 +428,7 @@ fn task(
     for (row, event) in (inner.y + 1..inner.bottom()).zip(&events.rows) {
         cells(
             canvas,
-            row,
-            inner.x,
-            inner.right(),
+            Rect { y: row, ..inner },
             events,
             &widths,
             &event.cells,

@@ -147,9 +147,15 @@ impl Plan {
         let rest = active - count;
         match self.action {
             Action::Kill if rest == 0 => vec![
-                format!(
-                    "All {active} active instances end, and the scheduler does not start them again."
-                ),
+                match active {
+                    1 => {
+                        "The only active instance ends, and the scheduler does not start it again."
+                            .to_owned()
+                    }
+                    _ => format!(
+                        "All {active} active instances end, and the scheduler does not start them again."
+                    ),
+                },
                 "The job is gone from the cluster until it is created anew.".to_owned(),
             ],
             Action::Kill => vec![

@@ -65,7 +65,14 @@ pub(super) fn processes(state: &State) -> Table {
                     process
                         .used
                         .map_or_else(Cell::none, |used| Cell::bytes(used.ram)),
-                    Cell::text(process.cmdline.trim()).scope(Scope::Dim),
+                    Cell::text(
+                        &process
+                            .cmdline
+                            .split_whitespace()
+                            .collect::<Vec<_>>()
+                            .join(" "),
+                    )
+                    .scope(Scope::Dim),
                 ],
                 attributes: Vec::new(),
             }

@@ -1,0 +1,296 @@
+//! A cluster without a network, and what is on it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use aurora_api::feed::{
+    self, ConfigRecord, Hello, HostRecord, JobRecord, Line, QuotaRecord, Seq, Snapshot,
+    SnapshotPart, TaskRecord,
+};
+use aurora_api::model::{MaintenanceMode, ScheduleStatus};
+use aurora_tui_model::actions::{Action, Progress};
+use aurora_tui_model::event::{
+    Call, Event, FileEntry, FileKind, Process, Seen, TaskInfo, Usage, Watch, WatchWhat,
+};
+use tokio::sync::watch;
+
+use crate::data::{Events, Job, Source, report};
+
+/// 2026-01-02 03:04:05 UTC: `date -u -d @1767323045`.
+pub(super) const NOW: i64 = 1_767_323_045_000;
+
+pub(super) fn seq(index: u64) -> Seq {
+    Seq { index, ordinal: 0 }
+}
+
+pub(super) fn mark(topic: &str, part: SnapshotPart) -> Line {
+    Line::Snapshot(Snapshot {
+        topic: topic.to_owned(),
+        seq: seq(5),
+        part,
+    })
+}
+
+pub(super) fn job(key: &str, states: &[(ScheduleStatus, u32)], age_ms: i64) -> Line {
+    Line::Job(JobRecord {
+        seq: seq(5),
+        job: key.parse().unwrap(),
+        states: states.iter().copied().collect(),
+        active: states
+            .iter()
+            .filter(|(status, _)| status.is_active())
+            .map(|(_, count)| count)
+            .sum(),
+        service: true,
+        tier: "preemptible".to_owned(),
+        cron_schedule: key.contains("report").then(|| "* * * * *".to_owned()),
+        changed_ms: NOW - age_ms,
+    })
+}
+
+pub(super) fn task(instance: i32, generation: &str, status: ScheduleStatus) -> Line {
+    let event = |age_ms: i64, status: ScheduleStatus, message: Option<&str>| feed::Event {
+        time_ms: NOW - age_ms,
+        status,
+        message: message.map(str::to_owned),
+    };
+    Line::Task(TaskRecord {
+        seq: seq(6),
+        task_id: format!("www-data-devel-hello-{instance}-{generation}"),
+        job: "www-data/devel/hello".parse().unwrap(),
+        instance,
+        status,
+        host: (status != ScheduleStatus::Pending).then(|| "host-1.example".to_owned()),
+        agent_id: None,
+        ports: [("http".to_owned(), 31_000 + instance)].into(),
+        failure_count: instance,
+        ancestor: None,
+        config: "c1".to_owned(),
+        events: vec![
+            event(95_000, ScheduleStatus::Pending, None),
+            event(
+                30_000 + i64::from(instance) * 1000,
+                status,
+                (instance == 1).then_some("bad\u{1b}[31m \u{202e}message"),
+            ),
+        ],
+    })
+}
+
+pub(super) fn summary() -> Vec<Line> {
+    let host = |name: &str, mode| {
+        Line::Host(HostRecord {
+            seq: seq(5),
+            host: name.to_owned(),
+            agent_id: "S0".to_owned(),
+            mode,
+            attributes: BTreeMap::from([("rack".to_owned(), vec!["r1".to_owned()])]),
+            tasks: 3,
+        })
+    };
+    vec![
+        Line::Hello(Hello {
+            feed: "f".to_owned(),
+            seq: seq(5),
+            cluster: "devcluster".to_owned(),
+            leader: "leader.example:8081".to_owned(),
+            server_time_ms: NOW,
+            version: feed::VERSION,
+            capabilities: Vec::new(),
+        }),
+        mark("summary", SnapshotPart::Begin),
+        job(
+            "www-data/devel/hello",
+            &[(ScheduleStatus::Running, 2), (ScheduleStatus::Failed, 1)],
+            31_000,
+        ),
+        job(
+            "www-data/prod/a-service-with-quite-a-long-name",
+            &[(ScheduleStatus::Pending, 4), (ScheduleStatus::Running, 96)],
+            7_200_000,
+        ),
+        job(
+            "ops/devel/report",
+            &[(ScheduleStatus::Finished, 12)],
+            400_000_000,
+        ),
+        host("host-1.example", MaintenanceMode::None),
+        host("host-2.example", MaintenanceMode::Draining),
+        Line::Quota(QuotaRecord {
+            seq: seq(5),
+            role: "www-data".to_owned(),
+            cpus: 10.5,
+            ram_mb: 2048,
+            disk_mb: 10_240,
+        }),
+        mark("summary", SnapshotPart::End),
+    ]
+}
+
+pub(super) fn hello_tasks() -> Vec<Line> {
+    vec![
+        mark("job/www-data/devel/hello", SnapshotPart::Begin),
+        Line::Config(ConfigRecord {
+            id: "c1".to_owned(),
+            config: serde_json::json!({"resources": [{"numCpus": 0.5}, {"ramMb": 64}, {"diskMb": 128}, {"namedPort": "http"}]}),
+        }),
+        task(0, "a", ScheduleStatus::Running),
+        task(1, "a", ScheduleStatus::Failed),
+        task(2, "a", ScheduleStatus::Running),
+        mark("job/www-data/devel/hello", SnapshotPart::End),
+    ]
+}
+
+pub(super) fn task_info() -> TaskInfo {
+    TaskInfo {
+        state: "ACTIVE".to_owned(),
+        used: Usage {
+            cpu: 0.25,
+            ram: 20 << 20,
+        },
+        processes: vec![
+            Process {
+                name: "setup".to_owned(),
+                state: "SUCCESS".to_owned(),
+                start_ms: Some(NOW - 29_000),
+                stop_ms: Some(NOW - 28_000),
+                cmdline: "mkdir data".to_owned(),
+                ..Process::default()
+            },
+            Process {
+                name: "main".to_owned(),
+                state: "RUNNING".to_owned(),
+                run: 1,
+                start_ms: Some(NOW - 27_000),
+                used: Some(Usage {
+                    cpu: 0.25,
+                    ram: 20 << 20,
+                }),
+                cmdline: "./server --port 31000".to_owned(),
+                ..Process::default()
+            },
+        ],
+    }
+}
+
+/// A cluster that answers at once.
+pub(super) struct Fake {
+    pub(super) calls: Mutex<Vec<Call>>,
+    answer: Progress,
+    /// Whether changes have their effect.
+    obeys: bool,
+    feed: Mutex<Option<Events>>,
+}
+
+impl Fake {
+    pub(super) fn new(answer: Progress, obeys: bool) -> Arc<Fake> {
+        Arc::new(Fake {
+            calls: Mutex::new(Vec::new()),
+            answer,
+            obeys,
+            feed: Mutex::new(None),
+        })
+    }
+}
+
+impl Source for Fake {
+    fn follow(&self, mut topics: watch::Receiver<BTreeSet<String>>, events: Events) -> Job {
+        *self.feed.lock().unwrap() = Some(events.clone());
+        Box::pin(async move {
+            for line in summary() {
+                report(&events, Event::Feed(NOW, line)).await;
+            }
+            let mut sent = BTreeSet::new();
+            loop {
+                let wanted = topics.borrow_and_update().clone();
+                for topic in wanted.difference(&sent) {
+                    let lines = match topic.as_str() {
+                        "job/www-data/devel/hello" => hello_tasks(),
+                        "summary" => Vec::new(),
+                        other => vec![
+                            mark(other, SnapshotPart::Begin),
+                            mark(other, SnapshotPart::End),
+                        ],
+                    };
+                    for line in lines {
+                        report(&events, Event::Feed(NOW, line)).await;
+                    }
+                }
+                sent = wanted;
+                if topics.changed().await.is_err() {
+                    return;
+                }
+            }
+        })
+    }
+
+    fn watch(&self, generation: u64, watch: Watch, events: Events) -> Job {
+        Box::pin(async move {
+            let seen = match watch.what {
+                WatchWhat::Task => Seen::Task(task_info()),
+                WatchWhat::Directory(_) => Seen::Directory(vec![
+                    FileEntry {
+                        name: "b.txt".to_owned(),
+                        kind: FileKind::File,
+                        size: 1536,
+                        modified_ms: NOW,
+                        permissions: "rw-r--r--".to_owned(),
+                    },
+                    FileEntry {
+                        name: "data".to_owned(),
+                        kind: FileKind::Directory,
+                        size: 4096,
+                        modified_ms: NOW,
+                        permissions: "rwxr-xr-x".to_owned(),
+                    },
+                ]),
+                WatchWhat::File(path) => Seen::Bytes {
+                    offset: 0,
+                    bytes: format!("content of {path}\n").into_bytes(),
+                },
+                WatchWhat::Log { stream, .. } => Seen::Bytes {
+                    offset: 0,
+                    bytes: format!(
+                        "{} plain\n\x1b[31mred\x1b[0m \x1b]0;title\x07\x1b[2Jrest\n",
+                        stream.name()
+                    )
+                    .into_bytes(),
+                },
+            };
+            report(&events, Event::Seen(generation, seen)).await;
+        })
+    }
+
+    fn send(&self, call: Call, events: Events) -> Job {
+        self.calls.lock().unwrap().push(call.clone());
+        let answer = self.answer.clone();
+        let obeys = self.obeys;
+        Box::pin(async move {
+            report(&events, Event::Answer(call.id, answer)).await;
+            for instance in call.instances {
+                if obeys {
+                    report(
+                        &events,
+                        Event::Feed(NOW, task(instance, "a", ScheduleStatus::Killed)),
+                    )
+                    .await;
+                    if call.action == Action::Restart {
+                        report(
+                            &events,
+                            Event::Feed(NOW, task(instance, "b", ScheduleStatus::Running)),
+                        )
+                        .await;
+                    }
+                }
+            }
+        })
+    }
+
+    fn launch(&self, _events: Events) -> Job {
+        Box::pin(async {})
+    }
+
+    fn suggest(&self, _events: Events) -> Job {
+        Box::pin(async {})
+    }
+}
