@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use aurora_daemon::guard::{Guard, presented_secret};
 use aurora_daemon::reply;
 use aurora_daemon::server::{Request, Response, Service};
-use aurora_mesos::message::{self, DecodeError};
+use aurora_mesos::message::{self, DecodeError, Format};
 use aurora_mesos::v1::{VersionInfo, executor as api_v1};
 use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use http::{Method, StatusCode};
@@ -180,38 +180,53 @@ pub(super) fn read_call<T: message::Message>(request: &Request) -> Result<T, Res
     let Some(content_type) = request.headers.get(CONTENT_TYPE) else {
         return Err(bad_request("Expecting 'Content-Type' to be present"));
     };
-    if content_type != "application/json" {
-        return Err(reply::text(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "Expecting 'Content-Type' of application/json or application/x-protobuf; this agent takes application/json alone",
-        ));
-    }
-    message::from_slice(&request.body).map_err(|error| match error {
-        DecodeError::Syntax(text) => bad_request(format!("Failed to parse body into JSON: {text}")),
-        DecodeError::Convert(text) => {
-            bad_request(format!("Failed to convert JSON into Call protobuf: {text}"))
+    let format = match content_type.as_bytes() {
+        b"application/json" => Format::Json,
+        b"application/x-protobuf" => Format::Protobuf,
+        _ => {
+            return Err(reply::text(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "Expecting 'Content-Type' of application/json or application/x-protobuf",
+            ));
         }
-    })
+    };
+    format
+        .decode(&request.body)
+        .map_err(|error| match (format, error) {
+            (Format::Protobuf, _) => bad_request("Failed to parse body into Call protobuf"),
+            (Format::Json, DecodeError::Syntax(text)) => {
+                bad_request(format!("Failed to parse body into JSON: {text}"))
+            }
+            (Format::Json, DecodeError::Convert(text)) => {
+                bad_request(format!("Failed to convert JSON into Call protobuf: {text}"))
+            }
+        })
 }
 
+/// The form of the answer: JSON where that is acceptable, else protobuf, else 406.
 #[allow(
     clippy::result_large_err,
     reason = "the error is the answer, made once per refusal"
 )]
-pub(super) fn accepts_json(headers: &HeaderMap) -> Result<(), Response> {
-    let fits = |accept: &str| {
-        accept.split(',').any(|part| {
-            let kind = part.split(';').next().unwrap_or_default().trim();
-            matches!(kind, "*/*" | "application/*" | "application/json")
-        })
+pub(super) fn accepted_format(headers: &HeaderMap) -> Result<Format, Response> {
+    let Some(accept) = headers.get(ACCEPT) else {
+        return Ok(Format::Json);
     };
-    match headers.get(ACCEPT).map(|value| value.to_str()) {
-        None => Ok(()),
-        Some(Ok(accept)) if fits(accept) => Ok(()),
-        Some(_) => Err(reply::text(
+    let accept = String::from_utf8_lossy(accept.as_bytes());
+    let takes = |kinds: &[&str]| {
+        accept
+            .split(',')
+            .any(|range| kinds.contains(&range.split(';').next().unwrap_or_default().trim()))
+    };
+    if takes(&["application/json", "application/*", "*/*"]) {
+        Ok(Format::Json)
+    } else if takes(&["application/x-protobuf"]) {
+        Ok(Format::Protobuf)
+    } else {
+        Err(reply::text(
             StatusCode::NOT_ACCEPTABLE,
             "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'",
-        )),
+        ))
     }
 }
 
@@ -221,14 +236,17 @@ impl Routes {
             Ok(call) => call,
             Err(refusal) => return Ok(refusal),
         };
-        if let Err(refusal) = accepts_json(&request.headers).filter_subscribe(call.kind) {
-            return Ok(refusal);
-        }
+        // Of interest only where there is an answer with a body.
+        let format = match accepted_format(&request.headers) {
+            Ok(format) => format,
+            Err(refusal) if call.kind == Some(api_v1::CallType::Subscribe) => return Ok(refusal),
+            Err(_) => Format::Json,
+        };
         let secret = presented_secret(&request.headers);
-        Ok(match self.shell.call(call, secret).await? {
+        Ok(match self.shell.call(call, secret, format).await? {
             Ok(CallReply::Accepted) => reply::empty(StatusCode::ACCEPTED),
             Ok(CallReply::Stream(events)) => {
-                reply::stream(StatusCode::OK, "application/json", events)
+                reply::stream(StatusCode::OK, format.media_type(), events)
             }
             Err(refusal) => {
                 let mut response = reply::text(refusal.status, refusal.text);
@@ -375,25 +393,6 @@ impl Routes {
         set("containerizer/fetcher/cache_size_total_bytes", 0.0);
         set("containerizer/fetcher/cache_size_used_bytes", 0.0);
         Ok(metrics)
-    }
-}
-
-/// `Accept` is of interest only where there is an answer with a body.
-trait FilterSubscribe {
-    #[allow(
-        clippy::result_large_err,
-        reason = "the error is the answer, made once per refusal"
-    )]
-    fn filter_subscribe(self, kind: Option<api_v1::CallType>) -> Result<(), Response>;
-}
-
-impl FilterSubscribe for Result<(), Response> {
-    fn filter_subscribe(self, kind: Option<api_v1::CallType>) -> Result<(), Response> {
-        if kind == Some(api_v1::CallType::Subscribe) {
-            self
-        } else {
-            Ok(())
-        }
     }
 }
 

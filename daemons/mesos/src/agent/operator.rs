@@ -2,7 +2,7 @@
 
 use aurora_daemon::reply;
 use aurora_daemon::server::{Request, Response};
-use aurora_mesos::message;
+use aurora_mesos::message::{self, Format};
 use aurora_mesos::v1::{Flag, Metric, agent};
 use http::StatusCode;
 use serde_json::json;
@@ -10,7 +10,7 @@ use serde_json::json;
 use super::core::Agent;
 use super::file_routes::file_error;
 use super::files::MAX_READ;
-use super::http::{Routes, accepts_json, bad_request, read_call, version};
+use super::http::{Routes, accepted_format, bad_request, read_call, version};
 use super::shell::Ending;
 
 impl Routes {
@@ -24,9 +24,10 @@ impl Routes {
                 "Failed to validate agent::Call: Expecting 'type' to be present",
             ));
         };
-        if let Err(refusal) = accepts_json(&request.headers) {
-            return Ok(refusal);
-        }
+        let format = match accepted_format(&request.headers) {
+            Ok(format) => format,
+            Err(refusal) => return Ok(refusal),
+        };
         let looks = matches!(
             kind,
             agent::CallType::GetHealth
@@ -46,13 +47,14 @@ impl Routes {
         if !looks && let Err(refusal) = self.guard.check_secret(&request.headers) {
             return Ok(refusal);
         }
-        self.operator_answer(kind, call).await
+        self.operator_answer(kind, call, format).await
     }
 
     async fn operator_answer(
         &self,
         kind: agent::CallType,
         call: agent::Call,
+        format: Format,
     ) -> Result<Response, Ending> {
         let absent = |field: &str| {
             bad_request(format!(
@@ -117,7 +119,7 @@ impl Routes {
             agent::CallType::GetOperations => {
                 response.get_operations = Some(agent::GetOperations::default())
             }
-            agent::CallType::GetResourceProviders => {
+            agent::CallType::GetResourceProviders if format == Format::Json => {
                 return Ok(reply::json(
                     StatusCode::OK,
                     &json!({"type": "GET_RESOURCE_PROVIDERS", "get_resource_providers": {}}),
@@ -187,6 +189,8 @@ impl Routes {
                     Err(error) => return Ok(file_error(&error)),
                 }
             }
+            // Without resource providers the answer has no content, which protobuf writes as nothing.
+            agent::CallType::GetResourceProviders => {}
             _ => {
                 return Ok(reply::text(
                     StatusCode::NOT_IMPLEMENTED,
@@ -195,6 +199,10 @@ impl Routes {
             }
         }
         response.kind = message::Enumeration::from_name(message::Enumeration::name(kind));
-        Ok(reply::json(StatusCode::OK, &response))
+        Ok(reply::bytes(
+            StatusCode::OK,
+            format.media_type(),
+            format.encode(&response),
+        ))
     }
 }

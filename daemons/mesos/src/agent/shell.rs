@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use aurora_mesos::message;
+use aurora_mesos::message::Format;
 use aurora_mesos::recordio;
 use aurora_mesos::v1::executor as api_v1;
 use bytes::Bytes;
@@ -47,6 +47,8 @@ pub(crate) enum Input {
     Call {
         call: Box<api_v1::Call>,
         secret: Option<String>,
+        /// Of the events of the stream that a SUBSCRIBE opens.
+        format: Format,
         reply: oneshot::Sender<Result<CallReply, Refusal>>,
     },
     Closed(ConnectionId),
@@ -93,11 +95,13 @@ impl Handle {
         &self,
         call: api_v1::Call,
         secret: Option<String>,
+        format: Format,
     ) -> Result<Result<CallReply, Refusal>, Ending> {
         let (reply, answer) = oneshot::channel();
         self.send(Input::Call {
             call: Box::new(call),
             secret,
+            format,
             reply,
         })
         .await?;
@@ -130,6 +134,7 @@ enum Outgoing {
 
 struct Connection {
     events: mpsc::Sender<Bytes>,
+    format: Format,
     /// Dropped to have the watching task let go of the stream.
     _watcher: oneshot::Sender<()>,
 }
@@ -317,8 +322,9 @@ impl Shell {
             Input::Call {
                 call,
                 secret,
+                format,
                 reply,
-            } => self.on_call(*call, secret, reply),
+            } => self.on_call(*call, secret, format, reply),
             Input::Closed(connection) => {
                 self.connections.remove(&connection);
                 self.agent.connection_closed(connection);
@@ -353,6 +359,7 @@ impl Shell {
         &mut self,
         call: api_v1::Call,
         secret: Option<String>,
+        format: Format,
         reply: oneshot::Sender<Result<CallReply, Refusal>>,
     ) -> Result<(), CheckpointError> {
         let connection = self.next_connection;
@@ -372,10 +379,12 @@ impl Shell {
                     connection,
                     Connection {
                         events: events.clone(),
+                        format,
                         _watcher: stop,
                     },
                 );
-                tokio::spawn(watch_stream(connection, events, stopped, self.own.clone()));
+                let watch = watch_stream(connection, events, format, stopped, self.own.clone());
+                tokio::spawn(watch);
                 self.perform(effects)?;
                 Ok(CallReply::Stream(stream))
             }
@@ -435,7 +444,7 @@ impl Shell {
         let Some(stream) = self.connections.get(&connection) else {
             return;
         };
-        let record = recordio::encode(&message::to_vec(event));
+        let record = recordio::encode(&stream.format.encode(event));
         if stream.events.try_send(record).is_err() {
             tracing::warn!(
                 connection,
@@ -504,6 +513,7 @@ impl Shell {
 async fn watch_stream(
     connection: ConnectionId,
     events: mpsc::Sender<Bytes>,
+    format: Format,
     mut stopped: oneshot::Receiver<()>,
     shell: mpsc::WeakSender<Input>,
 ) {
@@ -511,7 +521,7 @@ async fn watch_stream(
         kind: Some(api_v1::EventType::Heartbeat),
         ..api_v1::Event::default()
     };
-    let record = recordio::encode(&message::to_vec(&heartbeat));
+    let record = recordio::encode(&format.encode(&heartbeat));
     let mut beats = tokio::time::interval_at(
         tokio::time::Instant::now() + EXECUTOR_HEARTBEAT,
         EXECUTOR_HEARTBEAT,
