@@ -33,6 +33,8 @@ pub(crate) fn static_executor() -> Outcome {
             "--",
             "-C",
             "target-feature=+crt-static",
+            "-C",
+            "relocation-model=static",
         ]),
         "the build of a static executor",
     )

@@ -151,10 +151,11 @@ fn task_info(
 
 /// The executor is on the agent already, at the same path as everywhere: nothing is fetched for it.
 fn executor_command(config: &Config, task: &Task) -> CommandInfo {
-    let home = if config.home_in_sandbox {
-        "HOME=${MESOS_SANDBOX=.} "
+    // The shell makes way for the executor, so that a task costs one process less.
+    let start = if config.home_in_sandbox {
+        "export HOME=${MESOS_SANDBOX=.}; exec "
     } else {
-        ""
+        "exec "
     };
     let flags = config.executor_flags.trim();
     let space = if flags.is_empty() { "" } else { " " };
@@ -174,7 +175,7 @@ fn executor_command(config: &Config, task: &Task) -> CommandInfo {
         uris: uris.collect(),
         shell: true,
         value: Some(format!(
-            "{home}{}{space}{flags}",
+            "{start}{}{space}{flags}",
             quoted(&config.executor_path)
         )),
         ..CommandInfo::default()

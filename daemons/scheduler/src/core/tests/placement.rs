@@ -245,7 +245,7 @@ fn mesos_is_told_what_the_task_is() {
     let command = executor.command.as_ref().unwrap();
     assert_eq!(
         command.value.as_deref(),
-        Some("'/opt/aurora bin/executor' --nosetuid --announcer-ensemble=z:2181")
+        Some("exec '/opt/aurora bin/executor' --nosetuid --announcer-ensemble=z:2181")
     );
     assert!(command.shell && command.uris.is_empty());
     let assigned: AssignedTask = binary::decode(info.data.as_ref().unwrap()).unwrap();
