@@ -80,7 +80,7 @@ fn check(shown: &str, text: &str, faults: &mut Vec<String>) {
             }
         }
         // A pause between two looks at a condition is named so; anything else in a test is luck.
-        if (in_tests || in_test_module) && line.contains("sleep(") && !line.contains("// poll") {
+        if (in_tests || in_test_module) && line.contains("::sleep(") && !line.contains("// poll") {
             faults.push(format!(
                 "{shown}:{number}: a sleep in a test; wait on a condition with a deadline"
             ));
@@ -102,11 +102,11 @@ mod tests {
     fn rules() {
         assert_eq!(faults("src/a.rs", "fn a() {}\n"), 0);
         assert_eq!(faults("src/a.rs", "fn a() { todo!() }\n"), 1);
-        assert_eq!(faults("tests/tests/a.rs", "sleep(x);\n"), 1);
-        assert_eq!(faults("tests/tests/a.rs", "sleep(x); // poll\n"), 0);
-        assert_eq!(faults("src/a.rs", "sleep(x);\n"), 0);
+        assert_eq!(faults("tests/tests/a.rs", "thread::sleep(x);\n"), 1);
+        assert_eq!(faults("tests/tests/a.rs", "thread::sleep(x); // poll\n"), 0);
+        assert_eq!(faults("src/a.rs", "thread::sleep(x);\n"), 0);
         assert_eq!(
-            faults("src/a.rs", "#[cfg(test)]\nmod t { fn f() { sleep(x); } }\n"),
+            faults("src/a.rs", "#[cfg(test)]\nmod t { fn f() { thread::sleep(x); } }\n"),
             1
         );
         assert_eq!(faults("src/a.rs", &"x\n".repeat(601)), 1);

@@ -346,7 +346,7 @@ pub(crate) async fn until(what: &str, last: impl Fn() -> String, condition: impl
             "{what} did not happen; last: {}",
             last()
         );
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await; // poll
     }
 }
 

@@ -363,7 +363,7 @@ impl Scheduler {
                 tokio::time::Instant::now() < deadline,
                 "{path} does not come to what is expected; last: {body}"
             );
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await; // poll
         }
     }
 
