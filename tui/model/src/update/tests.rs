@@ -430,6 +430,7 @@ fn logs_tail_the_running_process_and_pause() {
 fn a_new_run_is_followed_and_said() {
     let mut bench = at_logs();
     let generation = bench.watch_of(|what| *what == WatchWhat::Task);
+    let of_old_run = stdout_of(&bench);
     let mut info = bench.state.view.task.clone().unwrap();
     info.processes[1].run = 2;
     bench.event(Event::Seen(generation, Seen::Task(info)));
@@ -458,6 +459,14 @@ fn a_new_run_is_followed_and_said() {
             .unwrap()
             .notice
     );
+    let lines = bench.state.view.pane().unwrap().buffer.len();
+    let late = Seen::Bytes {
+        offset: 0,
+        bytes: b"late\n".to_vec(),
+    };
+    bench.event(Event::Seen(of_old_run, late));
+    let now = bench.state.view.pane().unwrap().buffer.len();
+    assert_eq!(now, lines, "what a stopped watch still finds is dropped");
     bench.keys("i");
     assert!(matches!(&bench.state.view.place, Place::Logs(_, Some(process)) if process == "later"));
 }
