@@ -50,9 +50,7 @@ async fn wait_for<T>(
     let mut seen = Vec::new();
     let found = timeout(PATIENCE, async {
         loop {
-            let Some(event) = events.recv().await else {
-                return None;
-            };
+            let event = events.recv().await?;
             seen.push(format!("{event:?}"));
             if let Some(found) = pick(event) {
                 return Some(found);

@@ -1,5 +1,6 @@
 //! A master in a world of scripts: calls, events and time go in, short lines come out.
 
+mod losses;
 mod scripts;
 mod sums;
 
@@ -336,3 +337,5 @@ fn ready_with(more: &str) -> World {
     );
     world
 }
+
+const EMPTY: [&str; 0] = [];
