@@ -156,6 +156,21 @@ impl Cgroups {
         Ok(cgroups)
     }
 
+    /// Removes the groups below the root that have been empty for long: their executors ended while no agent was there. Other
+    /// agents of this machine may use the same root; a group with processes cannot be removed, and a new one is left alone.
+    pub(crate) fn sweep(&self, age: Duration) -> usize {
+        let is_old = |group: &Path| {
+            let created = fs::metadata(group).and_then(|metadata| metadata.modified());
+            created.is_ok_and(|created| created.elapsed().unwrap_or_default() >= age)
+        };
+        self.directories_of(&self.root)
+            .iter()
+            .flat_map(|root| groups_below(root))
+            .filter(|group| is_old(group) && processes_below(group).is_empty())
+            .filter(|group| remove_below(group).is_ok())
+            .count()
+    }
+
     /// One line for the log.
     pub(crate) fn describe(&self) -> String {
         match &self.version {
@@ -499,78 +514,4 @@ fn remove_below(directory: &Path) -> Result<(), CgroupError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn statistics_are_found_by_their_whole_name() {
-        let text = "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n";
-        assert_eq!(keyed_number(text, "oom_kill"), Some(3));
-        assert_eq!(keyed_number(text, "oom"), None);
-        assert_eq!(
-            keyed_number("anon 4096\nanon_thp 8192\n", "anon"),
-            Some(4096)
-        );
-    }
-
-    #[test]
-    fn roots_that_leave_the_hierarchy_are_refused() {
-        for bad in ["", "/mesos", "../x", "a/../b"] {
-            assert!(Cgroups::detect(bad).is_err(), "{bad}");
-        }
-    }
-
-    /// Runs where cgroups can be written; elsewhere there is nothing to try.
-    #[test]
-    fn everything_in_a_container_is_killed_and_its_groups_are_removed() {
-        let Ok(cgroups) = Cgroups::detect("aurora-test") else {
-            return;
-        };
-        let container = format!("c-{}", std::process::id());
-        let procs = cgroups.create(&container).unwrap();
-        let limits = Limits {
-            cpus: 0.5,
-            cpus_limit: Some(1.0),
-            memory: 64 << 20,
-            memory_limit: None,
-            pids: Some(50),
-        };
-        cgroups.update(&container, &limits).unwrap();
-        assert_eq!(cgroups.usage(&container).memory_limit, Some(64 << 20));
-        // Raised, then not lowered.
-        cgroups
-            .update(
-                &container,
-                &Limits {
-                    memory: 96 << 20,
-                    ..limits
-                },
-            )
-            .unwrap();
-        cgroups.update(&container, &limits).unwrap();
-        assert_eq!(cgroups.usage(&container).memory_limit, Some(96 << 20));
-        let enter: Vec<String> = procs
-            .iter()
-            .map(|path| format!("echo 0 > {}", path.display()))
-            .collect();
-        // The child in a session of its own would escape a kill by session.
-        let script = format!("{}; setsid sleep 300 & sleep 300", enter.join("; "));
-        let mut child = std::process::Command::new("bash")
-            .args(["-c", &script])
-            .spawn()
-            .unwrap();
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while cgroups.processes(&container).len() < 3 {
-            assert!(
-                Instant::now() < deadline,
-                "the container has {:?}",
-                cgroups.processes(&container)
-            );
-            park(Duration::from_millis(10));
-        }
-        assert_eq!(cgroups.out_of_memory(&container), None);
-        cgroups.destroy(&container).unwrap();
-        assert!(!cgroups.exists(&container));
-        child.wait().unwrap();
-    }
-}
+mod tests;

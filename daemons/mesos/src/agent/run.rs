@@ -31,6 +31,8 @@ use super::{detect, gc, sandbox, users};
 const CONTAINER_EVENTS: usize = 1024;
 /// Largest body of a call: a resubscribing executor sends its tasks and updates.
 const MAX_BODY: usize = 64 << 20;
+/// How long a control group may be without a process before the next agent removes it.
+const EMPTY_GROUP_AGE: Duration = Duration::from_secs(600);
 /// How long ending all executors may take beyond their grace period before the agent ends anyway.
 const STOP_MARGIN: Duration = Duration::from_secs(60);
 
@@ -287,7 +289,8 @@ fn cgroups(flags: &AgentFlags) -> Option<Cgroups> {
     }
     match Cgroups::detect(&flags.cgroups_root) {
         Ok(cgroups) => {
-            tracing::info!("limits by {}", cgroups.describe());
+            let swept = cgroups.sweep(EMPTY_GROUP_AGE);
+            tracing::info!(swept, "limits by {}", cgroups.describe());
             Some(cgroups)
         }
         Err(reason) => {
