@@ -73,7 +73,7 @@ impl Master {
                     state.subscriptions.len()
                 );
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await; // poll
         }
     }
 
@@ -365,7 +365,7 @@ async fn wait_until_none(text: &str) {
             return;
         }
         assert!(Instant::now() < deadline, "still there: {left:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await; // poll
     }
 }
 
@@ -545,7 +545,7 @@ async fn an_agent_killed_during_a_fetch_leaves_no_process() {
             .is_ok_and(|stat| !stat.contains(") Z "))
     }) {
         assert!(Instant::now() < deadline, "{started:?} are still there");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await; // poll
     }
     // The next agent tells how the task ended.
     let _agent = world.agent(&[]).await;
