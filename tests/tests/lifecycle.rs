@@ -247,3 +247,66 @@ fn strangers_get_nothing() {
     }
     assert!(process::is_alive(cluster.pid()));
 }
+
+#[test]
+fn another_user_gets_nothing() {
+    use std::os::unix::process::CommandExt;
+    if !aurora_tests::skip::is_root() {
+        return aurora_tests::skip::skip(
+            "another_user_gets_nothing",
+            "needs root to become another user",
+        );
+    }
+    let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
+    let cluster = Cluster::start();
+    let role = role();
+    let job = format!("devcluster/{role}/devel/mine");
+    let file = cluster.job_file("mine.aurora", &service(&role, "mine", 1));
+    cluster.aurora_ok(&["job", "create", &job, &file]);
+    cluster.wait_for_states(&job, &["RUNNING"]);
+    // The programs may lie below a directory that only root can enter; a copy is where everybody can.
+    let program = cluster.directory().join("aurora");
+    fs::copy(aurora_tests::programs::program("aurora"), &program).unwrap();
+
+    for name in ["token", "endpoints.json"] {
+        let path = cluster.state().join(name);
+        let mut command = std::process::Command::new("/bin/cat");
+        let output = command
+            .arg(&path)
+            .uid(nobody.uid.as_raw())
+            .gid(nobody.gid.as_raw())
+            .output()
+            .unwrap();
+        assert!(
+            !output.status.success() && output.stdout.is_empty(),
+            "{}",
+            path.display()
+        );
+    }
+    let mut command = std::process::Command::new(&program);
+    let output = command
+        .args(["job", "killall", "--no-batching", &job])
+        .env_clear()
+        .env("AURORA_STATE_DIR", cluster.state())
+        .env("HOME", "/nonexistent")
+        .current_dir("/")
+        .uid(nobody.uid.as_raw())
+        .gid(nobody.gid.as_raw())
+        .output()
+        .unwrap();
+    assert!(
+        !output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    cluster.wait_for_states(&job, &["RUNNING"]);
+
+    // Nor can another user look into what the daemons were given.
+    for process in cluster.processes() {
+        assert!(
+            !process.command.contains(&cluster.token()),
+            "the secret is in an argument of {}",
+            process.pid
+        );
+    }
+}
