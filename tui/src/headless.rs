@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use aurora_tui_model::actions::{Guard, Progress};
+use aurora_tui_model::command::{Target, Verb};
 use aurora_tui_model::event::{Effect, Event};
 use aurora_tui_model::key::{Code, Key};
 use aurora_tui_model::screen;
@@ -165,6 +166,21 @@ impl Runner {
         }
     }
 
+    /// The job whose tasks a line needs in order to find an instance's task, when it names one.
+    fn job_to_load(&self, line: &str) -> Option<String> {
+        let command = command::parse(line).ok()?;
+        if !matches!(
+            command.spec.verb,
+            Verb::Task | Verb::Logs | Verb::Sandbox | Verb::File
+        ) {
+            return None;
+        }
+        match command::target(command.words.first()?, &self.state.setup.cluster) {
+            Ok(Target::Job(job, Some(_))) => Some(job.to_string()),
+            Ok(Target::Job(_, None) | Target::Task(_)) | Err(_) => None,
+        }
+    }
+
     /// Runs one command and whatever it asks.
     async fn line(
         &mut self,
@@ -172,6 +188,13 @@ impl Runner {
         errand: &Errand,
         err: &mut (dyn Write + Send),
     ) -> std::io::Result<u8> {
+        if let Some(job) = self.job_to_load(line) {
+            self.take(Event::Run(format!("instances {job}")));
+            if let Err(waiting) = self.settled().await {
+                writeln!(err, "aurora-tui: {waiting}")?;
+                return Ok(NO_DATA);
+            }
+        }
         self.state.notice = None;
         let before = self.state.changes.len();
         self.take(Event::Run(line.to_owned()));

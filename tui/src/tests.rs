@@ -402,7 +402,7 @@ async fn snapshots_are_data() {
 async fn logs_are_read_before_they_are_shown() {
     let (code, out, err) = errand(
         Fake::new(Progress::Accepted, true),
-        exec("instances www-data/devel/hello; logs www-data/devel/hello/0 main"),
+        exec("logs www-data/devel/hello/0 main"),
     )
     .await;
     assert_eq!(code, 0, "{err}");
