@@ -13,6 +13,7 @@ use aurora_mesos::client::scheduler::{
     masters,
 };
 use aurora_mesos::resources::{Resources, parse};
+use aurora_mesos::v1::agent;
 use aurora_mesos::v1::master::{self, CallType};
 use aurora_mesos::v1::scheduler::Call;
 use aurora_mesos::v1::{
@@ -96,6 +97,29 @@ async fn status(
     status
 }
 
+/// Waits until nothing runs on the agent any more, so that the test leaves no processes behind.
+async fn idle(cluster: &Cluster) {
+    let agent = OperatorClient::new(cluster.agent.address.to_string(), None, PATIENCE);
+    let call = agent::Call {
+        kind: Some(agent::CallType::GetContainers),
+        ..Default::default()
+    };
+    let mut last = None;
+    let empty = timeout(PATIENCE, async {
+        loop {
+            let answer = agent.agent(&call).await.expect("the agent answers");
+            last = answer.get_containers;
+            if last.is_none() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    if empty.await.is_err() {
+        panic!("still there: {last:?}");
+    }
+}
+
 fn task(offer: &Offer, id: &str, command: &str) -> TaskInfo {
     TaskInfo {
         name: id.into(),
@@ -151,6 +175,7 @@ async fn tasks_run_end_and_are_killed() {
     let killed = status(&client, &mut events, TaskState::Killed).await;
     assert_eq!(killed.task_id.value, "long");
 
+    idle(&cluster).await;
     client.call(Call::teardown()).await.expect("accepted");
     assert!(cluster.agent.terminate(), "the agent ends well");
     assert!(cluster.master.terminate(), "the master ends well");
@@ -189,6 +214,7 @@ async fn a_task_survives_the_master_and_is_found_again() {
         .await
         .expect("accepted");
     status(&client, &mut events, TaskState::Killed).await;
+    idle(&cluster).await;
     client.call(Call::teardown()).await.expect("accepted");
 }
 
