@@ -246,14 +246,66 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         self.server.trigger();
-        // The test's own groups; those of containers are gone with them, or the test has failed already.
-        for controller in ["memory", "cpu", "cpuacct", "pids", "freezer", ""] {
-            let group = Path::new("/sys/fs/cgroup")
-                .join(controller)
-                .join(format!("aurora-test-{}", std::process::id()));
+        // Agents were killed, so what they ran lives on: it is known by the sandbox in its environment.
+        let work_dir = self.work_dir().display().to_string();
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            let left = processes_of(&work_dir);
+            for pid in &left {
+                // It may be gone by now.
+                let _ = nix::sys::signal::kill(
+                    nix::unistd::Pid::from_raw(*pid),
+                    nix::sys::signal::Signal::SIGKILL,
+                );
+            }
+            if left.is_empty() || Instant::now() >= deadline {
+                break;
+            }
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        for group in test_groups() {
+            for container in std::fs::read_dir(&group).into_iter().flatten().flatten() {
+                if self.owns(&container.file_name().to_string_lossy()) {
+                    let _ = std::fs::remove_dir(container.path().join("leaf"));
+                    let _ = std::fs::remove_dir(container.path());
+                }
+            }
+            // Refused while another test of this program has containers; the last one succeeds.
             let _ = std::fs::remove_dir(group);
         }
     }
+}
+
+/// The control groups of this program's agents, one for each controller.
+fn test_groups() -> Vec<PathBuf> {
+    ["memory", "cpu", "cpuacct", "pids", "freezer", ""]
+        .iter()
+        .map(|controller| {
+            Path::new("/sys/fs/cgroup")
+                .join(controller)
+                .join(format!("aurora-test-{}", std::process::id()))
+        })
+        .filter(|group| group.is_dir())
+        .collect()
+}
+
+/// The living processes whose environment names `text`.
+fn processes_of(text: &str) -> Vec<i32> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<i32>().ok())
+        else {
+            continue;
+        };
+        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        if String::from_utf8_lossy(&environment).contains(text) {
+            found.push(pid);
+        }
+    }
+    found
 }
 
 impl Agent {
