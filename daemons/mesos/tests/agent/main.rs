@@ -1,0 +1,346 @@
+//! The real agent program against a master that is played by the test.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed, in its helpers too"
+)]
+
+mod world;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use aurora_mesos::v1::{CommandUri, StatusReason, TaskState};
+use aurora_mesosd::link;
+use http::StatusCode;
+
+use world::{LIMIT, World, processes_with, task, wait_until_none};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_runs_to_its_end_and_its_output_can_be_read() {
+    let world = World::new().await;
+    let mut agent = world.agent(&[]).await;
+    let mut info = task("t1", "cat fetched; env; echo oops >&2");
+    let source = world.directory.path().join("source");
+    std::fs::write(&source, "fetched text\n").unwrap();
+    if let Some(command) = &mut info.command {
+        command.uris = vec![CommandUri {
+            value: format!("file://{}", source.display()),
+            output_file: Some("fetched".into()),
+            ..CommandUri::default()
+        }];
+    }
+    world.master.run(info);
+    let finished = world.master.wait_for_state("t1", TaskState::Finished).await;
+    assert_eq!(
+        finished.message.as_deref(),
+        Some("Command exited with status 0")
+    );
+    let states: Vec<TaskState> = world
+        .master
+        .state
+        .lock()
+        .unwrap()
+        .updates
+        .iter()
+        .map(|update| update.state)
+        .collect();
+    assert_eq!(
+        states,
+        [TaskState::Starting, TaskState::Running, TaskState::Finished]
+    );
+    let exited = world
+        .master
+        .wait("exit", |state| state.exited.first().cloned())
+        .await;
+    assert_eq!(
+        (exited.executor_id.value.as_str(), exited.status),
+        ("t1", 0)
+    );
+
+    let latest = "/frameworks/F/executors/t1/runs/latest";
+    let read = agent
+        .json(&format!("/files/read?path={latest}/stdout&offset=0"))
+        .await;
+    let text = read["data"].as_str().unwrap();
+    for line in [
+        "fetched text\n",
+        "MESOS_FRAMEWORK_ID=F\n",
+        "MESOS_EXECUTOR_ID=t1\n",
+        "MESOS_CHECKPOINT=1\n",
+    ] {
+        assert!(text.contains(line), "{line:?} in {text}");
+    }
+    assert!(!text.contains("AUTHENTICATION_TOKEN"), "{text}");
+    let listed = agent.json(&format!("/files/browse?path={latest}")).await;
+    let names: Vec<&str> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["path"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            format!("{latest}/fetched"),
+            format!("{latest}/stderr"),
+            format!("{latest}/stdout")
+        ]
+    );
+    let (status, _) = agent
+        .get(&format!(
+            "/files/read?path={latest}/../../../../../../../../../etc/hostname&offset=0"
+        ))
+        .await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(agent.signal(nix::sys::signal::Signal::SIGTERM).success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_survives_kill_9_of_the_agent_and_can_be_killed_by_the_next() {
+    let world = World::new().await;
+    let mut agent = world.agent(&[]).await;
+    let marker = format!("survivor-{}", std::process::id());
+    world.master.run(task(
+        "t1",
+        &format!(": {marker}; trap 'exit 7' TERM; while :; do sleep 0.05; done"),
+    ));
+    world.master.wait_for_state("t1", TaskState::Running).await;
+    let before = processes_with(&marker);
+    assert!(!before.is_empty());
+    agent.signal(nix::sys::signal::Signal::SIGKILL);
+    let agent = world.agent(&[]).await;
+    assert_eq!(
+        processes_with(&marker).keys().next(),
+        before.keys().next(),
+        "the same process lives on"
+    );
+    let subscription = world
+        .master
+        .state
+        .lock()
+        .unwrap()
+        .subscriptions
+        .last()
+        .cloned()
+        .unwrap();
+    assert_eq!(
+        subscription
+            .agent_info
+            .id
+            .as_ref()
+            .map(|id| id.value.as_str()),
+        Some("S0")
+    );
+    let known: Vec<_> = subscription
+        .tasks
+        .iter()
+        .map(|task| (task.task_id.value.as_str(), task.state))
+        .collect();
+    assert_eq!(known, [("t1", TaskState::Running)]);
+    let kill = link::KillTask {
+        framework_id: "F".into(),
+        task_id: "t1".into(),
+        kill_policy: None,
+    };
+    world.master.send(&link::Event::KillTask(kill));
+    let killed = world.master.wait_for_state("t1", TaskState::Killed).await;
+    assert_eq!(
+        killed.message.as_deref(),
+        Some("Command exited with status 7")
+    );
+    wait_until_none(&marker).await;
+    drop(agent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_killed_during_a_fetch_leaves_no_process() {
+    let world = World::new().await;
+    let mut agent = world.agent(&[]).await;
+    // Accepts and never answers.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut info = task("t1", "true");
+    if let Some(command) = &mut info.command {
+        let value = format!("http://{}/file", silent.local_addr().unwrap());
+        command.uris = vec![CommandUri {
+            value,
+            ..CommandUri::default()
+        }];
+    }
+    world.master.run(info);
+    let (_connection, _) = tokio::time::timeout(LIMIT, silent.accept())
+        .await
+        .unwrap()
+        .unwrap();
+    let program = env!("CARGO_BIN_EXE_aurora-mesos-agent");
+    let ours = |mode: &str| -> Vec<i32> {
+        let children = processes_with(&format!("{program} {mode}"));
+        let parent = format!("PPid:\t{}\n", agent.child.id());
+        let of_agent = |pid: &i32| {
+            std::fs::read_to_string(format!("/proc/{pid}/status"))
+                .is_ok_and(|text| text.contains(&parent))
+        };
+        children.into_keys().filter(of_agent).collect()
+    };
+    let mut started = ours("launch-container");
+    started.extend(ours("fetch"));
+    assert_eq!(started.len(), 2, "a helper that waits and a fetcher");
+    agent.signal(nix::sys::signal::Signal::SIGKILL);
+    let deadline = Instant::now() + LIMIT;
+    while started.iter().any(|pid| {
+        std::fs::read_to_string(format!("/proc/{pid}/stat"))
+            .is_ok_and(|stat| !stat.contains(") Z "))
+    }) {
+        assert!(Instant::now() < deadline, "{started:?} are still there");
+        tokio::time::sleep(Duration::from_millis(20)).await; // poll
+    }
+    // The next agent tells how the task ended.
+    let _agent = world.agent(&[]).await;
+    let failed = world.master.wait_for_state("t1", TaskState::Failed).await;
+    assert_eq!(failed.reason, Some(StatusReason::ExecutorTerminated));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_stop_ends_every_process_of_every_task() {
+    let world = World::new().await;
+    let mut agent = world.agent(&["--stop-executors-on-shutdown"]).await;
+    let marker = format!("stopped-{}", std::process::id());
+    // A child that ignores the signal, in a session of its own.
+    world.master.run(task(
+        "t1",
+        &format!(
+            "setsid sh -c ': {marker}; trap \"\" TERM; while :; do sleep 0.05; done' & sleep 300"
+        ),
+    ));
+    world.master.wait_for_state("t1", TaskState::Running).await;
+    assert!(agent.signal(nix::sys::signal::Signal::SIGTERM).success());
+    wait_until_none(&marker).await;
+    let sandbox = world
+        .work_dir()
+        .join("slaves/S0/frameworks/F/executors/t1/runs/latest/stdout");
+    assert!(sandbox.exists());
+    // Whether or not the last update got out in time, the next agent has told the end.
+    let _agent = world.agent(&[]).await;
+    world
+        .master
+        .wait("an end", |state| {
+            state
+                .updates
+                .iter()
+                .any(|update| update.state.is_terminal())
+                .then_some(())
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_without_an_account_fails_the_task_by_name() {
+    if !nix::unistd::Uid::effective().is_root() {
+        return;
+    }
+    let world = World::new().await;
+    let _agent = world.agent(&[]).await;
+    let mut info = task("t1", "true");
+    if let Some(command) = &mut info.command {
+        command.user = Some("no-such-user-here".into());
+    }
+    world.master.run(info);
+    let failed = world.master.wait_for_state("t1", TaskState::Failed).await;
+    assert_eq!(failed.reason, Some(StatusReason::ContainerLaunchFailed));
+    assert!(failed.message.unwrap().contains("'no-such-user-here'"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_secret_files_need_it_and_each_executor_has_its_own() {
+    let world = World::new().await;
+    let token = world.directory.path().join("token");
+    std::fs::write(&token, "the-cluster-secret\n").unwrap();
+    std::fs::set_permissions(&token, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let agent = world
+        .agent(&["--token-file", token.to_str().unwrap()])
+        .await;
+    // The command executor gets through with the secret of its container, and keeps it from the command.
+    world.master.run(task("t1", "env; sleep 300"));
+    world.master.wait_for_state("t1", TaskState::Running).await;
+    let stdout = "/files/read?path=/frameworks/F/executors/t1/runs/latest/stdout&offset=0";
+    let read = r#"{"type":"READ_FILE","read_file":{"path":"/frameworks/F/executors/t1/runs/latest/stdout","offset":0}}"#;
+    let subscribe = r#"{"type":"SUBSCRIBE","subscribe":{},"framework_id":{"value":"F"},"executor_id":{"value":"t1"}}"#;
+    let (unauthorized, forbidden) = (StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN);
+    let secret = Some("the-cluster-secret");
+    let cases = [
+        ("GET", stdout, None, "", unauthorized),
+        ("GET", stdout, Some("wrong"), "", unauthorized),
+        ("GET", stdout, secret, "", StatusCode::OK),
+        ("POST", "/api/v1", None, read, unauthorized),
+        ("POST", "/api/v1", secret, read, StatusCode::OK),
+        (
+            "POST",
+            "/api/v1",
+            None,
+            r#"{"type":"GET_STATE"}"#,
+            StatusCode::OK,
+        ),
+        ("POST", "/api/v1/executor", None, subscribe, unauthorized),
+        ("POST", "/api/v1/executor", secret, subscribe, forbidden),
+    ];
+    for (method, path, token, body, status) in cases {
+        let (got, text) = agent.ask(method, path, token, body).await;
+        assert_eq!(got, status, "{method} {path} with {token:?}: {text}");
+    }
+    let (_, text) = agent.ask("GET", stdout, secret, "").await;
+    assert!(
+        text.contains("MESOS_EXECUTOR_ID=t1") && !text.contains("AUTHENTICATION_TOKEN"),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_at_any_moment_of_a_launch_leaves_nothing_unknown() {
+    let world = World::new().await;
+    let marker = format!("anytime-{}", std::process::id());
+    let mut launched = Vec::new();
+    for (round, pause) in [0, 3, 6, 10, 15, 25, 40, 80].into_iter().enumerate() {
+        let mut agent = world.agent(&[]).await;
+        for number in 0..3 {
+            let id = format!("t-{round}-{number}");
+            world
+                .master
+                .run(task(&id, &format!(": {marker} {id}.; exec sleep 300")));
+            launched.push(id);
+        }
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        agent.signal(nix::sys::signal::Signal::SIGKILL);
+    }
+    let mut agent = world.agent(&["--stop-executors-on-shutdown"]).await;
+    // What runs is known to the agent: it is in its registration, or its end was told.
+    let known: Vec<String> = {
+        let state = world.master.state.lock().unwrap();
+        let tasks = state.subscriptions.last().unwrap().tasks.iter();
+        tasks.map(|task| task.task_id.value.clone()).collect()
+    };
+    for id in &launched {
+        let runs = !processes_with(&format!("{marker} {id}.")).is_empty();
+        assert!(
+            !runs || known.contains(id),
+            "{id} runs unknown to the agent"
+        );
+    }
+    assert!(agent.signal(nix::sys::signal::Signal::SIGTERM).success());
+    wait_until_none(&marker).await;
+    for controller in ["memory", "freezer", ""] {
+        let group = Path::new("/sys/fs/cgroup")
+            .join(controller)
+            .join(format!("aurora-test-{}", std::process::id()));
+        let left: Vec<_> = std::fs::read_dir(&group)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter(|e| e.path().is_dir())
+            .collect();
+        // Other tests of this program use the same root.
+        let ours = left
+            .iter()
+            .filter(|entry| world.owns(&entry.file_name().to_string_lossy()));
+        assert_eq!(ours.count(), 0, "groups left in {}", group.display());
+    }
+}
