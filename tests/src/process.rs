@@ -1,5 +1,6 @@
 //! Processes: found, watched and ended.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -66,15 +67,49 @@ pub fn signal(pid: i32, signal: Signal) {
     }
 }
 
-/// Ends every process that belongs to a directory, for as long as new ones appear.
+/// Ends every process that belongs to a directory, for as long as new ones appear, and removes the control groups that a
+/// cluster there had: what a test that failed, or that killed its cluster, leaves behind.
 pub fn end_all(directory: &Path) {
+    let mut groups = BTreeSet::new();
     for _ in 0..100 {
         let left = belonging_to(directory);
         if left.is_empty() {
-            return;
+            break;
         }
         for process in left {
+            groups.extend(control_groups(process.pid));
             signal(process.pid, Signal::SIGKILL);
         }
     }
+    for group in groups {
+        for hierarchy in fs::read_dir("/sys/fs/cgroup")
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            remove_group(&hierarchy.path().join(&group));
+        }
+        remove_group(&Path::new("/sys/fs/cgroup").join(&group));
+    }
+}
+
+/// The names of control groups that an embedded cluster made and the process is in: `aurora-…`.
+fn control_groups(pid: i32) -> Vec<String> {
+    let table = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    table
+        .lines()
+        .filter_map(|line| line.rsplit_once(":/")?.1.split('/').next())
+        .filter(|name| name.starts_with("aurora-"))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Removes a group and those in it; one that is not there, or still in use by a dying process, stays.
+fn remove_group(group: &Path) {
+    for inner in fs::read_dir(group).into_iter().flatten().flatten() {
+        if inner.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_group(&inner.path());
+        }
+    }
+    drop(fs::remove_dir(group));
 }
