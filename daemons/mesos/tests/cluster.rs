@@ -112,7 +112,7 @@ async fn idle(cluster: &Cluster) {
             if last.is_none() {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await; // poll
         }
     });
     if empty.await.is_err() {

@@ -308,7 +308,7 @@ async fn a_kill_at_any_moment_of_a_launch_leaves_nothing_unknown() {
                 .run(task(&id, &format!(": {marker} {id}.; exec sleep 300")));
             launched.push(id);
         }
-        tokio::time::sleep(Duration::from_millis(pause)).await;
+        tokio::time::sleep(Duration::from_millis(pause)).await; // moment of the kill
         agent.signal(nix::sys::signal::Signal::SIGKILL);
     }
     let mut agent = world.agent(&["--stop-executors-on-shutdown"]).await;

@@ -1,4 +1,4 @@
-//! Keys and events in, state and effects out.
+//! Keys and events in, state and effects out. (long: one bench and all scripts that use it)
 
 mod changes;
 
