@@ -146,6 +146,9 @@ impl Stream for Feed {
 struct Position {
     /// Topics whose snapshots are whole.
     whole: BTreeSet<String>,
+    /// Topics whose snapshots have begun since the topics were last changed: the end of one that began before says nothing
+    /// of a topic that was dropped and taken up again meanwhile.
+    begun: BTreeSet<String>,
     /// The newest position seen.
     last: Option<Seq>,
 }
@@ -163,10 +166,13 @@ impl Position {
                 match part {
                     SnapshotPart::Begin => {
                         self.whole.remove(topic);
+                        self.begun.insert(topic.clone());
                         return;
                     }
                     SnapshotPart::End => {
-                        self.whole.insert(topic.clone());
+                        if self.begun.remove(topic) {
+                            self.whole.insert(topic.clone());
+                        }
                     }
                 }
                 *seq
@@ -180,6 +186,12 @@ impl Position {
             Line::Heartbeat(heartbeat) => heartbeat.seq,
         };
         self.last = self.last.max(Some(seq));
+    }
+
+    /// Forgets topics that are not asked for any more.
+    fn keep(&mut self, topics: &BTreeSet<String>) {
+        self.whole.retain(|topic| topics.contains(topic));
+        self.begun.retain(|topic| topics.contains(topic));
     }
 
     /// From where a new connection with these topics can go on without a snapshot.
@@ -235,6 +247,7 @@ impl Follower {
     }
 
     async fn connection(&mut self) -> End {
+        self.position.begun.clear();
         let mut asked = self.topics.borrow_and_update().clone();
         let url = match self.url(&asked) {
             Ok(url) => url,
@@ -343,7 +356,7 @@ impl Follower {
             .map_err(|()| malformed("not a base URL".to_owned()))?
             .clear()
             .extend(["ext", "v1", "events", feed, "topics"]);
-        self.position.whole.retain(|topic| topics.contains(topic));
+        self.position.keep(topics);
         let body = serde_json::json!({ "topics": topics });
         let request = Outgoing {
             method: Method::POST,

@@ -195,3 +195,29 @@ fn positions() {
     position.note(&line(r#"{"reset":{"reason":"old"}}"#));
     assert_eq!(position.resume(&topics), None);
 }
+
+#[test]
+fn the_end_of_a_snapshot_of_before_says_nothing_of_a_topic_taken_up_again() {
+    let at = Seq {
+        index: 7,
+        ordinal: 0,
+    };
+    let mark = |part| {
+        Line::Snapshot(Snapshot {
+            topic: "job/a/b/c".to_owned(),
+            seq: at,
+            part,
+        })
+    };
+    let topics = BTreeSet::from(["job/a/b/c".to_owned()]);
+    let mut position = Position::default();
+    position.note(&mark(SnapshotPart::Begin));
+    // Dropped and asked for again while the first snapshot is on its way.
+    position.keep(&BTreeSet::new());
+    position.keep(&topics);
+    position.note(&mark(SnapshotPart::End));
+    assert_eq!(position.resume(&topics), None);
+    position.note(&mark(SnapshotPart::Begin));
+    position.note(&mark(SnapshotPart::End));
+    assert_eq!(position.resume(&topics), Some(at));
+}
