@@ -29,6 +29,14 @@ pub(crate) fn jsonp(request: &Request, value: &impl Serialize) -> Response {
     let Some(function) = request.parameter("jsonp").filter(|name| !name.is_empty()) else {
         return reply::json(StatusCode::OK, value);
     };
+    // A script element sends no Origin: without this every web page could read the answer through one.
+    let foreign = |site: &http::HeaderValue| site != "same-origin" && site != "none";
+    if request.headers.get("sec-fetch-site").is_some_and(foreign) {
+        return reply::text(
+            StatusCode::FORBIDDEN,
+            "Scripts of other origins are refused.\n",
+        );
+    }
     // Anything but a name would let a link run code of its own in a page of ours.
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '$' | '.');
     if !function.chars().all(is_name) {
