@@ -208,7 +208,10 @@ pub(crate) fn marked(processes: &BTreeMap<i32, Stat>, container: &str) -> BTreeS
     let mark = format!("/runs/{container}");
     let is_marked = |pid: &i32| {
         std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|text| {
-            text.windows(mark.len())
+            text.split(|byte| *byte == 0)
+                // A pager that somebody started while in the sandbox is not the container's.
+                .filter(|pair| !pair.starts_with(b"PWD=") && !pair.starts_with(b"OLDPWD="))
+                .flat_map(|pair| pair.windows(mark.len()))
                 .any(|window| window == mark.as_bytes())
         })
     };
