@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aurora_client::endpoints::process_start_time;
 use nix::errno::Errno;
@@ -70,22 +70,7 @@ pub fn take(path: &Path) -> Result<Lock, LockError> {
         .mode(0o600)
         .open(path)
         .map_err(failed)?;
-    let mut file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(file) => file,
-        Err((mut file, Errno::EWOULDBLOCK)) => {
-            let mut text = String::new();
-            // Whoever has just taken it may not have said its name yet.
-            let holder = match file.read_to_string(&mut text) {
-                Ok(_) => serde_json::from_str(&text).unwrap_or_default(),
-                Err(_) => Holder::default(),
-            };
-            return Err(LockError::Held {
-                dir: path.parent().unwrap_or(path).to_owned(),
-                holder,
-            });
-        }
-        Err((_, error)) => return Err(failed(error.into())),
-    };
+    let mut file = exclusive(path, file)?;
     let pid = std::process::id();
     let holder = Holder {
         pid,
@@ -98,6 +83,51 @@ pub fn take(path: &Path) -> Result<Lock, LockError> {
         .and_then(|()| file.write_all(text.as_bytes()))
         .map_err(failed)?;
     Ok(Lock { _file: file })
+}
+
+/// Takes the exclusive lock. Whoever looks whether somebody holds it does so by a shared lock of a moment, so a lock whose
+/// named holder is gone is tried again for a while.
+fn exclusive(path: &Path, mut file: fs::File) -> Result<Flock<fs::File>, LockError> {
+    let deadline = Instant::now() + Duration::from_secs(1);
+    loop {
+        file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(file) => return Ok(file),
+            Err((mut file, Errno::EWOULDBLOCK)) => {
+                let mut text = String::new();
+                // Whoever has just taken it may not have said its name yet.
+                let holder: Holder = match file
+                    .seek(SeekFrom::Start(0))
+                    .and_then(|_| file.read_to_string(&mut text))
+                {
+                    Ok(_) => serde_json::from_str(&text).unwrap_or_default(),
+                    Err(_) => Holder::default(),
+                };
+                let lives = process_start_time(holder.pid) == Some(holder.start_time);
+                if lives || Instant::now() >= deadline {
+                    return Err(LockError::Held {
+                        dir: path.parent().unwrap_or(path).to_owned(),
+                        holder,
+                    });
+                }
+                pause();
+                file
+            }
+            Err((_, error)) => {
+                return Err(LockError::Io {
+                    path: path.to_owned(),
+                    source: error.into(),
+                });
+            }
+        };
+    }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "between two tries for a lock that cannot be waited for with a deadline"
+)]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(10));
 }
 
 /// Who holds the lock of a state directory; `None` when nobody does.

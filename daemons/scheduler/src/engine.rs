@@ -152,6 +152,8 @@ impl Handle {
 /// Ops, what they changed, and what rests on them.
 #[derive(Default)]
 struct Batch {
+    /// How many writes are in it.
+    writes: usize,
     ops: Vec<Op>,
     changes: Changes,
     effects: Vec<Effect>,
@@ -170,7 +172,10 @@ struct InFlight {
 /// Requests that may wait.
 const QUEUE: usize = 1024;
 /// Requests that are decided on before the loop looks at the log again.
-const TAKE: usize = 256;
+const TAKE: usize = 32;
+/// So many writes make an entry at the most. A write has at most [`crate::api::MAX_WRITE`] bytes, so that an entry stays
+/// below what the log takes (256 MiB).
+const MAX_WRITES: usize = 64;
 /// So many ops wait for the entry under way before requests are left in the queue.
 const MAX_BATCH: usize = 50_000;
 /// A log of this size asks for a snapshot, whatever the clock says.
@@ -320,7 +325,7 @@ impl<L: Log> Engine<L> {
         loop {
             self.flush()?;
             let wake = self.wake_at();
-            let room = self.open.ops.len() < MAX_BATCH;
+            let room = self.open.ops.len() < MAX_BATCH && self.open.writes < MAX_WRITES;
             tokio::select! {
                 biased;
                 changed = self.committed.changed() => {
@@ -375,6 +380,7 @@ impl<L: Log> Engine<L> {
     fn on_request(&mut self, request: Request) {
         match request {
             Request::Write { user, call, reply } => {
+                self.open.writes += 1;
                 let id = self.next_reply;
                 self.next_reply += 1;
                 self.replies.insert(id, reply);

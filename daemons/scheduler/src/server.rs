@@ -108,6 +108,7 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     let mut engine_end = spawn_engine(engine, engine_shutdown.clone())?;
 
     let (registration, registered) = watch::channel(Registration::default());
+    let guard = Guard::new(token, address);
     let routes = Arc::new(Routes {
         api: Api {
             config: Arc::new(config.clone()),
@@ -118,7 +119,7 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
                 stats_url_prefix: flags.viz_job_url_prefix.clone(),
             },
         },
-        guard: Guard::new(token, address),
+        guard: guard.clone(),
         hub: hub.clone(),
         registration: registered.clone(),
         address,
@@ -127,12 +128,11 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
         log_size,
     });
     let server_shutdown = Shutdown::new();
-    let mut server = tokio::spawn(serve(
-        listener,
-        routes,
-        Options::default(),
-        server_shutdown.clone(),
-    ));
+    let options = Options {
+        guard: Some(guard),
+        ..Options::default()
+    };
+    let mut server = tokio::spawn(serve(listener, routes, options, server_shutdown.clone()));
     let info = framework(&flags, &config, &hostname, address)?.info(framework_id.as_deref());
     let mut mesos = tokio::spawn(mesos::run(
         flags.mesos_master.clone(),

@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::guard::Guard;
 use crate::holder::{self, Holder};
 use crate::lifecycle::Shutdown;
 use crate::reply::{self, Body};
@@ -163,7 +164,16 @@ pub struct Options {
     pub max_connections: usize,
     /// How long requests under way may take once the daemon ends.
     pub grace: Duration,
+    /// Asked before a body is read: a foreign request is refused, and one without the secret may only have
+    /// [`STRANGERS_BODY`] bytes, so that nobody who may do nothing can fill the memory.
+    pub guard: Option<Guard>,
 }
+
+/// The largest body of a request that does not present the daemon's secret, in bytes.
+pub const STRANGERS_BODY: usize = 4 << 20;
+
+/// How long a client may take to send a request's body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Default for Options {
     fn default() -> Self {
@@ -171,6 +181,7 @@ impl Default for Options {
             max_body: 16 << 20,
             max_connections: 4096,
             grace: Duration::from_secs(2),
+            guard: None,
         }
     }
 }
@@ -186,6 +197,10 @@ pub async fn serve<S: Service>(
     shutdown: Shutdown,
 ) {
     let slots = Arc::new(Semaphore::new(options.max_connections));
+    let bounds = Arc::new(Bounds {
+        max_body: options.max_body,
+        guard: options.guard,
+    });
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -203,9 +218,9 @@ pub async fn serve<S: Service>(
             }
         };
         let (service, shutdown) = (service.clone(), shutdown.clone());
-        let max_body = options.max_body;
+        let bounds = bounds.clone();
         connections.spawn(async move {
-            connection(stream, peer, service, max_body, shutdown).await;
+            connection(stream, peer, service, bounds, shutdown).await;
             drop(slot);
         });
     }
@@ -215,6 +230,30 @@ pub async fn serve<S: Service>(
     .await;
     if ended.is_err() {
         connections.shutdown().await;
+    }
+}
+
+/// What a request may bring.
+struct Bounds {
+    max_body: usize,
+    guard: Option<Guard>,
+}
+
+impl Bounds {
+    /// The largest body that a request with these headers may have.
+    #[allow(
+        clippy::result_large_err,
+        reason = "the error is the answer, made once per refusal"
+    )]
+    fn of(&self, headers: &HeaderMap) -> Result<usize, Response> {
+        let Some(guard) = &self.guard else {
+            return Ok(self.max_body);
+        };
+        guard.check_origin(headers)?;
+        Ok(match guard.check_secret(headers) {
+            Ok(()) => self.max_body,
+            Err(_) => self.max_body.min(STRANGERS_BODY),
+        })
     }
 }
 
@@ -235,7 +274,7 @@ async fn connection<S: Service>(
     stream: TcpStream,
     peer: SocketAddr,
     service: Arc<S>,
-    max_body: usize,
+    bounds: Arc<Bounds>,
     shutdown: Shutdown,
 ) {
     // Small answers and events must not wait for more; failing to say so costs latency only.
@@ -243,8 +282,8 @@ async fn connection<S: Service>(
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
     let handler = service_fn(move |request| {
-        let service = service.clone();
-        async move { Ok::<_, Infallible>(answer(request, peer, service, max_body).await) }
+        let (service, bounds) = (service.clone(), bounds.clone());
+        async move { Ok::<_, Infallible>(answer(request, peer, service, &bounds).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -267,10 +306,21 @@ async fn answer<S: Service>(
     request: http::Request<Incoming>,
     peer: SocketAddr,
     service: Arc<S>,
-    max_body: usize,
+    bounds: &Bounds,
 ) -> Response {
     let (head, body) = request.into_parts();
-    let body = match Limited::new(body, max_body).collect().await {
+    let max_body = match bounds.of(&head.headers) {
+        Ok(max_body) => max_body,
+        Err(refusal) => return refusal,
+    };
+    let body = Limited::new(body, max_body).collect();
+    let Ok(body) = tokio::time::timeout(BODY_TIMEOUT, body).await else {
+        return reply::text(
+            StatusCode::REQUEST_TIMEOUT,
+            "The request's body took too long.\n",
+        );
+    };
+    let body = match body {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => {
             return reply::text(
@@ -359,6 +409,50 @@ mod tests {
             .await
             .expect("the server ends when told to")
             .unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_stranger_may_send_little_and_a_foreign_page_nothing() {
+        let listener = Listener::bind("127.0.0.1".parse().unwrap(), 0)
+            .await
+            .unwrap();
+        let address = listener.address();
+        let token = crate::guard::Token::new("s3cret");
+        let options = Options {
+            max_body: 2 * STRANGERS_BODY,
+            guard: Some(Guard::new(Some(token), address)),
+            ..Options::default()
+        };
+        let shutdown = Shutdown::new();
+        tokio::spawn(serve(listener, Arc::new(Echo), options, shutdown.clone()));
+        let length = STRANGERS_BODY + 1;
+        for (head, status) in [
+            (
+                format!("host: localhost\r\ncontent-length: {length}"),
+                "413",
+            ),
+            (
+                format!(
+                    "host: localhost\r\nauthorization: Bearer s3cret\r\ncontent-length: {length}"
+                ),
+                "200",
+            ),
+            ("host: evil.example\r\ncontent-length: 0".to_owned(), "403"),
+        ] {
+            let body = if head.ends_with(": 0") {
+                String::new()
+            } else {
+                "x".repeat(length)
+            };
+            let request = format!("POST / HTTP/1.1\r\nconnection: close\r\n{head}\r\n\r\n{body}");
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            // A refusal may close the connection before all is sent.
+            drop(stream.write_all(request.as_bytes()).await);
+            let mut answer = vec![0; 12];
+            stream.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer[9..], status.as_bytes(), "{head}");
+        }
+        shutdown.trigger();
     }
 
     #[tokio::test]

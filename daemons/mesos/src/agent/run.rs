@@ -141,6 +141,7 @@ pub async fn run(flags: AgentFlags) -> anyhow::Result<()> {
     let serving = Shutdown::new();
     let options = server::Options {
         max_body: MAX_BODY,
+        guard: Some(Guard::new(token.clone(), address)),
         ..server::Options::default()
     };
     let server = tokio::spawn(server::serve(

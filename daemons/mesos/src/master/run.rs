@@ -235,6 +235,7 @@ pub async fn run(flags: MasterFlags) -> anyhow::Result<()> {
     let timings = Arc::<Timings>::default();
     let shell = Shell::new(master, clock, store, Arc::clone(&timings), shutdown.clone());
     let timer = tokio::spawn(Arc::clone(&shell).keep_time());
+    let guard = Guard::new(token, address);
     let api = Api {
         info: Info {
             master_info,
@@ -244,13 +245,14 @@ pub async fn run(flags: MasterFlags) -> anyhow::Result<()> {
             logging: LoggingLevel::default(),
             timings,
         },
-        guard: Guard::new(token, address),
+        guard: guard.clone(),
         shell: Arc::clone(&shell),
     };
     lifecycle::announce_ready("master", address)?;
     tracing::info!(%address, "the master serves");
     let options = server::Options {
         max_body: link::MAX_BODY,
+        guard: Some(guard),
         ..server::Options::default()
     };
     server::serve(listener, Arc::new(api), options, shutdown).await;

@@ -74,14 +74,19 @@ async fn run(flags: Flags) -> anyhow::Result<()> {
         .transpose()?;
     let listener = Listener::bind(flags.ip, flags.port).await?;
     let address = listener.address();
+    let guard = Guard::new(token, address);
     let observer = Observer::new(
-        Guard::new(token, address),
+        guard.clone(),
         &flags.mesos_root,
         Duration::from_secs(flags.task_disk_collection_interval_secs),
     );
     tracing::info!(%address, mesos_root = %flags.mesos_root.display(), "serving");
     lifecycle::announce_ready("observer", address).context("cannot print the ready line")?;
-    server::serve(listener, Arc::new(observer), Options::default(), shutdown).await;
+    let options = Options {
+        guard: Some(guard),
+        ..Options::default()
+    };
+    server::serve(listener, Arc::new(observer), options, shutdown).await;
     tracing::info!("ended");
     Ok(())
 }

@@ -20,6 +20,10 @@ use crate::core::Config;
 use crate::engine::Handle;
 use crate::metrics::Metrics;
 
+/// The most bytes of a call that changes something: far more than any job, and so little that a log entry of many such calls
+/// stays below its limit.
+pub(crate) const MAX_WRITE: usize = 2 << 20;
+
 /// Who a change is made by when nobody was asked (aurora: `AuditMessages.java`).
 const NOBODY: &str = "UNSECURE";
 
@@ -88,6 +92,12 @@ impl Api {
             Access::Job | Access::Admin => {
                 if let Err(refusal) = guard.check_secret(&request.headers) {
                     return refusal;
+                }
+                if request.body.len() > MAX_WRITE {
+                    return reply::text(
+                        StatusCode::PAYLOAD_TOO_LARGE,
+                        format!("A call that changes something may have {MAX_WRITE} bytes.\n"),
+                    );
                 }
                 user(&request.headers, guard)
             }
