@@ -31,11 +31,19 @@ fn lacking(quota: &Usage, total: &Usage) -> Option<String> {
     let kinds = [
         (
             "CPU",
-            (total.micro_cpus - quota.micro_cpus) as f64 / 1e6,
+            total.micro_cpus.saturating_sub(quota.micro_cpus) as f64 / 1e6,
             "core(s)",
         ),
-        ("RAM", (total.ram_mb - quota.ram_mb) as f64, "MB"),
-        ("disk", (total.disk_mb - quota.disk_mb) as f64, "MB"),
+        (
+            "RAM",
+            total.ram_mb.saturating_sub(quota.ram_mb) as f64,
+            "MB",
+        ),
+        (
+            "disk",
+            total.disk_mb.saturating_sub(quota.disk_mb) as f64,
+            "MB",
+        ),
     ];
     let over = kinds.into_iter().filter(|(_, excess, _)| *excess > 0.0);
     let clauses: Vec<String> = over

@@ -197,6 +197,11 @@ fn check_container(config: &Config, task: &mut TaskConfig) -> Result<(), String>
     }
 }
 
+/// More than any machine has, and so little that sums over all tasks of a cluster cannot overflow.
+const LARGEST_MB: i64 = 1 << 32;
+/// The same for cores.
+const LARGEST_CPUS: f64 = 1e6;
+
 fn check_resources(config: &Config, task: &TaskConfig) -> Result<(), String> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for resource in &task.resources {
@@ -230,6 +235,16 @@ fn check_resources(config: &Config, task: &TaskConfig) -> Result<(), String> {
     for (positive, label) in positive {
         if !positive {
             return Err(format!("{label} must be greater than 0.0"));
+        }
+    }
+    let largest = [
+        (amounts.cpus <= LARGEST_CPUS, "num_cpus", LARGEST_CPUS),
+        (amounts.ram_mb <= LARGEST_MB, "ram_mb", LARGEST_MB as f64),
+        (amounts.disk_mb <= LARGEST_MB, "disk_mb", LARGEST_MB as f64),
+    ];
+    for (fits, label, largest) in largest {
+        if !fits {
+            return Err(format!("{label} must not be greater than {largest}"));
         }
     }
     if !config.allow_gpu_resource && counts.contains_key("GPU") {

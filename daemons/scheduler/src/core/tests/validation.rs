@@ -136,6 +136,22 @@ fn jobs_that_are_refused() {
             ];
             job.task_config.resources = BTreeSet::from(resources);
         }),
+        ("ram_mb must not be greater than 4294967296", |job| {
+            let resources = [
+                Resource::NumCpus(Double(1.0)),
+                Resource::RamMb(i64::MAX),
+                Resource::DiskMb(1),
+            ];
+            job.task_config.resources = BTreeSet::from(resources);
+        }),
+        ("num_cpus must not be greater than 1000000", |job| {
+            let resources = [
+                Resource::NumCpus(Double(1e300)),
+                Resource::RamMb(1),
+                Resource::DiskMb(1),
+            ];
+            job.task_config.resources = BTreeSet::from(resources);
+        }),
         ("ram_mb must be greater than 0.0", |job| {
             let resources = [
                 Resource::NumCpus(Double(1.0)),
