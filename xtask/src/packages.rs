@@ -8,7 +8,6 @@ use crate::Outcome;
 const NEEDED: &[(&str, &str)] = &[
     ("python3-venv", "/usr/share/doc/python3-venv"),
     ("thrift-compiler", "/usr/bin/thrift"),
-    ("tmux", "/usr/bin/tmux"),
 ];
 
 /// Installs what is missing when root; otherwise says which line to run.
