@@ -22,6 +22,33 @@ fn open_cases(file: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// Runs a file, or one case of it: the cases that passed, those that failed, and all that was printed.
+fn run(file: &str, urls: &[String], case: Option<&str>) -> (Vec<String>, Vec<String>, String) {
+    let cases = programs::workspace().join("tests/wire");
+    let mut command = Command::new("python3");
+    command
+        .arg(cases.join("run.py"))
+        .args(urls)
+        .arg("--cases")
+        .arg(cases.join(file));
+    if let Some(case) = case {
+        command.args(["-k", &format!("^{case}$")]);
+    }
+    let output = command.output().unwrap();
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let verdicts = |word: &str| -> Vec<String> {
+        text.lines()
+            .filter_map(|line| line.strip_prefix(word)?.trim().split(' ').next())
+            .map(str::to_owned)
+            .collect()
+    };
+    (verdicts("PASS "), verdicts("FAIL "), text)
+}
+
 fn check(file: &str) {
     let directory = scratch();
     let work = |name: &str| directory.path().join(name).display().to_string();
@@ -62,34 +89,19 @@ fn check(file: &str) {
         ],
         directory.path(),
     );
-    let cases = programs::workspace().join("tests/wire");
-    let output = Command::new("python3")
-        .arg(cases.join("run.py"))
-        .args([
-            format!("http://{}", master.address()),
-            format!("http://{}", agent.address()),
-        ])
-        .arg("--cases")
-        .arg(cases.join(file))
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    let verdicts = |word: &str| -> Vec<String> {
-        text.lines()
-            .filter_map(|line| line.strip_prefix(word)?.trim().split(' ').next())
-            .map(str::to_owned)
-            .collect()
-    };
-    let (passed, failed) = (verdicts("PASS "), verdicts("FAIL "));
-    assert!(
-        !passed.is_empty(),
-        "{text}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let urls = [
+        format!("http://{}", master.address()),
+        format!("http://{}", agent.address()),
+    ];
+    let (passed, failed, text) = run(file, &urls, None);
+    assert!(!passed.is_empty(), "{text}");
     let open = open_cases(file);
+    // A case passes over events that it does not wait for, so an allocation at the wrong moment can take the offer that it
+    // wants next. Such a case is run once more, alone; one that fails twice has failed.
     let unexpected: Vec<_> = failed
         .iter()
         .filter(|case| !open.contains_key(*case))
+        .filter(|case| run(file, &urls, Some(case)).0.is_empty())
         .collect();
     let outdated: Vec<_> = passed
         .iter()
