@@ -13,6 +13,8 @@ use aurora_thermos::state::RunnerState;
 use pystachio::text::{self, Bindings};
 use serde_json::Value;
 
+use crate::sandbox::Place;
+
 /// Within this time a second request sees what the first one found, so that many watchers cost one look.
 const FRESH: Duration = Duration::from_millis(200);
 
@@ -24,6 +26,8 @@ const MAX_TASK_FILE: u64 = 16 << 20;
 pub struct Task {
     /// Its id.
     pub id: String,
+    /// The directory that the agent made for its run.
+    pub run: PathBuf,
     /// Whether its task file is among the active or the finished ones.
     pub stage: Stage,
     /// When the task file was last touched: about the start of active tasks, the end of finished ones.
@@ -41,8 +45,20 @@ impl Task {
     }
 
     /// The sandbox, when the header names one.
-    pub fn sandbox(&self) -> Option<&Path> {
-        self.header()?.sandbox.as_deref().map(Path::new)
+    pub fn sandbox(&self) -> Option<Place<'_>> {
+        self.place(self.header()?.sandbox.as_deref()?)
+    }
+
+    /// The directory of logs, when the header names one.
+    pub fn logs(&self) -> Option<Place<'_>> {
+        self.place(self.header()?.log_dir.as_deref()?)
+    }
+
+    fn place<'a>(&'a self, directory: &'a str) -> Option<Place<'a>> {
+        Some(Place {
+            run: &self.run,
+            directory: Path::new(directory),
+        })
     }
 }
 
@@ -136,6 +152,13 @@ impl Known {
     fn task(&self, id: &str) -> Task {
         Task {
             id: id.to_owned(),
+            // By its name, not by `..`: the user may have put a link in the checkpoints' place.
+            run: self
+                .paths
+                .root()
+                .parent()
+                .unwrap_or(Path::new("/nonexistent"))
+                .to_owned(),
             stage: self.stage,
             modified: self.modified,
             state: self.state.clone(),

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use crate::registry::{Registry, Task};
 use crate::sample::{Disks, Sampler, Usage};
-use crate::sandbox::{self, PathError};
+use crate::sandbox::{self, PathError, Place};
 
 /// The most bytes of a file in one answer.
 const MAX_CHUNK: u64 = 16 << 20;
@@ -169,7 +169,7 @@ impl Observer {
 
     fn disk(&self, task: &Task) -> u64 {
         match (task.stage, task.sandbox()) {
-            (Stage::Active, Some(sandbox)) => self.disks.used(sandbox),
+            (Stage::Active, Some(sandbox)) => self.disks.used(sandbox.directory),
             _ => 0,
         }
     }
@@ -317,16 +317,17 @@ impl Observer {
         kind: &str,
         request: &Request,
     ) -> Response {
+        let Some(task) = self.task(id) else {
+            return ok(&json!({}));
+        };
         let place = || {
-            let task = self.task(id)?;
-            let logs = task.header()?.log_dir.clone()?;
             let run: usize = run.parse().ok()?;
             matches!(kind, "stdout" | "stderr").then_some(())?;
             let below = run_log_dir(Path::new(""), process, run).ok()?.join(kind);
-            Some((logs, below))
+            Some((task.logs()?, below))
         };
         match place() {
-            Some((logs, below)) => chunk(Path::new(&logs), &below, request),
+            Some((logs, below)) => chunk(logs, &below, request),
             None => ok(&json!({})),
         }
     }
@@ -440,7 +441,7 @@ fn list_offset(offset: i64, count: usize) -> usize {
 }
 
 /// Answers with a piece of a file: `{"offset","length","data"}`, or `{}` when there is none to be had.
-fn chunk(root: &Path, below: &Path, request: &Request) -> Response {
+fn chunk(root: Place<'_>, below: &Path, request: &Request) -> Response {
     // -1, the default, is the end of the file for the offset and as much as there is for the length; 0 is a number.
     let number = |name: &str| match request.parameter(name) {
         None => Some(-1),

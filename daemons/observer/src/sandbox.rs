@@ -1,8 +1,8 @@
 //! Files of a sandbox, and of nothing else.
 //!
 //! A task owns its sandbox and may put links, pipes and devices there, and change them while they are looked at. A path is
-//! resolved once, links included, must lie below the sandbox by components, and is then opened from the sandbox's own
-//! descriptor without following anything (aurora: `thermos/observer/task_observer.py`, `valid_path`; upstream compares
+//! resolved once, links included, must lie below the sandbox by components, and the sandbox below the run's directory, which
+//! the agent made; it is then opened from that directory's descriptor without following anything (aurora: `thermos/observer/task_observer.py`, `valid_path`; upstream compares
 //! texts, so that `/x/sandbox2` passes for `/x/sandbox`).
 
 use std::ffi::OsStr;
@@ -33,8 +33,19 @@ pub enum PathError {
 /// The most entries of a directory that are listed.
 pub const MAX_ENTRIES: usize = 10_000;
 
-/// The path below the sandbox that `relative` resolves to, links included.
-fn resolve(sandbox: &Path, relative: &Path) -> Result<(PathBuf, PathBuf), PathError> {
+/// Where a task's files are.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The directory that the agent made for the run. The agent owns what it lies in, so nobody else can put another in its
+    /// place; everything below it, the sandbox itself included, is in the hands of the task's user.
+    pub run: &'a Path,
+    /// The sandbox, or the directory of logs, as the checkpoint has it.
+    pub directory: &'a Path,
+}
+
+/// The run's directory, and the path below it that `relative` to the place resolves to, links included.
+fn resolve(place: Place<'_>, relative: &Path) -> Result<(PathBuf, PathBuf), PathError> {
+    let sandbox = place.directory;
     let mut joined = sandbox.to_owned();
     for component in relative.components() {
         match component {
@@ -44,14 +55,19 @@ fn resolve(sandbox: &Path, relative: &Path) -> Result<(PathBuf, PathBuf), PathEr
             Component::Prefix(_) => return Err(PathError::Outside),
         }
     }
+    let run = fs::canonicalize(place.run)?;
     let root = fs::canonicalize(sandbox)?;
     let target = fs::canonicalize(&joined)?;
-    let below = target.strip_prefix(&root).map_err(|_| PathError::Outside)?;
-    Ok((root.clone(), below.to_owned()))
+    // The sandbox may have become a link to somewhere else.
+    if !root.starts_with(&run) || !target.starts_with(&root) {
+        return Err(PathError::Outside);
+    }
+    let below = target.strip_prefix(&run).map_err(|_| PathError::Outside)?;
+    Ok((run.clone(), below.to_owned()))
 }
 
-fn open(sandbox: &Path, relative: &Path, flags: OFlag) -> Result<File, PathError> {
-    let (root, below) = resolve(sandbox, relative)?;
+fn open(place: Place<'_>, relative: &Path, flags: OFlag) -> Result<File, PathError> {
+    let (root, below) = resolve(place, relative)?;
     let root = File::open(root)?;
     let below: &Path = if below.as_os_str().is_empty() {
         Path::new(".")
@@ -71,8 +87,8 @@ fn open(sandbox: &Path, relative: &Path, flags: OFlag) -> Result<File, PathError
 }
 
 /// Opens a regular file of the sandbox.
-pub fn open_file(sandbox: &Path, relative: &Path) -> Result<File, PathError> {
-    let file = open(sandbox, relative, OFlag::empty())?;
+pub fn open_file(place: Place<'_>, relative: &Path) -> Result<File, PathError> {
+    let file = open(place, relative, OFlag::empty())?;
     if file.metadata()?.is_file() {
         Ok(file)
     } else {
@@ -122,8 +138,8 @@ pub fn read_chunk(
 
 /// The entries of a directory of the sandbox, sorted by name: `{"name","kind","size","mtime_ms","mode","owner","target"}`.
 /// At most [`MAX_ENTRIES`]; the flag says whether there are more.
-pub fn list(sandbox: &Path, relative: &Path) -> Result<(Vec<Value>, bool), PathError> {
-    let directory = open(sandbox, relative, OFlag::O_DIRECTORY)?;
+pub fn list(place: Place<'_>, relative: &Path) -> Result<(Vec<Value>, bool), PathError> {
+    let directory = open(place, relative, OFlag::O_DIRECTORY)?;
     let mut directory = Dir::from_fd(directory.into()).map_err(io::Error::from)?;
     let mut names = Vec::new();
     let mut more = false;
@@ -198,6 +214,10 @@ mod tests {
         symlink("..", sandbox.join("up")).unwrap();
         nix::unistd::mkfifo(&sandbox.join("pipe"), Mode::S_IRWXU).unwrap();
 
+        let place = Place {
+            run: dir.path(),
+            directory: &sandbox,
+        };
         for (path, allowed) in [
             ("sub/file", true),
             ("/sub/file", true),
@@ -212,14 +232,14 @@ mod tests {
             ("pipe", false),
             ("nothing", false),
         ] {
-            let opened = open_file(&sandbox, Path::new(path));
+            let opened = open_file(place, Path::new(path));
             assert_eq!(opened.is_ok(), allowed, "{path}: {opened:?}");
         }
         assert!(matches!(
-            open_file(&sandbox, Path::new("relative")),
+            open_file(place, Path::new("relative")),
             Err(PathError::Outside)
         ));
-        let (entries, more) = list(&sandbox, Path::new("")).unwrap();
+        let (entries, more) = list(place, Path::new("")).unwrap();
         let kinds: Vec<_> = entries
             .iter()
             .map(|entry| {
@@ -242,7 +262,14 @@ mod tests {
             ]
         );
         assert!(!more);
-        assert!(list(&sandbox, Path::new("up")).is_err());
+        assert!(list(place, Path::new("up")).is_err());
+
+        // The task's user puts a link in the sandbox's place.
+        fs::rename(&sandbox, dir.path().join("moved")).unwrap();
+        symlink("/", &sandbox).unwrap();
+        let etc = Path::new("etc/passwd");
+        assert!(matches!(open_file(place, etc), Err(PathError::Outside)));
+        assert!(list(place, Path::new("etc")).is_err());
     }
 
     #[test]
