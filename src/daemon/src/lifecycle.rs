@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::stat::{SFlag, fstat};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::signal::unix::{SignalKind, signal};
@@ -94,19 +95,24 @@ impl Shutdown {
     reason = "a descriptor number on the command line is the only way to inherit a pipe"
 )]
 fn adopt_pipe(fd: i32) -> io::Result<pipe::Receiver> {
-    use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+    use std::os::fd::BorrowedFd;
     let wrong = |source: nix::Error| {
         io::Error::other(format!("--lifeline-fd {fd} is not an open pipe: {source}"))
     };
     if fd < 3 {
         return Err(wrong(nix::Error::EBADF));
     }
-    // SAFETY: the borrow is used only for fcntl, which answers EBADF when the number is not open.
+    // SAFETY: the borrow ends with this function, asks the kernel only, and is answered EBADF when the number is not open.
     let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    // A wrong number may name a descriptor that belongs to this process: it is looked at before anything is changed.
+    let kind =
+        SFlag::from_bits_truncate(fstat(borrowed).map_err(wrong)?.st_mode & SFlag::S_IFMT.bits());
+    if kind != SFlag::S_IFIFO {
+        return Err(wrong(nix::Error::EINVAL));
+    }
     fcntl(borrowed, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map_err(wrong)?;
-    // SAFETY: the descriptor is open and was inherited for this purpose alone; nothing else in the process owns it.
-    let owned = unsafe { OwnedFd::from_raw_fd(fd) };
-    pipe::Receiver::from_owned_fd(owned)
+    // A descriptor of our own for the same pipe; the inherited one stays open and belongs to nobody.
+    pipe::Receiver::from_owned_fd(borrowed.try_clone_to_owned()?)
 }
 
 /// Prints the one line on standard output that says where a daemon listens, now that it serves:
@@ -120,5 +126,35 @@ pub fn announce_ready(name: &str, address: SocketAddr) -> io::Result<()> {
     match writeln!(out, "{line}").and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Seek, Write};
+    use std::os::fd::AsRawFd;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_the_lifeline_is_the_end_and_nothing_else_is_taken_for_one() {
+        let (reader, writer) = io::pipe().unwrap();
+        let shutdown = Shutdown::install(Some(reader.as_raw_fd())).unwrap();
+        assert!(!shutdown.is_triggered());
+        drop(writer);
+        tokio::time::timeout(Duration::from_secs(10), shutdown.wait())
+            .await
+            .expect("the pipe's end is noticed");
+
+        let mut file = tempfile::tempfile().unwrap();
+        assert!(Shutdown::install(Some(file.as_raw_fd())).is_err());
+        assert!(Shutdown::install(Some(1)).is_err());
+        // The file was left alone.
+        file.write_all(b"still open").unwrap();
+        file.rewind().unwrap();
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "still open");
     }
 }
