@@ -9,17 +9,20 @@ use aurora_api::binary;
 use aurora_api::model::{Range, ScheduleStatus};
 use aurora_api::wire::{DecodeError, Wire};
 
-use super::op::Op;
+use super::op::{AuditRecord, CronOutcome, Op};
 use super::store::ConfigId;
 
 /// The version that is written.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
+
+/// The oldest version that is read.
+const OLDEST: u8 = 1;
 
 /// Why bytes are not ops or not a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
     /// Another program or a newer version wrote them.
-    #[error("format version {0} is not known; this program reads version {VERSION}")]
+    #[error("format version {0} is not known; this program reads versions {OLDEST} to {VERSION}")]
     Version(u8),
     /// They end too early.
     #[error("the bytes end inside a value")]
@@ -191,9 +194,9 @@ impl<'a> In<'a> {
         }
     }
 
-    pub(crate) fn version(&mut self) -> Result<(), CodecError> {
+    pub(crate) fn version(&mut self) -> Result<u8, CodecError> {
         match self.byte()? {
-            VERSION => Ok(()),
+            known @ OLDEST..=VERSION => Ok(known),
             other => Err(CodecError::Version(other)),
         }
     }
@@ -250,6 +253,53 @@ const ASSIGN: u8 = 8;
 const REMOVE_TASKS: u8 = 9;
 const SAVE_QUOTA: u8 = 10;
 const SAVE_HOST: u8 = 11;
+const SAVE_CRON: u8 = 12;
+const REMOVE_CRON: u8 = 13;
+const CRON_DECIDED: u8 = 14;
+const SAVE_UPDATE: u8 = 15;
+const UPDATE_EVENT: u8 = 16;
+const INSTANCE_EVENT: u8 = 17;
+const REMOVE_UPDATES: u8 = 18;
+const SAVE_MAINTENANCE: u8 = 19;
+const REMOVE_MAINTENANCE: u8 = 20;
+const AUDIT: u8 = 21;
+
+pub(crate) fn write_outcome(out: &mut Out, outcome: CronOutcome) {
+    out.byte(match outcome {
+        CronOutcome::Launched => 1,
+        CronOutcome::Skipped => 2,
+        CronOutcome::Replacing => 3,
+        CronOutcome::Missed => 4,
+    });
+}
+
+pub(crate) fn read_outcome(input: &mut In<'_>) -> Result<CronOutcome, CodecError> {
+    match input.byte()? {
+        1 => Ok(CronOutcome::Launched),
+        2 => Ok(CronOutcome::Skipped),
+        3 => Ok(CronOutcome::Replacing),
+        4 => Ok(CronOutcome::Missed),
+        _ => Err(input.fault("an outcome of a cron job that is not known")),
+    }
+}
+
+pub(crate) fn write_audit(out: &mut Out, record: &AuditRecord) {
+    out.signed(record.time);
+    out.text(&record.user);
+    out.text(&record.method);
+    out.text(&record.target);
+    out.text(&record.detail);
+}
+
+pub(crate) fn read_audit(input: &mut In<'_>) -> Result<AuditRecord, CodecError> {
+    Ok(AuditRecord {
+        time: input.signed()?,
+        user: input.text()?.to_owned(),
+        method: input.text()?.to_owned(),
+        target: input.text()?.to_owned(),
+        detail: input.text()?.to_owned(),
+    })
+}
 
 fn write_op(out: &mut Out, op: &Op) {
     match op {
@@ -346,6 +396,57 @@ fn write_op(out: &mut Out, op: &Op) {
             out.byte(SAVE_HOST);
             out.thrift(attributes);
         }
+        Op::SaveCron { job } => {
+            out.byte(SAVE_CRON);
+            out.thrift(&**job);
+        }
+        Op::RemoveCron { key } => {
+            out.byte(REMOVE_CRON);
+            out.thrift(key);
+        }
+        Op::CronDecided {
+            key,
+            minute,
+            outcome,
+        } => {
+            out.byte(CRON_DECIDED);
+            out.thrift(key);
+            out.signed(*minute);
+            write_outcome(out, *outcome);
+        }
+        Op::SaveUpdate { update } => {
+            out.byte(SAVE_UPDATE);
+            out.thrift(&**update);
+        }
+        Op::UpdateEvent { key, event } => {
+            out.byte(UPDATE_EVENT);
+            out.thrift(key);
+            out.thrift(event);
+        }
+        Op::InstanceEvent { key, event } => {
+            out.byte(INSTANCE_EVENT);
+            out.thrift(key);
+            out.thrift(event);
+        }
+        Op::RemoveUpdates { keys } => {
+            out.byte(REMOVE_UPDATES);
+            out.number(keys.len() as u64);
+            for key in keys {
+                out.thrift(key);
+            }
+        }
+        Op::SaveMaintenance { request } => {
+            out.byte(SAVE_MAINTENANCE);
+            out.thrift(request);
+        }
+        Op::RemoveMaintenance { host } => {
+            out.byte(REMOVE_MAINTENANCE);
+            out.text(host);
+        }
+        Op::Audit { record } => {
+            out.byte(AUDIT);
+            write_audit(out, record);
+        }
     }
 }
 
@@ -421,6 +522,45 @@ fn read_op(input: &mut In<'_>) -> Result<Op, CodecError> {
         },
         SAVE_HOST => Op::SaveHost {
             attributes: input.thrift()?,
+        },
+        SAVE_CRON => Op::SaveCron {
+            job: Arc::new(input.thrift()?),
+        },
+        REMOVE_CRON => Op::RemoveCron {
+            key: input.thrift()?,
+        },
+        CRON_DECIDED => Op::CronDecided {
+            key: input.thrift()?,
+            minute: input.signed()?,
+            outcome: read_outcome(input)?,
+        },
+        SAVE_UPDATE => Op::SaveUpdate {
+            update: Arc::new(input.thrift()?),
+        },
+        UPDATE_EVENT => Op::UpdateEvent {
+            key: input.thrift()?,
+            event: input.thrift()?,
+        },
+        INSTANCE_EVENT => Op::InstanceEvent {
+            key: input.thrift()?,
+            event: input.thrift()?,
+        },
+        REMOVE_UPDATES => {
+            let count = input.count()?;
+            let mut keys = Vec::with_capacity(count);
+            for _ in 0..count {
+                keys.push(input.thrift()?);
+            }
+            Op::RemoveUpdates { keys }
+        }
+        SAVE_MAINTENANCE => Op::SaveMaintenance {
+            request: input.thrift()?,
+        },
+        REMOVE_MAINTENANCE => Op::RemoveMaintenance {
+            host: input.text()?.to_owned(),
+        },
+        AUDIT => Op::Audit {
+            record: Arc::new(read_audit(input)?),
         },
         _ => return Err(input.fault("an op that is not known")),
     })

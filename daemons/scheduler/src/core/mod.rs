@@ -37,7 +37,7 @@ pub mod validate;
 mod writes;
 
 pub use config::{Config, Millis, NamePattern, OfferOrder, Tier, Tiers};
-pub use op::Op;
+pub use op::{AuditRecord, CronOutcome, Op};
 pub use show::WaitingGroup;
 pub use store::{Change, Changes, Store, View};
 pub use writes::UNSUPPORTED;

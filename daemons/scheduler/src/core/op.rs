@@ -2,10 +2,41 @@
 
 use std::sync::Arc;
 
-use aurora_api::model::{HostAttributes, Range, ResourceAggregate, ScheduleStatus, TaskConfig};
+use aurora_api::model::{
+    HostAttributes, HostMaintenanceRequest, JobConfiguration, JobInstanceUpdateEvent, JobKey,
+    JobUpdate, JobUpdateEvent, JobUpdateKey, Range, ResourceAggregate, ScheduleStatus, TaskConfig,
+};
 
 use super::config::Millis;
 use super::store::{ConfigId, TaskId};
+
+/// What came of a minute at which a cron job was to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CronOutcome {
+    /// Its tasks were inserted.
+    Launched,
+    /// An earlier run was still there and the policy keeps it.
+    Skipped,
+    /// An earlier run is being killed; the tasks follow when it is gone.
+    Replacing,
+    /// No scheduler was there to decide.
+    Missed,
+}
+
+/// Who changed what, for those who ask later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditRecord {
+    /// When.
+    pub time: Millis,
+    /// The caller; `UNSECURE` when nobody was asked.
+    pub user: String,
+    /// The call's wire name.
+    pub method: String,
+    /// The job, role, host, update or task that it was about, as people write it.
+    pub target: String,
+    /// What the call asked for beyond its target, in words; empty when the method says it all.
+    pub detail: String,
+}
 
 /// One change. The order of fields and variants is not the encoding; see [`super::codec`].
 #[derive(Clone, Debug, PartialEq)]
@@ -97,5 +128,63 @@ pub enum Op {
     SaveHost {
         /// All of it.
         attributes: HostAttributes,
+    },
+    /// A cron job's template, new or in the place of an earlier one.
+    SaveCron {
+        /// The template; its key is the job's.
+        job: Arc<JobConfiguration>,
+    },
+    /// A cron job is forgotten. Its tasks stay.
+    RemoveCron {
+        /// The job.
+        key: JobKey,
+    },
+    /// A minute of a cron job's schedule was decided, once and for all.
+    CronDecided {
+        /// The job.
+        key: JobKey,
+        /// The minute, as the time of its first millisecond.
+        minute: Millis,
+        /// What came of it.
+        outcome: CronOutcome,
+    },
+    /// A new update. Its status comes with the first [`Op::UpdateEvent`].
+    SaveUpdate {
+        /// The update; `summary.state` is unset, since it follows from the events.
+        update: Arc<JobUpdate>,
+    },
+    /// An update's status changed.
+    UpdateEvent {
+        /// The update.
+        key: JobUpdateKey,
+        /// The change.
+        event: JobUpdateEvent,
+    },
+    /// An update did something to an instance.
+    InstanceEvent {
+        /// The update.
+        key: JobUpdateKey,
+        /// What it did.
+        event: JobInstanceUpdateEvent,
+    },
+    /// Updates are forgotten.
+    RemoveUpdates {
+        /// Their keys.
+        keys: Vec<JobUpdateKey>,
+    },
+    /// A host is to be drained; an earlier request for it is void.
+    SaveMaintenance {
+        /// What was asked.
+        request: HostMaintenanceRequest,
+    },
+    /// A host's request to be drained is void.
+    RemoveMaintenance {
+        /// The host.
+        host: String,
+    },
+    /// Somebody changed something.
+    Audit {
+        /// Who and what.
+        record: Arc<AuditRecord>,
     },
 }

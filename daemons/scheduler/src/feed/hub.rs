@@ -134,7 +134,12 @@ fn keys(changes: &Changes, before: Option<&View>, after: &View) -> Vec<(u32, Key
             },
             Change::Host(host) => Key::Host(host.clone()),
             Change::Quota(role) => Key::Quota(role.clone()),
-            Change::FrameworkId => continue,
+            Change::FrameworkId
+            | Change::Cron(_)
+            | Change::Update(_)
+            | Change::UpdateRemoved(_)
+            | Change::Maintenance(_)
+            | Change::Audit(_) => continue,
         };
         keys.push((u32::try_from(ordinal).unwrap_or(u32::MAX), key));
     }

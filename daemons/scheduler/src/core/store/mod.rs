@@ -3,21 +3,26 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use aurora_api::model::{JobKey, ScheduleStatus, TaskConfig};
+use aurora_api::model::{JobKey, JobUpdateKey, ScheduleStatus, TaskConfig};
 
 use self::cow::CowVec;
 use super::config::Millis;
-use super::op::Op;
+use super::op::{AuditRecord, Op};
 
+mod apply;
 pub(crate) mod cow;
 mod ids;
 mod record;
 mod snapshot;
+mod update;
 mod view;
 
 pub use ids::task_id;
-pub use record::{ConfigId, DEDICATED, Event, Host, Job, Pool, StoredConfig, Task, TaskId, Usage};
+pub use record::{
+    ConfigId, Cron, DEDICATED, Decided, Event, Host, Job, Pool, StoredConfig, Task, TaskId, Usage,
+};
 pub use snapshot::{SnapshotError, decode_snapshot, encode_snapshot};
+pub use update::Update;
 pub use view::View;
 
 use record::{Role, STATUSES};
@@ -60,6 +65,16 @@ pub enum Change {
     Quota(String),
     /// The framework id is known.
     FrameworkId,
+    /// A cron job is new, changed, decided about or gone.
+    Cron(Arc<JobKey>),
+    /// An update is new, or something happened in it.
+    Update(Arc<JobUpdateKey>),
+    /// An update is forgotten.
+    UpdateRemoved(Arc<JobUpdateKey>),
+    /// A host's request to be drained is new, changed or gone.
+    Maintenance(Arc<str>),
+    /// Somebody changed something.
+    Audit(Arc<AuditRecord>),
 }
 
 /// Changes in order.
@@ -80,6 +95,15 @@ pub enum ApplyError {
     /// The instance has an active task already.
     #[error("instance {1} of {0} has an active task already")]
     InstanceTaken(JobKey, i32),
+    /// The cron job is not there.
+    #[error("there is no cron job {0}")]
+    NoCron(JobKey),
+    /// The update is not there.
+    #[error("there is no update {0}")]
+    NoUpdate(String),
+    /// The host has no request to be drained.
+    #[error("there is no request for maintenance of {0}")]
+    NoMaintenance(String),
 }
 
 impl Store {
@@ -217,6 +241,33 @@ impl Store {
                 self.view.host_changes += 1;
                 changes.push(Change::Host(host));
             }
+            Op::SaveCron { job } => self.save_cron(job, changes),
+            Op::RemoveCron { key } => self.remove_cron(key, changes)?,
+            Op::CronDecided {
+                key,
+                minute,
+                outcome,
+            } => {
+                let (minute, outcome) = (*minute, *outcome);
+                self.decide_cron(key, Decided { minute, outcome }, changes)?;
+            }
+            Op::SaveUpdate { update } => {
+                self.save_update(Update::new(Arc::clone(update)), changes)?;
+            }
+            Op::UpdateEvent { key, event } => {
+                self.change_update(key, changes, |update| update.push(event.clone()))?;
+            }
+            Op::InstanceEvent { key, event } => {
+                self.change_update(key, changes, |update| update.push_instance(event.clone()))?;
+            }
+            Op::RemoveUpdates { keys } => {
+                for key in keys {
+                    self.remove_update(key, changes)?;
+                }
+            }
+            Op::SaveMaintenance { request } => self.save_maintenance(request, changes),
+            Op::RemoveMaintenance { host } => self.remove_maintenance(host, changes)?,
+            Op::Audit { record } => self.remember(record, changes),
         }
         Ok(())
     }

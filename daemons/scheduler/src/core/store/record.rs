@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aurora_api::model::{
-    AssignedTask, HostAttributes, JobKey, Resource, ScheduleStatus, ScheduledTask, TaskConfig,
-    TaskEvent,
+    AssignedTask, HostAttributes, JobConfiguration, JobKey, Resource, ScheduleStatus,
+    ScheduledTask, TaskConfig, TaskEvent,
 };
 use aurora_api::resources::Amounts;
 
 use super::cow::CowVec;
 use super::{JobSlot, Slot};
 use crate::core::config::Millis;
+use crate::core::op::CronOutcome;
 
 /// A task's id, as Mesos and the API know it.
 pub type TaskId = Arc<str>;
@@ -253,6 +254,24 @@ pub(crate) struct Role {
     pub(crate) jobs: CowVec<JobSlot>,
     /// What its active tasks use, by pool.
     pub(crate) usage: [Usage; 4],
+}
+
+/// A cron job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cron {
+    /// The template of its runs.
+    pub job: Arc<JobConfiguration>,
+    /// The latest minute of its schedule that was decided, with what came of it.
+    pub last: Option<Decided>,
+}
+
+/// A minute of a cron job's schedule that was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// The time of its first millisecond.
+    pub minute: Millis,
+    /// What came of it.
+    pub outcome: CronOutcome,
 }
 
 /// A host as its agent described it.

@@ -6,10 +6,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use aurora_api::model::{JobKey, ResourceAggregate, TaskConfig};
+use aurora_api::model::{JobConfiguration, JobKey, ResourceAggregate, TaskConfig};
 
-use super::{ApplyError, ConfigId, Event, Store, StoredConfig, Task, View};
-use crate::core::codec::{CodecError, In, Out, VERSION};
+use super::{ApplyError, ConfigId, Decided, Event, Store, StoredConfig, Task, Update, View};
+use crate::core::codec::{
+    CodecError, In, Out, VERSION, read_audit, read_outcome, write_audit, write_outcome,
+};
 use crate::core::op::Op;
 
 /// Why bytes are not a snapshot.
@@ -100,7 +102,49 @@ pub fn encode_snapshot(view: &View) -> Vec<u8> {
             write_task(&mut out, &mut texts, task);
         }
     }
+    write_crons(&mut out, view);
+    write_updates(&mut out, view);
+    out.number(view.maintenance.len() as u64);
+    for request in view.maintenance_requests() {
+        out.thrift(request);
+    }
+    out.number(view.audit.len() as u64);
+    for record in view.audit() {
+        write_audit(&mut out, record);
+    }
     out.bytes
+}
+
+fn write_crons(out: &mut Out, view: &View) {
+    out.number(view.crons.len() as u64);
+    for cron in view.crons() {
+        out.thrift(&*cron.job);
+        out.option(cron.last, |out, last| {
+            out.signed(last.minute);
+            write_outcome(out, last.outcome);
+        });
+    }
+}
+
+fn write_updates(out: &mut Out, view: &View) {
+    let mut jobs: Vec<_> = view.updates.iter().collect();
+    jobs.sort_unstable_by_key(|(job, _)| *job);
+    let updates: Vec<&Update> = jobs
+        .into_iter()
+        .flat_map(|(_, updates)| updates.iter().map(|update| &**update))
+        .collect();
+    out.number(updates.len() as u64);
+    for update in updates {
+        out.thrift(&*update.update);
+        out.number(update.events().count() as u64);
+        for event in update.events() {
+            out.thrift(event);
+        }
+        out.number(update.instance_events().count() as u64);
+        for event in update.instance_events() {
+            out.thrift(event);
+        }
+    }
 }
 
 fn write_task(out: &mut Out, texts: &mut TextWriter, task: &Task) {
@@ -134,7 +178,7 @@ fn write_task(out: &mut Out, texts: &mut TextWriter, task: &Task) {
 pub fn decode_snapshot(bytes: &[u8]) -> Result<Store, SnapshotError> {
     let mut input = In::new(bytes);
     let mut store = Store::default();
-    input.version()?;
+    let version = input.version()?;
     store.view.framework_id = input.option(In::shared)?;
     store.view.scheduler = input.shared()?;
     let next_config = input.number()?;
@@ -168,8 +212,49 @@ pub fn decode_snapshot(bytes: &[u8]) -> Result<Store, SnapshotError> {
         }
         store.set_job_changed(&key, changed);
     }
+    if version >= 2 {
+        read_crons(&mut store, &mut input)?;
+        read_updates(&mut store, &mut input)?;
+        for _ in 0..input.count()? {
+            store.save_maintenance(&input.thrift()?, &mut Vec::new());
+        }
+        for _ in 0..input.count()? {
+            store.remember(&Arc::new(read_audit(&mut input)?), &mut Vec::new());
+        }
+    }
     input.end()?;
     Ok(store)
+}
+
+fn read_crons(store: &mut Store, input: &mut In<'_>) -> Result<(), SnapshotError> {
+    for _ in 0..input.count()? {
+        let job: Arc<JobConfiguration> = Arc::new(input.thrift()?);
+        store.save_cron(&job, &mut Vec::new());
+        let last = input.option(|input| {
+            Ok(Decided {
+                minute: input.signed()?,
+                outcome: read_outcome(input)?,
+            })
+        })?;
+        if let Some(decided) = last {
+            store.decide_cron(&job.key, decided, &mut Vec::new())?;
+        }
+    }
+    Ok(())
+}
+
+fn read_updates(store: &mut Store, input: &mut In<'_>) -> Result<(), SnapshotError> {
+    for _ in 0..input.count()? {
+        let mut update = Update::new(Arc::new(input.thrift()?));
+        for _ in 0..input.count()? {
+            update.push(input.thrift()?);
+        }
+        for _ in 0..input.count()? {
+            update.push_instance(input.thrift()?);
+        }
+        store.save_update(update, &mut Vec::new())?;
+    }
+    Ok(())
 }
 
 fn read_task(

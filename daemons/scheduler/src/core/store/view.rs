@@ -1,13 +1,18 @@
 //! The tables as readers see them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use aurora_api::model::{JobKey, ResourceAggregate, ScheduleStatus, TaskQuery};
+use aurora_api::model::{
+    HostMaintenanceRequest, JobKey, JobUpdateKey, ResourceAggregate, ScheduleStatus, TaskQuery,
+};
 
 use super::cow::{CowMap, CowVec};
 use super::record::Role;
-use super::{ConfigId, Host, Job, JobSlot, Pool, Slot, StoredConfig, Task, TaskId, Usage};
+use super::{
+    ConfigId, Cron, Host, Job, JobSlot, Pool, Slot, StoredConfig, Task, TaskId, Update, Usage,
+};
+use crate::core::op::AuditRecord;
 
 /// The state at one moment. A clone shares all pages with the original.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +27,13 @@ pub struct View {
     pub(super) configs: CowMap<ConfigId, Arc<StoredConfig>>,
     pub(super) next_config: u64,
     pub(super) quotas: Arc<BTreeMap<String, ResourceAggregate>>,
+    pub(super) crons: Arc<BTreeMap<Arc<JobKey>, Cron>>,
+    /// A job's updates, oldest first.
+    pub(super) updates: CowMap<Arc<JobKey>, Arc<Vec<Arc<Update>>>>,
+    /// The jobs that have an active update.
+    pub(super) updating: Arc<BTreeSet<Arc<JobKey>>>,
+    pub(super) maintenance: Arc<BTreeMap<Arc<str>, Arc<HostMaintenanceRequest>>>,
+    pub(super) audit: Arc<VecDeque<Arc<AuditRecord>>>,
     pub(super) framework_id: Option<Arc<str>>,
     pub(super) scheduler: Arc<str>,
     pub(super) reasons: CowMap<ConfigId, Arc<str>>,
@@ -160,6 +172,77 @@ impl View {
     /// All quotas.
     pub fn quotas(&self) -> &BTreeMap<String, ResourceAggregate> {
         &self.quotas
+    }
+
+    /// A cron job.
+    pub fn cron(&self, key: &JobKey) -> Option<&Cron> {
+        self.crons.get(key)
+    }
+
+    /// All cron jobs by key.
+    pub fn crons(&self) -> impl Iterator<Item = &Cron> {
+        self.crons.values()
+    }
+
+    /// The cron jobs of a role by key.
+    pub fn crons_of_role<'a>(&'a self, role: &'a str) -> impl Iterator<Item = &'a Cron> {
+        let from = self.crons.range(JobKey::new(role, "", "")..);
+        from.map(|(_, cron)| cron)
+            .take_while(move |cron| cron.job.key.role == role)
+    }
+
+    /// An update.
+    pub fn update(&self, key: &JobUpdateKey) -> Option<&Update> {
+        self.updates_of_job(&key.job)
+            .find(|update| update.key().id == key.id)
+    }
+
+    /// A job's updates, oldest first.
+    pub fn updates_of_job(&self, job: &JobKey) -> impl DoubleEndedIterator<Item = &Update> {
+        let updates = self.updates.get(job).map_or(&[][..], |updates| updates);
+        updates.iter().map(|update| &**update)
+    }
+
+    /// All updates, a job's ones oldest first.
+    pub fn updates(&self) -> impl Iterator<Item = &Update> {
+        let lists = self.updates.iter().flat_map(|(_, updates)| updates.iter());
+        lists.map(|update| &**update)
+    }
+
+    /// The job's active update; there is at most one.
+    pub fn active_update(&self, job: &JobKey) -> Option<&Update> {
+        self.updates_of_job(job)
+            .rev()
+            .find(|update| update.is_active())
+    }
+
+    /// Every active update by job.
+    pub fn active_updates(&self) -> impl Iterator<Item = &Update> {
+        self.updating
+            .iter()
+            .filter_map(|job| self.active_update(job))
+    }
+
+    /// The active updates of a role by job.
+    pub fn active_updates_of_role<'a>(&'a self, role: &'a str) -> impl Iterator<Item = &'a Update> {
+        let from = self.updating.range(JobKey::new(role, "", "")..);
+        from.take_while(move |job| job.role == role)
+            .filter_map(|job| self.active_update(job))
+    }
+
+    /// What was asked for a host that is to be drained.
+    pub fn maintenance_request(&self, host: &str) -> Option<&HostMaintenanceRequest> {
+        self.maintenance.get(host).map(|request| &**request)
+    }
+
+    /// All requests for hosts to be drained, by host.
+    pub fn maintenance_requests(&self) -> impl Iterator<Item = &HostMaintenanceRequest> {
+        self.maintenance.values().map(|request| &**request)
+    }
+
+    /// The latest changes that somebody made, oldest first.
+    pub fn audit(&self) -> impl DoubleEndedIterator<Item = &Arc<AuditRecord>> {
+        self.audit.iter()
     }
 
     /// What a role's active tasks use in a pool.

@@ -5,8 +5,8 @@ use crate::core::codec::{CodecError, decode_ops, encode_ops};
 use crate::core::store::{ConfigId, decode_snapshot, encode_snapshot};
 use std::sync::Arc;
 
-/// One of each op, with every optional part.
-fn samples() -> Vec<Op> {
+/// One of each op that version 1 had, with every optional part.
+fn samples_of_version_1() -> Vec<Op> {
     let mut full = job("hello", 2).task_config;
     full.tier = Some("preferred".to_owned());
     full.production = Some(true);
@@ -84,6 +84,111 @@ fn samples() -> Vec<Op> {
     ]
 }
 
+/// One of each op, with every optional part.
+fn samples() -> Vec<Op> {
+    let cron = JobKey::new("www", "prod", "nightly");
+    let update = JobUpdateKey {
+        job: JobKey::new("www", "prod", "hello"),
+        id: "u1".to_owned(),
+    };
+    let gone = JobUpdateKey {
+        id: "u0".to_owned(),
+        ..update.clone()
+    };
+    let asked = |key: &JobUpdateKey| Op::SaveUpdate {
+        update: Arc::new(JobUpdate {
+            summary: JobUpdateSummary {
+                user: Some("alice".to_owned()),
+                state: None,
+                key: key.clone(),
+                metadata: BTreeSet::from([Metadata {
+                    key: "ticket".to_owned(),
+                    value: "7".to_owned(),
+                }]),
+            },
+            instructions: JobUpdateInstructions {
+                initial_state: BTreeSet::from([InstanceTaskConfig {
+                    task: job("hello", 1).task_config,
+                    instances: BTreeSet::from([Range { first: 0, last: 1 }]),
+                }]),
+                desired_state: None,
+                settings: JobUpdateSettings {
+                    update_group_size: 1,
+                    ..JobUpdateSettings::default()
+                },
+            },
+        }),
+    };
+    let request = |host: &str| HostMaintenanceRequest {
+        host: host.to_owned(),
+        default_sla_policy: Some(SlaPolicy::PercentageSlaPolicy(PercentageSlaPolicy {
+            percentage: Double(95.0),
+            duration_secs: 1800,
+        })),
+        timeout_secs: 60,
+        created_timestamp_ms: START,
+    };
+    let mut template = job("nightly", 2);
+    template.cron_schedule = Some("0 3 * * *".to_owned());
+    let mut other = template.clone();
+    other.key.name = "weekly".to_owned();
+    let mut ops = samples_of_version_1();
+    ops.extend([
+        Op::SaveCron {
+            job: Arc::new(template),
+        },
+        Op::SaveCron {
+            job: Arc::new(other.clone()),
+        },
+        Op::CronDecided {
+            key: cron,
+            minute: START,
+            outcome: CronOutcome::Missed,
+        },
+        Op::RemoveCron { key: other.key },
+        asked(&gone),
+        asked(&update),
+        Op::UpdateEvent {
+            key: update.clone(),
+            event: JobUpdateEvent {
+                status: JobUpdateStatus::RollingForward,
+                timestamp_ms: START + 4,
+                user: Some("alice".to_owned()),
+                message: Some("go".to_owned()),
+            },
+        },
+        Op::InstanceEvent {
+            key: update,
+            event: JobInstanceUpdateEvent {
+                instance_id: 1,
+                timestamp_ms: START + 5,
+                action: JobUpdateAction::InstanceUpdating,
+                message: None,
+            },
+        },
+        Op::RemoveUpdates { keys: vec![gone] },
+        Op::SaveMaintenance {
+            request: request("a"),
+        },
+        Op::SaveMaintenance {
+            request: request("b"),
+        },
+        Op::RemoveMaintenance {
+            host: "b".to_owned(),
+        },
+        Op::Audit {
+            record: Arc::new(AuditRecord {
+                time: START + 6,
+                user: "alice".to_owned(),
+                method: "killTasks".to_owned(),
+                target: "www/prod/hello".to_owned(),
+                detail: "instances 0-1".to_owned(),
+            }),
+        },
+    ]);
+    ops
+}
+
 fn hex(bytes: &[u8]) -> String {
     let lines = bytes.chunks(32).map(|line| {
         line.iter()
@@ -101,7 +206,19 @@ fn after(ops: &[Op]) -> Store {
     store
 }
 
-/// What an earlier build wrote is read for ever. `golden/*.hex` change only together with the format's version.
+fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text
+        .bytes()
+        .filter(u8::is_ascii_hexdigit)
+        .map(|digit| (digit as char).to_digit(16).unwrap() as u8)
+        .collect();
+    digits
+        .chunks(2)
+        .map(|pair| pair[0] << 4 | pair[1])
+        .collect()
+}
+
+/// `golden/*-2.hex` change only together with the format's version.
 #[test]
 fn ops_and_snapshots_keep_their_form() {
     let ops = samples();
@@ -109,19 +226,101 @@ fn ops_and_snapshots_keep_their_form() {
     assert_eq!(decode_ops(&bytes).unwrap(), ops);
     assert_eq!(
         hex(&bytes),
-        include_str!("golden/ops-1.hex"),
+        include_str!("golden/ops-2.hex"),
         "the form of ops changed"
     );
     let snapshot = encode_snapshot(after(&ops).read());
     assert_eq!(
         hex(&snapshot),
-        include_str!("golden/snapshot-1.hex"),
+        include_str!("golden/snapshot-2.hex"),
         "the form of snapshots changed"
     );
     assert_eq!(
         encode_snapshot(decode_snapshot(&snapshot).unwrap().read()),
         snapshot
     );
+}
+
+/// What an earlier build wrote is read for ever.
+#[test]
+fn version_1_is_read() {
+    let ops = samples_of_version_1();
+    let old = unhex(include_str!("golden/ops-1.hex"));
+    assert_eq!(decode_ops(&old).unwrap(), ops);
+    let old = unhex(include_str!("golden/snapshot-1.hex"));
+    assert_eq!(
+        encode_snapshot(decode_snapshot(&old).unwrap().read()),
+        encode_snapshot(after(&ops).read())
+    );
+}
+
+#[test]
+fn updates_are_listed_by_job_and_are_active_until_they_end() {
+    let mut store = after(&samples());
+    let job = JobKey::new("www", "prod", "hello");
+    let update = store.read().active_update(&job).unwrap();
+    assert_eq!(
+        (update.created(), update.modified()),
+        (START + 4, START + 5)
+    );
+    assert_eq!(store.read().active_updates_of_role("www").count(), 1);
+    assert_eq!(store.read().active_updates_of_role("ww").count(), 0);
+    let key = update.key().clone();
+    let end = Op::UpdateEvent {
+        key: key.clone(),
+        event: JobUpdateEvent {
+            status: JobUpdateStatus::Aborted,
+            timestamp_ms: START + 9,
+            user: None,
+            message: None,
+        },
+    };
+    store.apply(&end).unwrap();
+    assert_eq!(store.read().active_updates().count(), 0);
+    let state = store.read().update(&key).unwrap().state().unwrap();
+    assert_eq!(state.status, JobUpdateStatus::Aborted);
+    assert_eq!(state.last_modified_timestamp_ms, START + 9);
+    let forget = Op::RemoveUpdates { keys: vec![key] };
+    store.apply(&forget).unwrap();
+    assert_eq!(store.read().updates().count(), 0);
+    assert_eq!(
+        store.apply(&forget).unwrap_err().to_string(),
+        "there is no update u1"
+    );
+}
+
+#[test]
+fn a_new_template_keeps_what_was_decided() {
+    let mut store = after(&samples());
+    let key = JobKey::new("www", "prod", "nightly");
+    let cron = store.read().cron(&key).unwrap().clone();
+    assert_eq!(cron.last.unwrap().outcome, CronOutcome::Missed);
+    let mut job = (*cron.job).clone();
+    job.cron_schedule = Some("0 4 * * *".to_owned());
+    store.apply(&Op::SaveCron { job: Arc::new(job) }).unwrap();
+    let new = store.read().cron(&key).unwrap();
+    assert_eq!(new.job.cron_schedule.as_deref(), Some("0 4 * * *"));
+    assert_eq!(new.last, cron.last);
+    assert_eq!(store.read().crons_of_role("www").count(), 1);
+    assert_eq!(store.read().crons_of_role("www2").count(), 0);
+}
+
+#[test]
+fn the_audit_trail_is_bounded() {
+    let mut store = Store::default();
+    for time in 0..1_500 {
+        let record = AuditRecord {
+            time,
+            user: String::new(),
+            method: String::new(),
+            target: String::new(),
+            detail: String::new(),
+        };
+        let record = Arc::new(record);
+        store.apply(&Op::Audit { record }).unwrap();
+    }
+    let times: Vec<Millis> = store.read().audit().map(|record| record.time).collect();
+    assert_eq!((times.len(), times[0], times[999]), (1_000, 500, 1_499));
 }
 
 /// Bytes put together by hand: version, count, tag, then the fields.
@@ -140,7 +339,7 @@ fn ops_are_written_as_described() {
         Op::CountFailure { task: "t".into() },
     ];
     let bytes = [
-        1, 3, 2, 2, b'a', b'b', 6, 1, b't', 17, 0, 0x81, 0x01, 7, 1, b't',
+        2, 3, 2, 2, b'a', b'b', 6, 1, b't', 17, 0, 0x81, 0x01, 7, 1, b't',
     ];
     assert_eq!(encode_ops(&ops), bytes);
     assert_eq!(decode_ops(&bytes).unwrap(), ops);
@@ -158,7 +357,8 @@ fn broken_bytes_are_refused() {
         decode_ops(&longer),
         Err(CodecError::Malformed { .. })
     ));
-    assert_eq!(decode_ops(&[2, 0]), Err(CodecError::Version(2)));
+    assert_eq!(decode_ops(&[3, 0]), Err(CodecError::Version(3)));
+    assert_eq!(decode_ops(&[0, 0]), Err(CodecError::Version(0)));
     assert_eq!(
         decode_ops(&[1, 0xff, 0xff, 0xff, 0xff, 0x0f]),
         Err(CodecError::Truncated)
