@@ -6,6 +6,7 @@
 pub mod binary;
 pub mod eval;
 pub mod feed;
+pub mod instances;
 pub mod job_key;
 pub mod message;
 pub mod model;

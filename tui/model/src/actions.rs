@@ -1,10 +1,10 @@
 //! Changing the cluster: resolve → plan → confirm → send → verify → journal.
 
+use aurora_api::instances;
 use aurora_api::job_key::JobPath;
 use serde::{Deserialize, Serialize};
 
 use crate::store::Store;
-use crate::text::ranges;
 
 /// How long a change may take until it is reported as not (yet) verified, in milliseconds.
 pub const VERIFY_MS: i64 = 60_000;
@@ -94,7 +94,7 @@ impl Plan {
                     return Err(format!(
                         "cannot {} {job}/{}: not active; only active instances can be changed",
                         action.name(),
-                        ranges(&missing)
+                        instances::text(missing)
                     ));
                 }
                 active
@@ -122,7 +122,7 @@ impl Plan {
 
     /// Instances in brief.
     pub fn instances(&self) -> String {
-        ranges(self.targets.iter().map(|target| &target.instance))
+        instances::text(self.targets.iter().map(|target| target.instance))
     }
 
     /// Whether the job is a production one.
@@ -207,7 +207,7 @@ impl Plan {
         (!changed.is_empty()).then(|| {
             format!(
                 "instances {} are not what they were when this was asked",
-                ranges(&changed)
+                instances::text(changed)
             )
         })
     }

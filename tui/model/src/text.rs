@@ -137,31 +137,6 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year, month, day)
 }
 
-/// Instance numbers in brief: `0-2,5`.
-pub fn ranges<'a>(numbers: impl IntoIterator<Item = &'a i32>) -> String {
-    let mut sorted: Vec<i32> = numbers.into_iter().copied().collect();
-    sorted.sort_unstable();
-    sorted.dedup();
-    let mut parts: Vec<(i32, i32)> = Vec::new();
-    for number in sorted {
-        match parts.last_mut() {
-            Some((_, last)) if last.checked_add(1) == Some(number) => *last = number,
-            _ => parts.push((number, number)),
-        }
-    }
-    let texts: Vec<String> = parts
-        .into_iter()
-        .map(|(first, last)| {
-            if first == last {
-                first.to_string()
-            } else {
-                format!("{first}-{last}")
-            }
-        })
-        .collect();
-    texts.join(",")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,12 +191,5 @@ mod tests {
         ] {
             assert_eq!(bytes(count), text);
         }
-    }
-
-    #[test]
-    fn instance_ranges() {
-        assert_eq!(ranges(&[5, 0, 1, 2]), "0-2,5");
-        assert_eq!(ranges(&[]), "");
-        assert_eq!(ranges(&[7]), "7");
     }
 }

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aurora_api::instances::ranges;
 use aurora_api::model::{
     ConfigGroup, ConfigSummary, ConfigSummaryResult, GetJobUpdateDetailsResult,
     GetJobUpdateDiffResult, GetJobUpdateSummariesResult, GetJobsResult, GetPendingReasonResult,
     GetQuotaResult, GetTierConfigResult, JobConfiguration, JobKey, JobStats, JobSummary,
     JobSummaryResult, JobUpdateKey, JobUpdateQuery, JobUpdateRequest, PendingReason,
-    PopulateJobResult, Range, Resource, ResourceAggregate, Response, Result as Payload,
-    RoleSummary, RoleSummaryResult, ScheduleStatus, ScheduleStatusResult, ScheduledTask,
-    TaskConfig, TaskQuery, TierConfig,
+    PopulateJobResult, Resource, ResourceAggregate, Response, Result as Payload, RoleSummary,
+    RoleSummaryResult, ScheduleStatus, ScheduleStatusResult, ScheduledTask, TaskConfig, TaskQuery,
+    TierConfig,
 };
 use aurora_api::service::Call;
 
@@ -211,22 +212,6 @@ fn pending_reason(view: &View, mut query: TaskQuery) -> Response {
     }))
 }
 
-/// Consecutive instances as ranges.
-fn ranges(instances: impl IntoIterator<Item = i32>) -> BTreeSet<Range> {
-    let mut ranges: Vec<Range> = Vec::new();
-    let sorted: BTreeSet<i32> = instances.into_iter().collect();
-    for instance in sorted {
-        match ranges.last_mut() {
-            Some(range) if range.last.checked_add(1) == Some(instance) => range.last = instance,
-            _ => ranges.push(Range {
-                first: instance,
-                last: instance,
-            }),
-        }
-    }
-    ranges.into_iter().collect()
-}
-
 fn groups<'a>(instances: impl IntoIterator<Item = (i32, &'a TaskConfig)>) -> BTreeSet<ConfigGroup> {
     let mut by_config: BTreeMap<&TaskConfig, Vec<i32>> = BTreeMap::new();
     for (instance, config) in instances {
@@ -236,7 +221,7 @@ fn groups<'a>(instances: impl IntoIterator<Item = (i32, &'a TaskConfig)>) -> BTr
         .into_iter()
         .map(|(config, instances)| ConfigGroup {
             config: config.clone(),
-            instances: ranges(instances),
+            instances: ranges(instances).into_iter().collect(),
         })
         .collect()
 }

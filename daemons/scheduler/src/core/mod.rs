@@ -15,6 +15,7 @@ use aurora_mesos::v1::{
     AgentId, ExecutorId, Offer, OfferId, TaskId as MesosTaskId, TaskInfo, TaskStatus,
 };
 
+mod audit;
 pub mod codec;
 pub mod config;
 mod filter;

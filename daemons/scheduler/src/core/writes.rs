@@ -15,6 +15,7 @@ use aurora_api::service::arguments::{
 use aurora_api::service::{Access, Call};
 
 use super::Core;
+use super::audit;
 use super::op::Op;
 use super::quota::{self, QuotaFault};
 use super::store::{Task, TaskId, task_id};
@@ -79,8 +80,15 @@ fn response(code: ResponseCode, message: Option<String>) -> Response {
 impl Core {
     /// Carries out a call.
     pub(crate) fn write(&mut self, user: &str, call: Call) -> Response {
+        let (method, subject) = (call.method(), audit::subject(&call));
+        let before = self.out.ops.len();
         match self.answer(user, call) {
-            Ok(message) => response(ResponseCode::Ok, message.map(str::to_owned)),
+            Ok(message) => {
+                if let Some(subject) = subject.filter(|_| self.out.ops.len() > before) {
+                    self.audit(user, method, subject);
+                }
+                response(ResponseCode::Ok, message.map(str::to_owned))
+            }
             Err(Refusal(code, text)) => response(code, Some(text)),
         }
     }

@@ -1,5 +1,7 @@
 //! From the wish to change something to its verified outcome.
 
+use aurora_api::instances;
+
 use crate::actions::{Action, Change, Guard, Plan, Progress, VERIFY_MS};
 use crate::command::{Target, target};
 use crate::event::{Call, Effect};
@@ -7,7 +9,7 @@ use crate::journal::Entry;
 use crate::place::Place;
 use crate::state::{Input, Level, Mode, Request, State};
 use crate::store::job_topic;
-use crate::{text, views};
+use crate::views;
 
 use super::notice;
 
@@ -21,7 +23,10 @@ pub(crate) fn menu(state: &State) -> Vec<(char, &'static str, String, Option<Str
                 Ok((job, Some(instances))) => {
                     let fault =
                         Plan::resolve(&state.store, "", action, &job, Some(&instances), "").err();
-                    (format!("{job}/{}", text::ranges(&instances)), fault)
+                    (
+                        format!("{job}/{}", instances::text(instances.iter().copied())),
+                        fault,
+                    )
                 }
                 Err(fault) => (String::new(), Some(fault)),
             };
@@ -273,7 +278,7 @@ pub(super) fn expire(state: &mut State) -> Vec<Effect> {
         if change.progress != Progress::Accepted || state.now_ms - change.sent_ms < VERIFY_MS {
             continue;
         }
-        let missing = text::ranges(&change.missing(&state.store));
+        let missing = instances::text(change.missing(&state.store));
         state.changes[at].progress = Progress::NotYet(format!(
             "after {} s instances {missing} are not where they should be",
             VERIFY_MS / 1000

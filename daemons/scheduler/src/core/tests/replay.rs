@@ -416,7 +416,8 @@ fn a_thousand_instances_cost_one_op_and_one_configuration() {
         )
     };
     let ((one_op, one), (many_op, many)) = (size(1), size(1000));
-    assert!(many_op <= one_op + 2, "{one_op} {many_op}");
+    // One more byte for the range, one more for its number, three more digits on the audit trail.
+    assert!(many_op <= one_op + 5, "{one_op} {many_op}");
     assert!(many - one < 999 * 90, "{one} {many}");
 }
 

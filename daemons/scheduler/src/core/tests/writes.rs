@@ -342,3 +342,42 @@ fn what_is_not_there_says_so() {
         ResponseCode::Error
     );
 }
+
+/// A line for each change by somebody, none for what was refused or changed nothing.
+#[test]
+fn changes_are_on_the_audit_trail() {
+    let mut world = World::registered(config());
+    world.create(job("hello", 2));
+    let key = JobKey::new("www", "prod", "hello");
+    let kill = |name: &str, message: Option<&str>| arguments::KillTasks {
+        job: Some(JobKey::new("www", "prod", name)),
+        instances: Some(BTreeSet::from([1])),
+        message: message.map(str::to_owned),
+    };
+    world.call(kill("hello", Some("too loud")));
+    world.call(kill("hello", None));
+    world.call(kill("other", None));
+    world.call(arguments::RestartShards {
+        job: Some(key),
+        shard_ids: BTreeSet::from([7]),
+    });
+    let lines: Vec<String> = world
+        .core
+        .store()
+        .read()
+        .audit()
+        .map(|record| {
+            format!(
+                "{} {} {} ({})",
+                record.user, record.method, record.target, record.detail
+            )
+        })
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "tester createJob www/prod/hello (2 instances)",
+            "tester killTasks www/prod/hello (instances 1: too loud)",
+        ]
+    );
+}
