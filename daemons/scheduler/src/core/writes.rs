@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aurora_api::model::{
-    JobKey, Range, Response, ResponseCode, ResponseDetail, ScheduleStatus, TaskConfig, TaskQuery,
+    self, JobKey, Range, Response, ResponseCode, ResponseDetail, ScheduleStatus, TaskConfig, TaskQuery,
 };
 use aurora_api::service::arguments::{
     AddInstances, CreateJob, ForceTaskState, KillTasks, PruneTasks, RestartShards, SetQuota,
@@ -51,18 +51,46 @@ pub const UNSUPPORTED: &[&str] = &[
 
 /// Why a call is refused.
 #[derive(Debug, PartialEq)]
-struct Refusal(ResponseCode, String);
+pub(super) struct Refusal(pub(super) ResponseCode, pub(super) String);
 
-fn invalid(text: impl Into<String>) -> Refusal {
+pub(super) fn invalid(text: impl Into<String>) -> Refusal {
     Refusal(ResponseCode::InvalidRequest, text.into())
 }
 
-fn fault(text: impl Into<String>) -> Refusal {
+pub(super) fn fault(text: impl Into<String>) -> Refusal {
     Refusal(ResponseCode::Error, text.into())
 }
 
 /// What a call that went well says.
-type Answer = Result<Option<&'static str>, Refusal>;
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Said {
+    pub(super) message: Option<String>,
+    pub(super) result: Option<model::Result>,
+}
+
+/// What becomes of a call.
+pub(super) type Answer = Result<Said, Refusal>;
+
+/// It went well, and there is nothing to say about it.
+pub(super) fn done() -> Answer {
+    Ok(Said::default())
+}
+
+/// It went well, with a message.
+pub(super) fn noted(message: impl Into<String>) -> Answer {
+    Ok(Said {
+        message: Some(message.into()),
+        result: None,
+    })
+}
+
+/// It went well, with a result.
+pub(super) fn told(result: model::Result) -> Answer {
+    Ok(Said {
+        message: None,
+        result: Some(result),
+    })
+}
 
 fn response(code: ResponseCode, message: Option<String>) -> Response {
     Response {
@@ -83,11 +111,14 @@ impl Core {
         let (method, subject) = (call.method(), audit::subject(&call));
         let before = self.out.ops.len();
         match self.answer(user, call) {
-            Ok(message) => {
+            Ok(said) => {
                 if let Some(subject) = subject.filter(|_| self.out.ops.len() > before) {
                     self.audit(user, method, subject);
                 }
-                response(ResponseCode::Ok, message.map(str::to_owned))
+                Response {
+                    result: said.result,
+                    ..response(ResponseCode::Ok, said.message)
+                }
             }
             Err(Refusal(code, text)) => response(code, Some(text)),
         }
@@ -105,7 +136,7 @@ impl Core {
             Call::TriggerExplicitTaskReconciliation(call) => self.trigger_explicit(call),
             Call::TriggerImplicitTaskReconciliation(_) => {
                 self.reconcile_implicitly();
-                Ok(None)
+                done()
             }
             call if call.access() == Access::Read => {
                 Err(fault(format!("{} does not change anything", call.method())))
@@ -145,7 +176,18 @@ impl Core {
             last: job.instance_count - 1,
         };
         self.insert_tasks(job.task_config, all);
-        Ok(None)
+        done()
+    }
+
+    /// Refuses to change a job while an update of it is active.
+    pub(super) fn check_not_updating(&self, job: &JobKey) -> Result<(), Refusal> {
+        match self.store.read().active_update(job) {
+            None => Ok(()),
+            Some(_) => Err(Refusal(
+                ResponseCode::JobUpdatingError,
+                "Job is currently updating".to_owned(),
+            )),
+        }
     }
 
     /// Whether a job may have `total` instances of which `added` are new.
@@ -215,7 +257,10 @@ impl Core {
             }
         }
         self.count("thrift_workload_killTasks", killed);
-        Ok((killed == 0).then_some("No tasks to kill."))
+        if killed == 0 {
+            return noted("No tasks to kill.");
+        }
+        done()
     }
 
     fn active_ids(&self, job: &JobKey, wanted: impl Fn(&Task) -> bool) -> Vec<TaskId> {
@@ -248,7 +293,7 @@ impl Core {
             );
         }
         self.count("thrift_workload_restartShards", call.shard_ids.len() as u64);
-        Ok(None)
+        done()
     }
 
     fn add_instances(&mut self, call: AddInstances) -> Answer {
@@ -280,7 +325,7 @@ impl Core {
         };
         self.insert_tasks((*template.task).clone(), new);
         self.count("thrift_workload_addInstances", call.count as u64);
-        Ok(None)
+        done()
     }
 
     fn set_quota(&mut self, call: SetQuota) -> Answer {
@@ -292,7 +337,7 @@ impl Core {
             QuotaFault::Value(text) => invalid(text),
         })?;
         self.apply(Op::SaveQuota { role, quota });
-        Ok(None)
+        done()
     }
 
     /// The state machine's verdict is not told: upstream drops it too.
@@ -306,7 +351,7 @@ impl Core {
             status,
             Some(format!("Transition forced by {user}")),
         );
-        Ok(None)
+        done()
     }
 
     fn prune_tasks(&mut self, call: PruneTasks) -> Answer {
@@ -341,7 +386,7 @@ impl Core {
         if !tasks.is_empty() {
             self.apply(Op::RemoveTasks { tasks });
         }
-        Ok(None)
+        done()
     }
 
     fn trigger_explicit(&mut self, call: TriggerExplicitTaskReconciliation) -> Answer {
@@ -354,11 +399,11 @@ impl Core {
             return Err(invalid("Batch size must be greater than zero."));
         }
         self.reconcile_explicitly(size);
-        Ok(None)
+        done()
     }
 }
 
-fn valid_key(key: Option<JobKey>) -> Result<JobKey, Refusal> {
+pub(super) fn valid_key(key: Option<JobKey>) -> Result<JobKey, Refusal> {
     match key {
         Some(key) if key.is_valid() => Ok(key),
         Some(key) => Err(fault(format!("{key} is not a valid job key"))),
