@@ -12,3 +12,4 @@ pub mod python;
 pub mod skip;
 pub mod terminal;
 pub mod wait;
+pub mod zookeeper;

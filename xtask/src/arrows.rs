@@ -9,6 +9,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("src/api", &[]),
     ("src/pystachio", &[]),
     ("src/mesos", &[]),
+    ("src/zk", &[]),
     ("src/daemon", &[]),
     ("src/config", &["aurora-api", "pystachio"]),
     ("src/thermos", &["aurora-api", "pystachio"]),
@@ -20,7 +21,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "daemons/executor",
-        &["aurora-api", "aurora-mesos", "aurora-thermos", "pystachio"],
+        &[
+            "aurora-api",
+            "aurora-mesos",
+            "aurora-thermos",
+            "aurora-zk",
+            "pystachio",
+        ],
     ),
     (
         "daemons/observer",
@@ -40,6 +47,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Crates that live behind one wrapper each, or that a program must not carry: the crate, and who may name it.
 const FENCED: &[(&str, &[&str])] = &[
     ("cgroups-rs", &["daemons/mesos"]),
+    ("zookeeper-async", &["src/zk"]),
     ("rustpython-vm", &["src/config"]),
     ("rustpython-stdlib", &["src/config"]),
     ("rustpython-pylib", &["src/config"]),

@@ -8,6 +8,7 @@ use crate::Outcome;
 const NEEDED: &[(&str, &str)] = &[
     ("python3-venv", "/usr/share/doc/python3-venv"),
     ("thrift-compiler", "/usr/bin/thrift"),
+    ("zookeeper", "/usr/share/java/zookeeper.jar"),
 ];
 
 /// Installs what is missing when root; otherwise says which line to run.
