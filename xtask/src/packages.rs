@@ -8,6 +8,9 @@ use crate::Outcome;
 const NEEDED: &[(&str, &str)] = &[
     ("python3-venv", "/usr/share/doc/python3-venv"),
     ("thrift-compiler", "/usr/bin/thrift"),
+    ("bzip2", "/usr/bin/bzip2"),
+    ("unzip", "/usr/bin/unzip"),
+    ("xz-utils", "/usr/bin/xz"),
     ("zookeeper", "/usr/share/java/zookeeper.jar"),
 ];
 

@@ -7,5 +7,6 @@
 //! * `agent`: sandboxes, fetcher, executors, status update streams; the executor API.
 
 pub mod agent;
+mod jsonp;
 pub mod link;
 pub mod master;

@@ -133,6 +133,9 @@ pub struct Registered {
     pub session: String,
     /// The master.
     pub master_info: MasterInfo,
+    /// Milliseconds after which either side takes the other for lost: as many pings as may stay unanswered, times the
+    /// wait for each (mesos: `MasterSlaveConnection.total_ping_timeout_seconds`).
+    pub total_ping_timeout_ms: u64,
 }
 
 /// A task to run.

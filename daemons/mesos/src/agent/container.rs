@@ -49,7 +49,7 @@ impl Life<'_> {
                 return launch_failed(&message);
             }
         };
-        let mut spawned = match self.spawn(account.clone(), procs).await {
+        let mut spawned = match self.spawn(account.clone(), procs.clone()).await {
             Ok(spawned) => spawned,
             Err(message) => {
                 self.inner.clean_up(&container, None).await;
@@ -58,7 +58,7 @@ impl Life<'_> {
         };
         let mut destroyed = self.destroyed.clone();
         let start = tokio::select! {
-            started = self.start(account, &mut spawned.stdin, &mut spawned.stdout) => Some(started),
+            started = self.start(account, procs, &mut spawned.stdin, &mut spawned.stdout) => Some(started),
             _ = destroyed.wait_for(|destroyed| *destroyed) => None,
         };
         let Spawned {
@@ -195,10 +195,11 @@ impl Life<'_> {
     async fn start(
         &self,
         account: Option<Account>,
+        cgroup_procs: Vec<PathBuf>,
         stdin: &mut ChildStdin,
         stdout: &mut ChildStdout,
     ) -> Result<(), String> {
-        self.fetch(account).await?;
+        self.fetch(account, cgroup_procs).await?;
         stdin
             .write_all(launch_helper::GO.as_bytes())
             .await
@@ -216,7 +217,11 @@ impl Life<'_> {
         }
     }
 
-    async fn fetch(&self, account: Option<Account>) -> Result<(), String> {
+    async fn fetch(
+        &self,
+        account: Option<Account>,
+        cgroup_procs: Vec<PathBuf>,
+    ) -> Result<(), String> {
         let uris: Vec<Uri> = self
             .launch
             .command
@@ -235,6 +240,7 @@ impl Life<'_> {
         let spec = FetchSpec {
             sandbox: self.sandbox.clone(),
             account,
+            cgroup_procs,
             uris,
             stall_timeout: self.inner.config.fetcher_stall_timeout,
         };

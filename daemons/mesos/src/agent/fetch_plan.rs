@@ -33,6 +33,17 @@ pub(crate) enum Archive {
     TarGzip,
     /// One compressed file, unpacked beside itself.
     Gzip,
+    /// Unpacked by the machine's `tar` with the program for this compression, as Mesos does it.
+    TarBy(Compression),
+    /// Unpacked by the machine's `unzip`, as Mesos does it.
+    Zip,
+}
+
+/// Compressions that the machine's `tar` unpacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compression {
+    Bzip2,
+    Xz,
 }
 
 /// One fetch, ready to be carried out.
@@ -61,19 +72,19 @@ pub(crate) enum PlanError {
     NoName,
     #[error("output_file '{0}' is not a relative path inside the sandbox")]
     OutputFile(String),
-    #[error(
-        "extracting {0} is not supported: set extract to false, or provide a .tar, .tar.gz, .tgz or .gz file"
-    )]
-    ArchiveKind(&'static str),
 }
 
-/// Suffixes that Mesos unpacks and this agent does not.
-const UNSUPPORTED: [(&str, &str); 5] = [
-    (".tbz2", "bzip2 archives"),
-    (".tar.bz2", "bzip2 archives"),
-    (".txz", "xz archives"),
-    (".tar.xz", "xz archives"),
-    (".zip", "zip archives"),
+/// What is unpacked, by the end of the file's name (mesos: src/launcher/fetcher.cpp). The first that fits counts.
+const ARCHIVES: [(&str, Archive); 9] = [
+    (".tar", Archive::Tar),
+    (".tgz", Archive::TarGzip),
+    (".tar.gz", Archive::TarGzip),
+    (".tbz2", Archive::TarBy(Compression::Bzip2)),
+    (".tar.bz2", Archive::TarBy(Compression::Bzip2)),
+    (".txz", Archive::TarBy(Compression::Xz)),
+    (".tar.xz", Archive::TarBy(Compression::Xz)),
+    (".gz", Archive::Gzip),
+    (".zip", Archive::Zip),
 ];
 
 /// Decides what to do for one URI.
@@ -90,7 +101,7 @@ pub(crate) fn plan(uri: &Uri) -> Result<Fetch, PlanError> {
     let after = if uri.executable {
         After::MakeExecutable
     } else if uri.extract {
-        archive(&target)?
+        archive(&target)
     } else {
         After::Nothing
     };
@@ -160,26 +171,15 @@ fn output_path(name: &str) -> Result<PathBuf, PlanError> {
     }
 }
 
-fn archive(target: &Path) -> Result<After, PlanError> {
-    let name = target
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    if let Some((_, kind)) = UNSUPPORTED
-        .iter()
-        .find(|(suffix, _)| name.ends_with(suffix))
-    {
-        return Err(PlanError::ArchiveKind(kind));
+fn archive(target: &Path) -> After {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let found = ARCHIVES.iter().find(|(suffix, _)| name.ends_with(suffix));
+    match found {
+        // What is left of the name is the name of the unpacked file, so there has to be something left.
+        Some((suffix, Archive::Gzip)) if name == *suffix => After::Nothing,
+        Some((_, kind)) => After::Extract(*kind),
+        None => After::Nothing,
     }
-    Ok(if name.ends_with(".tar.gz") || name.ends_with(".tgz") {
-        After::Extract(Archive::TarGzip)
-    } else if name.ends_with(".tar") {
-        After::Extract(Archive::Tar)
-    } else if name.ends_with(".gz") {
-        After::Extract(Archive::Gzip)
-    } else {
-        After::Nothing
-    })
 }
 
 #[cfg(test)]
@@ -236,6 +236,25 @@ mod tests {
                 "b.gz",
                 After::Extract(Archive::Gzip),
             ),
+            ("/a/.gz", local("/a/.gz"), ".gz", After::Nothing),
+            (
+                "/a/b.zip",
+                local("/a/b.zip"),
+                "b.zip",
+                After::Extract(Archive::Zip),
+            ),
+            (
+                "/a/b.tbz2",
+                local("/a/b.tbz2"),
+                "b.tbz2",
+                After::Extract(Archive::TarBy(Compression::Bzip2)),
+            ),
+            (
+                "/a/b.tar.xz",
+                local("/a/b.tar.xz"),
+                "b.tar.xz",
+                After::Extract(Archive::TarBy(Compression::Xz)),
+            ),
             (
                 "http://h/a.tar?x=1",
                 http("http://h/a.tar?x=1"),
@@ -271,19 +290,19 @@ mod tests {
             ("/a/..", PlanError::NoName),
             ("/a/it's", PlanError::Character),
             ("/a\\b", PlanError::Character),
-            ("/a/b.zip", PlanError::ArchiveKind("zip archives")),
-            ("/a/b.tar.xz", PlanError::ArchiveKind("xz archives")),
         ];
         for (text, error) in cases {
             assert_eq!(plan(&uri(text)), Err(error), "{text}");
         }
-        // The same archive is fine when it is not to be unpacked.
-        assert!(
+        // Only what is to be unpacked is, and a program is not.
+        assert_eq!(
             plan(&Uri {
                 extract: false,
                 ..uri("/a/b.zip")
             })
-            .is_ok()
+            .unwrap()
+            .after,
+            After::Nothing
         );
         assert_eq!(
             plan(&Uri {

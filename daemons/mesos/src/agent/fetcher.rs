@@ -10,13 +10,13 @@ use std::io::{self, BufRead, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 
-use super::fetch_plan::{self, After, Archive, Fetch, Source, Uri};
+use super::fetch_plan::{self, After, Archive, Compression, Fetch, Source, Uri};
 use super::launch_helper;
 use super::users::Account;
 
@@ -31,6 +31,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) struct FetchSpec {
     pub(crate) sandbox: PathBuf,
     pub(crate) account: Option<Account>,
+    /// `cgroup.procs` files to enter: what is unpacked counts against the container's memory.
+    pub(crate) cgroup_procs: Vec<PathBuf>,
     pub(crate) uris: Vec<Uri>,
     /// A download that brings nothing for so long has failed (`--fetcher_stall_timeout`).
     pub(crate) stall_timeout: Duration,
@@ -63,6 +65,7 @@ fn run() -> Result<(), String> {
         serde_json::from_str(&line).map_err(|error| format!("reading what to fetch: {error}"))?;
     // Before any thread is started, since an identity belongs to each thread.
     nix::unistd::setsid().map_err(|error| format!("starting a session: {error}"))?;
+    launch_helper::enter_cgroups(&spec.cgroup_procs)?;
     launch_helper::take_identity(spec.account.as_ref())?;
     std::env::set_current_dir(&spec.sandbox)
         .map_err(|error| format!("entering the sandbox {}: {error}", spec.sandbox.display()))?;
@@ -140,9 +143,14 @@ fn create(target: &Path) -> Result<File, String> {
 
 fn copy(source: &Path, target: &Path) -> Result<(), String> {
     let failed = |error: io::Error| format!("copying {}: {error}", source.display());
-    let mut input = File::open(source).map_err(failed)?;
-    if input.metadata().map_err(failed)?.is_dir() {
-        return Err(format!("{} is a directory, not a file", source.display()));
+    // Opening a pipe would wait for its writer.
+    let mut input = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(source)
+        .map_err(failed)?;
+    if !input.metadata().map_err(failed)?.is_file() {
+        return Err(format!("{} is not a regular file", source.display()));
     }
     let mut output = create(target)?;
     io::copy(&mut input, &mut output).map_err(failed)?;
@@ -193,20 +201,52 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 fn extract(kind: Archive, file: &Path, sandbox: &Path) -> Result<(), String> {
     let failed = |error: io::Error| format!("extracting {}: {error}", file.display());
-    let input = io::BufReader::new(File::open(file).map_err(failed)?);
+    let input = || File::open(file).map(io::BufReader::new).map_err(failed);
     match kind {
-        Archive::Tar => tar::Archive::new(input).unpack(sandbox).map_err(failed),
-        Archive::TarGzip => tar::Archive::new(flate2::bufread::MultiGzDecoder::new(input))
+        Archive::Tar => tar::Archive::new(input()?).unpack(sandbox).map_err(failed),
+        Archive::TarGzip => tar::Archive::new(flate2::bufread::MultiGzDecoder::new(input()?))
             .unpack(sandbox)
             .map_err(failed),
+        Archive::TarBy(compression) => {
+            let flag = match compression {
+                Compression::Bzip2 => "-xjf",
+                Compression::Xz => "-xJf",
+            };
+            let mut tar = Command::new("tar");
+            tar.arg("-C").arg(sandbox).arg(flag).arg(file);
+            unpack_by(tar)
+        }
+        Archive::Zip => {
+            let mut unzip = Command::new("unzip");
+            unzip.arg("-o").arg("-d").arg(sandbox).arg(file);
+            unpack_by(unzip)
+        }
         Archive::Gzip => {
             let mut output = create(&file.with_extension(""))?;
             io::copy(
-                &mut flate2::bufread::MultiGzDecoder::new(input),
+                &mut flate2::bufread::MultiGzDecoder::new(input()?),
                 &mut output,
             )
             .map_err(failed)?;
             Ok(())
         }
     }
+}
+
+/// Unpacks with a program of the machine (mesos: src/launcher/fetcher.cpp).
+fn unpack_by(mut command: Command) -> Result<(), String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("starting '{name}' to unpack: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!(
+        "unpacking with '{name}' failed ({}): {}",
+        output.status,
+        said.trim()
+    ))
 }

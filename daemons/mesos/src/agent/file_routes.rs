@@ -2,10 +2,11 @@
 
 use aurora_daemon::reply;
 use aurora_daemon::server::{Request, Response};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http::header::{CONTENT_DISPOSITION, HeaderValue};
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 
 use super::core::ContainerView;
@@ -13,6 +14,7 @@ use super::files::{FileError, MAX_READ, Sandboxes, mode_text};
 use super::http::{Route, Routes, bad_request};
 use super::paths::Paths;
 use super::shell::Ending;
+use crate::jsonp::jsonp;
 
 /// Size of one piece of a download.
 const DOWNLOAD_PIECE: usize = 64 << 10;
@@ -47,7 +49,7 @@ impl Routes {
         request: &Request,
     ) -> Result<Response, Ending> {
         if route == Route::DebugFiles {
-            return self.debug_files().await;
+            return self.debug_files(request).await;
         }
         let Some(path) = request.parameter("path").filter(|path| !path.is_empty()) else {
             return Ok(bad_request("Expecting 'path=value' in query.\n"));
@@ -77,7 +79,7 @@ impl Routes {
                                 })
                             })
                             .collect();
-                        reply::json(StatusCode::OK, &shown)
+                        jsonp(request, &shown)
                     }
                     Err(error) => file_error(&error),
                 })
@@ -121,8 +123,8 @@ impl Routes {
             {
                 Ok((size, data)) => {
                     let shown = if offset == -1 { size } else { start };
-                    reply::json(
-                        StatusCode::OK,
+                    jsonp(
+                        request,
                         &json!({"offset": shown, "data": String::from_utf8_lossy(&data)}),
                     )
                 }
@@ -137,7 +139,7 @@ impl Routes {
             .next()
             .unwrap_or_default()
             .replace(['"', '\\'], "_");
-        let (size, mut file) = match self
+        let (size, file) = match self
             .on_files(move |files, agent| files.download(agent, &path))
             .await?
         {
@@ -145,19 +147,16 @@ impl Routes {
             Err(error) => return Ok(file_error(&error)),
         };
         let (pieces, body) = mpsc::channel::<Bytes>(4);
-        tokio::task::spawn_blocking(move || {
-            use std::io::Read as _;
+        tokio::spawn(async move {
             // As long as the file was when it was asked for; a log that grows would never end.
-            let mut left = size;
-            while left > 0 {
-                let mut piece =
-                    vec![0; DOWNLOAD_PIECE.min(usize::try_from(left).unwrap_or(DOWNLOAD_PIECE))];
-                match file.read(&mut piece) {
+            let mut rest = tokio::fs::File::from_std(file).take(size);
+            loop {
+                let mut piece = BytesMut::with_capacity(DOWNLOAD_PIECE);
+                // A thread works only while it reads: a client that does not take what it asked for holds up nobody.
+                match rest.read_buf(&mut piece).await {
                     Ok(0) => return,
-                    Ok(read) => {
-                        piece.truncate(read);
-                        left -= read as u64;
-                        if pieces.blocking_send(piece.into()).is_err() {
+                    Ok(_) => {
+                        if pieces.send(piece.freeze()).await.is_err() {
                             return;
                         }
                     }
@@ -175,7 +174,7 @@ impl Routes {
         Ok(response)
     }
 
-    async fn debug_files(&self) -> Result<Response, Ending> {
+    async fn debug_files(&self, request: &Request) -> Result<Response, Ending> {
         let paths = self.paths.clone();
         let map = self
             .shell
@@ -198,6 +197,6 @@ impl Routes {
                     .collect::<serde_json::Map<String, Value>>()
             })
             .await?;
-        Ok(reply::json(StatusCode::OK, &map))
+        Ok(jsonp(request, &map))
     }
 }

@@ -23,6 +23,7 @@ use super::files::Sandboxes;
 use super::paths::Paths;
 use super::shell::{CallReply, Ending, Handle};
 use super::statistics;
+use crate::jsonp::jsonp;
 
 /// Everything that the routes need.
 pub(crate) struct Routes {
@@ -109,16 +110,16 @@ impl Service for Routes {
         let result = match route {
             Route::Executor => self.executor_call(&request).await,
             Route::Operator => self.operator_call(&request).await,
-            Route::State => self.state().await,
+            Route::State => self.state(&request).await,
             Route::Health => Ok(reply::empty(StatusCode::OK)),
-            Route::Version => Ok(reply::json(StatusCode::OK, &version())),
+            Route::Version => Ok(jsonp(&request, &version())),
             Route::Flags => {
                 let flags: serde_json::Map<String, Value> = self
                     .flags
                     .iter()
                     .map(|(name, value)| (name.clone(), json!(value)))
                     .collect();
-                Ok(reply::json(StatusCode::OK, &json!({ "flags": flags })))
+                Ok(jsonp(&request, &json!({ "flags": flags })))
             }
             Route::Browse | Route::Read | Route::Download | Route::DebugFiles => {
                 match self.guard.check_secret(&request.headers) {
@@ -126,12 +127,12 @@ impl Service for Routes {
                     Err(refusal) => Ok(refusal),
                 }
             }
-            Route::Statistics => self.monitor().await,
-            Route::Containers => self.containers().await,
+            Route::Statistics => self.monitor(&request).await,
+            Route::Containers => self.containers(&request).await,
             Route::Metrics => self
                 .metrics()
                 .await
-                .map(|metrics| reply::json(StatusCode::OK, &metrics)),
+                .map(|metrics| jsonp(&request, &metrics)),
             Route::Help => Ok(reply::text(StatusCode::OK, help())),
         };
         result.unwrap_or_else(|Ending| {
@@ -269,7 +270,7 @@ impl Routes {
         sandbox.display().to_string()
     }
 
-    async fn state(&self) -> Result<Response, Ending> {
+    async fn state(&self, request: &Request) -> Result<Response, Ending> {
         let paths = self.paths.clone();
         let mut state = self
             .shell
@@ -290,7 +291,7 @@ impl Routes {
             .map(|(name, value)| (name.clone(), json!(value)))
             .collect();
         state.insert("flags".to_owned(), Value::Object(flags));
-        Ok(reply::json(StatusCode::OK, &state))
+        Ok(jsonp(request, &state))
     }
 
     pub(super) async fn with_statistics(
@@ -313,7 +314,7 @@ impl Routes {
         }))
     }
 
-    async fn monitor(&self) -> Result<Response, Ending> {
+    async fn monitor(&self, request: &Request) -> Result<Response, Ending> {
         let shown: Value = self
             .with_statistics()
             .await?
@@ -328,10 +329,10 @@ impl Routes {
                 })
             })
             .collect();
-        Ok(reply::json(StatusCode::OK, &shown))
+        Ok(jsonp(request, &shown))
     }
 
-    async fn containers(&self) -> Result<Response, Ending> {
+    async fn containers(&self, request: &Request) -> Result<Response, Ending> {
         let shown: Value = self
             .with_statistics()
             .await?
@@ -348,7 +349,7 @@ impl Routes {
                 })
             })
             .collect();
-        Ok(reply::json(StatusCode::OK, &shown))
+        Ok(jsonp(request, &shown))
     }
 
     pub(super) async fn metrics(&self) -> Result<std::collections::BTreeMap<String, f64>, Ending> {

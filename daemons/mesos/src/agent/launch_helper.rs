@@ -86,10 +86,7 @@ fn run() -> Result<Ended, String> {
         serde_json::from_str(&line).map_err(|error| format!("reading the launch: {error}"))?;
     // A session of its own: signals to the agent's terminal or group do not reach the container.
     nix::unistd::setsid().map_err(|error| format!("starting a session: {error}"))?;
-    for procs in &spec.cgroup_procs {
-        std::fs::write(procs, "0")
-            .map_err(|error| format!("entering the cgroup {}: {error}", procs.display()))?;
-    }
+    enter_cgroups(&spec.cgroup_procs)?;
     line.clear();
     let read = input
         .by_ref()
@@ -157,6 +154,15 @@ mod inherited {
             },
         }
     }
+}
+
+/// Moves this process into the cgroups of these `cgroup.procs` files.
+pub(crate) fn enter_cgroups(procs: &[PathBuf]) -> Result<(), String> {
+    for procs in procs {
+        std::fs::write(procs, "0")
+            .map_err(|error| format!("entering the cgroup {}: {error}", procs.display()))?;
+    }
+    Ok(())
 }
 
 /// Becomes the account's user for good; `None` changes nothing. To be called before threads are started.

@@ -23,8 +23,8 @@ const BACKOFF: Duration = Duration::from_secs(1);
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
-/// A master that says nothing for so long is gone: it pings every 15 s.
-const SILENCE: Duration = Duration::from_secs(75);
+/// A master that says nothing for so long before it has told its own limit is gone.
+const FIRST_SILENCE: Duration = Duration::from_secs(75);
 
 /// Where the master is and how to be let in.
 #[derive(Debug, Clone)]
@@ -85,13 +85,14 @@ async fn session(master: &Master, shell: &Handle) -> Result<Ended, Ending> {
         let mut stream = open(response).await?;
         let mut decoder = Decoder::new(link::MAX_EVENT);
         let mut caller: Option<tokio::task::JoinHandle<anyhow::Error>> = None;
+        let mut silence = FIRST_SILENCE;
         let error = loop {
             let frame = tokio::select! {
-                frame = tokio::time::timeout(SILENCE, stream.frame()) => frame,
+                frame = tokio::time::timeout(silence, stream.frame()) => frame,
                 error = caller_ended(&mut caller) => break error,
             };
             let bytes = match frame {
-                Err(_) => break anyhow::anyhow!("the master has been silent for {} s", SILENCE.as_secs()),
+                Err(_) => break anyhow::anyhow!("the master has been silent for {} s", silence.as_secs()),
                 Ok(None) => break anyhow::anyhow!("the master closed the connection"),
                 Ok(Some(Err(error))) => break anyhow::Error::new(error).context("the connection broke"),
                 Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
@@ -105,6 +106,7 @@ async fn session(master: &Master, shell: &Handle) -> Result<Ended, Ending> {
                     caller = Some(tokio::spawn(caller_task));
                     tracing::info!(master = master.address, agent = %session.agent_id, "registered");
                     registered = true;
+                    silence = Duration::from_millis(session.total_ping_timeout_ms);
                     if shell.send(Input::Connected { calls }).await.is_err() {
                         return Ok(Ended::Shell);
                     }

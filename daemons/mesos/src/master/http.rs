@@ -16,6 +16,7 @@ use super::negotiate::{bad_request, expect_method, not_found};
 use super::run::Info;
 use super::shell::Shell;
 use super::{gzip, legacy, link_api, metrics, operator_api, scheduler_api};
+use crate::jsonp::jsonp;
 
 /// The master's HTTP service.
 #[derive(Debug)]
@@ -139,11 +140,11 @@ impl Api {
             }
             Route::Version => {
                 get()?;
-                Ok(legacy::jsonp(request, &self.info.version))
+                Ok(jsonp(request, &self.info.version))
             }
             Route::Flags => {
                 get()?;
-                Ok(legacy::jsonp(
+                Ok(jsonp(
                     request,
                     &serde_json::json!({"flags": legacy::flags(&self.info)}),
                 ))
@@ -155,11 +156,11 @@ impl Api {
                     .into_iter()
                     .map(|m| (m.name, m.value.into()))
                     .collect();
-                Ok(legacy::jsonp(request, &metrics))
+                Ok(jsonp(request, &metrics))
             }
             Route::Stats => {
                 get()?;
-                Ok(legacy::jsonp(request, &legacy::stats()))
+                Ok(jsonp(request, &legacy::stats()))
             }
             Route::State
             | Route::StateSummary
@@ -187,7 +188,7 @@ impl Api {
                     )),
                 });
                 Ok(match answer {
-                    Some(answer) => legacy::jsonp(request, &answer),
+                    Some(answer) => jsonp(request, &answer),
                     None => {
                         bad_request("Failed to parse the query: 'limit' and 'offset' are numbers")
                     }
@@ -200,7 +201,7 @@ impl Api {
             }
             Route::MaintenanceSchedule if request.method == Method::GET => {
                 let schedule = shell.view(|master, _| master.registry.schedule.clone());
-                Ok(legacy::jsonp(request, &schedule))
+                Ok(jsonp(request, &schedule))
             }
             Route::MaintenanceSchedule | Route::MachineDown | Route::MachineUp => {
                 expect_method(request, &Method::POST)?;
@@ -227,7 +228,7 @@ impl Api {
             Route::FilesDebug => {
                 get()?;
                 secret()?;
-                Ok(legacy::jsonp(request, &serde_json::json!({})))
+                Ok(jsonp(request, &serde_json::json!({})))
             }
         }
     }

@@ -96,6 +96,97 @@ async fn a_command_runs_to_its_end_and_its_output_can_be_read() {
     assert!(agent.signal(nix::sys::signal::Signal::SIGTERM).success());
 }
 
+/// The archives are made by the programs whose formats they have.
+#[tokio::test(flavor = "multi_thread")]
+async fn archives_are_unpacked_by_their_names() {
+    let world = World::new().await;
+    let agent = world.agent(&[]).await;
+    let directory = world.directory.path();
+    let make = |line: &str| {
+        let made = std::process::Command::new("sh")
+            .args(["-ec", line])
+            .current_dir(directory)
+            .status();
+        assert!(made.unwrap().success(), "{line}");
+    };
+    let kinds = ["tar", "tgz", "tar.bz2", "txz", "zip"];
+    for kind in kinds {
+        make(&format!("echo from {kind} > in-{kind}"));
+        match kind {
+            "zip" => make("python3 -m zipfile -c a.zip in-zip"),
+            kind => make(&format!("tar -caf a.{kind} in-{kind}")),
+        }
+    }
+    make("echo from gz | gzip > in-gz.gz; mkfifo pipe; chmod 666 pipe");
+    let fetch = |id: &str, files: &[String]| {
+        let mut info = task(id, "cat in-*");
+        let uris = files.iter().map(|file| CommandUri {
+            value: directory.join(file).display().to_string(),
+            ..CommandUri::default()
+        });
+        info.command.as_mut().unwrap().uris = uris.collect();
+        world.master.run(info);
+    };
+    let mut archives: Vec<String> = kinds.iter().map(|kind| format!("a.{kind}")).collect();
+    archives.push("in-gz.gz".to_owned());
+    fetch("t1", &archives);
+    world.master.wait_for_state("t1", TaskState::Finished).await;
+    let stdout = "/files/read?path=/frameworks/F/executors/t1/runs/latest/stdout&offset=0";
+    let text = agent.json(stdout).await["data"].to_string();
+    for kind in kinds.iter().chain(&["gz"]) {
+        assert!(
+            text.contains(&format!("from {kind}\\n")),
+            "{kind} in {text}"
+        );
+    }
+    // A pipe that nobody writes to would be waited for until the launch is given up.
+    fetch("t2", &["pipe".to_owned()]);
+    let failed = world.master.wait_for_state("t2", TaskState::Failed).await;
+    let message = failed.message.unwrap();
+    assert!(message.ends_with("pipe is not a regular file"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_that_does_not_ping_in_its_own_time_is_given_up() {
+    let world = World::new().await;
+    world.master.state.lock().unwrap().total_ping_timeout = Duration::from_millis(200);
+    let _agent = world.agent(&[]).await;
+    world
+        .master
+        .wait("second registration", |state| {
+            (state.subscriptions.len() > 1).then_some(())
+        })
+        .await;
+}
+
+/// The body of each answer is larger than what sockets hold, and nobody reads it.
+#[tokio::test(flavor = "multi_thread")]
+async fn downloads_that_nobody_takes_hold_up_nobody() {
+    use tokio::io::AsyncWriteExt;
+    let world = World::new().await;
+    let agent = world.agent(&[]).await;
+    let filled = "head -c 64M /dev/zero > big; echo here > small";
+    world.master.run(task("t1", filled));
+    world.master.wait_for_state("t1", TaskState::Finished).await;
+    let run = "/frameworks/F/executors/t1/runs/latest";
+    let mut stalled = Vec::new();
+    // More than the threads that a runtime has for work that blocks.
+    for _ in 0..600 {
+        let mut stream = tokio::net::TcpStream::connect(&agent.address)
+            .await
+            .unwrap();
+        let request =
+            format!("GET /files/download?path={run}/big HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.readable().await.unwrap();
+        stalled.push(stream);
+    }
+    let small = format!("/files/read?path={run}/small&offset=0");
+    let read = tokio::time::timeout(LIMIT, agent.json(&small)).await;
+    let read = read.expect("an answer");
+    assert_eq!(read["data"], "here\n");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_survives_kill_9_of_the_agent_and_can_be_killed_by_the_next() {
     let world = World::new().await;

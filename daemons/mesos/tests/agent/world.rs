@@ -27,13 +27,27 @@ pub(crate) struct Master {
     pub(crate) state: Mutex<State>,
 }
 
-#[derive(Default)]
 pub(crate) struct State {
+    /// What agents are told about the pings, of which this master sends none.
+    pub(crate) total_ping_timeout: Duration,
     pub(crate) sessions: u32,
     pub(crate) events: Option<mpsc::Sender<Bytes>>,
     pub(crate) subscriptions: Vec<link::Subscribe>,
     pub(crate) updates: Vec<TaskStatus>,
     pub(crate) exited: Vec<link::ExecutorExited>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            total_ping_timeout: 2 * LIMIT,
+            sessions: 0,
+            events: None,
+            subscriptions: Vec::new(),
+            updates: Vec::new(),
+            exited: Vec::new(),
+        }
+    }
 }
 
 impl Master {
@@ -112,6 +126,7 @@ impl Service for Master {
                     .unwrap_or_else(|| "S0".into()),
                 session: state.sessions.to_string(),
                 master_info: MasterInfo::default(),
+                total_ping_timeout_ms: state.total_ping_timeout.as_millis() as u64,
             });
             let (events, stream) = mpsc::channel(64);
             events

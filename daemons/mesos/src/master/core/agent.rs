@@ -161,6 +161,7 @@ impl Master {
                 agent_id: id.clone(),
                 session,
                 master_info: self.config.master_info.clone(),
+                total_ping_timeout_ms: self.config.total_ping_timeout().as_millis() as u64,
             }),
         );
         self.recover_frameworks(now, &id, frameworks);

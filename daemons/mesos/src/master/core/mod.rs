@@ -65,6 +65,13 @@ pub(crate) struct Config {
     pub(crate) seed: u64,
 }
 
+impl Config {
+    /// After so long an agent and its master take each other for lost.
+    pub(super) fn total_ping_timeout(&self) -> Duration {
+        self.ping_interval.saturating_mul(self.max_missed_pings)
+    }
+}
+
 /// Counters for the metrics.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Counters {

@@ -11,7 +11,6 @@ use aurora_mesos::resources::{Amount, Resources, from_thousandths};
 use aurora_mesos::v1::maintenance::Schedule;
 use aurora_mesos::v1::{FrameworkId, MachineId, Task, TaskState};
 use http::StatusCode;
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::core::{Framework, Master};
@@ -23,34 +22,6 @@ pub(crate) use agents::agents;
 use agents::{agent, recovered};
 use frameworks::framework;
 pub(crate) use frameworks::{frameworks, tasks};
-
-/// JSON, or JavaScript that passes it to the function named in `jsonp`.
-pub(crate) fn jsonp(request: &Request, value: &impl Serialize) -> Response {
-    let Some(function) = request.parameter("jsonp").filter(|name| !name.is_empty()) else {
-        return reply::json(StatusCode::OK, value);
-    };
-    // A script element sends no Origin: without this every web page could read the answer through one.
-    let foreign = |site: &http::HeaderValue| site != "same-origin" && site != "none";
-    if request.headers.get("sec-fetch-site").is_some_and(foreign) {
-        return reply::text(
-            StatusCode::FORBIDDEN,
-            "Scripts of other origins are refused.\n",
-        );
-    }
-    // Anything but a name would let a link run code of its own in a page of ours.
-    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '$' | '.');
-    if !function.chars().all(is_name) {
-        return bad_request("'jsonp' must be the name of a function");
-    }
-    match serde_json::to_string(value) {
-        Ok(text) => reply::bytes(
-            StatusCode::OK,
-            "text/javascript",
-            format!("{function}({text})"),
-        ),
-        Err(error) => reply::text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
-    }
-}
 
 pub(crate) fn flags(info: &Info) -> Map<String, Value> {
     info.flags

@@ -281,6 +281,7 @@ fn registered() -> link::Event {
         agent_id: "S0".into(),
         session: "1".into(),
         master_info: MasterInfo::default(),
+        total_ping_timeout_ms: 75_000,
     })
 }
 
