@@ -217,28 +217,39 @@ async fn wait_for_other(layout: &Layout, flags: &ClusterFlags) -> anyhow::Result
 
 async fn stop(flags: &StateFlags) -> anyhow::Result<()> {
     let layout = layout(flags)?;
-    let Some(holder) = lock::holder(&layout.lock())? else {
+    if lock::holder(&layout.lock())?.is_none() {
         let tasks = stop_leftovers(&layout, flags).await?;
         return print_line(
             &json!({"stopped": false, "reason": "not running", "ended_tasks_left": tasks}),
         );
-    };
-    if process_start_time(holder.pid) == Some(holder.start_time) {
-        let pid = i32::try_from(holder.pid).context("the lock names no process")?;
-        kill(Pid::from_raw(pid), Signal::SIGTERM)
-            .with_context(|| format!("cannot stop process {pid}"))?;
     }
     let give_up = Instant::now() + STOP_DEADLINE;
+    let mut told: Option<u32> = None;
     loop {
-        match lock::take(&layout.lock()) {
-            Ok(_lock) => return print_line(&json!({"stopped": true, "pid": holder.pid})),
-            Err(LockError::Held { .. }) if Instant::now() < give_up => {}
-            Err(error) => {
-                return Err(anyhow!(error).context(format!(
-                    "process {} was told to stop but still runs after {} s",
-                    holder.pid,
-                    STOP_DEADLINE.as_secs()
-                )));
+        let holder = match lock::take(&layout.lock()) {
+            Ok(_lock) => return print_line(&json!({"stopped": true, "pid": told})),
+            Err(LockError::Held { holder, .. }) => holder,
+            Err(error) => return Err(error.into()),
+        };
+        // A supervisor that has just taken the lock says its name a moment later.
+        let lives = process_start_time(holder.pid) == Some(holder.start_time);
+        if lives && told != Some(holder.pid) {
+            let pid = i32::try_from(holder.pid).context("the lock names no process")?;
+            kill(Pid::from_raw(pid), Signal::SIGTERM)
+                .with_context(|| format!("cannot stop process {pid}"))?;
+            told = Some(holder.pid);
+        }
+        if Instant::now() >= give_up {
+            let seconds = STOP_DEADLINE.as_secs();
+            match told {
+                Some(pid) => {
+                    bail!("process {pid} was told to stop but still runs after {seconds} s")
+                }
+                None => bail!(
+                    "a process holds {} and has not said its name for {seconds} s; `fuser {}` finds it",
+                    layout.lock().display(),
+                    layout.lock().display()
+                ),
             }
         }
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -416,3 +416,48 @@ fn stopping_what_does_not_run() {
     assert_eq!(answer["stopped"], false);
     assert!(!world.path("state").exists());
 }
+
+/// Between taking the lock and saying its name a start has none; a stop at that moment is meant for it.
+#[test]
+fn a_stop_waits_for_a_start_to_say_its_name() {
+    let world = World::new();
+    fs::create_dir(world.path("state")).unwrap();
+    let file = fs::File::create(world.path("state/lock")).unwrap();
+    let mut lock =
+        nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusiveNonblock).unwrap();
+    let mut starting = Command::new("sleep").arg("300").spawn().unwrap();
+    let pid = starting.id();
+    let mut stop = world
+        .command("stop")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It has found the lock taken by nobody when it has the file open for a second time.
+    let lock_file = fs::canonicalize(world.path("state/lock")).unwrap();
+    let looks = || {
+        let descriptors = fs::read_dir(format!("/proc/{}/fd", stop.id()));
+        let mut targets = descriptors.into_iter().flatten().flatten();
+        targets.any(|entry| fs::read_link(entry.path()).is_ok_and(|path| path == lock_file))
+    };
+    let deadline = Instant::now() + DEADLINE;
+    while !looks() {
+        assert!(
+            Instant::now() < deadline,
+            "the stop does not look at the lock"
+        );
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+    let name = serde_json::json!({
+        "pid": pid,
+        "start_time": aurora_client::endpoints::process_start_time(pid).unwrap(),
+        "since_ms": 0,
+    });
+    std::io::Write::write_all(&mut *lock, name.to_string().as_bytes()).unwrap();
+    assert!(!starting.wait().unwrap().success(), "ended by a signal");
+    drop(lock);
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut stop.stdout.take().unwrap(), &mut answer).unwrap();
+    assert!(stop.wait().unwrap().success());
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(answer, serde_json::json!({"stopped": true, "pid": pid}));
+}
