@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aurora_thermos::procs::{self, Exemptions};
 use aurora_thermos::spawn;
@@ -17,6 +17,8 @@ use crate::local;
 
 /// How much of a command's output goes into a message, in bytes.
 const MAX_OUTPUT: usize = 1024;
+/// How long a killed command may take to be reaped; whoever takes longer is left to the runner.
+const REAP_PATIENCE: Duration = Duration::from_secs(2);
 /// Values in messages are cut from this length on, as upstream.
 const LONG: usize = 10;
 
@@ -109,9 +111,13 @@ impl Drop for Group {
         // Not reaped yet, or else `id` is gone: the number is still the child's.
         if self.child.id().is_some() {
             procs::signal_group(self.pid, Signal::SIGKILL);
-        } else {
-            self.exemptions.remove(self.pid);
+            let deadline = Instant::now() + REAP_PATIENCE;
+            while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+                procs::pause(Duration::from_millis(1));
+            }
         }
+        // The number may soon be somebody else's, whom the runner must not overlook.
+        self.exemptions.remove(self.pid);
     }
 }
 
@@ -168,8 +174,7 @@ async fn shell(
     let (status, mut kept) = match tokio::time::timeout(timeout, run).await {
         Ok(outcome) => outcome.map_err(failed)?,
         Err(_) => {
-            procs::signal_group(pid, Signal::SIGKILL);
-            group.child.wait().await.map_err(failed)?;
+            // Dropping the group kills and reaps it.
             return Err("Health check timed out.".to_owned());
         }
     };
@@ -248,7 +253,9 @@ mod tests {
             .build()
             .unwrap();
         let exemptions = Exemptions::default();
-        runtime.block_on(shell(text, None, timeout, &exemptions))
+        let outcome = runtime.block_on(shell(text, None, timeout, &exemptions));
+        assert!(exemptions.is_empty(), "{text}: {exemptions:?}");
+        outcome
     }
 
     #[test]

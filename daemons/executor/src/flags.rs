@@ -5,6 +5,8 @@ use std::time::Duration;
 use aurora_thermos::logs::LogDefaults;
 use aurora_thermos::schema::{parse_destination, parse_mode};
 
+use crate::announce::AnnouncerFlags;
+
 /// What the command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flags {
@@ -20,6 +22,8 @@ pub struct Flags {
     pub preserve_env: bool,
     /// Time for each step of a shutdown.
     pub stop_timeout: Duration,
+    /// Where and how tasks are announced.
+    pub announcer: AnnouncerFlags,
 }
 
 impl Default for Flags {
@@ -31,6 +35,7 @@ impl Default for Flags {
             logging: LogDefaults::default(),
             preserve_env: false,
             stop_timeout: Duration::from_secs(120),
+            announcer: AnnouncerFlags::default(),
         }
     }
 }
@@ -77,6 +82,31 @@ struct Flag {
 }
 
 const FLAGS: &[Flag] = &[
+    Flag {
+        name: "--announcer-ensemble",
+        value: Some("SERVERS"),
+        help: "ZooKeeper's servers, host:port,…; nothing is announced without them",
+    },
+    Flag {
+        name: "--announcer-serverset-path",
+        value: Some("PATH"),
+        help: "announce at PATH/<role>/<environment>/<job> (default /aurora)",
+    },
+    Flag {
+        name: "--announcer-allow-custom-serverset-path",
+        value: None,
+        help: "jobs may name a path of their own",
+    },
+    Flag {
+        name: "--announcer-hostname",
+        value: Some("HOST"),
+        help: "announce HOST instead of the agent's name",
+    },
+    Flag {
+        name: "--announcer-zookeeper-auth-config",
+        value: Some("FILE"),
+        help: "JSON file of ZooKeeper credentials and access lists",
+    },
     Flag {
         name: "--execute-as-user",
         value: Some("USER"),
@@ -144,7 +174,7 @@ pub fn help() -> String {
         let left = flag.value.map_or(flag.name.to_owned(), |value| {
             format!("{}={value}", flag.name)
         });
-        text.push_str(&format!("  {left:<34}  {}\n", flag.help));
+        text.push_str(&format!("  {left:<42}  {}\n", flag.help));
     }
     text.push_str(
         "\nFrom the environment: the MESOS_* variables of an executor, and AURORA_HTTP_SIGNALER_TIMEOUT_SECS, \
@@ -189,6 +219,13 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, Fla
                 .ok_or_else(|| wrong("a number above zero"))
         };
         match flag.name {
+            "--announcer-ensemble" => flags.announcer.ensemble = Some(value),
+            "--announcer-serverset-path" => flags.announcer.root = value,
+            "--announcer-allow-custom-serverset-path" => flags.announcer.allow_custom_path = true,
+            "--announcer-hostname" => flags.announcer.hostname = Some(value),
+            "--announcer-zookeeper-auth-config" => {
+                flags.announcer.access_file = Some(value.into());
+            }
             "--execute-as-user" => flags.execute_as_user = Some(value),
             "--nosetuid" => flags.nosetuid = true,
             "--nosetuid-health-checks" => flags.nosetuid_health_checks = true,
@@ -228,7 +265,9 @@ mod tests {
         assert_eq!(
             parsed(
                 "--nosetuid --preserve-env --execute-as-user=www --stop_timeout_in_secs 7 --runner-logger-mode rotate \
-                --runner-logger-destination=both --runner-rotate-log-size-mb=3 --runner-rotate-log-backups=2"
+                --runner-logger-destination=both --runner-rotate-log-size-mb=3 --runner-rotate-log-backups=2 \
+                --announcer-ensemble=zk:2181 --announcer-serverset-path=/x --announcer-allow-custom-serverset-path \
+                --announcer-hostname=h --announcer-zookeeper-auth-config=/f"
             ),
             Ok(Command::Run(Flags {
                 execute_as_user: Some("www".into()),
@@ -242,13 +281,24 @@ mod tests {
                     rotate_size_mib: Some(3),
                     rotate_backups: Some(2),
                 },
+                announcer: AnnouncerFlags {
+                    ensemble: Some("zk:2181".into()),
+                    root: "/x".into(),
+                    allow_custom_path: true,
+                    hostname: Some("h".into()),
+                    access_file: Some("/f".into()),
+                },
             }))
         );
         assert_eq!(parsed("--help"), Ok(Command::Help));
         for (line, message) in [
             (
-                "--announcer-ensemble=zk:2181",
-                "unknown flag --announcer-ensemble; --help lists the flags there are",
+                "--mesos-containerizer-path=/x",
+                "unknown flag --mesos-containerizer-path; --help lists the flags there are",
+            ),
+            (
+                "--runner-rotate-log-backups=0",
+                "--runner-rotate-log-backups should be a number above zero, not \"0\"",
             ),
             ("run", "unknown flag run; --help lists the flags there are"),
             ("--nosetuid=1", "--nosetuid takes no value"),

@@ -8,9 +8,11 @@
 //! The same program is the coordinator of each process run ([`aurora_thermos::coordinator`]), which is why `main` looks at
 //! its first argument before anything else.
 //!
-//! Not here: ZooKeeper announcements, tasks in file system images. Start reading at [`main`]; the task's life is in the
-//! module `task`.
+//! A job that wants it is announced in ZooKeeper by the module [`announce`]. Not here: tasks in file system images. Start reading at [`main`]; the task's life is in the
+//! modules `task` and `attend`.
 
+pub mod announce;
+mod attend;
 mod checks;
 mod disk;
 pub mod flags;
@@ -29,9 +31,13 @@ use aurora_mesos::client::executor::{
     ExecutorClient, ExecutorConfig, ExecutorEvent, ExecutorEvents,
 };
 use aurora_mesos::v1::{TaskId, TaskInfo, TaskState};
+use aurora_zk::acl::Access;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::flags::{Command, Flags};
 use crate::task::{Context, Ending, Kill};
@@ -72,12 +78,26 @@ pub fn main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    // Before anything is reported: a fault in the file ends the executor, as upstream.
+    let access = match announce::access(&flags.announcer) {
+        Ok(access) => access,
+        Err(reason) => {
+            complain(&reason);
+            return ExitCode::FAILURE;
+        }
+    };
+    // ZooKeeper's client logs each attempt to connect; our own session says what there is to say.
+    let quiet = Targets::new()
+        .with_default(LevelFilter::INFO)
+        .with_target("zookeeper_async", LevelFilter::OFF);
     tracing_subscriber::fmt()
-        .with_max_level(tracing::level_filters::LevelFilter::INFO)
+        .with_max_level(LevelFilter::INFO)
         .with_ansi(false)
         .with_writer(std::io::stderr)
+        .finish()
+        .with(quiet)
         .init();
-    match serve(flags) {
+    match serve(flags, access) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = task::chain(&error), "giving up");
@@ -109,7 +129,7 @@ enum ServeError {
     Runtime(#[source] std::io::Error),
 }
 
-fn serve(flags: Flags) -> Result<(), ServeError> {
+fn serve(flags: Flags, access: Access) -> Result<(), ServeError> {
     let config = ExecutorConfig::from_env(|name| std::env::var(name).ok())?;
     let directory = std::env::var_os("MESOS_DIRECTORY")
         .map(PathBuf::from)
@@ -134,6 +154,7 @@ fn serve(flags: Flags) -> Result<(), ServeError> {
         Executor {
             context: Context {
                 flags,
+                access,
                 places,
                 client,
             },

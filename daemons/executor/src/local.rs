@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, LOCATION};
 use http::{Method, Request};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
@@ -11,6 +11,10 @@ use tokio::net::TcpStream;
 
 /// The longest body that is read. What is compared is a word or two.
 const MAX_BODY: usize = 1 << 20;
+/// As urllib.
+const MAX_REDIRECTS: usize = 10;
+
+type Fault = Box<dyn std::error::Error + Send + Sync>;
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,11 +47,55 @@ pub(crate) async fn request(
     }
 }
 
-async fn exchange(
-    method: Method,
+/// Follows redirects as urllib does: GET all the way after the first, and not for ever. Only to this machine, though: a task
+/// must not send its executor, which may be root on another network, anywhere else.
+async fn exchange(method: Method, port: u16, endpoint: &str) -> Result<Answer, Fault> {
+    let (mut method, mut port, mut endpoint) = (method, port, endpoint.to_owned());
+    for _ in 0..=MAX_REDIRECTS {
+        let (answer, location) = once(&method, port, &endpoint).await?;
+        let follows = match answer.status {
+            301..=303 => true,
+            307 => method == Method::GET,
+            _ => false,
+        };
+        match location.filter(|_| follows) {
+            Some(location) => (port, endpoint) = target(&location, port, &endpoint)?,
+            None => return Ok(answer),
+        }
+        method = Method::GET;
+    }
+    Err("redirected too often".into())
+}
+
+/// The port and path of a redirect.
+fn target(location: &str, port: u16, endpoint: &str) -> Result<(u16, String), Fault> {
+    let elsewhere = || format!("redirected to {location:?}, which is not on this machine");
+    if location.starts_with('/') && !location.starts_with("//") {
+        return Ok((port, location.to_owned()));
+    }
+    let Ok(uri) = location.parse::<http::Uri>() else {
+        return Err(elsewhere().into());
+    };
+    match (uri.scheme_str(), uri.host()) {
+        (Some("http"), Some("localhost" | "127.0.0.1" | "[::1]")) => {
+            let path = uri.path_and_query().map_or("/", |path| path.as_str());
+            Ok((uri.port_u16().unwrap_or(80), path.to_owned()))
+        }
+        // Relative to the folder of what was asked for.
+        (None, _) if !location.contains(':') && !location.starts_with('/') => {
+            let folder = endpoint.rfind('/').map_or("/", |end| &endpoint[..=end]);
+            Ok((port, format!("{folder}{location}")))
+        }
+        _ => Err(elsewhere().into()),
+    }
+}
+
+/// One request, and where the answer points to.
+async fn once(
+    method: &Method,
     port: u16,
     endpoint: &str,
-) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<(Answer, Option<String>), Fault> {
     let stream = match TcpStream::connect(("127.0.0.1", port)).await {
         // localhost is both; a task may listen on one of them alone.
         Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
@@ -58,10 +106,10 @@ async fn exchange(
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let mut request = Request::builder()
-        .method(&method)
+        .method(method)
         .uri(endpoint)
         .header(HOST, format!("localhost:{port}"));
-    if method == Method::POST {
+    if *method == Method::POST {
         // As urllib sends an empty form.
         request = request
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
@@ -70,18 +118,24 @@ async fn exchange(
     let request = request.body(Full::<Bytes>::default())?;
     let talk = async {
         let response = sender.send_request(request).await?;
-        let status = response.status().as_u16();
+        let status = response.status();
+        let location = response
+            .headers()
+            .get(LOCATION)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned);
         let body = Limited::new(response.into_body(), MAX_BODY)
             .collect()
             .await?
             .to_bytes();
         // What an error page says is of no interest, as upstream.
-        let body = if status < 400 {
+        let body = if status.is_success() {
             body.to_vec()
         } else {
             Vec::new()
         };
-        Ok(Answer { status, body })
+        let status = status.as_u16();
+        Ok((Answer { status, body }, location))
     };
     tokio::pin!(connection);
     tokio::pin!(talk);
@@ -92,6 +146,29 @@ async fn exchange(
         ended = &mut connection => {
             ended?;
             talk.await
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_stay_on_this_machine() {
+        for (location, expected) in [
+            ("/other?x=1", Some((7, "/other?x=1"))),
+            ("other", Some((7, "/deep/other"))),
+            ("http://localhost:8/x", Some((8, "/x"))),
+            ("http://127.0.0.1", Some((80, "/"))),
+            ("http://10.0.0.1/x", None),
+            ("https://localhost/x", None),
+            ("//evil.example/x", None),
+            ("file:///etc/passwd", None),
+        ] {
+            let found = target(location, 7, "/deep/health").ok();
+            let expected = expected.map(|(port, path)| (port, path.to_owned()));
+            assert_eq!(found, expected, "{location}");
         }
     }
 }

@@ -1,36 +1,26 @@
-//! One task from its launch to its last status: sandbox, runner, health, disk, shutdown
-//! (aurora: `src/main/python/apache/aurora/executor/aurora_executor.py`, `.../executor/status_manager.py`,
-//! `.../executor/http_lifecycle.py`).
+//! One task from its launch to the moment its processes run: sandbox, templates, checks, announcement, runner
+//! (aurora: `src/main/python/apache/aurora/executor/aurora_executor.py`). The module `attend` goes on from there.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::path::PathBuf;
-use std::pin::Pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aurora_api::model::{AssignedTask, Container};
-use aurora_api::thermos::TaskState as RunState;
 use aurora_mesos::client::executor::ExecutorClient;
 use aurora_mesos::v1::{TaskId, TaskInfo, TaskState, TaskStatus};
-use aurora_thermos::core::{CoreError, Turn};
-use aurora_thermos::instance::{Checker, HttpLifecycle, Instance};
+use aurora_thermos::instance::{Checker, Instance};
 use aurora_thermos::plan::EXECUTOR_RUN_LIMIT;
+use aurora_thermos::procs::Exemptions;
 use aurora_thermos::{Settings, StartError, TaskRunner, users};
-use http::Method;
+use aurora_zk::acl::Access;
 use tokio::sync::watch;
 
+use crate::announce::{self, Announcer};
+use crate::attend::{Started, attend};
 use crate::checks::{Check, RunAs};
 use crate::flags::Flags;
-use crate::health::{self, Health, Rules};
-use crate::wake::Wake;
-use crate::{Places, SECRET_VARIABLE, disk, local, sandbox};
-
-/// How long a task may take to end once it was told to, as upstream.
-const KILL_WAIT: Duration = Duration::from_secs(60);
-/// The time for one POST of the lifecycle, unless the environment says otherwise.
-const SIGNAL_TIMEOUT: Duration = Duration::from_secs(1);
-/// Its variable.
-const SIGNAL_TIMEOUT_VARIABLE: &str = "AURORA_HTTP_SIGNALER_TIMEOUT_SECS";
+use crate::health::Rules;
+use crate::{Places, SECRET_VARIABLE, sandbox};
 
 /// An order to end the task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,14 +39,14 @@ pub(crate) struct Ending {
 }
 
 impl Ending {
-    fn new(state: TaskState, message: impl Into<String>) -> Self {
+    pub(crate) fn new(state: TaskState, message: impl Into<String>) -> Self {
         Self {
             state,
             message: message.into(),
         }
     }
 
-    fn failed(message: impl Into<String>) -> Self {
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self::new(TaskState::Failed, message)
     }
 }
@@ -65,6 +55,8 @@ impl Ending {
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
     pub(crate) flags: Flags,
+    /// What the announcer presents to ZooKeeper.
+    pub(crate) access: Access,
     pub(crate) places: Places,
     pub(crate) client: ExecutorClient,
 }
@@ -107,15 +99,6 @@ pub(crate) async fn run(
         Err(ending) => return ending,
     };
     attend(context, &info.task_id, started, &mut kill).await
-}
-
-/// A task whose processes run.
-struct Started {
-    runner: TaskRunner,
-    sandbox: PathBuf,
-    lifecycle: Option<(HttpLifecycle, u16)>,
-    health: Option<(Rules, Check, Duration)>,
-    disk: Option<u64>,
 }
 
 fn start(
@@ -174,6 +157,10 @@ fn start(
         .resources
         .and_then(|resources| u64::try_from(resources.disk).ok())
         .filter(|&bytes| bytes > 0);
+    // All that can be wrong beside the task comes before its processes: nothing has to be taken back.
+    let exemptions = Exemptions::default();
+    let health = prepare_health(context, &instance, assigned, &ports, &exemptions)?;
+    let announcer = prepare_announcer(context, &instance, assigned, &ports)?;
     let settings = Settings {
         task,
         task_id: assigned.task_id.clone(),
@@ -188,15 +175,12 @@ fn start(
         logging: flags.logging,
         run_limit: EXECUTOR_RUN_LIMIT,
         program: PathBuf::from("/proc/self/exe"),
+        exemptions,
     };
-    let mut runner = TaskRunner::start(settings).map_err(|error| match error {
+    let runner = TaskRunner::start(settings).map_err(|error| match error {
         StartError::User(_) => unstarted(&"Task failed: Task started with unknown user."),
         error => unstarted(&chain(&error)),
     })?;
-    let health = prepare_health(context, &instance, assigned, &ports, &mut runner)?;
-    if instance.announce.is_some() {
-        tracing::info!("the job has an announcement, but this executor announces nothing");
-    }
     let lifecycle = instance.lifecycle.and_then(|lifecycle| {
         let port = ports.get(&lifecycle.port).copied()?;
         Some((lifecycle, port))
@@ -206,8 +190,25 @@ fn start(
         sandbox,
         lifecycle,
         health,
+        announcer,
         disk,
     })
+}
+
+fn internal(error: &dyn std::fmt::Display) -> Ending {
+    Ending::failed(format!("Internal error: {error}"))
+}
+
+fn prepare_announcer(
+    context: &Context,
+    instance: &Instance,
+    assigned: &AssignedTask,
+    ports: &BTreeMap<String, u16>,
+) -> Result<Option<Announcer>, Ending> {
+    let Context { flags, access, .. } = context;
+    announce::plan(&flags.announcer, access, instance, assigned, ports)
+        .and_then(|plan| plan.map(|plan| Announcer::start(plan, access)).transpose())
+        .map_err(|reason| internal(&reason))
 }
 
 fn prepare_health(
@@ -215,13 +216,11 @@ fn prepare_health(
     instance: &Instance,
     assigned: &AssignedTask,
     ports: &BTreeMap<String, u16>,
-    runner: &mut TaskRunner,
+    exemptions: &Exemptions,
 ) -> Result<Option<(Rules, Check, Duration)>, Ending> {
     let config = &instance.health;
     let seconds = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
     let timeout = seconds(config.timeout_secs);
-    let internal =
-        |error: &dyn std::fmt::Display| Ending::failed(format!("Internal error: {error}"));
     let check = match &config.checker {
         Checker::Shell { command } => {
             let role = &assigned.task.job.role;
@@ -248,7 +247,7 @@ fn prepare_health(
                 command,
                 run_as,
                 timeout,
-                exemptions: runner.exemptions(),
+                exemptions: exemptions.clone(),
             }
         }
         Checker::Http {
@@ -269,188 +268,6 @@ fn prepare_health(
     let rules = Rules::new(config)
         .ok_or_else(|| internal(&"the interval of health checks must be above zero"))?;
     Ok(Some((rules, check, seconds(config.interval_secs))))
-}
-
-/// Something that goes on beside the task.
-type Side<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
-
-async fn attend(
-    context: &Context,
-    task: &TaskId,
-    started: Started,
-    kill: &mut watch::Receiver<Option<Kill>>,
-) -> Ending {
-    let Started {
-        mut runner,
-        sandbox,
-        lifecycle,
-        health,
-        disk,
-    } = started;
-    let wake = match Wake::new(&mut runner) {
-        Ok(wake) => wake,
-        Err(error) => {
-            return Ending::failed(format!("Internal error: cannot watch the runner: {error}"));
-        }
-    };
-    let no_check = health.is_none();
-    let (tell, mut healthy) = watch::channel(if no_check {
-        Health::Running
-    } else {
-        Health::Starting
-    });
-    let mut checking: Side<'_, ()> = match health {
-        Some((rules, check, interval)) => {
-            Box::pin(health::watch(rules, check, interval, sandbox.clone(), tell))
-        }
-        None => Box::pin(std::future::pending()),
-    };
-    let mut filling: Side<'_, u64> = match disk {
-        Some(reserved) => Box::pin(disk::exceeds(sandbox, reserved)),
-        None => Box::pin(std::future::pending()),
-    };
-    let mut overflow = None;
-    let mut running = false;
-    // Upstream asks, in this order, for whatever is terminal: the runner, the kill switch, health, resources.
-    let trigger = loop {
-        let wait = match runner.turn() {
-            Ok(Turn::Over(state)) => return own_end(state),
-            Ok(Turn::Wait(wait)) => wait,
-            Err(error) => return give_up(runner, &error),
-        };
-        if kill.borrow().is_some() {
-            break Ending::new(TaskState::Killed, "");
-        }
-        if let Health::Unhealthy(reason) = &*healthy.borrow() {
-            break Ending::failed(format!("Failed health check! {reason}"));
-        }
-        if let (Some(used), Some(reserved)) = (overflow, disk) {
-            break Ending::failed(format!(
-                "Disk limit exceeded.  Reserved {reserved} bytes vs used {used} bytes."
-            ));
-        }
-        if !running && *healthy.borrow() == Health::Running {
-            running = true;
-            let reason = if no_check {
-                "No health-check defined, task is assumed healthy."
-            } else {
-                "Task is healthy."
-            };
-            context.report(task, TaskState::Running, Some(reason)).await;
-        }
-        tokio::select! {
-            () = wake.wait(wait) => {}
-            // The sender lives as long as this; if it did not, there would be nobody to obey.
-            Ok(()) = kill.changed() => {}
-            Ok(()) = healthy.changed() => {}
-            () = &mut checking => checking = Box::pin(std::future::pending()),
-            used = &mut filling => {
-                overflow = Some(used);
-                filling = Box::pin(std::future::pending());
-            }
-        }
-    };
-    // Checks stop before the task does.
-    drop(checking);
-    drop(filling);
-    let order = kill.borrow().clone();
-    let limit = order
-        .as_ref()
-        .and_then(|order| order.within)
-        .map_or(context.flags.stop_timeout, |within| {
-            within.min(context.flags.stop_timeout)
-        });
-    if let Err(error) = stop(&mut runner, &wake, lifecycle.as_ref(), limit).await {
-        tracing::error!(error = chain(&error), "the task's end is not on record");
-        runner.abandon();
-    }
-    match order {
-        Some(order) if trigger.state == TaskState::Killed => {
-            Ending::new(TaskState::Killed, order.reason)
-        }
-        _ => trigger,
-    }
-}
-
-/// Asks the task to end over HTTP if it can be asked, and then kills it.
-async fn stop(
-    runner: &mut TaskRunner,
-    wake: &Wake,
-    lifecycle: Option<&(HttpLifecycle, u16)>,
-    limit: Duration,
-) -> Result<(), CoreError> {
-    let deadline = Instant::now() + limit;
-    let left = || deadline.saturating_duration_since(Instant::now());
-    if let Some((lifecycle, port)) = lifecycle {
-        let timeout = signal_timeout();
-        for (endpoint, wait) in &lifecycle.escalation {
-            // Half of what is left stays for the signals.
-            let patience = Duration::from_secs(*wait).min(left() / 2);
-            match local::request(Method::POST, *port, endpoint, timeout.min(left() / 2)).await {
-                Ok(answer) => {
-                    tracing::info!(endpoint, status = answer.status, "asked the task to end");
-                    if drive(runner, wake, Instant::now() + patience).await? {
-                        return Ok(());
-                    }
-                }
-                Err(reason) => tracing::info!(endpoint, reason, "the task cannot be asked to end"),
-            }
-        }
-    }
-    // SIGTERM, the final processes, and SIGKILL have to fit into this.
-    runner.kill(KILL_WAIT.min(left().mul_f64(0.8)))?;
-    if !drive(runner, wake, deadline).await? {
-        tracing::error!("Task did not stop within deadline.");
-        runner.abandon();
-    }
-    Ok(())
-}
-
-/// Lets the task run until it is over, at most until `deadline`; whether it is over.
-async fn drive(runner: &mut TaskRunner, wake: &Wake, deadline: Instant) -> Result<bool, CoreError> {
-    loop {
-        match runner.turn()? {
-            Turn::Over(_) => return Ok(true),
-            Turn::Wait(wait) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return Ok(false);
-                }
-                wake.wait(wait.min(left)).await;
-            }
-        }
-    }
-}
-
-fn signal_timeout() -> Duration {
-    std::env::var(SIGNAL_TIMEOUT_VARIABLE)
-        .ok()
-        .and_then(|text| text.parse::<f64>().ok())
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .unwrap_or(SIGNAL_TIMEOUT)
-}
-
-/// The state and words for a task that ended by itself.
-fn own_end(state: RunState) -> Ending {
-    match state {
-        RunState::Success => Ending::new(TaskState::Finished, "Task finished."),
-        RunState::Failed => Ending::failed("Task failed."),
-        RunState::Killed => Ending::new(TaskState::Killed, "Task killed."),
-        RunState::Lost => Ending::new(TaskState::Lost, "Task lost."),
-        RunState::Active | RunState::Cleaning | RunState::Finalizing => {
-            Ending::new(TaskState::Lost, "Thermos failed with internal error.")
-        }
-    }
-}
-
-fn give_up(mut runner: TaskRunner, error: &CoreError) -> Ending {
-    let error = chain(error);
-    tracing::error!(error, "the task cannot go on");
-    runner.abandon();
-    Ending::new(
-        TaskState::Lost,
-        format!("Runner died while task was active: {error}"),
-    )
 }
 
 /// The error and its causes in one line.

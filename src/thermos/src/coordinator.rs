@@ -112,8 +112,13 @@ fn run(process: &str, mut arguments: impl Iterator<Item = String>) -> Result<(),
             .and_then(|text| text.parse().ok())
             .ok_or(Failure::Usage)
     };
-    let stream = spawn::adopt(descriptor()?).map_err(doing("taking over the stream"))?;
-    let notify = spawn::adopt(descriptor()?).map_err(doing("taking over the notification pipe"))?;
+    let (stream, notify) = (descriptor()?, descriptor()?);
+    // One number twice would be closed twice.
+    if stream == notify {
+        return Err(Failure::Usage);
+    }
+    let stream = spawn::adopt(stream).map_err(doing("taking over the stream"))?;
+    let notify = spawn::adopt(notify).map_err(doing("taking over the notification pipe"))?;
     spawn::close_inherited_on_exec().map_err(doing("closing inherited descriptors"))?;
     spawn::ignore(Signal::SIGINT).map_err(doing("ignoring SIGINT"))?;
     prctl::set_child_subreaper(true).map_err(doing("becoming a subreaper"))?;

@@ -95,6 +95,8 @@ pub struct Announce {
     pub primary_port: String,
     /// Ports by other names: numbers or names.
     pub portmap: BTreeMap<String, String>,
+    /// A path of its own in ZooKeeper.
+    pub zk_path: Option<String>,
 }
 
 /// One instance of a job as it stands on its machine. The ports and the id of the task are not bound yet.
@@ -405,6 +407,7 @@ impl Announce {
         Ok(Self {
             primary_port,
             portmap,
+            zk_path: at.get("zk_path").map(|path| path.text()).transpose()?,
         })
     }
 }

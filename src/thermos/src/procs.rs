@@ -151,6 +151,12 @@ impl Exemptions {
         self.list().remove(&pid);
     }
 
+    /// Whether no child is left alone.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.list().is_empty()
+    }
+
     pub(crate) fn contains(&self, pid: ProcessId) -> bool {
         self.list().contains(&pid)
     }
@@ -162,7 +168,7 @@ impl Exemptions {
 }
 
 /// Waits a moment without touching anything.
-pub(crate) fn pause(time: Duration) {
+pub fn pause(time: Duration) {
     let millis = u16::try_from(time.as_millis()).unwrap_or(u16::MAX);
     // An early return by a signal only shortens the pause.
     let _ = poll(&mut [], PollTimeout::from(millis));

@@ -54,6 +54,8 @@ pub struct Settings {
     pub run_limit: u32,
     /// The program that calls [`crate::coordinator::main`]; `/proc/self/exe` for this one.
     pub program: PathBuf,
+    /// Children of this process that the runner leaves alone.
+    pub exemptions: Exemptions,
 }
 
 /// Why a task cannot be started.
@@ -101,7 +103,7 @@ pub enum StartError {
 /// A task that runs on this machine.
 ///
 /// One thread owns it, makes its coordinators, and must outlive it: the kernel ends them when *that thread* dies. Everything
-/// that this process starts otherwise has to be [exempted](TaskRunner::exemptions), since the runner adopts, reaps and at the end
+/// that this process starts otherwise has to be [exempted](Settings::exemptions), since the runner adopts, reaps and at the end
 /// kills every other child of the process.
 ///
 /// ```text
@@ -191,7 +193,7 @@ impl TaskRunner {
             search_path: std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.to_owned()),
         };
         let task_json = settings.task.to_json().to_string().into_bytes();
-        let host = Host::new(root, paths, task_json, writer, around)?;
+        let host = Host::new(root, paths, task_json, writer, around, settings.exemptions)?;
         let identity = Identity {
             pid: nix::unistd::getpid().as_raw(),
             uid: i32::try_from(own_uid).unwrap_or(i32::MAX),
@@ -257,12 +259,6 @@ impl TaskRunner {
     #[must_use]
     pub fn state(&self) -> &RunnerState {
         self.core.state()
-    }
-
-    /// The list of children of this process that the runner leaves alone.
-    #[must_use]
-    pub fn exemptions(&mut self) -> Exemptions {
-        self.core.machine().exemptions()
     }
 }
 

@@ -20,11 +20,22 @@ const RETRY: Duration = Duration::from_millis(250);
 /// How long the close of a session may take before the connection is dropped instead.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
+/// A runtime that goes without waiting for its tasks, wherever it is dropped.
+struct Background(Option<Runtime>);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 /// One connection and the session on it.
 pub(crate) struct Client {
     zookeeper: Arc<ZooKeeper>,
     handle: Handle,
-    runtime: Mutex<Option<Runtime>>,
+    runtime: Mutex<Option<Background>>,
     /// How long one request may take.
     limit: Duration,
     /// How long an answer is worth.
@@ -47,21 +58,14 @@ impl Client {
             .build()
             .map_err(|error| format!("cannot start a thread for the connection: {error}"))?;
         let handle = runtime.handle().clone();
+        let runtime = Background(Some(runtime));
         let opened = tokio::time::timeout(config.timeout, Self::connect(config, &handle)).await;
-        let (zookeeper, events, answered) = match opened {
-            Ok(Ok(opened)) => opened,
-            Ok(Err(reason)) => {
-                runtime.shutdown_background();
-                return Err(reason);
-            }
-            Err(_) => {
-                runtime.shutdown_background();
-                return Err(format!(
-                    "no session at {} within {:?}",
-                    config.servers, config.timeout
-                ));
-            }
-        };
+        let (zookeeper, events, answered) = opened.map_err(|_| {
+            format!(
+                "no session at {} within {:?}",
+                config.servers, config.timeout
+            )
+        })??;
         let (doubt, _) = watch::channel(None);
         let doubting = doubt.clone();
         // It is told only of what happens from here on, so a connection that breaks within the lines above is found by the
@@ -202,20 +206,13 @@ impl Client {
                 "the ZooKeeper session was not closed; it will expire"
             );
         }
-        self.shut_down();
-    }
-
-    fn shut_down(&self) {
-        let mut runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(runtime) = runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-impl Drop for Client {
-    fn drop(&mut self) {
-        self.shut_down();
+        // Requests that are still waited for are abandoned with it.
+        drop(
+            self.runtime
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
     }
 }
 

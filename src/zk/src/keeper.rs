@@ -133,14 +133,12 @@ pub trait Keeper: Clone + Send + Sync + 'static {
                 let made = self
                     .create(&path[..end], Vec::new(), acl, Lifetime::Persistent)
                     .await;
-                match made {
-                    Err(error) if !error.is(&Refusal::NodeExists) => {
-                        // Somebody else's parent may be readable and no more.
-                        if !self.exists(&path[..end]).await?.0 {
-                            return Err(error);
-                        }
-                    }
-                    _ => {}
+                // Somebody else's parent may be readable and no more.
+                if let Err(error) = made
+                    && !error.is(&Refusal::NodeExists)
+                    && !self.exists(&path[..end]).await?.0
+                {
+                    return Err(error);
                 }
             }
             Ok(())

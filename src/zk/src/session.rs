@@ -113,7 +113,17 @@ impl Shared {
     }
 }
 
+/// However the supervising task ends, it has ended.
+struct Ended(Arc<Shared>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.state.send_replace(State::Closed);
+    }
+}
+
 async fn supervise(config: Config, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let _ended = Ended(Arc::clone(&shared));
     let mut number = 0;
     let mut pause = FIRST_PAUSE;
     loop {
@@ -160,7 +170,6 @@ async fn supervise(config: Config, shared: Arc<Shared>, mut stop: watch::Receive
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
-    shared.state.send_replace(State::Closed);
 }
 
 /// Keeps asking for a sign of life; comes back with a reason when the session is not to be believed in any more.

@@ -395,6 +395,10 @@ async fn without_a_server_it_goes_on_trying_and_says_why() {
         .local_addr()
         .unwrap()
         .port();
+    let soon = Duration::from_secs(5);
+    let at_once = connect(&format!("127.0.0.1:{port}"), vec![]);
+    tokio::task::yield_now().await;
+    tokio::time::timeout(soon, at_once.close()).await.unwrap();
     let session = connect(&format!("127.0.0.1:{port}"), vec![]);
     let reason = state(
         &session,

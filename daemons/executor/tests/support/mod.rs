@@ -1,4 +1,5 @@
 //! A small agent: the executor API over loopback, and the executor as its child.
+#![allow(dead_code, reason = "each test program uses a part of this")]
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

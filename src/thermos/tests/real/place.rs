@@ -10,6 +10,7 @@ use aurora_thermos::checkpoint::Reader;
 use aurora_thermos::core::Turn;
 use aurora_thermos::logs::LogDefaults;
 use aurora_thermos::paths::TaskPaths;
+use aurora_thermos::procs::Exemptions;
 use aurora_thermos::schema::Task;
 use aurora_thermos::{Settings, TaskRunner};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -92,6 +93,7 @@ impl Place {
             logging: LogDefaults::default(),
             run_limit: 100,
             program: PathBuf::from("/proc/self/exe"),
+            exemptions: Exemptions::default(),
         }
     }
 
