@@ -144,22 +144,18 @@ async fn listen(
                 );
                 MesosEvent::Offers(offers)
             }
-            SchedulerEvent::Rescind(id) => {
-                metrics.add("offers_rescinded", 1);
-                MesosEvent::Rescinded(id)
-            }
+            SchedulerEvent::Rescind(id) => MesosEvent::Rescinded(id),
             SchedulerEvent::Update(status) => {
                 metrics.add("scheduler_status_update", 1);
                 MesosEvent::Status(vec![status])
             }
             SchedulerEvent::Failure(failure) => {
-                metrics.add(
-                    match failure.executor_id {
-                        Some(_) => "scheduler_lost_executors",
-                        None => "slaves_lost",
-                    },
-                    1,
-                );
+                match (&failure.executor_id, failure.status) {
+                    // Mesos tells of every executor that ends, of those that just had nothing left to do as well.
+                    (Some(_), Some(0)) => {}
+                    (Some(_), _) => metrics.add("scheduler_lost_executors", 1),
+                    (None, _) => metrics.add("slaves_lost", 1),
+                }
                 MesosEvent::Failure {
                     agent_id: failure.agent_id,
                     executor_id: failure.executor_id,

@@ -196,6 +196,25 @@ pub struct Config {
     /// `-max_reschedule_task_delay_on_startup`.
     pub max_reschedule_task_delay_on_startup: Millis,
 
+    /// `-enable_preemptor`.
+    pub enable_preemptor: bool,
+    /// `-preemption_delay`: how long a task waits at least before others make room for it.
+    pub preemption_delay: Millis,
+    /// `-preemption_slot_hold_time`.
+    pub preemption_slot_hold_time: Millis,
+    /// `-preemption_slot_search_initial_delay`.
+    pub preemption_slot_search_initial_delay: Millis,
+    /// `-preemption_slot_search_interval`.
+    pub preemption_slot_search_interval: Millis,
+    /// `-preemption_reservation_max_batch_size`.
+    pub preemption_reservation_max_batch_size: usize,
+    /// `-offer_reservation_duration`: how long an agent is kept for the group that tasks were preempted for.
+    pub offer_reservation_duration: Millis,
+    /// `-enable_update_affinity`.
+    pub enable_update_affinity: bool,
+    /// `-update_affinity_reservation_hold_time`.
+    pub update_affinity_reservation_hold_time: Millis,
+
     /// `-partition_aware`.
     pub partition_aware: bool,
     /// `-transient_task_state_timeout`.
@@ -268,6 +287,15 @@ impl Default for Config {
             initial_flapping_task_delay: 30 * SECOND,
             max_flapping_task_delay: 5 * MINUTE,
             max_reschedule_task_delay_on_startup: 30 * SECOND,
+            enable_preemptor: true,
+            preemption_delay: 3 * MINUTE,
+            preemption_slot_hold_time: 5 * MINUTE,
+            preemption_slot_search_initial_delay: 3 * MINUTE,
+            preemption_slot_search_interval: MINUTE,
+            preemption_reservation_max_batch_size: 5,
+            offer_reservation_duration: 3 * MINUTE,
+            enable_update_affinity: false,
+            update_affinity_reservation_hold_time: 3 * MINUTE,
             partition_aware: false,
             transient_task_state_timeout: 5 * MINUTE,
             initial_task_kill_retry_interval: 15 * SECOND,

@@ -8,7 +8,6 @@ use aurora_api::model::{
 use aurora_mesos::v1::{Attribute as MesosAttribute, ValueType};
 
 use super::config::{Config, Millis};
-use super::offers::HeldOffer;
 use super::resources::Bag;
 use super::store::{DEDICATED, StoredConfig, View};
 
@@ -36,6 +35,22 @@ pub(crate) type Vetoes = Vec<Veto>;
 const MAX_SCORE: i64 = 1000;
 
 impl Veto {
+    /// Whether it may end while the offer is held.
+    pub(crate) fn is_dynamic(&self) -> bool {
+        matches!(self, Veto::Limit(_))
+    }
+
+    /// The counter of its kind.
+    pub(crate) fn counter(&self) -> &'static str {
+        match self {
+            Veto::Dedicated => "scheduling_veto_dedicated_constraint_mismatch",
+            Veto::Draining | Veto::Drained => "scheduling_veto_maintenance",
+            Veto::Constraint(_) => "scheduling_veto_constraint_mismatch",
+            Veto::Limit(_) => "scheduling_veto_limit_not_satisfied",
+            Veto::Insufficient(..) => "scheduling_veto_insufficient_resources",
+        }
+    }
+
     /// How far the offer is from suiting.
     pub(crate) fn score(&self) -> i64 {
         match self {
@@ -83,7 +98,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    fn limits(&self) -> impl Iterator<Item = (&str, i32)> {
+    pub(crate) fn limits(&self) -> impl Iterator<Item = (&str, i32)> {
         let all = self.constraints();
         all.filter_map(|(constraint, demand)| match demand {
             TaskConstraint::Limit(demand) => Some((constraint.name.as_str(), demand.limit)),
@@ -128,7 +143,7 @@ impl Spread {
                     .into_iter()
                     .flat_map(|host| values_of(&host.attributes, attribute))
                 {
-                    *counts.entry(value.to_owned()).or_default() += 1;
+                    *counts.entry(value.clone()).or_default() += 1;
                 }
             }
             self.counts.insert(attribute.to_owned(), counts);
@@ -159,91 +174,93 @@ impl Spread {
         self.version = view.placements(job);
         for (attribute, counts) in &mut self.counts {
             for value in values_of(host, attribute) {
-                *counts.entry(value.to_owned()).or_default() += 1;
+                *counts.entry(value.clone()).or_default() += 1;
             }
         }
     }
 }
 
-/// The values of all the host's attributes of a name, each once.
-fn values_of<'a>(host: &'a HostAttributes, name: &str) -> BTreeSet<&'a str> {
+/// The values of the host's attributes of a name.
+fn values_of<'a>(host: &'a HostAttributes, name: &str) -> impl Iterator<Item = &'a String> {
     let attributes = host
         .attributes
         .iter()
-        .filter(|attribute| attribute.name == name);
-    attributes
-        .flat_map(|attribute| attribute.values.iter())
-        .map(String::as_str)
-        .collect()
+        .filter(move |attribute| attribute.name == name);
+    attributes.flat_map(|attribute| attribute.values.iter())
+}
+
+fn has_attribute(host: &HostAttributes, name: &str) -> bool {
+    values_of(host, name).next().is_some()
+}
+
+/// What is free on a host, and what is known of the host.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unused<'a> {
+    pub(crate) host: &'a HostAttributes,
+    pub(crate) has: &'a Bag,
+    /// When Mesos plans to take the machine away.
+    pub(crate) unavailable_from: Option<Millis>,
 }
 
 /// The reasons that cannot change while the offer is held.
 pub(crate) fn static_vetoes(
     config: &Config,
-    offer: &HeldOffer,
+    unused: &Unused<'_>,
     request: &Request<'_>,
     now: Millis,
 ) -> Vetoes {
-    let host = &offer.attributes;
-    let is_for_dedicated = request
-        .config
-        .task
-        .constraints
+    match host_veto(config, unused, request, now) {
+        Some(veto) => vec![veto],
+        None => insufficient(unused.has, &request.need),
+    }
+}
+
+/// The first of the reasons that lie in the host itself.
+pub(crate) fn host_veto(
+    config: &Config,
+    unused: &Unused<'_>,
+    request: &Request<'_>,
+    now: Millis,
+) -> Option<Veto> {
+    let host = unused.host;
+    let constraints = &request.config.task.constraints;
+    let is_for_dedicated = constraints
         .iter()
         .any(|constraint| constraint.name == DEDICATED);
-    if !is_for_dedicated
-        && host
-            .attributes
-            .iter()
-            .any(|attribute| attribute.name == DEDICATED)
-    {
-        return vec![Veto::Dedicated];
+    if !is_for_dedicated && has_attribute(host, DEDICATED) {
+        return Some(Veto::Dedicated);
     }
     match host.mode {
-        Some(MaintenanceMode::Draining) => return vec![Veto::Draining],
-        Some(MaintenanceMode::Drained) => return vec![Veto::Drained],
+        Some(MaintenanceMode::Draining) => return Some(Veto::Draining),
+        Some(MaintenanceMode::Drained) => return Some(Veto::Drained),
         Some(MaintenanceMode::None | MaintenanceMode::Scheduled) | None => {}
     }
-    if leaves_soon(config, offer, now) {
-        return vec![Veto::Draining];
+    if leaves_soon(config, unused, now) {
+        return Some(Veto::Draining);
     }
     for (constraint, demand) in request.constraints() {
         if let TaskConstraint::Value(demand) = demand {
-            let values = values_of(host, &constraint.name);
-            let found = demand
-                .values
-                .iter()
-                .any(|value| values.contains(value.as_str()));
+            let found = values_of(host, &constraint.name)
+                .any(|value| demand.values.contains(value.as_str()));
             if found == demand.negated {
-                return vec![Veto::Constraint(constraint.name.clone())];
+                return Some(Veto::Constraint(constraint.name.clone()));
             }
         }
     }
     // A host without the attribute can never satisfy a limit on it.
-    for (constraint, demand) in request.constraints() {
-        if matches!(demand, TaskConstraint::Limit(_))
-            && values_of(host, &constraint.name).is_empty()
-        {
-            return vec![Veto::Constraint(constraint.name.clone())];
-        }
-    }
-    insufficient(offer, request)
+    let missing = request
+        .limits()
+        .find(|(name, _)| !has_attribute(host, name));
+    missing.map(|(name, _)| Veto::Constraint(name.to_owned()))
 }
 
-fn leaves_soon(config: &Config, offer: &HeldOffer, now: Millis) -> bool {
-    let from = offer.unavailable_from;
+fn leaves_soon(config: &Config, unused: &Unused<'_>, now: Millis) -> bool {
+    let from = unused.unavailable_from;
     from.is_some_and(|start| now > start.saturating_sub(config.unavailability_threshold))
 }
 
-fn insufficient(offer: &HeldOffer, request: &Request<'_>) -> Vetoes {
-    let (has, need) = (
-        if request.revocable {
-            &offer.revocable
-        } else {
-            &offer.firm
-        },
-        &request.need,
-    );
+/// The kinds of which there is too little.
+pub(crate) fn insufficient(has: &Bag, need: &Bag) -> Vetoes {
     // The range is what counts as a whole machine of the kind; ports and GPUs are counted whole, the others in thousandths.
     let kinds = [
         ("CPU", has.cpus, need.cpus, 1, 16),
@@ -287,22 +304,22 @@ impl ForNow {
 /// What speaks against an offer because of where the job's other tasks are, or of the time, when nothing static does.
 pub(crate) fn dynamic_veto(
     config: &Config,
-    offer: &HeldOffer,
+    unused: &Unused<'_>,
     request: &Request<'_>,
     view: &View,
     spread: &mut Spread,
     now: Millis,
 ) -> Option<ForNow> {
-    if leaves_soon(config, offer, now) {
+    if leaves_soon(config, unused, now) {
         return Some(ForNow::Leaving);
     }
     let job = &request.config.task.job;
     for (name, limit) in request.limits() {
-        for value in values_of(&offer.attributes, name) {
+        for value in values_of(unused.host, name) {
             if spread.count(view, job, name, value) >= i64::from(limit) {
                 return Some(ForNow::Limit(LimitedPlace {
                     attribute: name.to_owned(),
-                    value: value.to_owned(),
+                    value: value.clone(),
                 }));
             }
         }

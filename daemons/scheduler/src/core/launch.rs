@@ -7,8 +7,8 @@ use aurora_api::binary;
 use aurora_api::model::{Container, Image, JobKey, MesosContainer, Mode};
 use aurora_mesos::v1::{
     CommandInfo, CommandUri, ContainerInfo, ContainerType, DiscoveryInfo, DockerInfo, ExecutorInfo,
-    ImageAppc, ImageDocker, ImageType, Label, Labels, MesosInfo, OfferId, Parameter, Port, Ports,
-    Resource, TaskInfo, Visibility, Volume, VolumeMode,
+    ImageAppc, ImageDocker, ImageType, Label, Labels, MesosInfo, Parameter, Port, Ports, Resource,
+    TaskInfo, Visibility, Volume, VolumeMode,
 };
 
 use super::config::{AURORA_EXECUTOR_NAME, Config};
@@ -33,7 +33,7 @@ impl Core {
         &mut self,
         id: &TaskId,
         stored: &Arc<StoredConfig>,
-        held: HeldOffer,
+        held: &HeldOffer,
     ) -> bool {
         let tier = self.config.tier(stored.task.tier.as_deref());
         let need = Bag::of_task(&stored.amounts);
@@ -56,7 +56,7 @@ impl Core {
         });
         let Some((resources, executor_resources, ports)) = cut else {
             self.bump("assigner_launch_failures");
-            self.decline(vec![held.offer.id]);
+            self.decline(vec![held.offer.id.clone()]);
             return false;
         };
         self.apply(Op::Assign {
@@ -73,10 +73,13 @@ impl Core {
         let info = task_info(&self.config, framework, task, resources, executor_resources);
         let refuse_seconds = self.refuse_seconds();
         self.call_mesos(MesosCall::Launch {
-            offer_ids: vec![OfferId::from(held.offer.id.value)],
+            offer_ids: vec![held.offer.id.clone()],
             task: Box::new(info),
             refuse_seconds,
         });
+        self.agents.came(&held.agent, &held.host, id, stored);
+        let kept = &mut self.reservations.for_groups;
+        kept.remove(&held.agent, &stored.id);
         self.entered(id, ScheduleStatus::Assigned, Entry::Transition);
         true
     }

@@ -59,15 +59,12 @@ impl Core {
         if !framework_id.is_empty() && !is_known {
             self.apply(Op::SaveFrameworkId { id: framework_id });
         }
-        if !self.reconciling {
-            self.reconciling = true;
-            let first = self
-                .now
-                .saturating_add(self.config.reconciliation_initial_delay);
-            self.timers.set(first, Timer::Explicit);
-            let later = first.saturating_add(self.config.reconciliation_schedule_spread);
-            self.timers.set(later, Timer::Implicit);
+        if !self.has_registered {
+            self.has_registered = true;
+            self.begin_reconciliations();
+            self.begin_slot_searches();
         }
+        self.catch_up_reconciling();
     }
 
     fn offered(&mut self, offer: Offer) {
@@ -83,27 +80,42 @@ impl Core {
             slave_id: Some(offer.agent_id.value.clone()),
         };
         if known.is_none_or(|host| host.attributes != attributes) {
-            self.apply(Op::SaveHost {
-                attributes: attributes.clone(),
-            });
+            self.save_host(attributes.clone());
+        } else {
+            // What it offers may make the difference for a task that waits for room.
+            self.agents.touch(&offer.agent_id.value);
         }
         let id = offer.id.clone();
         match self
             .offers
             .add(&self.config, &mut self.random, offer, attributes)
         {
-            Added::Held(sequence) => {
-                if !self.config.hold_offers_forever {
-                    let jitter = self.random.below(self.config.offer_hold_jitter_window);
-                    let hold = self.config.min_offer_hold_time.saturating_add(jitter);
-                    self.timers
-                        .set(self.now.saturating_add(hold), Timer::Offer(sequence));
-                }
-                self.wake_groups(sequence);
-            }
+            Added::Held(sequence) => self.hold(sequence),
             Added::Twice(other) => self.decline(vec![other, id]),
             Added::Rescinded => {}
         }
+    }
+
+    /// An offer is there to be used from now on.
+    fn hold(&mut self, sequence: u64) {
+        if !self.config.hold_offers_forever {
+            let jitter = self.random.below(self.config.offer_hold_jitter_window);
+            let hold = self.config.min_offer_hold_time.saturating_add(jitter);
+            let at = self.now.saturating_add(hold);
+            self.timers.set(at, Timer::Offer(sequence));
+        }
+        self.wake_groups(sequence);
+    }
+
+    /// Saves what is known of a host, its maintenance mode above all. The host's offer is looked at anew by everybody.
+    pub(crate) fn save_host(&mut self, attributes: HostAttributes) {
+        if let Some(agent) = &attributes.slave_id {
+            self.agents.touch(agent);
+            if let Some(sequence) = self.offers.renew(agent, &attributes) {
+                self.hold(sequence);
+            }
+        }
+        self.apply(Op::SaveHost { attributes });
     }
 
     /// One status. It is acknowledged once what it changed is durable; what Mesos answers to a reconciliation has no uuid
@@ -111,9 +123,12 @@ impl Core {
     fn status(&mut self, status: TaskStatus) {
         let to = status_of(status.state);
         let outcome = self.change_state(&status.task_id.value, None, to, message_of(&status));
+        if let Some(reason) = &status.reason {
+            self.bump(format!("status_update_{reason}_{}", outcome.name()));
+        }
         // An unknown task's agent is known from its status alone.
         let unknown = self.store.read().task(&status.task_id.value).is_none();
-        if outcome == Outcome::Illegal
+        if outcome == Outcome::IllegalAndKilled
             && unknown
             && let Some(super::Effect::Mesos(MesosCall::Kill { task_id, agent_id })) =
                 self.out.effects.last_mut()

@@ -6,6 +6,7 @@
 //!
 //! Start with [`op`] for what the log holds, [`store`] for the state.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use aurora_mesos::v1::{
 };
 
 mod audit;
+mod cache;
 pub mod codec;
 pub mod config;
 mod filter;
@@ -25,16 +27,20 @@ mod machine;
 mod mesos;
 mod offers;
 pub mod op;
+mod preempt;
 mod quota;
 mod random;
 mod reconcile;
+mod reserve;
 mod resources;
 mod schedule;
+mod search;
 mod show;
 pub mod store;
 mod tasks;
 mod timers;
 pub mod validate;
+mod victims;
 mod writes;
 
 pub use config::{Config, Millis, NamePattern, OfferOrder, Tier, Tiers};
@@ -44,10 +50,15 @@ pub use store::{Change, Changes, Store, View};
 pub use writes::UNSUPPORTED;
 
 use offers::Offers;
+use preempt::Preemption;
 use random::Random;
-use schedule::{ByConfig, Candidates, Group, Nearest, Permits};
+use reconcile::Reconciliation;
+use reserve::Reservations;
+use schedule::{ByConfig, Group, Permits};
+use search::{Candidates, Nearest};
 use tasks::Entry;
 use timers::{Timer, Timers};
+use victims::Agents;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -181,18 +192,21 @@ pub struct Core {
     offers_kept: usize,
     nearest: ByConfig<Nearest>,
     permits: Permits,
-    reconcile_batches: reconcile::Batches,
-    /// Whether the reconciliation timers run.
-    reconciling: bool,
+    reservations: Reservations,
+    preemption: Preemption,
+    agents: Agents,
+    reconciliation: Reconciliation,
     /// Whether the subscription stands.
     registered: bool,
+    /// Whether it ever did.
+    has_registered: bool,
     /// Jobs whose history is looked at when the step is done.
     crowded_jobs: BTreeSet<JobKey>,
     /// Jobs for which a timer waits that forgets their oldest ended task.
     prune_timers: BTreeSet<JobKey>,
     /// When this process took over.
     began: Millis,
-    counters: BTreeMap<&'static str, u64>,
+    counters: BTreeMap<Cow<'static, str>, u64>,
     now: Millis,
     out: Step,
 }
@@ -208,6 +222,9 @@ impl Core {
             // The hour is mixed in so that a successor with the same seed does not make the same task ids again.
             random: Random::new(config.seed ^ (now as u64).rotate_left(32)),
             permits: Permits::full(config.max_schedule_attempts_per_sec, now),
+            reservations: Reservations::new(&config),
+            preemption: Preemption::new(&config),
+            agents: Agents::default(),
             config,
             store,
             timers: Timers::default(),
@@ -216,9 +233,9 @@ impl Core {
             candidates: ByConfig::default(),
             offers_kept: 0,
             nearest: ByConfig::default(),
-            reconcile_batches: reconcile::Batches::default(),
-            reconciling: false,
+            reconciliation: Reconciliation::default(),
             registered: false,
+            has_registered: false,
             crowded_jobs: BTreeSet::new(),
             prune_timers: BTreeSet::new(),
             began: now,
@@ -241,6 +258,7 @@ impl Core {
         tasks.sort_unstable();
         core.sign();
         for (_, id, status) in tasks {
+            core.note_whereabouts(&id);
             core.entered(&id, status, Entry::Recovered);
         }
         let step = core.finish();
@@ -250,6 +268,8 @@ impl Core {
     /// Decides. The ops are applied to the store before it returns. Time that goes backwards counts as standing still.
     pub fn step(&mut self, now: Millis, input: Input) -> Step {
         self.now = self.now.max(now);
+        self.reservations.expire(self.now);
+        self.preemption.slots.expire(self.now);
         self.sign();
         match input {
             Input::Write { id, user, call } => {
@@ -285,8 +305,10 @@ impl Core {
             Timer::Offer(sequence) => self.offer_held_long_enough(sequence),
             Timer::Prune(job) => self.kept_long_enough(&job),
             Timer::Explicit => self.explicit_due(),
-            Timer::ExplicitBatch => self.send_reconcile_batch(),
+            Timer::ExplicitBatch => self.reconcile_batch_due(),
             Timer::Implicit => self.implicit_due(),
+            Timer::SlotSearch => self.slot_search_due(),
+            Timer::SlotSearchGoesOn => self.go_on_searching(),
         }
     }
 
@@ -316,7 +338,7 @@ impl Core {
     }
 
     /// Upstream's counters by name, since this process began; those that are absent are zero.
-    pub fn counters(&self) -> &BTreeMap<&'static str, u64> {
+    pub fn counters(&self) -> &BTreeMap<Cow<'static, str>, u64> {
         &self.counters
     }
 }

@@ -7,6 +7,7 @@ use aurora_api::model::{HostAttributes, MaintenanceMode};
 use aurora_mesos::v1::{Offer, OfferId};
 
 use super::config::{Config, Millis, OfferOrder};
+use super::filter::{Request, Unused};
 use super::random::Random;
 use super::resources::Bag;
 
@@ -38,11 +39,28 @@ pub(crate) struct HeldOffer {
 }
 
 impl HeldOffer {
+    /// What a request finds in it.
+    pub(crate) fn unused(&self, request: &Request<'_>) -> Unused<'_> {
+        Unused {
+            host: &self.attributes,
+            has: if request.revocable {
+                &self.revocable
+            } else {
+                &self.firm
+            },
+            unavailable_from: self.unavailable_from,
+        }
+    }
+
     /// Whether it has any cores and any memory; without, it only shows that the agent is there.
     fn is_usable(&self) -> bool {
         let (firm, revocable) = (&self.firm, &self.revocable);
         (firm.cpus > 0 || revocable.cpus > 0) && (firm.ram > 0 || revocable.ram > 0)
     }
+}
+
+fn mode_of(attributes: &HostAttributes) -> u8 {
+    attributes.mode.unwrap_or(MaintenanceMode::None) as u8
 }
 
 /// How many ids of rescinded offers that were not held are remembered, in case the offer comes after its rescind.
@@ -51,7 +69,7 @@ const BANS: usize = 1024;
 /// The offers, at most one an agent.
 #[derive(Debug, Default)]
 pub(crate) struct Offers {
-    held: BTreeMap<OrderKey, HeldOffer>,
+    held: BTreeMap<OrderKey, Box<HeldOffer>>,
     by_id: HashMap<OfferId, OrderKey>,
     by_agent: HashMap<Arc<str>, OrderKey>,
     by_sequence: BTreeMap<u64, OrderKey>,
@@ -98,8 +116,6 @@ impl Offers {
         {
             return Added::Twice(other.offer.id);
         }
-        self.last_sequence += 1;
-        let sequence = self.last_sequence;
         let firm = Bag::of_offer(&offer.resources, None);
         let revocable = Bag::of_offer(&offer.resources, Some(config));
         let unavailable_from = offer
@@ -120,15 +136,13 @@ impl Offers {
             };
         }
         let key = OrderKey {
-            mode: attributes.mode.unwrap_or(MaintenanceMode::None) as u8,
+            mode: mode_of(&attributes),
             unavailable: unavailable_from.map_or(i64::MIN, i64::wrapping_neg),
             criteria,
-            sequence,
+            sequence: 0,
         };
-        self.by_id.insert(offer.id.clone(), key);
-        self.by_agent.insert(Arc::clone(&agent), key);
         let host = offer.hostname.as_str().into();
-        let held = HeldOffer {
+        Added::Held(self.insert(Box::new(HeldOffer {
             key,
             offer,
             agent,
@@ -137,17 +151,34 @@ impl Offers {
             firm,
             revocable,
             unavailable_from,
-        };
-        self.by_sequence.insert(sequence, key);
+        })))
+    }
+
+    /// Holds an offer under a new number.
+    fn insert(&mut self, mut held: Box<HeldOffer>) -> u64 {
+        self.last_sequence += 1;
+        held.key.sequence = self.last_sequence;
+        let key = held.key;
+        self.by_id.insert(held.offer.id.clone(), key);
+        self.by_agent.insert(Arc::clone(&held.agent), key);
+        self.by_sequence.insert(key.sequence, key);
         self.held.insert(key, held);
-        Added::Held(sequence)
+        key.sequence
+    }
+
+    /// The host of an agent's offer has changed: the offer counts as a new one. Its new number, if there is one.
+    pub(crate) fn renew(&mut self, agent: &str, attributes: &HostAttributes) -> Option<u64> {
+        let mut held = self.remove_agent(agent)?;
+        held.key.mode = mode_of(attributes);
+        held.attributes = attributes.clone();
+        Some(self.insert(held))
     }
 
     pub(crate) fn get(&self, key: &OrderKey) -> Option<&HeldOffer> {
-        self.held.get(key)
+        self.held.get(key).map(|held| &**held)
     }
 
-    pub(crate) fn remove(&mut self, key: OrderKey) -> Option<HeldOffer> {
+    pub(crate) fn remove(&mut self, key: OrderKey) -> Option<Box<HeldOffer>> {
         let held = self.held.remove(&key)?;
         self.by_id.remove(&held.offer.id);
         self.by_agent.remove(&held.agent);
@@ -172,13 +203,23 @@ impl Offers {
     }
 
     /// Takes the offer of a sequence number away, if it is still held.
-    pub(crate) fn expire(&mut self, sequence: u64) -> Option<HeldOffer> {
+    pub(crate) fn expire(&mut self, sequence: u64) -> Option<Box<HeldOffer>> {
         let key = self.by_sequence.get(&sequence).copied()?;
         self.remove(key)
     }
 
+    /// The offer of an agent.
+    pub(crate) fn of_agent(&self, agent: &str) -> Option<&HeldOffer> {
+        self.get(self.by_agent.get(agent)?)
+    }
+
+    /// How many ids are known of offers that were rescinded before they came.
+    pub(crate) fn banned(&self) -> usize {
+        self.banned.len()
+    }
+
     /// Takes an agent's offer away.
-    pub(crate) fn remove_agent(&mut self, agent: &str) -> Option<HeldOffer> {
+    pub(crate) fn remove_agent(&mut self, agent: &str) -> Option<Box<HeldOffer>> {
         let key = self.by_agent.get(agent).copied()?;
         self.remove(key)
     }
@@ -195,7 +236,7 @@ impl Offers {
     /// Usable offers that came after the one of this number.
     pub(crate) fn newer_than(&self, sequence: u64) -> impl Iterator<Item = &HeldOffer> {
         let keys = self.by_sequence.range(sequence + 1..).map(|(_, key)| key);
-        keys.filter_map(|key| self.held.get(key))
+        keys.filter_map(|key| self.get(key))
             .filter(|held| held.is_usable())
     }
 
@@ -205,7 +246,7 @@ impl Offers {
         let start = place.map_or(Unbounded, Excluded);
         self.held
             .range((start, Unbounded))
-            .map(|(_, held)| held)
+            .map(|(_, held)| &**held)
             .filter(|held| held.is_usable())
     }
 }

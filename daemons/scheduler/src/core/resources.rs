@@ -12,7 +12,8 @@ use super::config::Config;
 use super::random::Random;
 
 /// Amounts by kind; cpus, memory and disk in thousandths of a core or MiB, the others whole.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Compared kind by kind in upstream's order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Bag {
     pub(crate) cpus: i64,
     pub(crate) ram: i64,
@@ -164,6 +165,25 @@ impl Bag {
             ports: self.ports.saturating_add(other.ports),
             gpus: self.gpus.saturating_add(other.gpus),
         }
+    }
+
+    /// Whether there is enough of every kind.
+    pub(crate) fn covers(&self, need: &Bag) -> bool {
+        self.cpus >= need.cpus
+            && self.ram >= need.ram
+            && self.disk >= need.disk
+            && self.ports >= need.ports
+            && self.gpus >= need.gpus
+    }
+
+    /// Without the kinds that revocable tasks have on loan.
+    pub(crate) fn without_revocable(mut self, config: &Config) -> Bag {
+        for kind in [Kind::Cpus, Kind::Ram] {
+            if kind.is_revocable(config) {
+                *self.place(kind) = 0;
+            }
+        }
+        self
     }
 
     fn place(&mut self, kind: Kind) -> &mut i64 {

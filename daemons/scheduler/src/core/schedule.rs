@@ -1,16 +1,12 @@
 //! Which task gets which offer, and when it is tried (aurora: `TaskGroups`, `TaskSchedulerImpl`, `TaskAssignerImpl`).
 //!
-//! Pending tasks of one configuration are a group: one queue, one back-off. For each group the core remembers how far down
-//! the order of offers everything has been refused for good ([`Candidates`]), so that trying again costs only what is new.
+//! Pending tasks of one configuration are a group: one queue, one back-off.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::config::Millis;
-use super::filter::{
-    ForNow, LimitedPlace, Request, Spread, Veto, Vetoes, dynamic_veto, static_vetoes,
-};
-use super::offers::{HeldOffer, OrderKey};
+use super::filter::{Request, static_vetoes};
 use super::store::{ConfigId, StoredConfig, TaskId};
 use super::tasks::Entry;
 use super::timers::Timer;
@@ -29,31 +25,6 @@ pub(crate) struct Group {
     is_waiting: bool,
 }
 
-/// What is known of the offers for one configuration.
-#[derive(Debug, Default)]
-pub(crate) struct Candidates {
-    /// Every offer up to here that came up to `seen` is in `kept` or refused for as long as it is held.
-    cursor: Option<OrderKey>,
-    /// Offers up to the cursor that nothing static speaks against.
-    kept: BTreeSet<OrderKey>,
-    /// The same where a limit is reached, by what it is reached at.
-    parked: BTreeMap<LimitedPlace, Vec<OrderKey>>,
-    /// How many offers are parked, some of which may be gone.
-    parked_count: usize,
-    /// Where the job's tasks are.
-    spread: Spread,
-    /// The newest offer that was looked at where it stands before the cursor.
-    seen: u64,
-}
-
-/// The offer that came closest so far.
-#[derive(Debug)]
-pub(crate) struct Nearest {
-    vetoes: Vetoes,
-    score: i64,
-    since: Millis,
-}
-
 /// Permits for attempts: a bucket that fills at a rate and holds one second's worth.
 #[derive(Debug, Default)]
 pub(crate) struct Permits {
@@ -65,14 +36,8 @@ pub(crate) struct Permits {
     armed: bool,
 }
 
-/// How long a nearest fit counts before any newer one takes its place (aurora: `NearestFit.EXPIRATION`).
-const NEAREST_EXPIRES: Millis = 10 * 60 * 1000;
-
 /// How many groups may wait for an offer to wake those that it suits.
 const MAX_WOKEN: usize = 64;
-
-/// How many offers all [`Candidates`] together may keep.
-const KEPT_LIMIT: usize = 2_000_000;
 
 impl Permits {
     pub(crate) fn full(rate: f64, now: Millis) -> Permits {
@@ -158,7 +123,7 @@ impl Core {
         let suits = |id: &ConfigId| {
             view.config(*id).is_some_and(|stored| {
                 let request = Request::new(&self.config, stored);
-                static_vetoes(&self.config, held, &request, self.now).is_empty()
+                static_vetoes(&self.config, &held.unused(&request), &request, self.now).is_empty()
             })
         };
         let late = self
@@ -226,6 +191,9 @@ impl Core {
         self.count("schedule_attempts_fired", ids.len() as u64);
         let (launched, unplaced) = self.place(&stored, ids);
         self.count("schedule_attempts_no_match", unplaced.len() as u64);
+        for id in &unplaced {
+            self.preempt_for(&stored, id);
+        }
         for id in unplaced.into_iter().rev() {
             group.queue.push_front(id);
         }
@@ -252,41 +220,34 @@ impl Core {
     /// place. Gives back how many were launched and the others.
     fn place(&mut self, stored: &Arc<StoredConfig>, ids: Vec<TaskId>) -> (usize, Vec<TaskId>) {
         let mut candidates = self.take_candidates(stored.id);
-        let expired = self
-            .nearest
-            .get(&stored.id)
-            .is_some_and(|nearest| self.now - nearest.since >= NEAREST_EXPIRES);
-        if expired {
-            // Look at everything again, so that the reason is not older than that.
-            self.nearest.remove(&stored.id);
-            candidates = Candidates::default();
-        }
         let mut launched = 0;
         let mut unplaced = Vec::new();
+        // All tasks of a group need the same: where one finds nothing, the next finds nothing either.
+        let mut is_exhausted = false;
         for id in ids {
-            // All tasks of a group need the same: where one finds nothing, the next finds nothing either.
-            let found = if unplaced.is_empty() {
-                self.find_offer(stored, &mut candidates)
-            } else {
-                None
+            let found = match self.agent_kept_for(&id) {
+                Some(agent) => {
+                    self.search(stored, &mut candidates, |search, _| search.offer_of(&agent))
+                }
+                None if is_exhausted => None,
+                None => {
+                    let found = self.find_offer(stored, &mut candidates);
+                    is_exhausted = found.is_none();
+                    found
+                }
             };
-            let Some(key) = found else {
-                unplaced.push(id);
-                continue;
-            };
-            let Some(held) = self.offers.remove(key) else {
-                unplaced.push(id);
-                continue;
-            };
-            let attributes = held.attributes.clone();
-            if self.launch(&id, stored, held) {
-                let job = &stored.task.job;
-                candidates
-                    .spread
-                    .placed(self.store.read(), job, &attributes);
-                launched += 1;
-            } else {
-                unplaced.push(id);
+            let held = found.and_then(|key| self.offers.remove(key));
+            match held.filter(|held| self.launch(&id, stored, held)) {
+                Some(held) => {
+                    let view = self.store.read();
+                    let job = &stored.task.job;
+                    candidates.spread.placed(view, job, &held.attributes);
+                    if let Some(instance) = view.task(&id).map(|task| task.instance) {
+                        self.release_agent(job, instance);
+                    }
+                    launched += 1;
+                }
+                None => unplaced.push(id),
             }
         }
         self.keep_candidates(stored.id, candidates);
@@ -298,91 +259,10 @@ impl Core {
         (launched, unplaced)
     }
 
-    fn keep_candidates(&mut self, id: ConfigId, candidates: Candidates) {
-        self.offers_kept += candidates.len();
-        self.candidates.insert(id, candidates);
-        if self.candidates.len() > 2 * self.groups.len() + 1024 {
-            let view = self.store.read();
-            self.candidates.retain(|id, _| view.config(*id).is_some());
-            self.offers_kept = self.candidates.values().map(Candidates::len).sum();
-        }
-        if self.offers_kept > KEPT_LIMIT {
-            self.forget_candidates();
-        }
-    }
-
-    /// Forgets what is known of the offers; it is found out again.
-    pub(crate) fn forget_candidates(&mut self) {
-        self.candidates.clear();
-        self.offers_kept = 0;
-    }
-
-    fn take_candidates(&mut self, id: ConfigId) -> Candidates {
-        let candidates = self.candidates.remove(&id).unwrap_or_default();
-        self.offers_kept = self.offers_kept.saturating_sub(candidates.len());
-        candidates
-    }
-
-    /// The first offer in order that suits.
-    fn find_offer(
-        &mut self,
-        stored: &StoredConfig,
-        candidates: &mut Candidates,
-    ) -> Option<OrderKey> {
-        let found = self.search(stored, candidates);
-        // Everything may have been refused before, for a reason that was dropped when another task of the group went: find
-        // it again, so that users can read it.
-        if found.is_some() || self.offers.len() == 0 || self.nearest.contains_key(&stored.id) {
-            return found;
-        }
-        *candidates = Candidates::default();
-        self.search(stored, candidates)
-    }
-
-    fn search(&mut self, stored: &StoredConfig, candidates: &mut Candidates) -> Option<OrderKey> {
-        let request = Request::new(&self.config, stored);
-        let mut search = Search {
-            core: self,
-            request: &request,
-            spread: std::mem::take(&mut candidates.spread),
-            nearest: None,
-        };
-        search.spread.refresh(self.store.read(), &stored.task.job);
-        let found = search.run(candidates);
-        let Search {
-            spread, nearest, ..
-        } = search;
-        candidates.spread = spread;
-        if let Some(vetoes) = nearest {
-            self.note_nearest(stored.id, vetoes);
-        }
-        found
-    }
-
-    fn note_nearest(&mut self, id: ConfigId, (score, vetoes): (i64, Vetoes)) {
-        let better = self
-            .nearest
-            .get(&id)
-            .is_none_or(|nearest| score < nearest.score);
-        if better {
-            let since = self
-                .nearest
-                .get(&id)
-                .map_or(self.now, |nearest| nearest.since);
-            let nearest = Nearest {
-                vetoes,
-                score,
-                since,
-            };
-            self.nearest.insert(id, nearest);
-        }
-    }
-
-    fn show_reason(&mut self, id: ConfigId) {
-        if let Some(nearest) = self.nearest.get(&id) {
-            let reasons: Vec<String> = nearest.vetoes.iter().map(Veto::to_string).collect();
-            self.store.set_reason(id, Some(reasons.join(",").into()));
-        }
+    /// The agent that is kept for a task's instance.
+    fn agent_kept_for(&self, id: &TaskId) -> Option<Arc<str>> {
+        let task = self.store.read().task(id)?;
+        self.reserved_agent(task.job(), task.instance)
     }
 
     /// Gives an offer back that has been held long enough.
@@ -402,118 +282,6 @@ impl Core {
 
     pub(crate) fn refuse_seconds(&self) -> f64 {
         self.config.offer_filter_duration as f64 / 1000.0
-    }
-}
-
-/// One search for an offer.
-struct Search<'a> {
-    core: &'a Core,
-    request: &'a Request<'a>,
-    spread: Spread,
-    nearest: Option<(i64, Vetoes)>,
-}
-
-impl Candidates {
-    fn len(&self) -> usize {
-        self.kept.len() + self.parked_count
-    }
-
-    fn park(&mut self, place: LimitedPlace, key: OrderKey) {
-        self.parked.entry(place).or_default().push(key);
-        self.parked_count += 1;
-    }
-}
-
-impl Search<'_> {
-    fn run(&mut self, candidates: &mut Candidates) -> Option<OrderKey> {
-        let core = self.core;
-        for held in core.offers.newer_than(candidates.seen) {
-            let is_before_cursor = candidates.cursor.is_some_and(|cursor| held.key <= cursor);
-            if is_before_cursor && self.suits_for_good(held) {
-                candidates.kept.insert(held.key);
-            }
-        }
-        candidates.seen = core.offers.last_sequence();
-        self.unpark(candidates);
-        while let Some(key) = candidates.kept.pop_first() {
-            let Some(held) = core.offers.get(&key) else {
-                continue;
-            };
-            match self.speaks_against(held) {
-                None => return Some(key),
-                Some(ForNow::Limit(place)) => candidates.park(place, key),
-                Some(ForNow::Leaving) => {}
-            }
-        }
-        for held in core.offers.behind(candidates.cursor) {
-            candidates.cursor = Some(held.key);
-            if !self.suits_for_good(held) {
-                continue;
-            }
-            match self.speaks_against(held) {
-                None => return Some(held.key),
-                Some(ForNow::Limit(place)) => candidates.park(place, held.key),
-                Some(ForNow::Leaving) => {}
-            }
-        }
-        None
-    }
-
-    /// Takes up again the offers whose limit leaves room now.
-    fn unpark(&mut self, candidates: &mut Candidates) {
-        let view = self.core.store.read();
-        let offers = &self.core.offers;
-        let parked = std::mem::take(&mut candidates.parked);
-        // Offers that are gone are looked for now and then only.
-        let is_crowded = candidates.parked_count > 2 * offers.len() + 64;
-        candidates.parked_count = 0;
-        for (place, mut keys) in parked {
-            if self.spread.has_room(view, self.request, &place) {
-                candidates.kept.extend(keys);
-                continue;
-            }
-            if is_crowded {
-                keys.retain(|key| offers.get(key).is_some());
-            }
-            candidates.parked_count += keys.len();
-            if !keys.is_empty() {
-                candidates.parked.insert(place, keys);
-            }
-        }
-    }
-
-    /// Whether nothing static speaks against the offer.
-    fn suits_for_good(&mut self, held: &HeldOffer) -> bool {
-        let core = self.core;
-        let vetoes = static_vetoes(&core.config, held, self.request, core.now);
-        if vetoes.is_empty() {
-            return true;
-        }
-        // A limit is asked before the resources are, so it is what the user gets to read.
-        let only_resources = matches!(vetoes.first(), Some(Veto::Insufficient(..)));
-        if !only_resources || self.speaks_against(held).is_none() {
-            self.note(vetoes);
-        }
-        false
-    }
-
-    /// What speaks against the offer at this moment.
-    fn speaks_against(&mut self, held: &HeldOffer) -> Option<ForNow> {
-        let core = self.core;
-        let view = core.store.read();
-        let spread = &mut self.spread;
-        let against = dynamic_veto(&core.config, held, self.request, view, spread, core.now);
-        if let Some(against) = &against {
-            self.note(vec![against.veto()]);
-        }
-        against
-    }
-
-    fn note(&mut self, vetoes: Vetoes) {
-        let score = vetoes.iter().map(Veto::score).sum();
-        if self.nearest.as_ref().is_none_or(|(best, _)| score < *best) {
-            self.nearest = Some((score, vetoes));
-        }
     }
 }
 

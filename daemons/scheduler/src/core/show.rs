@@ -33,6 +33,39 @@ impl Core {
         groups
     }
 
+    /// Upstream's gauges of what is held in memory alone, and its counters of the three caches, by name.
+    pub fn gauges(&self) -> Vec<(String, u64)> {
+        let mut gauges = vec![
+            ("outstanding_offers".to_owned(), self.offers.len() as u64),
+            (
+                "globally_banned_offers_size".to_owned(),
+                self.offers.banned() as u64,
+            ),
+        ];
+        let kept = &self.reservations;
+        let slots = &self.preemption.slots;
+        for (name, size, removed) in [
+            ("preemption_slot", slots.len(), slots.removed()),
+            (
+                "reservation",
+                kept.for_groups.len(),
+                kept.for_groups.removed(),
+            ),
+            (
+                "update_affinity",
+                kept.for_instances.len(),
+                kept.for_instances.removed(),
+            ),
+        ] {
+            let mut add = |what, value| gauges.push((format!("{name}_cache_{what}"), value));
+            add("size", size as u64);
+            add("removals", removed.all);
+            add("expiration_removals", removed.expired);
+            add("explicit_removals", removed.explicit);
+        }
+        gauges
+    }
+
     /// The offers that are held, oldest first.
     pub fn held_offers(&self) -> impl Iterator<Item = &Offer> {
         self.offers.newer_than(0).map(|held| &held.offer)

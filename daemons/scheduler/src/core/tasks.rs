@@ -2,6 +2,7 @@
 //! time-outs, kill retries (aurora: `TaskThrottler`, `TaskTimeout`, `KillRetry`, `PartitionManager`,
 //! `RescheduleCalculator`).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use aurora_api::model::ScheduleStatus::{self, *};
@@ -21,8 +22,10 @@ pub(crate) enum Outcome {
     Success,
     /// It had that state.
     Noop,
-    /// Not legal; nothing happened, or only a kill.
+    /// Not legal; nothing happened.
     Illegal,
+    /// Not legal; Mesos was asked to kill it.
+    IllegalAndKilled,
     /// It was not in the state that was expected.
     Unexpected,
 }
@@ -37,6 +40,19 @@ pub(crate) enum Entry {
     Transition,
     /// It was found in the state that this process took over.
     Recovered,
+}
+
+impl Outcome {
+    /// As upstream's counters name it (aurora: `StateChangeResult.java`).
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Outcome::Success => "SUCCESS",
+            Outcome::Noop => "NOOP",
+            Outcome::Illegal => "ILLEGAL",
+            Outcome::IllegalAndKilled => "ILLEGAL_WITH_SIDE_EFFECTS",
+            Outcome::Unexpected => "INVALID_CAS_STATE",
+        }
+    }
 }
 
 impl Core {
@@ -57,12 +73,22 @@ impl Core {
         self.out.effects.push(Effect::Mesos(call));
     }
 
-    pub(crate) fn bump(&mut self, counter: &'static str) {
+    pub(crate) fn bump(&mut self, counter: impl Into<Cow<'static, str>>) {
         self.count(counter, 1);
     }
 
-    pub(crate) fn count(&mut self, counter: &'static str, by: u64) {
-        *self.counters.entry(counter).or_default() += by;
+    pub(crate) fn count(&mut self, counter: impl Into<Cow<'static, str>>, by: u64) {
+        *self.counters.entry(counter.into()).or_default() += by;
+    }
+
+    /// Remembers on which agent a task is, for preemption.
+    pub(crate) fn note_whereabouts(&mut self, id: &TaskId) {
+        let task = self.store.read().task(id);
+        if let Some(task) = task.filter(|task| task.status.is_agent_assigned())
+            && let (Some(agent), Some(host)) = (&task.agent, &task.host)
+        {
+            self.agents.came(agent, host, id, &task.config);
+        }
     }
 
     /// Brings a task into a state if that is legal.
@@ -82,10 +108,11 @@ impl Core {
             Verdict::Noop => return Outcome::Noop,
             Verdict::Illegal(effects) => {
                 self.bump("scheduler_illegal_task_state_transitions");
-                if effects.kill {
-                    self.kill(id);
+                if !effects.kill {
+                    return Outcome::Illegal;
                 }
-                return Outcome::Illegal;
+                self.kill(id);
+                return Outcome::IllegalAndKilled;
             }
             Verdict::Legal(effects) => effects,
         };
@@ -95,6 +122,12 @@ impl Core {
         };
         let is_replaced = must_replace(task, effects.replace);
         let (id, config) = (Arc::clone(&task.id), task.config.id);
+        if task.status.is_agent_assigned()
+            && !to.is_agent_assigned()
+            && let Some(agent) = &task.agent
+        {
+            self.agents.left(agent, &id);
+        }
         if from == Some(Pending) {
             self.store.set_reason(config, None);
             self.nearest.remove(&config);

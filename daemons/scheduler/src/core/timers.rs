@@ -35,6 +35,10 @@ pub(crate) enum Timer {
     ExplicitBatch,
     /// Implicit reconciliation.
     Implicit,
+    /// The next search for room that preemption could make.
+    SlotSearch,
+    /// The rest of such a search.
+    SlotSearchGoesOn,
 }
 
 /// Deadlines by time; equal times in the order in which they were set.

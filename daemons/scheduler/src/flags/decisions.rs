@@ -35,6 +35,25 @@ pub enum Order {
     Random,
 }
 
+/// What is set aside for the executor of each task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Overhead {
+    /// 0.25 cores and 128 MiB, what Thermos is given: tasks that were sized with it keep the slack they lean on.
+    Upstream,
+    /// 0.01 cores and 32 MiB, what this executor needs.
+    Lean,
+}
+
+impl Overhead {
+    /// Cores and MiB.
+    fn share(self) -> (f64, i64) {
+        match self {
+            Overhead::Upstream => (0.25, 128),
+            Overhead::Lean => (0.01, 32),
+        }
+    }
+}
+
 /// The flags that decisions depend on; defaults are upstream's.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DecisionFlags {
@@ -123,13 +142,17 @@ pub struct DecisionFlags {
     #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub thermos_home_in_sandbox: bool,
 
-    /// Cores for the executor of each task.
-    #[arg(long, value_name = "N", default_value = "0.25")]
-    pub thermos_executor_cpu: f64,
+    /// What is set aside for the executor of each task: what upstream's needs, or what this one needs.
+    #[arg(long, value_enum, default_value_t = Overhead::Upstream)]
+    pub executor_overhead: Overhead,
 
-    /// Memory for the executor of each task.
-    #[arg(long, value_name = "SIZE", default_value = "128MB", value_parser = megabytes)]
-    pub thermos_executor_ram: i64,
+    /// Cores for the executor of each task [default: 0.25, or 0.01 with --executor-overhead=lean].
+    #[arg(long, value_name = "N")]
+    pub thermos_executor_cpu: Option<f64>,
+
+    /// Memory for the executor of each task [default: 128MB, or 32MB with --executor-overhead=lean].
+    #[arg(long, value_name = "SIZE", value_parser = megabytes)]
+    pub thermos_executor_ram: Option<i64>,
 
     /// Tells Mesos the tasks' ports for service discovery.
     #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -199,6 +222,42 @@ pub struct DecisionFlags {
     /// Over how much time waiting tasks are spread after a restart of the scheduler.
     #[arg(long, value_name = "TIME", default_value = "30secs", value_parser = duration)]
     pub max_reschedule_task_delay_on_startup: i64,
+
+    /// Lets tasks make room for others that have waited long enough.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub enable_preemptor: bool,
+
+    /// How long a task waits at least before others make room for it.
+    #[arg(long, value_name = "TIME", default_value = "3mins", value_parser = duration)]
+    pub preemption_delay: i64,
+
+    /// How long it is remembered where room could be made.
+    #[arg(long, value_name = "TIME", default_value = "5mins", value_parser = duration)]
+    pub preemption_slot_hold_time: i64,
+
+    /// How long after registration it is first looked for where room could be made.
+    #[arg(long, value_name = "TIME", default_value = "3mins", value_parser = duration)]
+    pub preemption_slot_search_initial_delay: i64,
+
+    /// How often it is looked for where room could be made.
+    #[arg(long, value_name = "TIME", default_value = "1mins", value_parser = duration)]
+    pub preemption_slot_search_interval: i64,
+
+    /// For how many tasks of a group room is looked for before it is another group's turn.
+    #[arg(long, value_name = "N", default_value = "5")]
+    pub preemption_reservation_max_batch_size: usize,
+
+    /// How long an agent is kept for the tasks that room was made for.
+    #[arg(long, value_name = "TIME", default_value = "3mins", value_parser = duration)]
+    pub offer_reservation_duration: i64,
+
+    /// Lets the instances of an update stay where they are, where the new configuration fits.
+    #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub enable_update_affinity: bool,
+
+    /// How long an agent is kept for an instance that is being updated.
+    #[arg(long, value_name = "TIME", default_value = "3mins", value_parser = duration)]
+    pub update_affinity_reservation_hold_time: i64,
 
     /// Tells Mesos that lost agents may come back with their tasks.
     #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -271,6 +330,7 @@ impl DecisionFlags {
             None => Tiers::default(),
         };
         let allows = |kind| self.allowed_container_types.contains(&kind);
+        let (overhead_cpus, overhead_ram_mb) = self.executor_overhead.share();
         Ok(Config {
             cluster_name: cluster_name.to_owned(),
             hostname: hostname.to_owned(),
@@ -289,8 +349,8 @@ impl DecisionFlags {
             executor_path: self.thermos_executor_path.clone(),
             executor_flags: self.thermos_executor_flags.clone(),
             home_in_sandbox: self.thermos_home_in_sandbox,
-            executor_cpus: self.thermos_executor_cpu,
-            executor_ram_mb: self.thermos_executor_ram,
+            executor_cpus: self.thermos_executor_cpu.unwrap_or(overhead_cpus),
+            executor_ram_mb: self.thermos_executor_ram.unwrap_or(overhead_ram_mb),
             allow_root_role: self.allow_root_role,
             max_tasks_per_job: self.max_tasks_per_job,
             allow_docker_parameters: self.allow_docker_parameters,
@@ -317,6 +377,15 @@ impl DecisionFlags {
             initial_flapping_task_delay: self.initial_flapping_task_delay,
             max_flapping_task_delay: self.max_flapping_task_delay,
             max_reschedule_task_delay_on_startup: self.max_reschedule_task_delay_on_startup,
+            enable_preemptor: self.enable_preemptor,
+            preemption_delay: self.preemption_delay,
+            preemption_slot_hold_time: self.preemption_slot_hold_time,
+            preemption_slot_search_initial_delay: self.preemption_slot_search_initial_delay,
+            preemption_slot_search_interval: self.preemption_slot_search_interval,
+            preemption_reservation_max_batch_size: self.preemption_reservation_max_batch_size,
+            offer_reservation_duration: self.offer_reservation_duration,
+            enable_update_affinity: self.enable_update_affinity,
+            update_affinity_reservation_hold_time: self.update_affinity_reservation_hold_time,
             partition_aware: self.partition_aware,
             transient_task_state_timeout: self.transient_task_state_timeout,
             initial_task_kill_retry_interval: self.initial_task_kill_retry_interval,

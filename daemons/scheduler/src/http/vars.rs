@@ -18,13 +18,15 @@ impl Routes {
         let durable = self.api.handle.durable();
         of_state(&durable.view, &mut vars);
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        let look = |core: &Core| (core.counters().clone(), core.offers_held());
+        let look = |core: &Core| (core.counters().clone(), core.gauges());
         // While the scheduler is ending there is nothing to look at; the rest is still told.
-        if let Ok((counters, offers)) = self.api.handle.look(look).await {
+        if let Ok((counters, gauges)) = self.api.handle.look(look).await {
             for (name, value) in counters {
-                vars.insert(name.to_owned(), number(value));
+                vars.insert(name.into_owned(), number(value));
             }
-            vars.insert("outstanding_offers".to_owned(), number(offers as u64));
+            for (name, value) in gauges {
+                vars.insert(name, number(value));
+            }
         }
         vars.insert("scheduler_log_index".to_owned(), number(durable.index));
         let size = *self.log_size.lock().unwrap_or_else(PoisonError::into_inner);

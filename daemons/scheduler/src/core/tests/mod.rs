@@ -13,6 +13,7 @@ use super::*;
 mod lifecycle;
 mod offers;
 mod placement;
+mod preemption;
 mod replay;
 mod simulation;
 mod validation;
