@@ -392,3 +392,51 @@ async fn the_secret_guards_everything_that_writes_or_reads_files() {
         2000
     );
 }
+
+/// A listener to the master's events, as far as its first bytes.
+fn listen(cluster: &Cluster) -> TcpStream {
+    let address = cluster.master.address;
+    let mut stream = TcpStream::connect(address).expect("the master listens");
+    let call = r#"{"type":"SUBSCRIBE"}"#;
+    let request = format!(
+        "POST /api/v1 HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{call}",
+        call.len()
+    );
+    stream.write_all(request.as_bytes()).expect("sent");
+    stream.set_read_timeout(Some(PATIENCE)).expect("set");
+    let mut start = [0; 12];
+    stream.read_exact(&mut start).expect("an answer");
+    assert_eq!(&start, b"HTTP/1.1 200");
+    stream
+}
+
+/// mesos: max_operator_event_stream_subscribers, 1000.
+#[test]
+fn of_too_many_listeners_the_oldest_is_let_go() {
+    let cluster = Cluster::start(None);
+    let mut listeners: Vec<TcpStream> = (0..1000).map(|_| listen(&cluster)).collect();
+    let second = listeners.swap_remove(1);
+    let mut oldest = listeners.swap_remove(0);
+    let _newest = listen(&cluster);
+    // The end of the body; as long as the stream lasts, this does not come.
+    let mut rest = Vec::new();
+    let mut piece = [0; 4096];
+    while !rest.ends_with(b"0\r\n\r\n") {
+        let count = oldest.read(&mut piece).expect("the stream ends in time");
+        if count == 0 {
+            break;
+        }
+        rest.extend_from_slice(&piece[..count]);
+    }
+    // Everything that had been sent to the second is read; more does not come at once, and no end.
+    second.set_nonblocking(true).expect("set");
+    let end = loop {
+        match (&second).read(&mut piece) {
+            Ok(0) => break "closed".to_owned(),
+            Ok(count) if piece[..count].ends_with(b"0\r\n\r\n") => break "ended".to_owned(),
+            Ok(_) => {}
+            Err(error) => break error.kind().to_string(),
+        }
+    };
+    assert_eq!(end, std::io::ErrorKind::WouldBlock.to_string());
+}
