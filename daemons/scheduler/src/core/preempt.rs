@@ -138,6 +138,7 @@ impl Core {
         let still_counts = before.filter(|before| !is_limited || before.placements == placements);
         let start = still_counts.map_or(0, |before| before.change);
         let mut change = start;
+        self.note_fruitless(id, start, placements);
         let mut spread = Spread::default();
         spread.refresh(self.store.read(), &stored.task.job);
         let mut search = Probe::default();
@@ -149,9 +150,9 @@ impl Core {
             self.count_for(&SEARCH_FAILED, &stored, search.failed());
             let Some(slot) = slot else {
                 self.bump("preemptor_unmatched_tasks");
-                let change = if search.has_skipped { start } else { change };
-                let fruitless = Fruitless { change, placements };
-                self.preemption.fruitless.insert(id, fruitless);
+                if !search.has_skipped {
+                    self.note_fruitless(id, change, placements);
+                }
                 return false;
             };
             self.count_for(&SEARCH_SUCCESSFUL, &stored, 1);
@@ -163,6 +164,11 @@ impl Core {
             };
         }
         true
+    }
+
+    fn note_fruitless(&mut self, id: ConfigId, change: u64, placements: u64) {
+        let fruitless = Fruitless { change, placements };
+        self.preemption.fruitless.insert(id, fruitless);
     }
 
     /// The first agent after a change on which room can be made.
