@@ -7,6 +7,7 @@ use crate::root;
 /// A package, its directory, and the workspace crates that it may name.
 const ARROWS: &[(&str, &[&str])] = &[
     ("src/api", &[]),
+    ("src/filter", &[]),
     ("src/pystachio", &[]),
     ("src/mesos", &[]),
     ("src/zk", &[]),
@@ -14,10 +15,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("src/config", &["aurora-api", "pystachio"]),
     ("src/thermos", &["aurora-api", "pystachio"]),
     ("src/client", &["aurora-api"]),
-    ("src/cli", &["aurora-api", "aurora-client"]),
+    ("src/cli", &["aurora-api", "aurora-client", "pystachio"]),
     (
         "daemons/scheduler",
-        &["aurora-api", "aurora-mesos", "aurora-daemon"],
+        &["aurora-api", "aurora-filter", "aurora-mesos", "aurora-daemon"],
     ),
     (
         "daemons/executor",
@@ -38,7 +39,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "daemons/local",
         &["aurora-api", "aurora-client", "aurora-daemon"],
     ),
-    ("tui/model", &["aurora-api"]),
+    ("tui/model", &["aurora-api", "aurora-filter"]),
     ("tui", &["aurora-api", "aurora-client", "aurora-tui-model"]),
     ("tests", &["aurora-api", "aurora-client", "aurora-mesos"]),
     ("xtask", &[]),

@@ -8,7 +8,6 @@
 pub mod actions;
 pub mod command;
 pub mod event;
-pub mod filter;
 pub mod journal;
 pub mod key;
 pub mod keymap;
@@ -22,3 +21,5 @@ pub mod text;
 pub mod theme;
 pub mod update;
 mod views;
+
+pub use aurora_filter as filter;

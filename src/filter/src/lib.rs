@@ -1,4 +1,5 @@
-//! The filter grammar: `hello !staging "exact" re:^www a|b failures>0 age<10m ram>=4GiB @rack=x`.
+//! The filter grammar, shared by the workbench's tables and the scheduler's pages:
+//! `hello !staging "exact" re:^www a|b failures>0 age<10m ram>=4GiB @rack=x`.
 //!
 //! Terms are ANDed. A word matches a row when one of its cells has the word's letters in order, each next to the last or
 //! at the beginning of a part (`wph` finds `www-data/prod/hello`); case does not matter. `"…"` matches exactly as
@@ -99,6 +100,9 @@ const MAX_PATTERN: usize = 1 << 20;
 
 impl Filter {
     /// Reads a filter. `fields` are the columns that may be compared; an unknown one is an error that names them.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
     pub fn parse(text: &str, fields: &[&str]) -> Result<Filter, FilterError> {
         let mut terms = Vec::new();
         for (column, word) in words(text)? {
@@ -186,7 +190,10 @@ fn compare(value: &Value, op: Op, text: &str, number: Option<f64>) -> bool {
 }
 
 /// Splits at blanks outside of quotes; every word comes with its column.
-pub(crate) fn words(text: &str) -> Result<Vec<(usize, String)>, FilterError> {
+///
+/// # Errors
+/// A quotation mark that is not closed.
+pub fn words(text: &str) -> Result<Vec<(usize, String)>, FilterError> {
     let mut out: Vec<(usize, String)> = Vec::new();
     let mut word = String::new();
     let mut start = 0;
