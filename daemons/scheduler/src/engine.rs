@@ -13,6 +13,7 @@ use aurora_api::service::Call;
 use aurora_daemon::lifecycle::Shutdown;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::core::sla::{CoordinatorAnswer, CoordinatorCall};
 use crate::core::{
     Changes, Config, Core, Effect, Input, MesosCall, MesosEvent, Millis, Op, Step, View,
 };
@@ -20,6 +21,7 @@ use crate::feed::Hub;
 use crate::metrics::Metrics;
 use crate::recovery::{Recovered, encode_entry, snapshot_of};
 use crate::storage::{Committed, Disk, Log, StorageError, save_snapshot};
+use crate::time::Time;
 
 /// The newest durable state.
 pub(crate) struct Durable {
@@ -67,6 +69,8 @@ pub(crate) enum Request {
     },
     /// News from Mesos.
     Mesos(MesosEvent),
+    /// What became of a question to a coordinator.
+    Coordinator { id: u64, answer: CoordinatorAnswer },
     /// Takes a snapshot; answered when it is saved.
     Snapshot {
         reply: oneshot::Sender<Result<(), String>>,
@@ -117,6 +121,16 @@ impl Handle {
     /// Hands over news from Mesos.
     pub(crate) async fn mesos(&self, event: MesosEvent) -> Result<(), Ending> {
         let request = Request::Mesos(event);
+        self.requests.send(request).await.map_err(|_| Ending)
+    }
+
+    /// Hands over what became of a question to a coordinator.
+    pub(crate) async fn coordinator(
+        &self,
+        id: u64,
+        answer: CoordinatorAnswer,
+    ) -> Result<(), Ending> {
+        let request = Request::Coordinator { id, answer };
         self.requests.send(request).await.map_err(|_| Ending)
     }
 
@@ -194,6 +208,7 @@ pub(crate) struct Parts<L> {
     /// Bytes of the log, as the log tells.
     pub(crate) log_size: Arc<std::sync::Mutex<u64>>,
     pub(crate) calls: mpsc::Sender<MesosCall>,
+    pub(crate) questions: mpsc::Sender<CoordinatorCall>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) metrics: Arc<Metrics>,
 }
@@ -207,8 +222,7 @@ pub(crate) struct Engine<L> {
     views: Views,
     replies: HashMap<u64, oneshot::Sender<Response>>,
     next_reply: u64,
-    /// The newest stamp; the scheduler's time never goes back.
-    stamp: Millis,
+    time: Time,
     /// Index up to which everything is durable and published.
     index: u64,
     open: Batch,
@@ -251,20 +265,13 @@ impl Start {
 impl<L: Log> Engine<L> {
     /// Takes over a state.
     pub(crate) fn new(start: Start, parts: Parts<L>) -> (Engine<L>, Handle) {
-        let clock = (parts.clock)();
-        if clock < start.stamp {
-            tracing::warn!(
-                behind_ms = start.stamp - clock,
-                "this machine's clock is behind the newest entry of the log; the scheduler's time stands still until the clock has caught up"
-            );
-        }
-        let now = clock.max(start.stamp);
+        let time = Time::new(start.stamp, (parts.clock)());
         let views = Views::new(Durable {
             view: start.store.view(),
             index: start.index,
             stamp: start.stamp,
         });
-        let (core, step) = Core::recover(parts.config.clone(), start.store, now);
+        let (core, step) = Core::recover(parts.config.clone(), start.store, time.shown());
         let (requests, receiver) = mpsc::channel(QUEUE);
         let handle = Handle {
             requests,
@@ -278,7 +285,7 @@ impl<L: Log> Engine<L> {
             views,
             replies: HashMap::new(),
             next_reply: 1,
-            stamp: now,
+            time,
             index: start.index,
             open: Batch::default(),
             stepped: false,
@@ -299,8 +306,7 @@ impl<L: Log> Engine<L> {
 
     /// The scheduler's time.
     fn now(&mut self) -> Millis {
-        self.stamp = self.stamp.max((self.parts.clock)());
-        self.stamp
+        self.time.now((self.parts.clock)())
     }
 
     fn take(&mut self, step: Step) {
@@ -391,6 +397,7 @@ impl<L: Log> Engine<L> {
                 });
             }
             Request::Mesos(event) => self.step(Input::Mesos(event)),
+            Request::Coordinator { id, answer } => self.step(Input::Coordinator { id, answer }),
             Request::Look(look) => look(&self.core),
             Request::Snapshot { reply } => {
                 self.snapshot.waiting.push(reply);
@@ -413,12 +420,12 @@ impl<L: Log> Engine<L> {
             self.views.publish(Durable {
                 view: self.core.store().view(),
                 index: self.index,
-                stamp: self.stamp,
+                stamp: self.time.shown(),
             });
             self.perform(batch.effects);
             return Ok(());
         }
-        let payload = encode_entry(self.stamp, &batch.ops);
+        let payload = encode_entry(self.time.shown(), &batch.ops);
         self.parts.metrics.add("scheduler_log_entries_written", 1);
         self.parts.metrics.add(
             "scheduler_log_bytes_written",
@@ -428,7 +435,7 @@ impl<L: Log> Engine<L> {
         self.in_flight = Some(InFlight {
             index,
             view: self.core.store().view(),
-            stamp: self.stamp,
+            stamp: self.time.shown(),
             changes: batch.changes,
             effects: batch.effects,
             handed_over: Instant::now(),
@@ -480,6 +487,12 @@ impl<L: Log> Engine<L> {
                     if let Some(reply) = self.replies.remove(&id) {
                         // Whoever asked may have gone away; the change stands.
                         let _ = reply.send(response);
+                    }
+                }
+                Effect::AskCoordinator(call) => {
+                    // There are never more than fit. When it is not asked, the core takes it for silence.
+                    if self.parts.questions.try_send(call).is_err() {
+                        tracing::warn!("a coordinator is not asked: the scheduler is ending");
                     }
                 }
                 Effect::Mesos(call) => {

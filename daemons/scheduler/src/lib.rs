@@ -4,6 +4,7 @@
 //! parts are put together. The program is `aurora-scheduler`.
 
 mod api;
+mod coordinator;
 pub mod core;
 mod engine;
 mod feed;
@@ -14,3 +15,4 @@ mod metrics;
 mod recovery;
 pub mod server;
 mod storage;
+mod time;

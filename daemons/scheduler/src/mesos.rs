@@ -8,8 +8,8 @@ use aurora_mesos::client::scheduler::{
 };
 use aurora_mesos::v1::scheduler::{Call, ReconcileTask};
 use aurora_mesos::v1::{
-    FrameworkCapability, FrameworkCapabilityType, FrameworkId, FrameworkInfo, OfferOperation,
-    StatusReason, StatusSource, TaskInfo, TaskState, TaskStatus,
+    FrameworkCapability, FrameworkCapabilityType, FrameworkId, FrameworkInfo, OfferId,
+    OfferOperation, StatusReason, StatusSource, TaskInfo, TaskState, TaskStatus,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -163,9 +163,9 @@ async fn listen(
                 }
             }
             SchedulerEvent::Error { message } => return MesosEnd::Refused(message),
-            // Only counted, as upstream does; maintenance of Mesos' own is not followed.
+            SchedulerEvent::InverseOffers(offers) => MesosEvent::InverseOffers(offers),
+            // Only counted, as upstream does.
             SchedulerEvent::Message(_)
-            | SchedulerEvent::InverseOffers(_)
             | SchedulerEvent::RescindInverseOffer(_)
             | SchedulerEvent::OperationStatus(_) => continue,
         };
@@ -259,6 +259,9 @@ fn translate(call: MesosCall) -> (&'static str, Call) {
             offer_ids,
             refuse_seconds,
         } => ("DECLINE", Call::decline(offer_ids, refuse_seconds)),
+        MesosCall::AcceptInverseOffers { offer_ids } => {
+            ("ACCEPT_INVERSE_OFFERS", accept_inverse_offers(offer_ids))
+        }
         MesosCall::Kill { task_id, agent_id } => ("KILL", Call::kill(task_id, agent_id, None)),
         MesosCall::Acknowledge {
             agent_id,
@@ -274,6 +277,19 @@ fn translate(call: MesosCall) -> (&'static str, Call) {
         }
         MesosCall::Revive => ("REVIVE", Call::revive()),
         MesosCall::Suppress => ("SUPPRESS", Call::suppress()),
+    }
+}
+
+/// With the default filter: Mesos asks again when it has run out.
+fn accept_inverse_offers(inverse_offer_ids: Vec<OfferId>) -> Call {
+    use aurora_mesos::v1::scheduler::{AcceptInverseOffers, CallType};
+    Call {
+        kind: Some(CallType::AcceptInverseOffers),
+        accept_inverse_offers: Some(AcceptInverseOffers {
+            inverse_offer_ids,
+            ..AcceptInverseOffers::default()
+        }),
+        ..Call::default()
     }
 }
 

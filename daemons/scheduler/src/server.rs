@@ -15,6 +15,7 @@ use http::HeaderValue;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::api::Api;
+use crate::coordinator;
 use crate::core::{Config, Millis};
 use crate::engine::{Engine, EngineError, Parts, Start};
 use crate::feed::Hub;
@@ -91,6 +92,8 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     let log = LocalLog::start(wal)?;
     let log_size = log.size();
     let (calls, calls_receiver) = mpsc::channel(CALLS);
+    let (questions, questions_receiver) =
+        mpsc::channel(config.max_parallel_coordinated_maintenance.max(1));
     let parts = Parts {
         config: config.clone(),
         log,
@@ -99,6 +102,7 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
         snapshot_interval: span(flags.dlog_snapshot_interval),
         log_size: log_size.clone(),
         calls,
+        questions,
         hub: hub.clone(),
         metrics: metrics.clone(),
     };
@@ -134,6 +138,11 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     };
     let mut server = tokio::spawn(serve(listener, routes, options, server_shutdown.clone()));
     let info = framework(&flags, &config, &hostname, address)?.info(framework_id.as_deref());
+    let coordinators = tokio::spawn(coordinator::run(
+        questions_receiver,
+        span(config.sla_coordinator_timeout),
+        handle.clone(),
+    ));
     let mut mesos = tokio::spawn(mesos::run(
         flags.mesos_master.clone(),
         info,
@@ -181,6 +190,8 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     if !mesos.is_finished() && tokio::time::timeout(LAST_CALLS, &mut mesos).await.is_err() {
         mesos.abort();
     }
+    // What it asked for is asked again by the next scheduler.
+    coordinators.abort();
     drop(lock);
     outcome
 }

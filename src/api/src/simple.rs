@@ -12,6 +12,17 @@ pub fn to_json<T: Wire>(value: &T) -> Value {
     out.done
 }
 
+/// The value as Thrift's `TSimpleJSONProtocol` writes it: as [`to_json`], but enumerations are their numbers and booleans are
+/// 1 or 0. Coordinators of SLA policies get tasks in this form.
+pub fn to_simple_protocol<T: Wire>(value: &T) -> Value {
+    let mut out = SimpleWriter {
+        numbers: true,
+        ..SimpleWriter::default()
+    };
+    value.write(&mut out);
+    out.done
+}
+
 enum Open {
     Struct(Map<String, Value>),
     Field(&'static str),
@@ -23,6 +34,8 @@ enum Open {
 struct SimpleWriter {
     open: Vec<Open>,
     done: Value,
+    /// Enumerations and booleans are written as numbers.
+    numbers: bool,
 }
 
 impl SimpleWriter {
@@ -86,7 +99,10 @@ impl Writer for SimpleWriter {
         self.close();
     }
     fn bool(&mut self, value: bool) {
-        self.put(Value::Bool(value));
+        self.put(match self.numbers {
+            true => Value::from(u8::from(value)),
+            false => Value::Bool(value),
+        });
     }
     fn integer(&mut self, _kind: Type, value: i64) {
         self.put(Value::from(value));
@@ -101,7 +117,31 @@ impl Writer for SimpleWriter {
     fn bytes(&mut self, value: &[u8]) {
         self.put(Value::from(String::from_utf8_lossy(value)));
     }
-    fn enumeration(&mut self, _value: i32, name: &'static str) {
-        self.put(Value::from(name));
+    fn enumeration(&mut self, value: i32, name: &'static str) {
+        self.put(match self.numbers {
+            true => Value::from(value),
+            false => Value::from(name),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{JobConfiguration, CronCollisionPolicy};
+
+    #[test]
+    fn enumerations_and_booleans_by_name_or_number() {
+        let mut job = JobConfiguration {
+            cron_collision_policy: Some(CronCollisionPolicy::CancelNew),
+            ..JobConfiguration::default()
+        };
+        job.task_config.is_service = true;
+        let named = to_json(&job);
+        assert_eq!(named["cronCollisionPolicy"], "CANCEL_NEW");
+        assert_eq!(named["taskConfig"]["isService"], true);
+        let numbered = to_simple_protocol(&job);
+        assert_eq!(numbered["cronCollisionPolicy"], 1);
+        assert_eq!(numbered["taskConfig"]["isService"], 1);
     }
 }

@@ -270,6 +270,7 @@ pub(crate) fn write_outcome(out: &mut Out, outcome: CronOutcome) {
         CronOutcome::Skipped => 2,
         CronOutcome::Replacing => 3,
         CronOutcome::Missed => 4,
+        CronOutcome::Scheduled => 5,
     });
 }
 
@@ -279,6 +280,7 @@ pub(crate) fn read_outcome(input: &mut In<'_>) -> Result<CronOutcome, CodecError
         2 => Ok(CronOutcome::Skipped),
         3 => Ok(CronOutcome::Replacing),
         4 => Ok(CronOutcome::Missed),
+        5 => Ok(CronOutcome::Scheduled),
         _ => Err(input.fault("an outcome of a cron job that is not known")),
     }
 }

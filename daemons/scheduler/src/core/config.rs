@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use aurora_api::model::DockerParameter;
 use regex::Regex;
 
+use super::cron::Zone;
+
 /// Milliseconds since 1970, or a span of milliseconds.
 pub type Millis = i64;
 
@@ -71,6 +73,17 @@ pub enum OfferOrder {
     RevocableCpu,
     /// Arbitrary, but the same for as long as an offer is held.
     Random,
+}
+
+/// Kinds of SLA metrics (aurora: `MetricCalculator.MetricCategory`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SlaMetrics {
+    /// JOB_UPTIMES.
+    pub job_uptimes: bool,
+    /// PLATFORM_UPTIME.
+    pub platform_uptime: bool,
+    /// MEDIANS.
+    pub medians: bool,
 }
 
 /// A regular expression that has to match the whole of a name, as Java's `matches` does.
@@ -215,6 +228,27 @@ pub struct Config {
     /// `-update_affinity_reservation_hold_time`.
     pub update_affinity_reservation_hold_time: Millis,
 
+    /// `-sla_stat_refresh_interval`.
+    pub sla_stat_refresh_interval: Millis,
+    /// `-sla_prod_metrics`.
+    pub sla_prod_metrics: SlaMetrics,
+    /// `-sla_non_prod_metrics`.
+    pub sla_non_prod_metrics: SlaMetrics,
+    /// `-sla_coordinator_timeout`.
+    pub sla_coordinator_timeout: Millis,
+    /// `-max_parallel_coordinated_maintenance`: how many coordinators are asked at the same time.
+    pub max_parallel_coordinated_maintenance: usize,
+    /// `-host_maintenance_polling_interval`.
+    pub host_maintenance_polling_interval: Millis,
+    /// `-cron_timezone`.
+    pub cron_timezone: Zone,
+    /// `-cron_start_initial_backoff`.
+    pub cron_start_initial_backoff: Millis,
+    /// `-cron_start_max_backoff`.
+    pub cron_start_max_backoff: Millis,
+    /// `--cron-catch-up`: how old a minute may be that nobody was there to decide, and that is run all the same; ours.
+    pub cron_catch_up: Millis,
+
     /// `-partition_aware`.
     pub partition_aware: bool,
     /// `-transient_task_state_timeout`.
@@ -296,6 +330,20 @@ impl Default for Config {
             offer_reservation_duration: 3 * MINUTE,
             enable_update_affinity: false,
             update_affinity_reservation_hold_time: 3 * MINUTE,
+            sla_stat_refresh_interval: MINUTE,
+            sla_prod_metrics: SlaMetrics {
+                job_uptimes: true,
+                platform_uptime: true,
+                medians: true,
+            },
+            sla_non_prod_metrics: SlaMetrics::default(),
+            sla_coordinator_timeout: MINUTE,
+            max_parallel_coordinated_maintenance: 10,
+            host_maintenance_polling_interval: MINUTE,
+            cron_timezone: Zone::default(),
+            cron_start_initial_backoff: 5 * SECOND,
+            cron_start_max_backoff: MINUTE,
+            cron_catch_up: MINUTE,
             partition_aware: false,
             transient_task_state_timeout: 5 * MINUTE,
             initial_task_kill_retry_interval: 15 * SECOND,

@@ -33,6 +33,11 @@ impl Core {
                     self.bump("offer_cancel_failures");
                 }
             }
+            MesosEvent::InverseOffers(offers) => {
+                for offer in offers {
+                    self.inverse_offered(offer);
+                }
+            }
             MesosEvent::Status(statuses) => {
                 for status in statuses {
                     self.status(status);
@@ -121,6 +126,9 @@ impl Core {
     /// One status. It is acknowledged once what it changed is durable; what Mesos answers to a reconciliation has no uuid
     /// and is not acknowledged.
     fn status(&mut self, status: TaskStatus) {
+        if status.reason == Some(StatusReason::AgentDraining) {
+            self.drained_by_agent(&status.task_id.value);
+        }
         let to = status_of(status.state);
         let outcome = self.change_state(&status.task_id.value, None, to, message_of(&status));
         if let Some(reason) = &status.reason {

@@ -13,17 +13,19 @@ use std::sync::Arc;
 use aurora_api::model::{JobKey, Response};
 use aurora_api::service::Call;
 use aurora_mesos::v1::{
-    AgentId, ExecutorId, Offer, OfferId, TaskId as MesosTaskId, TaskInfo, TaskStatus,
+    AgentId, ExecutorId, InverseOffer, Offer, OfferId, TaskId as MesosTaskId, TaskInfo, TaskStatus,
 };
 
 mod audit;
 mod cache;
 pub mod codec;
 pub mod config;
+pub mod cron;
 mod filter;
 mod history;
 mod launch;
 mod machine;
+mod maintenance;
 mod mesos;
 mod offers;
 pub mod op;
@@ -36,6 +38,7 @@ mod resources;
 mod schedule;
 mod search;
 mod show;
+pub mod sla;
 pub mod store;
 mod tasks;
 mod timers;
@@ -44,11 +47,14 @@ mod victims;
 mod writes;
 
 pub use config::{Config, Millis, NamePattern, OfferOrder, Tier, Tiers};
+pub use maintenance::countdowns;
 pub use op::{AuditRecord, CronOutcome, Op};
+pub use quota::consumption;
 pub use show::WaitingGroup;
 pub use store::{Change, Changes, Store, View};
 pub use writes::UNSUPPORTED;
 
+use cron::Crons;
 use offers::Offers;
 use preempt::Preemption;
 use random::Random;
@@ -56,6 +62,7 @@ use reconcile::Reconciliation;
 use reserve::Reservations;
 use schedule::{ByConfig, Group, Permits};
 use search::{Candidates, Nearest};
+use sla::{CoordinatorAnswer, CoordinatorCall, Coordinators, Tracker};
 use tasks::Entry;
 use timers::{Timer, Timers};
 use victims::Agents;
@@ -74,6 +81,13 @@ pub enum Input {
     },
     /// News from Mesos.
     Mesos(MesosEvent),
+    /// What became of a question to a coordinator, [`Effect::AskCoordinator`].
+    Coordinator {
+        /// The question's id.
+        id: u64,
+        /// The answer.
+        answer: CoordinatorAnswer,
+    },
     /// The deadline has come.
     Timer,
 }
@@ -94,6 +108,8 @@ pub enum MesosEvent {
     Offers(Vec<Offer>),
     /// An offer is void.
     Rescinded(OfferId),
+    /// Mesos wants machines back.
+    InverseOffers(Vec<InverseOffer>),
     /// Statuses of tasks.
     Status(Vec<TaskStatus>),
     /// An agent is gone, or an executor ended.
@@ -130,6 +146,8 @@ pub enum Effect {
     },
     /// A call to Mesos.
     Mesos(MesosCall),
+    /// A question to a job's coordinator. What becomes of it is told by [`Input::Coordinator`], always.
+    AskCoordinator(CoordinatorCall),
 }
 
 /// A call to Mesos.
@@ -150,6 +168,11 @@ pub enum MesosCall {
         offer_ids: Vec<OfferId>,
         /// How long their resources are not wanted, in seconds.
         refuse_seconds: f64,
+    },
+    /// ACCEPT_INVERSE_OFFERS, with the default filter.
+    AcceptInverseOffers {
+        /// The inverse offers.
+        offer_ids: Vec<OfferId>,
     },
     /// KILL.
     Kill {
@@ -196,6 +219,11 @@ pub struct Core {
     preemption: Preemption,
     agents: Agents,
     reconciliation: Reconciliation,
+    sla: Tracker,
+    coordinators: Coordinators,
+    crons: Crons,
+    /// When draining hosts are looked at next.
+    next_poll: Option<Millis>,
     /// Whether the subscription stands.
     registered: bool,
     /// Whether it ever did.
@@ -234,6 +262,10 @@ impl Core {
             offers_kept: 0,
             nearest: ByConfig::default(),
             reconciliation: Reconciliation::default(),
+            sla: Tracker::default(),
+            coordinators: Coordinators::default(),
+            crons: Crons::default(),
+            next_poll: None,
             registered: false,
             has_registered: false,
             crowded_jobs: BTreeSet::new(),
@@ -249,6 +281,7 @@ impl Core {
     /// state, except where the state's own times count: throttling, partitions, history.
     pub fn recover(config: Config, store: Store, now: Millis) -> (Core, Step) {
         let mut core = Core::over(config, store, now);
+        core.sla = Tracker::of(core.store.read(), now);
         let view = core.store.read();
         let mut tasks: Vec<_> = view
             .jobs()
@@ -261,6 +294,8 @@ impl Core {
             core.note_whereabouts(&id);
             core.entered(&id, status, Entry::Recovered);
         }
+        core.recover_crons();
+        core.recover_maintenance();
         let step = core.finish();
         (core, step)
     }
@@ -270,6 +305,7 @@ impl Core {
         self.now = self.now.max(now);
         self.reservations.expire(self.now);
         self.preemption.slots.expire(self.now);
+        self.sla.measure(self.store.read(), self.now, &self.config);
         self.sign();
         match input {
             Input::Write { id, user, call } => {
@@ -277,6 +313,7 @@ impl Core {
                 self.out.effects.push(Effect::Reply { id, response });
             }
             Input::Mesos(event) => self.mesos_event(event),
+            Input::Coordinator { id, answer } => self.coordinator_answered(id, answer),
             Input::Timer => {
                 while let Some(timer) = self.timers.due(self.now) {
                     self.timer(timer);
@@ -304,6 +341,10 @@ impl Core {
             Timer::Partitioned(id, since) => self.partitioned_for_too_long(&id, since),
             Timer::Offer(sequence) => self.offer_held_long_enough(sequence),
             Timer::Prune(job) => self.kept_long_enough(&job),
+            Timer::Cron(job, minute) => self.cron_due(&job, minute),
+            Timer::CronFollowUp(job, waited) => self.cron_follow_up_due(job, waited),
+            Timer::MaintenancePoll => self.maintenance_poll_due(),
+            Timer::Coordinator(id) => self.coordinator_silent(id),
             Timer::Explicit => self.explicit_due(),
             Timer::ExplicitBatch => self.reconcile_batch_due(),
             Timer::Implicit => self.implicit_due(),
@@ -314,12 +355,19 @@ impl Core {
 
     fn finish(&mut self) -> Step {
         self.thin_out_histories();
+        let interval = self.config.sla_stat_refresh_interval.max(1);
+        self.sla.arm(self.began, self.now, interval);
         std::mem::take(&mut self.out)
     }
 
     /// When the next [`Input::Timer`] is due.
     pub fn next_deadline(&self) -> Option<Millis> {
-        self.timers.next()
+        self.timers.next().into_iter().chain(self.sla.next()).min()
+    }
+
+    /// The SLA metrics of the last window.
+    pub fn sla_report(&self) -> Arc<sla::Report> {
+        self.sla.report()
     }
 
     /// The state.

@@ -21,6 +21,8 @@ pub enum CronOutcome {
     Replacing,
     /// No scheduler was there to decide.
     Missed,
+    /// None: the job was scheduled, or its schedule changed, in this minute. Earlier ones are not owed.
+    Scheduled,
 }
 
 /// Who changed what, for those who ask later.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use aurora_api::model::{Resource, ResourceAggregate, TaskConfig};
+use aurora_api::model::{JobConfiguration, Resource, ResourceAggregate, TaskConfig};
 
 use super::store::{Pool, Usage, View};
 
@@ -20,10 +20,53 @@ pub(crate) fn exceeded(
     let quota = view
         .quota(role)
         .map_or(Usage::default(), |quota| Usage::of(&quota.resources));
-    let total = view
-        .usage(role, Pool::ProdShared)
-        .plus(&Usage::of(&template.resources), instances);
+    let total =
+        consumption(view, role, Pool::ProdShared).plus(&Usage::of(&template.resources), instances);
     lacking(&quota, &total)
+}
+
+/// What saving a cron job's template would exceed, in words; `None` when it fits. Unlike other jobs, one on dedicated hosts
+/// is checked too, as upstream does.
+pub(crate) fn exceeded_by_cron(view: &View, job: &JobConfiguration) -> Option<String> {
+    if job.task_config.production != Some(true) {
+        return None;
+    }
+    let role = &job.key.role;
+    let quota = view
+        .quota(role)
+        .map_or(Usage::default(), |quota| Usage::of(&quota.resources));
+    let old = view
+        .cron(&job.key)
+        .map_or(Usage::default(), |old| whole(&old.job));
+    let total = consumption(view, role, Pool::ProdShared)
+        .plus(&whole(job), 1)
+        .plus(&old, -1);
+    lacking(&quota, &total)
+}
+
+/// What a role consumes in a pool. A cron job consumes what its template asks for whether it runs or not, and what runs of
+/// it where that is more.
+pub fn consumption(view: &View, role: &str, pool: Pool) -> Usage {
+    let mut total = view.usage(role, pool);
+    for cron in view.crons_of_role(role) {
+        let mut running = Usage::default();
+        let job = view.job(&cron.job.key);
+        let tasks = job.into_iter().flat_map(|job| view.active_tasks(job));
+        for task in tasks.filter(|task| task.config.pool == pool) {
+            running = running.plus(&task.config.usage, 1);
+        }
+        total = total.plus(&running, -1);
+        if Pool::of(&cron.job.task_config) == pool {
+            total = total.plus(&running.max(&whole(&cron.job)), 1);
+        }
+    }
+    total
+}
+
+/// What all instances of a job ask for.
+fn whole(job: &JobConfiguration) -> Usage {
+    let one = Usage::of(&job.task_config.resources);
+    Usage::default().plus(&one, i64::from(job.instance_count))
 }
 
 /// What `total` needs beyond `quota`, a clause a resource.
@@ -87,7 +130,7 @@ pub(crate) fn check(view: &View, role: &str, quota: &ResourceAggregate) -> Resul
             shown(quota)
         )));
     }
-    let used = view.usage(role, Pool::ProdShared);
+    let used = consumption(view, role, Pool::ProdShared);
     if lacking(&Usage::of(&quota.resources), &used).is_some() {
         let reservation = ResourceAggregate {
             resources: [

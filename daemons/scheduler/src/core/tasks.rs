@@ -58,8 +58,12 @@ impl Outcome {
 impl Core {
     /// Records and makes a change of the state.
     pub(crate) fn apply(&mut self, op: Op) {
+        self.sla.before(&op, self.store.read(), self.now);
         match self.store.apply_into(&op, &mut self.out.changes) {
-            Ok(()) => self.out.ops.push(op),
+            Ok(()) => {
+                self.sla.after(&op, self.store.read());
+                self.out.ops.push(op);
+            }
             // Every op is checked against the state before it is made. If one does not fit all the same, the state is as
             // before and the log does not get it either, so that both still agree.
             Err(error) => {
@@ -274,7 +278,12 @@ impl Core {
                         .set(at, Timer::Partitioned(Arc::clone(id), last_event));
                 }
             }
-            Finished | Failed | Killed | Lost => self.keep_for_history(id),
+            Finished | Failed | Killed | Lost => {
+                if entry == Entry::Transition {
+                    self.ended_on_host(id);
+                }
+                self.keep_for_history(id);
+            }
             Init | Starting | Running => {}
         }
     }

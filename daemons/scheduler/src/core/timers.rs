@@ -29,6 +29,14 @@ pub(crate) enum Timer {
     Offer(u64),
     /// A job's oldest ended task was kept long enough.
     Prune(JobKey),
+    /// A minute of a cron job's schedule.
+    Cron(JobKey, Millis),
+    /// Whether the earlier run of a cron job is gone; with the wait before this look.
+    CronFollowUp(JobKey, Millis),
+    /// Draining hosts.
+    MaintenancePoll,
+    /// A coordinator should have answered; with the question's id.
+    Coordinator(u64),
     /// Explicit reconciliation.
     Explicit,
     /// The next batch of an explicit reconciliation.

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aurora_api::model::{
-    self, JobKey, Range, Response, ResponseCode, ResponseDetail, ScheduleStatus, TaskConfig, TaskQuery,
+    self, JobKey, Range, Response, ResponseCode, ResponseDetail, ScheduleStatus, TaskConfig,
+    TaskQuery,
 };
 use aurora_api::service::arguments::{
     AddInstances, CreateJob, ForceTaskState, KillTasks, PruneTasks, RestartShards, SetQuota,
@@ -24,10 +25,6 @@ use super::validate;
 
 /// Calls that change something and are not there yet.
 pub const UNSUPPORTED: &[&str] = &[
-    "scheduleCronJob",
-    "descheduleCronJob",
-    "startCronJob",
-    "replaceCronTemplate",
     "startJobUpdate",
     "pauseJobUpdate",
     "resumeJobUpdate",
@@ -41,17 +38,12 @@ pub const UNSUPPORTED: &[&str] = &[
     "deleteRecoveryTasks",
     "commitRecovery",
     "unloadRecovery",
-    "startMaintenance",
-    "drainHosts",
-    "maintenanceStatus",
-    "endMaintenance",
-    "slaDrainHosts",
     "snapshot",
 ];
 
 /// Why a call is refused.
 #[derive(Debug, PartialEq)]
-pub(super) struct Refusal(pub(super) ResponseCode, pub(super) String);
+pub(crate) struct Refusal(pub(crate) ResponseCode, pub(crate) String);
 
 pub(super) fn invalid(text: impl Into<String>) -> Refusal {
     Refusal(ResponseCode::InvalidRequest, text.into())
@@ -63,13 +55,13 @@ pub(super) fn fault(text: impl Into<String>) -> Refusal {
 
 /// What a call that went well says.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Said {
-    pub(super) message: Option<String>,
-    pub(super) result: Option<model::Result>,
+pub(crate) struct Said {
+    pub(crate) message: Option<String>,
+    pub(crate) result: Option<model::Result>,
 }
 
 /// What becomes of a call.
-pub(super) type Answer = Result<Said, Refusal>;
+pub(crate) type Answer = Result<Said, Refusal>;
 
 /// It went well, and there is nothing to say about it.
 pub(super) fn done() -> Answer {
@@ -130,6 +122,15 @@ impl Core {
             Call::KillTasks(call) => self.kill_tasks(user, call),
             Call::RestartShards(call) => self.restart_shards(user, call),
             Call::AddInstances(call) => self.add_instances(call),
+            Call::ScheduleCronJob(call) => self.schedule_cron_job(call),
+            Call::ReplaceCronTemplate(call) => self.replace_cron_template(call),
+            Call::DescheduleCronJob(call) => self.deschedule_cron_job(call),
+            Call::StartCronJob(call) => self.start_cron_job(call),
+            Call::StartMaintenance(call) => self.start_maintenance(call),
+            Call::DrainHosts(call) => self.drain_hosts(call),
+            Call::SlaDrainHosts(call) => self.sla_drain_hosts(call),
+            Call::MaintenanceStatus(call) => self.maintenance_status(call),
+            Call::EndMaintenance(call) => self.end_maintenance(call),
             Call::SetQuota(call) => self.set_quota(call),
             Call::ForceTaskState(call) => self.force_task_state(user, call),
             Call::PruneTasks(call) => self.prune_tasks(call),
@@ -158,12 +159,9 @@ impl Core {
                 "Cron jobs may only be created/updated by calling scheduleCronJob.",
             ));
         }
-        if self
-            .store
-            .read()
-            .job(&job.key)
-            .is_some_and(|job| job.active_count() > 0)
-        {
+        let view = self.store.read();
+        let is_active = view.job(&job.key).is_some_and(|job| job.active_count() > 0);
+        if is_active || view.cron(&job.key).is_some() {
             return Err(invalid(format!("Job {} already exists", job.key)));
         }
         self.check_limits(
@@ -192,12 +190,7 @@ impl Core {
 
     /// Whether a job may have `total` instances of which `added` are new.
     fn check_limits(&self, template: &TaskConfig, total: i64, added: i32) -> Result<(), Refusal> {
-        let max = self.config.max_tasks_per_job;
-        if total < 1 || total > i64::from(max) {
-            return Err(invalid(format!(
-                "Instance count must be between 1 and {max} inclusive."
-            )));
-        }
+        self.check_instance_count(total)?;
         let role = &template.job.role;
         match quota::exceeded(self.store.read(), role, template, i64::from(added)) {
             Some(details) => Err(invalid(format!("Insufficient resource quota: {details}"))),
@@ -205,8 +198,19 @@ impl Core {
         }
     }
 
+    /// Whether a job may have so many instances.
+    pub(super) fn check_instance_count(&self, total: i64) -> Result<(), Refusal> {
+        let max = self.config.max_tasks_per_job;
+        if total < 1 || total > i64::from(max) {
+            return Err(invalid(format!(
+                "Instance count must be between 1 and {max} inclusive."
+            )));
+        }
+        Ok(())
+    }
+
     /// Inserts pending tasks for instances that have no active ones.
-    fn insert_tasks(&mut self, config: TaskConfig, instances: Range) {
+    pub(super) fn insert_tasks(&mut self, config: TaskConfig, instances: Range) {
         let job = config.job.clone();
         let id = match self.store.config_id(&config) {
             Some(id) => id,
@@ -263,7 +267,7 @@ impl Core {
         done()
     }
 
-    fn active_ids(&self, job: &JobKey, wanted: impl Fn(&Task) -> bool) -> Vec<TaskId> {
+    pub(super) fn active_ids(&self, job: &JobKey, wanted: impl Fn(&Task) -> bool) -> Vec<TaskId> {
         let view = self.store.read();
         let tasks = view
             .job(job)
@@ -303,6 +307,9 @@ impl Core {
             return Err(invalid("Instance count must be positive."));
         }
         let view = self.store.read();
+        if view.cron(&job).is_some() {
+            return Err(invalid("Instances may not be added to cron jobs."));
+        }
         let template = view.active_task(&job, key.instance_id);
         let template = template.map(|task| Arc::clone(&task.config));
         let template =

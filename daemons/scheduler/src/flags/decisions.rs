@@ -7,7 +7,8 @@ use aurora_api::model::DockerParameter;
 
 use super::parse::{duration, megabytes};
 use crate::core::Config;
-use crate::core::config::{NamePattern, OfferOrder, Tier, Tiers};
+use crate::core::config::{NamePattern, OfferOrder, SlaMetrics, Tier, Tiers};
+use crate::core::cron::Zone;
 
 /// A kind of container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -121,6 +122,46 @@ pub struct DecisionFlags {
     /// Lets jobs that are not production have an SLA policy.
     #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub sla_aware_kill_non_prod: bool,
+
+    /// How often SLA metrics are computed, and over what time.
+    #[arg(long, value_name = "TIME", default_value = "1mins", value_parser = duration)]
+    pub sla_stat_refresh_interval: i64,
+
+    /// SLA metrics of production services, separated by commas: JOB_UPTIMES, PLATFORM_UPTIME, MEDIANS.
+    #[arg(long, value_name = "LIST", default_value = "JOB_UPTIMES,PLATFORM_UPTIME,MEDIANS", value_parser = sla_metrics)]
+    pub sla_prod_metrics: SlaMetrics,
+
+    /// The same for other services.
+    #[arg(long, value_name = "LIST", default_value = "", hide_default_value = true, value_parser = sla_metrics)]
+    pub sla_non_prod_metrics: SlaMetrics,
+
+    /// How long a coordinator may take to answer.
+    #[arg(long, value_name = "TIME", default_value = "1mins", value_parser = duration)]
+    pub sla_coordinator_timeout: i64,
+
+    /// How many coordinators are asked at the same time.
+    #[arg(long, value_name = "N", default_value = "10")]
+    pub max_parallel_coordinated_maintenance: usize,
+
+    /// How often draining hosts are looked at.
+    #[arg(long, value_name = "TIME", default_value = "1mins", value_parser = duration)]
+    pub host_maintenance_polling_interval: i64,
+
+    /// The time zone of cron schedules.
+    #[arg(long, value_name = "NAME", default_value = "GMT", value_parser = Zone::named)]
+    pub cron_timezone: Zone,
+
+    /// The wait before looking whether the earlier run of a cron job is gone; it doubles from look to look.
+    #[arg(long, value_name = "TIME", default_value = "5secs", value_parser = duration)]
+    pub cron_start_initial_backoff: i64,
+
+    /// The longest of those waits.
+    #[arg(long, value_name = "TIME", default_value = "1mins", value_parser = duration)]
+    pub cron_start_max_backoff: i64,
+
+    /// How late a cron job may be run when no scheduler was there at its minute.
+    #[arg(long, value_name = "TIME", default_value = "1mins", value_parser = duration)]
+    pub cron_catch_up: i64,
 
     /// Runs tasks of revocable tiers on revocable cores.
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -332,6 +373,16 @@ impl DecisionFlags {
         let allows = |kind| self.allowed_container_types.contains(&kind);
         let (overhead_cpus, overhead_ram_mb) = self.executor_overhead.share();
         Ok(Config {
+            sla_stat_refresh_interval: self.sla_stat_refresh_interval,
+            sla_prod_metrics: self.sla_prod_metrics,
+            sla_non_prod_metrics: self.sla_non_prod_metrics,
+            sla_coordinator_timeout: self.sla_coordinator_timeout,
+            max_parallel_coordinated_maintenance: self.max_parallel_coordinated_maintenance,
+            host_maintenance_polling_interval: self.host_maintenance_polling_interval,
+            cron_timezone: self.cron_timezone.clone(),
+            cron_start_initial_backoff: self.cron_start_initial_backoff,
+            cron_start_max_backoff: self.cron_start_max_backoff,
+            cron_catch_up: self.cron_catch_up,
             cluster_name: cluster_name.to_owned(),
             hostname: hostname.to_owned(),
             seed,
@@ -412,6 +463,24 @@ impl Order {
             Order::Random => OfferOrder::Random,
         }
     }
+}
+
+/// A list of kinds of SLA metrics; the empty list is also written `''`.
+fn sla_metrics(text: &str) -> Result<SlaMetrics, String> {
+    let mut metrics = SlaMetrics::default();
+    for name in text.split(',').filter(|name| !matches!(*name, "" | "''")) {
+        match name {
+            "JOB_UPTIMES" => metrics.job_uptimes = true,
+            "PLATFORM_UPTIME" => metrics.platform_uptime = true,
+            "MEDIANS" => metrics.medians = true,
+            _ => {
+                return Err(format!(
+                    "`{name}` is none of JOB_UPTIMES, PLATFORM_UPTIME, MEDIANS"
+                ));
+            }
+        }
+    }
+    Ok(metrics)
 }
 
 fn docker_parameters(text: &str) -> anyhow::Result<Vec<DockerParameter>> {

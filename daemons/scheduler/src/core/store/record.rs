@@ -151,6 +151,16 @@ impl Usage {
         self.micro_cpus as f64 / 1e6
     }
 
+    /// The greater of both, of each resource.
+    #[must_use]
+    pub fn max(&self, other: &Usage) -> Usage {
+        Usage {
+            micro_cpus: self.micro_cpus.max(other.micro_cpus),
+            ram_mb: self.ram_mb.max(other.ram_mb),
+            disk_mb: self.disk_mb.max(other.disk_mb),
+        }
+    }
+
     /// This and `other`, `times` times.
     #[must_use]
     pub fn plus(&self, other: &Usage, times: i64) -> Usage {

@@ -10,12 +10,15 @@ use aurora_mesos::v1;
 
 use super::*;
 
+mod cron;
 mod lifecycle;
+mod maintenance;
 mod offers;
 mod placement;
 mod preemption;
 mod replay;
 mod simulation;
+mod sla;
 mod validation;
 mod writes;
 
@@ -294,7 +297,7 @@ impl World {
 fn calls(effects: Vec<Effect>) -> Vec<MesosCall> {
     let calls = effects.into_iter().map(|effect| match effect {
         Effect::Mesos(call) => call,
-        Effect::Reply { .. } => panic!("a reply: {effect:?}"),
+        Effect::Reply { .. } | Effect::AskCoordinator(_) => panic!("no call: {effect:?}"),
     });
     calls.collect()
 }

@@ -186,7 +186,7 @@ impl Simulation {
                 }
             }
             MesosCall::Reconcile { tasks } => self.reconcile(tasks),
-            MesosCall::Revive | MesosCall::Suppress => {}
+            MesosCall::AcceptInverseOffers { .. } | MesosCall::Revive | MesosCall::Suppress => {}
         }
     }
 

@@ -1,0 +1,245 @@
+//! Cron jobs: what a schedule means, and what happens when its time comes (aurora: `AuroraCronJob.java`,
+//! `CronJobManagerImpl.java`).
+//!
+//! Each minute of a schedule is decided once, and the decision is in the log together with what it did: whoever takes over
+//! goes on with the minute after. A minute for which nobody was there is recorded as missed, unless it is so short a while ago
+//! that it is made up for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aurora_api::model::{CronCollisionPolicy, JobConfiguration, JobKey, Range, ScheduleStatus};
+
+use super::Core;
+use super::config::Millis;
+use super::op::{CronOutcome, Op};
+use super::timers::Timer;
+
+mod calls;
+mod grammar;
+mod zone;
+
+pub use grammar::{Schedule, ScheduleError};
+pub use zone::{UnknownZone, Zone, next_fire_time, next_fire_times};
+
+const MINUTE: Millis = 60_000;
+
+/// Where the search for the last minute that was missed begins, before the present.
+const LOOK_BACK: [Millis; 5] = [
+    60 * MINUTE,
+    24 * 60 * MINUTE,
+    32 * 24 * 60 * MINUTE,
+    366 * 24 * 60 * MINUTE,
+    9 * 366 * 24 * 60 * MINUTE,
+];
+
+/// The message of tasks that make way for the next run.
+const KILLED_BY_CRON: &str = "Killed by cronScheduler";
+
+/// Cron jobs as they wait for their time.
+#[derive(Debug, Default)]
+pub(crate) struct Crons {
+    armed: BTreeMap<JobKey, Armed>,
+    /// Jobs whose earlier run is being killed, with what runs next.
+    replacing: BTreeMap<JobKey, Arc<JobConfiguration>>,
+}
+
+#[derive(Debug)]
+struct Armed {
+    schedule: Schedule,
+    next: Millis,
+}
+
+impl Crons {
+    /// When a job's next minute is.
+    #[cfg(test)]
+    pub(crate) fn next(&self, key: &JobKey) -> Option<Millis> {
+        self.armed.get(key).map(|armed| armed.next)
+    }
+}
+
+impl Core {
+    /// Goes on where an earlier scheduler stopped: with the minutes after the last that was decided, and with the runs that
+    /// wait for earlier ones to go. Those run as the template is now: what it was when they were due is not kept.
+    pub(crate) fn recover_crons(&mut self) {
+        let crons: Vec<_> = self.store.read().crons().cloned().collect();
+        for cron in crons {
+            let key = cron.job.key.clone();
+            let last = cron.last.map_or(self.now, |last| last.minute);
+            self.arm_cron(&key, last);
+            if cron
+                .last
+                .is_some_and(|last| last.outcome == CronOutcome::Replacing)
+            {
+                self.follow_up(key, cron.job);
+            }
+        }
+    }
+
+    /// Sets the deadline of the first minute after a time.
+    fn arm_cron(&mut self, key: &JobKey, after: Millis) {
+        self.crons.armed.remove(key);
+        let Some(cron) = self.store.read().cron(key) else {
+            return;
+        };
+        let text = cron.job.cron_schedule.as_deref().unwrap_or_default();
+        let Ok(schedule) = Schedule::parse(text) else {
+            self.bump("cron_job_parse_failures");
+            return;
+        };
+        // Every schedule that is accepted has a next time.
+        if let Some(next) = next_fire_time(&schedule, &self.config.cron_timezone, after) {
+            self.timers.set(next, Timer::Cron(key.clone(), next));
+            self.crons
+                .armed
+                .insert(key.clone(), Armed { schedule, next });
+        }
+    }
+
+    /// A minute has come, unless the schedule was changed since the deadline was set.
+    pub(crate) fn cron_due(&mut self, key: &JobKey, minute: Millis) {
+        let Some(armed) = self
+            .crons
+            .armed
+            .get(key)
+            .filter(|armed| armed.next == minute)
+        else {
+            return;
+        };
+        let schedule = armed.schedule;
+        // Being slow is not being away.
+        let patience = match minute >= self.began {
+            true => self.config.cron_catch_up.max(MINUTE),
+            false => self.config.cron_catch_up,
+        };
+        let (minute, outcome) = match self.now.saturating_sub(patience) {
+            oldest if minute < oldest => {
+                self.bump("cron_job_missed");
+                (
+                    self.last_before(&schedule, minute, oldest),
+                    CronOutcome::Missed,
+                )
+            }
+            _ => (minute, self.run_cron(key)),
+        };
+        self.decide(key, minute, outcome);
+        self.arm_cron(key, minute);
+    }
+
+    fn decide(&mut self, key: &JobKey, minute: Millis, outcome: CronOutcome) {
+        if self.store.read().cron(key).is_some() {
+            self.apply(Op::CronDecided {
+                key: key.clone(),
+                minute,
+                outcome,
+            });
+        }
+    }
+
+    /// The last time of a schedule before a time, where `minute` is one.
+    fn last_before(&self, schedule: &Schedule, minute: Millis, end: Millis) -> Millis {
+        let next = |after| {
+            let next = next_fire_time(schedule, &self.config.cron_timezone, after);
+            next.filter(|next| *next < end)
+        };
+        let starts = LOOK_BACK.iter().map(|span| end.saturating_sub(*span));
+        let near = starts.filter(|start| *start > minute).find_map(next);
+        let mut last = near.unwrap_or(minute);
+        while let Some(later) = next(last) {
+            last = later;
+        }
+        last
+    }
+
+    /// Runs a job, now, as its policy has it.
+    fn run_cron(&mut self, key: &JobKey) -> CronOutcome {
+        let Some(job) = self
+            .store
+            .read()
+            .cron(key)
+            .map(|cron| Arc::clone(&cron.job))
+        else {
+            self.bump("cron_job_misfires");
+            return CronOutcome::Skipped;
+        };
+        if self.crons.replacing.contains_key(key) {
+            self.bump("cron_job_concurrent_runs");
+            return CronOutcome::Replacing;
+        }
+        self.bump("cron_job_triggers");
+        if !self.has_active(key) {
+            self.launch_cron(&job);
+            return CronOutcome::Launched;
+        }
+        self.bump("cron_job_collisions");
+        match job.cron_collision_policy {
+            Some(CronCollisionPolicy::CancelNew | CronCollisionPolicy::RunOverlap) => {
+                CronOutcome::Skipped
+            }
+            Some(CronCollisionPolicy::KillExisting) | None => self.replace_run(&job),
+        }
+    }
+
+    fn replace_run(&mut self, job: &Arc<JobConfiguration>) -> CronOutcome {
+        for id in self.active_ids(&job.key, |_| true) {
+            let message = Some(KILLED_BY_CRON.to_owned());
+            self.change_state(&id, None, ScheduleStatus::Killing, message);
+        }
+        // Tasks that had no place yet are gone at once.
+        if !self.has_active(&job.key) {
+            self.launch_cron(job);
+            return CronOutcome::Launched;
+        }
+        self.follow_up(job.key.clone(), Arc::clone(job));
+        CronOutcome::Replacing
+    }
+
+    /// Lets a run follow when the earlier one is gone.
+    fn follow_up(&mut self, key: JobKey, job: Arc<JobConfiguration>) {
+        self.crons.replacing.insert(key.clone(), job);
+        self.look_again_at_cron(key, 0);
+    }
+
+    fn look_again_at_cron(&mut self, key: JobKey, waited: Millis) {
+        let (initial, max) = (
+            self.config.cron_start_initial_backoff,
+            self.config.cron_start_max_backoff,
+        );
+        let wait = self.random.backoff(waited, initial, max).max(1);
+        let at = self.now.saturating_add(wait);
+        self.timers.set(at, Timer::CronFollowUp(key, wait));
+    }
+
+    /// Looks whether an earlier run is gone; `waited` is the wait before this look.
+    pub(crate) fn cron_follow_up_due(&mut self, key: JobKey, waited: Millis) {
+        if !self.crons.replacing.contains_key(&key) {
+            return;
+        }
+        if self.has_active(&key) {
+            self.look_again_at_cron(key, waited);
+        } else if let Some(job) = self.crons.replacing.remove(&key) {
+            self.launch_cron(&job);
+            if let Some(last) = self.store.read().cron(&key).and_then(|cron| cron.last) {
+                self.decide(&key, last.minute, CronOutcome::Launched);
+            }
+        }
+    }
+
+    fn has_active(&self, key: &JobKey) -> bool {
+        let job = self.store.read().job(key);
+        job.is_some_and(|job| job.active_count() > 0)
+    }
+
+    fn launch_cron(&mut self, job: &JobConfiguration) {
+        let instances = Range {
+            first: 0,
+            last: job.instance_count - 1,
+        };
+        self.insert_tasks(job.task_config.clone(), instances);
+    }
+
+    /// How many cron jobs wait for their time.
+    pub fn crons_loaded(&self) -> usize {
+        self.crons.armed.len()
+    }
+}
