@@ -1,29 +1,44 @@
-//! What the verbs share: clusters, output, loading a job, common queries (aurora: `cli/context.py`).
+//! What the verbs share: clusters, output, common queries (aurora: `cli/context.py`).
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Write};
 use std::result::Result;
 
-use aurora_api::binary;
-use aurora_api::eval::{Diagnostic, DiagnosticKind, EvalRequest, JobSelector, Tier, Tiers};
 use aurora_api::model::*;
-use aurora_api::service::arguments;
+use aurora_api::service::{Call, arguments};
 use aurora_client::directory::{Directory, Environment};
-use aurora_client::eval::{self, DEADLINE};
+use aurora_client::results::FromResult;
 use aurora_client::scheduler::{Retry, Scheduler, combine_messages, take};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 
 use crate::args::Parsed;
 use crate::exit::{CommandError, ExitCode};
 use crate::glob;
-use crate::keys::{FullKey, Wildcard, id_list, parse_binding};
+use crate::keys::{FullKey, Wildcard, id_list};
 
 /// The result of a verb.
 pub(crate) type Outcome<T = ()> = Result<T, CommandError>;
 
-const USER_AGENT: &str = concat!("Aurora V2;", env!("CARGO_PKG_VERSION"));
+/// Which program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Program {
+    /// `aurora`.
+    Client,
+    /// `aurora_admin`.
+    Admin,
+}
+
+impl Program {
+    const fn user_agent(self) -> &'static str {
+        match self {
+            Program::Client => concat!("Aurora V2;", env!("CARGO_PKG_VERSION")),
+            Program::Admin => concat!("Aurora Admin;", env!("CARGO_PKG_VERSION")),
+        }
+    }
+}
+
+/// What is said before the scheduler's words unless the verb has its own.
+pub(crate) const FAILURE: &str = "Command failure:";
 
 const UPDATING_HINT: &str = "Error: job is locked by an active update.\n      \
      Run 'aurora update abort' or wait for the active update to finish.";
@@ -49,27 +64,44 @@ pub(crate) fn print_out(text: &str) -> Outcome {
     }
 }
 
-/// A job loaded from its file.
-pub(crate) struct LoadedJob {
-    pub(crate) configuration: JobConfiguration,
-    /// The Job with its defaults.
-    pub(crate) json: serde_json::Value,
+/// Prints a value as JSON, indented by two.
+pub(crate) fn print_json(value: &impl serde::Serialize) -> Outcome {
+    let text = serde_json::to_string_pretty(value).map_err(|error| {
+        CommandError::new(ExitCode::Crash, format!("cannot write JSON: {error}"))
+    })?;
+    print_out(&text)
 }
 
-/// One run of `aurora`.
+/// One run of a program.
 pub(crate) struct Context<'a> {
     pub(crate) options: &'a Parsed,
-    directory: Directory,
+    program: Program,
+    directory: OnceCell<Directory>,
     schedulers: RefCell<BTreeMap<String, Scheduler>>,
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(options: &'a Parsed) -> Outcome<Context<'a>> {
-        Ok(Context {
+    pub(crate) fn new(program: Program, options: &'a Parsed) -> Context<'a> {
+        Context {
             options,
-            directory: Directory::load(Environment::of_process())?,
+            program,
+            directory: OnceCell::new(),
             schedulers: RefCell::default(),
-        })
+        }
+    }
+
+    /// The clusters that there are; a command that needs none does not read their files.
+    pub(crate) fn directory(&self) -> Outcome<&Directory> {
+        if let Some(directory) = self.directory.get() {
+            return Ok(directory);
+        }
+        let directory = Directory::load(Environment::of_process())?;
+        Ok(self.directory.get_or_init(|| directory))
+    }
+
+    /// What requests name themselves.
+    pub(crate) fn user_agent(&self) -> &'static str {
+        self.program.user_agent()
     }
 
     /// The scheduler of a cluster; one for the whole run.
@@ -77,11 +109,30 @@ impl<'a> Context<'a> {
         if let Some(scheduler) = self.schedulers.borrow().get(cluster) {
             return Ok(scheduler.clone());
         }
-        let scheduler = Scheduler::new(&self.directory.find(cluster)?, USER_AGENT);
+        let target = self.directory()?.find(cluster)?;
+        let mut scheduler = Scheduler::new(&target, self.user_agent());
+        if self.options.flag("bypass-leader-redirect") {
+            scheduler = scheduler.bypassing_leader_redirect();
+        }
         self.schedulers
             .borrow_mut()
             .insert(cluster.to_owned(), scheduler.clone());
         Ok(scheduler)
+    }
+
+    /// Makes a call whose answer has to be OK: else `code`, after the words and the scheduler's own are printed.
+    pub(crate) async fn ask<T: FromResult>(
+        &self,
+        cluster: &str,
+        call: impl Into<Call>,
+        code: ExitCode,
+        what: &str,
+    ) -> Outcome<T> {
+        let call = call.into();
+        let method = call.method();
+        let response = self.scheduler(cluster)?.call(call, Retry::Safe).await?;
+        check(&response, code, what)?;
+        Ok(take(method, response)?)
     }
 
     /// The page of a job.
@@ -130,101 +181,6 @@ impl<'a> Context<'a> {
             })
     }
 
-    fn bindings(&self) -> Outcome<Vec<(String, String)>> {
-        self.options
-            .all("bind")
-            .iter()
-            .map(|text| {
-                parse_binding(text).map_err(|what| {
-                    CommandError::new(ExitCode::Usage, self.options.fault("--bind", &what))
-                })
-            })
-            .collect()
-    }
-
-    pub(crate) fn eval_request(&self, path: &str) -> Outcome<EvalRequest> {
-        Ok(EvalRequest {
-            path: path.to_owned(),
-            bindings: self.bindings()?,
-            read_json: self.options.flag("read-json"),
-            user: login_name(),
-            ..EvalRequest::default()
-        })
-    }
-
-    /// Loads a job from a file. Whatever goes wrong has exit code 3, but fatal validation errors have 1.
-    pub(crate) async fn load_job(&self, key: &FullKey, path: &str) -> Outcome<LoadedJob> {
-        let wrap = |what: String| {
-            CommandError::new(
-                ExitCode::InvalidConfiguration,
-                format!("Error loading configuration: {what}"),
-            )
-        };
-        let mut request = self.eval_request(path)?;
-        if let Err(error) = std::fs::File::open(path) {
-            return Err(wrap(format!("{path}: {error}")));
-        }
-        request.select = Some(JobSelector {
-            cluster: key.cluster.clone(),
-            role: key.job.role.clone(),
-            environment: key.job.environment.clone(),
-            name: key.job.name.clone(),
-        });
-        let tiers = match self.tiers(&key.cluster).await {
-            Ok(tiers) => tiers,
-            Err(error) => {
-                // What is wrong with the file comes first.
-                load(&request).await?;
-                let text = error.message.unwrap_or_default();
-                return Err(wrap(text));
-            }
-        };
-        request.tiers = Some(tiers);
-        let job = load(&request).await?;
-        let bytes = STANDARD
-            .decode(&job.configuration)
-            .map_err(|error| wrap(format!("aurora-eval's answer is not understood: {error}")))?;
-        let configuration = binary::decode(&bytes)
-            .map_err(|error| wrap(format!("aurora-eval's answer is not understood: {error}")))?;
-        Ok(LoadedJob {
-            configuration,
-            json: job.job,
-        })
-    }
-
-    /// Checks the file of `--config`, whose job nothing is taken from.
-    pub(crate) async fn check_config_option(&self, key: &FullKey) -> Outcome {
-        match self.options.text("config") {
-            Some(path) => self.load_job(key, path).await.map(|_| ()),
-            None => Ok(()),
-        }
-    }
-
-    async fn tiers(&self, cluster: &str) -> Outcome<Tiers> {
-        let scheduler = self.scheduler(cluster)?;
-        let response = scheduler
-            .call(arguments::GetTierConfigs::default(), Retry::Safe)
-            .await?;
-        if response.response_code != ResponseCode::Ok {
-            let text = "Error getting tier configurations.";
-            print_err(text);
-            print_err(&format!("\t{}", combine_messages(&response)));
-            return Err(CommandError::new(ExitCode::ApiError, text));
-        }
-        let result: GetTierConfigResult = take("getTierConfigs", response)?;
-        Ok(Tiers {
-            default: result.default_tier_name,
-            tiers: result
-                .tiers
-                .into_iter()
-                .map(|tier| Tier {
-                    name: tier.name,
-                    settings: tier.settings,
-                })
-                .collect(),
-        })
-    }
-
     /// The tasks of a job that are active.
     pub(crate) async fn active_tasks(&self, key: &FullKey) -> Outcome<Vec<ScheduledTask>> {
         let query = TaskQuery {
@@ -251,9 +207,7 @@ impl<'a> Context<'a> {
         code: ExitCode,
     ) -> Outcome<Vec<ScheduledTask>> {
         let call = arguments::GetTasksWithoutConfigs { query: Some(query) };
-        let response = self.scheduler(cluster)?.call(call, Retry::Safe).await?;
-        check(&response, code, "Command failure:")?;
-        let result: ScheduleStatusResult = take("getTasksWithoutConfigs", response)?;
+        let result: ScheduleStatusResult = self.ask(cluster, call, code, FAILURE).await?;
         Ok(result.tasks)
     }
 
@@ -298,7 +252,7 @@ impl<'a> Context<'a> {
             return Ok(vec![one]);
         }
         let clusters = if key.cluster == "*" {
-            self.directory.names()
+            self.directory()?.names()
         } else {
             vec![key.cluster.clone()]
         };
@@ -312,9 +266,9 @@ impl<'a> Context<'a> {
             let call = arguments::GetJobs {
                 owner_role: owner_role.clone(),
             };
-            let response = self.scheduler(&cluster)?.call(call, Retry::Safe).await?;
-            check(&response, ExitCode::CommandFailure, "Command failure:")?;
-            let result: GetJobsResult = take("getJobs", response)?;
+            let result: GetJobsResult = self
+                .ask(&cluster, call, ExitCode::CommandFailure, FAILURE)
+                .await?;
             jobs.extend(result.configs.into_iter().map(|config| FullKey {
                 cluster: cluster.clone(),
                 job: config.key,
@@ -371,104 +325,9 @@ pub(crate) fn instances_of(tasks: &[ScheduledTask]) -> BTreeSet<i32> {
         .collect()
 }
 
-async fn load(request: &EvalRequest) -> Outcome<aurora_api::eval::LoadedJob> {
-    let invalid = |what: String| {
-        CommandError::new(
-            ExitCode::InvalidConfiguration,
-            format!("Error loading configuration: {what}"),
-        )
-    };
-    let answer = eval::evaluate(request, DEADLINE)
-        .await
-        .map_err(|error| invalid(error.to_string()))?;
-    for warning in &answer.warnings {
-        tracing::warn!("{}", render(warning));
-    }
-    if let Some(fatal) = answer
-        .errors
-        .iter()
-        .find(|error| error.kind == DiagnosticKind::Fatal)
-    {
-        return Err(CommandError::new(
-            ExitCode::Crash,
-            format!("FATAL] {}", render(fatal)),
-        ));
-    }
-    if !answer.errors.is_empty() {
-        return Err(invalid(render_all(&answer.errors)));
-    }
-    answer
-        .job
-        .ok_or_else(|| invalid("aurora-eval gave neither a job nor an error".to_owned()))
-}
-
-/// All diagnostics, one after the other.
-pub(crate) fn render_all(diagnostics: &[Diagnostic]) -> String {
-    let lines: Vec<String> = diagnostics.iter().map(render).collect();
-    lines.join("\n")
-}
-
-/// `file:line:column: message`, then the field and what to do about it.
-fn render(diagnostic: &Diagnostic) -> String {
-    let mut text = String::new();
-    if let Some(file) = &diagnostic.file
-        && (diagnostic.line.is_some() || !diagnostic.message.contains(file))
-    {
-        text.push_str(file);
-        for number in [diagnostic.line, diagnostic.column].into_iter().flatten() {
-            text.push_str(&format!(":{number}"));
-        }
-        text.push_str(": ");
-    }
-    text.push_str(&diagnostic.message);
-    if let Some(field) = &diagnostic.field
-        && !diagnostic.message.contains(field)
-    {
-        text.push_str(&format!(" (in {field})"));
-    }
-    if let Some(hint) = &diagnostic.hint {
-        text.push_str(&format!("\n  {hint}"));
-    }
-    text
-}
-
-/// The caller's login name, as Python's `getpass.getuser` finds it.
-fn login_name() -> String {
-    ["LOGNAME", "USER", "LNAME", "USERNAME"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
-        .or_else(|| {
-            let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok()??;
-            Some(user.name)
-        })
-        .unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn diagnostics_name_the_place() {
-        let mut diagnostic = Diagnostic {
-            kind: DiagnosticKind::Evaluation,
-            message: "name 'x' is not defined".into(),
-            file: Some("hello.aurora".into()),
-            line: Some(12),
-            ..Diagnostic::default()
-        };
-        assert_eq!(
-            render(&diagnostic),
-            "hello.aurora:12: name 'x' is not defined"
-        );
-        diagnostic.column = Some(3);
-        diagnostic.field = Some("jobs[0]".into());
-        diagnostic.hint = Some("define x".into());
-        assert_eq!(
-            render(&diagnostic),
-            "hello.aurora:12:3: name 'x' is not defined (in jobs[0])\n  define x"
-        );
-    }
 
     #[test]
     fn active_states_are_upstreams() {

@@ -36,8 +36,8 @@ pub enum ExitCode {
 /// Why a command ends early.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandError {
-    /// The exit code.
-    pub code: ExitCode,
+    /// The exit code: an [`ExitCode`], or that of a program that was run.
+    pub code: i32,
     /// What to print on standard error, unless it is there already.
     pub message: Option<String>,
 }
@@ -46,13 +46,21 @@ impl CommandError {
     /// An error to be printed.
     pub fn new(code: ExitCode, message: impl Into<String>) -> CommandError {
         CommandError {
-            code,
+            code: code as i32,
             message: Some(message.into()),
         }
     }
 
     /// An error that was printed already.
     pub fn printed(code: ExitCode) -> CommandError {
+        CommandError {
+            code: code as i32,
+            message: None,
+        }
+    }
+
+    /// Ends as a program that was run has ended; nothing is printed.
+    pub(crate) fn ended(code: i32) -> CommandError {
         CommandError {
             code,
             message: None,

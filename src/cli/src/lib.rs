@@ -1,12 +1,19 @@
-//! `aurora`, the command-line client (aurora: `src/main/python/apache/aurora/client/cli`).
+//! The command lines `aurora` (aurora: `src/main/python/apache/aurora/client/cli`) and `aurora_admin`
+//! (aurora: `src/main/python/apache/aurora/admin`).
 //!
-//! [`run`] is the whole program. [`args`] parses as upstream's argparse does, from the tables of [`verbs`]; a verb is one
-//! function over a [`context::Context`]. Texts and exit codes are upstream's, because scripts read them.
+//! [`run`] and [`run_admin`] are the whole programs. [`args`] parses as upstream's argparse does, from the tables of
+//! [`verbs`] and [`admin`]; a verb is one function over a [`context::Context`]. Texts and exit codes are upstream's,
+//! because scripts read them.
 
+mod admin;
 mod args;
 mod browser;
-mod config_list;
+mod config;
 mod context;
+mod cron;
+mod diff;
+mod durations;
+mod events;
 mod exit;
 #[cfg(test)]
 #[allow(
@@ -21,19 +28,39 @@ mod job;
 mod keys;
 mod localtime;
 mod logging;
+#[cfg(test)]
+mod manual;
 mod monitor;
+mod options;
+mod progress;
 mod quota;
 mod resources;
+mod sla;
+mod task;
+mod update;
 mod verbs;
 
 pub use exit::{CommandError, ExitCode};
 
 use std::io::Write;
 
+use context::{Context, Program};
+use logging::Verbosity;
+
 /// Runs `aurora` with these arguments (without the program's name) and returns its exit code.
 pub fn run(arguments: Vec<String>) -> i32 {
-    let parsed = match args::parse(verbs::NOUNS, arguments) {
-        args::Outcome::Run(parsed) => parsed,
+    start(Program::Client, args::parse(verbs::NOUNS, arguments))
+}
+
+/// Runs `aurora_admin` with these arguments (without the program's name) and returns its exit code.
+pub fn run_admin(arguments: Vec<String>) -> i32 {
+    let outcome = args::commands::parse(admin::COMMANDS, arguments);
+    start(Program::Admin, outcome)
+}
+
+fn start(program: Program, outcome: args::Outcome) -> i32 {
+    let (run, parsed) = match outcome {
+        args::Outcome::Run(run, parsed) => (run, parsed),
         args::Outcome::Show(text) => {
             // Nobody reads: nothing to show.
             let _ = std::io::stdout().write_all(text.as_bytes());
@@ -43,12 +70,17 @@ pub fn run(arguments: Vec<String>) -> i32 {
             context::print_err(env!("CARGO_PKG_VERSION"));
             return 0;
         }
-        args::Outcome::Usage(text) => {
+        args::Outcome::Fault(text, code) => {
             context::print_err(text.trim_end());
-            return ExitCode::Usage as i32;
+            return code as i32;
         }
     };
-    logging::init(parsed.flag("verbose"));
+    let verbosity = match (parsed.flag("quiet"), parsed.flag("verbose")) {
+        (true, _) => Verbosity::Quiet,
+        (false, true) => Verbosity::Verbose,
+        (false, false) => Verbosity::Normal,
+    };
+    logging::init(verbosity);
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -62,7 +94,7 @@ pub fn run(arguments: Vec<String>) -> i32 {
     let code = runtime.block_on(async {
         tokio::select! {
             biased;
-            code = execute(&parsed) => code,
+            code = execute(program, run, &parsed) => code,
             interrupted = tokio::signal::ctrl_c() => {
                 if let Err(error) = interrupted {
                     tracing::error!("cannot listen for signals: {error}");
@@ -77,16 +109,29 @@ pub fn run(arguments: Vec<String>) -> i32 {
     code
 }
 
-async fn execute(parsed: &args::Parsed) -> i32 {
-    match verbs::dispatch(parsed).await {
+async fn execute(program: Program, run: args::Run, parsed: &args::Parsed) -> i32 {
+    match run(&Context::new(program, parsed)).await {
         Ok(()) => 0,
-        Err(error) => {
+        Err(error) => report(program, parsed, &error),
+    }
+}
+
+/// Says why a command ended early; its exit code.
+fn report(program: Program, parsed: &args::Parsed, error: &CommandError) -> i32 {
+    match program {
+        Program::Client => {
             if let Some(text) = &error.message {
                 context::print_err(text);
             }
-            let code = error.code as i32;
-            tracing::info!("Command terminated with error code {code}");
-            code
+            tracing::info!("Command terminated with error code {}", error.code);
+            error.code
+        }
+        // Upstream's has one exit code, and its last words are a line of the log.
+        Program::Admin => {
+            if let Some(text) = error.message.as_ref().filter(|_| !parsed.flag("quiet")) {
+                context::print_err(&format!("FATAL] {text}"));
+            }
+            ExitCode::Crash as i32
         }
     }
 }

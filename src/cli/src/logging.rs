@@ -11,12 +11,23 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Sends our own log lines to standard error: from INFO on, or all of them when `verbose`.
-pub(crate) fn init(verbose: bool) {
-    let level = if verbose {
-        LevelFilter::DEBUG
-    } else {
-        LevelFilter::INFO
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verbosity {
+    /// Nothing.
+    Quiet,
+    /// From INFO on.
+    Normal,
+    /// From DEBUG on.
+    Verbose,
+}
+
+/// Sends our own log lines to standard error.
+pub(crate) fn init(verbosity: Verbosity) {
+    let level = match verbosity {
+        Verbosity::Quiet => LevelFilter::OFF,
+        Verbosity::Normal => LevelFilter::INFO,
+        Verbosity::Verbose => LevelFilter::DEBUG,
     };
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)

@@ -183,6 +183,7 @@ mod tests {
             scheduler: server.url().parse().unwrap(),
             display: server.url().parse().unwrap(),
             auth: Auth::None,
+            netrc: Default::default(),
             auth_help: String::new(),
             patience: Duration::from_secs(5),
             local: None,

@@ -51,7 +51,9 @@ fn render(result: &GetQuotaResult) -> String {
             &result.non_prod_dedicated_consumption,
         ),
     ] {
-        if let Some(consumption) = consumption {
+        if let Some(consumption) = consumption
+            && !consumption.resources.is_empty()
+        {
             lines.push(format!("{pool} resources consumed:"));
             list(consumption, &mut lines);
         }

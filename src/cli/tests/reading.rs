@@ -226,6 +226,11 @@ Process 'b':
   cmdline:
     three
 
+Resources: CPU: 0.5 core(s), RAM: 32 MB
+Process order:
+  a
+  finally
+  └─ b
 ";
     let command = ["job", "inspect", "west/www/prod/hello", "job.aurora"];
     world.check(&command, 0, expected);

@@ -12,7 +12,7 @@ use reqwest::Url;
 use crate::auth::Auth;
 use crate::clusters::{self, Cluster, ClustersError};
 use crate::endpoints::{Endpoints, EndpointsError, Liveness};
-use crate::netrc;
+use crate::netrc::{self, Netrc};
 
 /// What of the process's environment decides where clusters are looked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,6 +96,8 @@ pub struct Target {
     pub display: Url,
     /// What requests show.
     pub auth: Auth,
+    /// What requests show to another host that they are redirected to.
+    pub netrc: Netrc,
     /// What to tell when the scheduler refuses that.
     pub auth_help: String,
     /// For how long a call that may be repeated is repeated.
@@ -223,6 +225,11 @@ impl Directory {
         names
     }
 
+    /// The entry of `clusters.json` with this name.
+    pub fn described(&self, name: &str) -> Option<&Cluster> {
+        self.described.get(name)
+    }
+
     /// Finds a cluster.
     ///
     /// # Errors
@@ -258,11 +265,11 @@ impl Directory {
             });
         };
         let scheduler = parse_url(&cluster.name, uri)?;
-        let netrc = netrc::candidates(
+        let netrc = Netrc::load(&netrc::candidates(
             self.environment.netrc.as_deref(),
             self.environment.home.as_deref(),
-        );
-        let auth = netrc::lookup(&netrc, scheduler.host_str().unwrap_or_default());
+        ));
+        let auth = netrc.lookup(scheduler.host_str().unwrap_or_default());
         let auth_help = match cluster.auth_mechanism.as_str() {
             "UNAUTHENTICATED" => {
                 "Communication with Aurora requires authorization and none was accepted: \
@@ -279,6 +286,7 @@ impl Directory {
             display: scheduler.clone(),
             scheduler,
             auth,
+            netrc,
             auth_help,
             patience: PATIENCE,
             local: None,
@@ -311,6 +319,7 @@ pub fn local_target(endpoints: Endpoints) -> Result<Target, LookupError> {
         display: scheduler.clone(),
         scheduler,
         auth: Auth::Bearer(secret.trim().to_owned()),
+        netrc: Netrc::default(),
         auth_help: format!(
             "The secret in {} was refused; it may be of an earlier run of the cluster.",
             endpoints.token_file.display()

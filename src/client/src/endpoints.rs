@@ -99,6 +99,11 @@ pub enum EndpointsError {
 }
 
 impl Endpoints {
+    /// Where the agent keeps its sandboxes.
+    pub fn agent_work_dir(&self) -> PathBuf {
+        self.state_dir.join("agent")
+    }
+
     /// Reads the file of a state directory; `None` when there is none.
     ///
     /// # Errors

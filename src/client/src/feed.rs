@@ -99,7 +99,7 @@ impl Feed {
         let (topics, receiver) = watch::channel(wanted);
         let follower = Follower {
             base: target.scheduler.clone(),
-            http: Http::new(user_agent, target.auth.clone()),
+            http: Http::with_netrc(user_agent, target.auth.clone(), target.netrc.clone()),
             items: sender,
             topics: receiver,
             position: Position::default(),
@@ -183,6 +183,10 @@ impl Position {
             Line::Quota(record) => record.seq,
             Line::Task(record) => record.seq,
             Line::TaskRemoved(record) => record.seq,
+            Line::Update(record) => record.seq,
+            Line::UpdateRemoved(record) => record.seq,
+            Line::Maintenance(record) => record.seq,
+            Line::Audit(record) => record.seq,
             Line::Heartbeat(heartbeat) => heartbeat.seq,
         };
         self.last = self.last.max(Some(seq));

@@ -12,6 +12,7 @@ fn target(server: &Server) -> Target {
         scheduler: Url::parse(&server.url()).unwrap(),
         display: Url::parse(&server.url()).unwrap(),
         auth: Auth::Bearer("s3cret".into()),
+        netrc: Default::default(),
         auth_help: String::new(),
         patience: Duration::ZERO,
         local: None,

@@ -11,6 +11,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATIO
 use reqwest::{Method, StatusCode, Url};
 
 use crate::auth::Auth;
+use crate::netrc::Netrc;
 
 /// How long a connection may take to be made.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -119,6 +120,7 @@ pub struct Http {
 struct Shared {
     user_agent: String,
     auth: Auth,
+    netrc: Netrc,
     plain: OnceLock<reqwest::Client>,
     secure: OnceLock<reqwest::Client>,
 }
@@ -145,10 +147,16 @@ impl Outgoing {
 impl Http {
     /// Requests that show `auth` and name themselves `user_agent`.
     pub fn new(user_agent: &str, auth: Auth) -> Http {
+        Http::with_netrc(user_agent, auth, Netrc::default())
+    }
+
+    /// The same; a host that a redirect leads to is shown what `netrc` has for it.
+    pub fn with_netrc(user_agent: &str, auth: Auth, netrc: Netrc) -> Http {
         Http {
             shared: Arc::new(Shared {
                 user_agent: user_agent.to_owned(),
                 auth,
+                netrc,
                 plain: OnceLock::new(),
                 secure: OnceLock::new(),
             }),
@@ -186,9 +194,7 @@ impl Http {
         url: &Url,
     ) -> Result<reqwest::Response, HttpError> {
         let mut headers: HeaderMap = request.headers.iter().cloned().collect();
-        if may_show(&request.url, url)
-            && let Some(value) = self.shared.auth.header()
-        {
+        if let Some(value) = self.shared.shown(&request.url, url).header() {
             let mut value = HeaderValue::from_str(&value).map_err(|_| {
                 HttpError::Setup("the secret holds characters that a header cannot".to_owned())
             })?;
@@ -246,12 +252,19 @@ impl Http {
     }
 }
 
-/// Credentials go to the server they are for; across a redirect they stay on the same host, or on loopback, and never go
-/// from https to http.
-fn may_show(first: &Url, now: &Url) -> bool {
-    let same_host = first.host_str() == now.host_str() || (is_loopback(first) && is_loopback(now));
-    let downgraded = first.scheme() == "https" && now.scheme() != "https";
-    same_host && !downgraded
+impl Shared {
+    /// Credentials go to the server they are for; across a redirect they stay on the same host, or on loopback, another host
+    /// gets its own, and none go from https to http.
+    fn shown(&self, first: &Url, now: &Url) -> Auth {
+        let same_host =
+            first.host_str() == now.host_str() || (is_loopback(first) && is_loopback(now));
+        let downgraded = first.scheme() == "https" && now.scheme() != "https";
+        match (downgraded, same_host) {
+            (true, _) => Auth::None,
+            (false, true) => self.auth.clone(),
+            (false, false) => self.netrc.lookup(now.host_str().unwrap_or_default()),
+        }
+    }
 }
 
 pub(crate) fn is_loopback(url: &Url) -> bool {
@@ -341,15 +354,25 @@ mod tests {
 
     #[test]
     fn credentials_stay_with_their_host() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("netrc");
+        std::fs::write(&file, "machine b login u password own").unwrap();
+        let http = Http::with_netrc("t", Auth::Bearer("given".into()), Netrc::load(&[file]));
+        // printf 'u:own' | base64
+        let (given, own) = (Some("Bearer given"), Some("Basic dTpvd24="));
         for (first, now, expected) in [
-            ("http://a:1/api", "http://a:2/api", true),
-            ("http://a:1/api", "http://b:1/api", false),
-            ("http://127.0.0.1:1/", "http://localhost:2/", true),
-            ("http://[::1]:1/", "http://127.0.0.1:2/", true),
-            ("https://a/", "http://a/", false),
-            ("http://a/", "https://a/", true),
+            ("http://a:1/api", "http://a:2/api", given),
+            ("http://a:1/api", "http://b:1/api", own),
+            ("http://a:1/api", "http://c:1/api", None),
+            ("http://127.0.0.1:1/", "http://localhost:2/", given),
+            ("http://[::1]:1/", "http://127.0.0.1:2/", given),
+            ("https://a/", "http://a/", None),
+            ("https://a/", "http://b/", None),
+            ("https://a/", "https://b/", own),
+            ("http://a/", "https://a/", given),
         ] {
-            assert_eq!(may_show(&url(first), &url(now)), expected, "{first} {now}");
+            let shown = http.shared.shown(&url(first), &url(now)).header();
+            assert_eq!(shown.as_deref(), expected, "{first} {now}");
         }
     }
 

@@ -37,7 +37,7 @@ mod fake;
 pub mod feed;
 pub mod http;
 pub mod local;
-mod netrc;
+pub mod netrc;
 pub mod observer;
 pub mod programs;
 pub mod results;

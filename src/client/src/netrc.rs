@@ -1,6 +1,8 @@
 //! `~/.netrc`: the password of a host.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::auth::Auth;
 
@@ -16,26 +18,50 @@ pub(crate) fn candidates(netrc: Option<&Path>, home: Option<&Path>) -> Vec<PathB
     }
 }
 
-/// The credentials for `host` in the first file that exists. A file that cannot be read counts as absent, as in upstream's
-/// HTTP library; the log says so.
-pub(crate) fn lookup(files: &[PathBuf], host: &str) -> Auth {
-    for file in files {
-        match std::fs::metadata(file) {
-            Ok(found) if found.len() > MAX_BYTES => {
-                tracing::warn!(file = %file.display(), "passed over: larger than 1 MiB");
-                continue;
+/// The passwords of one user; hosts are looked up as they are met, so that a redirect to another host shows that host's
+/// own. The passwords never show in `Debug`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Netrc(Option<Arc<str>>);
+
+impl Netrc {
+    /// Reads the first file that exists. A file that cannot be read counts as absent, as in upstream's HTTP library; the
+    /// log says so.
+    pub(crate) fn load(files: &[PathBuf]) -> Netrc {
+        for file in files {
+            match std::fs::metadata(file) {
+                Ok(found) if found.len() > MAX_BYTES => {
+                    tracing::warn!(file = %file.display(), "passed over: larger than 1 MiB");
+                    continue;
+                }
+                Ok(_) => {}
+                Err(_) => continue,
             }
-            Ok(_) => {}
-            Err(_) => continue,
-        }
-        match std::fs::read_to_string(file) {
-            Ok(text) => return find(&text, host),
-            Err(error) => {
-                tracing::warn!(file = %file.display(), %error, "passed over: cannot be read");
+            match std::fs::read_to_string(file) {
+                Ok(text) => return Netrc(Some(text.into())),
+                Err(error) => {
+                    tracing::warn!(file = %file.display(), %error, "passed over: cannot be read");
+                }
             }
         }
+        Netrc::default()
     }
-    Auth::None
+
+    /// The credentials for `host`.
+    pub fn lookup(&self, host: &str) -> Auth {
+        self.0
+            .as_deref()
+            .map_or(Auth::None, |text| find(text, host))
+    }
+}
+
+impl fmt::Debug for Netrc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() {
+            "Netrc(…)"
+        } else {
+            "Netrc"
+        })
+    }
 }
 
 fn find(text: &str, host: &str) -> Auth {
@@ -146,10 +172,12 @@ mod tests {
     fn the_first_file_that_exists_decides() {
         let dir = tempfile::tempdir().unwrap();
         let files = candidates(None, Some(dir.path()));
-        assert_eq!(lookup(&files, "h"), Auth::None);
+        assert_eq!(Netrc::load(&files).lookup("h"), Auth::None);
         std::fs::write(dir.path().join("_netrc"), "machine h login a password b").unwrap();
-        assert_ne!(lookup(&files, "h"), Auth::None);
+        let found = Netrc::load(&files);
+        assert_ne!(found.lookup("h"), Auth::None);
+        assert_eq!(format!("{found:?}"), "Netrc(…)");
         std::fs::write(dir.path().join(".netrc"), "").unwrap();
-        assert_eq!(lookup(&files, "h"), Auth::None);
+        assert_eq!(Netrc::load(&files).lookup("h"), Auth::None);
     }
 }

@@ -8,7 +8,7 @@ use aurora_api::model::{Response, ResponseCode};
 use aurora_api::service::Call;
 use aurora_api::wire::DecodeError;
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use tokio::time::Instant;
 
@@ -18,6 +18,9 @@ use crate::results::FromResult;
 
 /// The largest answer that is read: one million tasks are about this much.
 const MAX_ANSWER: usize = 1024 * 1024 * 1024;
+
+/// Upstream's `BYPASS_LEADER_REDIRECT_HEADER_NAME`; names of headers know no case.
+const BYPASS_LEADER_REDIRECT: HeaderName = HeaderName::from_static("bypass-leader-redirect");
 
 /// The pause between tries grows from here …
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -112,6 +115,7 @@ pub struct Scheduler {
     http: Http,
     auth_help: String,
     patience: Duration,
+    bypass_leader_redirect: bool,
 }
 
 impl Scheduler {
@@ -121,10 +125,24 @@ impl Scheduler {
             cluster: target.cluster.clone(),
             base: target.scheduler.clone(),
             display: target.display.clone(),
-            http: Http::new(user_agent, target.auth.clone()),
+            http: Http::with_netrc(user_agent, target.auth.clone(), target.netrc.clone()),
             auth_help: target.auth_help.clone(),
             patience: target.patience,
+            bypass_leader_redirect: false,
         }
+    }
+
+    /// Asks a scheduler that does not lead to answer itself, instead of naming the leader.
+    pub fn bypassing_leader_redirect(self) -> Scheduler {
+        Scheduler {
+            bypass_leader_redirect: true,
+            ..self
+        }
+    }
+
+    /// The scheduler's own address.
+    pub fn url(&self) -> &Url {
+        &self.base
     }
 
     /// The cluster's name.
@@ -229,10 +247,14 @@ impl Scheduler {
                 why: error.to_string(),
             })?;
         let binary = HeaderValue::from_static("application/vnd.apache.thrift.binary");
+        let mut headers = vec![(ACCEPT, binary.clone()), (CONTENT_TYPE, binary)];
+        if self.bypass_leader_redirect {
+            headers.push((BYPASS_LEADER_REDIRECT, HeaderValue::from_static("true")));
+        }
         let request = Outgoing {
             method: Method::POST,
             url,
-            headers: vec![(ACCEPT, binary.clone()), (CONTENT_TYPE, binary)],
+            headers,
             body,
         };
         let response = self.http.send(request).await?;

@@ -13,6 +13,7 @@ fn target(url: &str, patience: Duration) -> Target {
         scheduler: Url::parse(url).unwrap(),
         display: Url::parse(url).unwrap(),
         auth: Auth::Bearer("s3cret".into()),
+        netrc: Default::default(),
         auth_help: "log in first".into(),
         patience,
         local: None,

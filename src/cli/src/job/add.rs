@@ -7,7 +7,7 @@ use aurora_api::service::arguments::AddInstances;
 use aurora_client::scheduler::Retry;
 
 use super::wait_as_asked;
-use crate::context::{Context, Outcome, check};
+use crate::context::{Context, FAILURE, Outcome, check};
 use crate::exit::ExitCode;
 use crate::keys::parse_task_instance;
 
@@ -22,7 +22,6 @@ pub(crate) async fn run(context: &Context<'_>) -> Outcome {
         .await?;
     let first = active.last().copied().unwrap_or(instance).saturating_add(1);
     context.warn_of_sla(&key, "Adding").await?;
-    context.check_config_option(&key).await?;
     tracing::info!(
         "Adding {count} instances to {key} using the task config of instance {instance}"
     );
@@ -37,7 +36,7 @@ pub(crate) async fn run(context: &Context<'_>) -> Outcome {
         .scheduler(&key.cluster)?
         .call(call, Retry::Never)
         .await?;
-    check(&response, ExitCode::ApiError, "Command failure:")?;
+    check(&response, ExitCode::ApiError, FAILURE)?;
     let added: BTreeSet<i32> = (first..first.saturating_add(count)).collect();
     wait_as_asked(context, &key, Some(&added)).await?;
     context.maybe_open_page(&key)

@@ -13,7 +13,7 @@ pub(crate) async fn run(context: &Context<'_>) -> Outcome {
     let job = context
         .load_job(&key, context.options.positional(1))
         .await?;
-    if job.configuration.cron_schedule.is_some() {
+    if job.is_cron() {
         return Err(CommandError::new(
             ExitCode::CommandFailure,
             "Cron jobs may only be scheduled with \"aurora cron schedule\" command",

@@ -3,9 +3,11 @@
 use aurora_api::simple;
 use serde_json::Value;
 
-use crate::context::{Context, LoadedJob, Outcome, print_out};
-use crate::exit::{CommandError, ExitCode};
+use super::order;
+use crate::config::LoadedJob;
+use crate::context::{Context, Outcome, print_json, print_out};
 use crate::keys::FullKey;
+use crate::resources::details;
 
 pub(crate) async fn run(context: &Context<'_>) -> Outcome {
     let key = context.positional(0, "CLUSTER/ROLE/ENV/NAME", FullKey::parse)?;
@@ -13,11 +15,7 @@ pub(crate) async fn run(context: &Context<'_>) -> Outcome {
         .load_job(&key, context.options.positional(1))
         .await?;
     if context.options.flag("raw") {
-        let value = simple::to_json(&job.configuration);
-        let text = serde_json::to_string_pretty(&value).map_err(|error| {
-            CommandError::new(ExitCode::Crash, format!("cannot write JSON: {error}"))
-        })?;
-        return print_out(&text);
+        return print_json(&simple::to_json(&job.configuration));
     }
     if context.options.flag("write-json") {
         return print_out(&job.json.to_string());
@@ -64,26 +62,28 @@ fn render(loaded: &LoadedJob) -> String {
     ));
     lines.push(String::new());
     render_task(&job["task"], &mut lines);
+    // Upstream ends here.
+    let resources = &loaded.configuration.task_config.resources;
+    lines.push(format!("Resources: {}", details(resources).join(", ")));
+    lines.push("Process order:".to_owned());
+    let drawn = order::tree(&job["task"]);
+    lines.extend(drawn.iter().map(|line| format!("  {line}")));
     lines.join("\n")
 }
 
 fn render_task(task: &Value, lines: &mut Vec<String>) {
     lines.push("Task level information".to_owned());
     lines.push(format!("  name: '{}'", shown(&task["name"])));
-    if let Value::Array(constraints) = &task["constraints"]
-        && !constraints.is_empty()
-    {
+    let constraints = items(&task["constraints"]);
+    if !constraints.is_empty() {
         lines.push("  constraints:".to_owned());
-        for constraint in constraints {
-            let order = constraint["order"]
-                .as_array()
-                .map_or(&[][..], Vec::as_slice);
-            let names: Vec<String> = order.iter().map(shown).collect();
-            lines.push(format!("  {}", names.join(" < ")));
-        }
+    }
+    for constraint in constraints {
+        let names: Vec<String> = items(&constraint["order"]).iter().map(shown).collect();
+        lines.push(format!("  {}", names.join(" < ")));
     }
     lines.push(String::new());
-    for process in task["processes"].as_array().map_or(&[][..], Vec::as_slice) {
+    for process in items(&task["processes"]) {
         lines.push(format!("Process '{}':", shown(&process["name"])));
         for word in ["daemon", "ephemeral", "final"] {
             if is_true(&process[word]) {
@@ -98,11 +98,11 @@ fn render_task(task: &Value, lines: &mut Vec<String>) {
         );
         lines.push(String::new());
     }
-    // The line's end after the last one is printed with the text.
-    lines.pop();
-    if lines.last().is_some_and(|line| !line.is_empty()) {
-        lines.push(String::new());
-    }
+}
+
+/// The items of a list; none when it is no list.
+pub(super) fn items(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
 }
 
 /// A value as Python prints it.
@@ -115,7 +115,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-fn is_true(value: &Value) -> bool {
+pub(super) fn is_true(value: &Value) -> bool {
     match value {
         Value::Bool(value) => *value,
         Value::String(text) => text.eq_ignore_ascii_case("true") || text == "1",

@@ -6,7 +6,7 @@ use aurora_api::model::{Response, ScheduleStatus};
 use aurora_api::service::arguments::KillTasks;
 use aurora_client::scheduler::Retry;
 
-use crate::context::{Context, Outcome, check, instances_of, print_err, print_out};
+use crate::context::{Context, FAILURE, Outcome, check, instances_of, print_err, print_out};
 use crate::exit::{CommandError, ExitCode};
 use crate::keys::{FullKey, InstanceSpec, id_list};
 use crate::monitor::{Pace, Patience, wait_until};
@@ -45,7 +45,7 @@ async fn kill(context: &Context<'_>, key: &FullKey, instances: Option<&BTreeSet<
         return kill_in_batches(context, key, instances, batch_size).await;
     }
     let response = kill_once(context, key, instances).await?;
-    check(&response, ExitCode::ApiError, "Command failure:")?;
+    check(&response, ExitCode::ApiError, FAILURE)?;
     if killed_in_time(context, key, instances).await? {
         return Ok(());
     }

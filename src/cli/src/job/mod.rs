@@ -2,10 +2,12 @@
 
 pub(crate) mod add;
 pub(crate) mod create;
+pub(crate) mod diff;
 pub(crate) mod inspect;
 pub(crate) mod kill;
 pub(crate) mod list;
 pub(crate) mod open;
+mod order;
 pub(crate) mod restart;
 pub(crate) mod status;
 mod watcher;

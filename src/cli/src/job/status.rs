@@ -6,7 +6,7 @@ use aurora_api::model::ScheduledTask;
 use aurora_api::simple;
 use serde_json::json;
 
-use crate::context::{Context, Outcome, print_out};
+use crate::context::{Context, Outcome, print_json, print_out};
 use crate::exit::{CommandError, ExitCode};
 use crate::keys::{FullKey, Wildcard};
 use crate::localtime;
@@ -33,12 +33,7 @@ pub(crate) async fn run(context: &Context<'_>) -> Outcome {
         }
     }
     match (found, as_json) {
-        (true, true) => {
-            let text = serde_json::to_string_pretty(&objects).map_err(|error| {
-                CommandError::new(ExitCode::Crash, format!("cannot write JSON: {error}"))
-            })?;
-            print_out(&text)
-        }
+        (true, true) => print_json(&objects),
         (true, false) => print_out(&text),
         (false, true) => {
             let spec = key.to_string();

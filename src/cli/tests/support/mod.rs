@@ -31,7 +31,8 @@ impl World {
     pub(crate) fn new(scheduler: &str) -> World {
         let dir = tempfile::tempdir().unwrap();
         let clusters = format!(
-            r#"[{{"name":"west","scheduler_uri":"{scheduler}"}},{{"name":"zk","zk":"z"}}]"#
+            r#"[{{"name":"west","scheduler_uri":"{scheduler}","slave_root":"/mesos","slave_run_directory":"latest"}},
+                {{"name":"zk","zk":"z"}}]"#
         );
         std::fs::write(dir.path().join("clusters.json"), clusters).unwrap();
         std::fs::create_dir(dir.path().join("bin")).unwrap();
@@ -44,48 +45,79 @@ impl World {
 
     /// Puts a script that answers this in the place of `aurora-eval`, beside a copy of the program.
     pub(crate) fn with_eval(self, answer: &serde_json::Value) -> World {
-        let script = format!(
-            "#!/bin/sh\ncat > {}\ncat <<'END'\n{answer}\nEND\n",
-            self.path("asked").display()
+        let asked = self.path("asked");
+        let asked = asked.display();
+        let world = self.with_program(
+            "aurora-eval",
+            &format!("cat > {asked}\ncat <<'END'\n{answer}\nEND"),
         );
-        let path = self.path("bin/aurora-eval");
-        std::fs::write(&path, script).unwrap();
+        std::fs::write(world.path("job.aurora"), "").unwrap();
+        world
+    }
+
+    /// Puts a shell script beside the program and first on PATH.
+    pub(crate) fn with_program(self, name: &str, script: &str) -> World {
+        let path = self.path("bin").join(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        std::fs::write(self.path("job.aurora"), "").unwrap();
         self
     }
 
     pub(crate) fn aurora(&self, arguments: &[&str]) -> Output {
-        let program = self.path("bin/aurora");
+        self.command(env!("CARGO_BIN_EXE_aurora"), arguments)
+            .output()
+            .unwrap()
+    }
+
+    /// One of the programs, with an environment of its own.
+    pub(crate) fn command(&self, original: &str, arguments: &[&str]) -> Command {
+        let original = Path::new(original);
+        let program = self.path("bin").join(original.file_name().unwrap());
         if !program.exists() {
             // A hard link: the same program, other siblings.
-            let original = Path::new(env!("CARGO_BIN_EXE_aurora"));
             if std::fs::hard_link(original, &program).is_err() {
                 std::fs::copy(original, &program).unwrap();
             }
         }
-        Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(arguments)
             .current_dir(self.dir.path())
             .env_clear()
             .env("AURORA_CONFIG_ROOT", self.dir.path())
             .env("HOME", self.dir.path())
-            .env("PATH", "/usr/bin:/bin")
+            .env(
+                "PATH",
+                format!("{}:/usr/bin:/bin", self.path("bin").display()),
+            )
             .env("TZ", "UTC")
-            .env("USER", "alice")
+            .env("USER", "alice");
+        command
+    }
+
+    /// Runs `aurora_admin`; what it logs.
+    #[track_caller]
+    pub(crate) fn check_admin(&self, arguments: &[&str], code: i32, stdout: &str) -> String {
+        let output = self
+            .command(env!("CARGO_BIN_EXE_aurora_admin"), arguments)
             .output()
-            .unwrap()
+            .unwrap();
+        compare(output, code, stdout)
     }
 
     #[track_caller]
     pub(crate) fn check(&self, arguments: &[&str], code: i32, stdout: &str) -> String {
-        let output = self.aurora(arguments);
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        let printed = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(printed, stdout, "stderr: {stderr}");
-        assert_eq!(output.status.code(), Some(code), "stderr: {stderr}");
-        stderr
+        compare(self.aurora(arguments), code, stdout)
     }
+}
+
+#[track_caller]
+fn compare(output: Output, code: i32, stdout: &str) -> String {
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(printed, stdout, "stderr: {stderr}");
+    assert_eq!(output.status.code(), Some(code), "stderr: {stderr}");
+    stderr
 }
 
 pub(crate) fn task(instance: i32, status: ScheduleStatus) -> ScheduledTask {
@@ -160,11 +192,21 @@ pub(crate) fn evaluated(cron: Option<&str>) -> serde_json::Value {
         key: JobKey::new("www", "prod", "hello"),
         cron_schedule: cron.map(str::to_owned),
         instance_count: 2,
+        task_config: TaskConfig {
+            job: JobKey::new("www", "prod", "hello"),
+            resources: BTreeSet::from([Resource::NumCpus(0.5.into()), Resource::RamMb(32)]),
+            ..TaskConfig::default()
+        },
         ..JobConfiguration::default()
+    };
+    let settings = JobUpdateSettings {
+        update_group_size: 3,
+        ..JobUpdateSettings::default()
     };
     serde_json::json!({"job": {
         "cluster": "west",
         "configuration": STANDARD.encode(binary::encode(&configuration)),
+        "update_settings": STANDARD.encode(binary::encode(&settings)),
         "job": {
             "name": "hello", "role": "www", "cluster": "west", "instances": 2, "production": true,
             "contact": "me@example.com", "constraints": {"rack": "limit:1"},

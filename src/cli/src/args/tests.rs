@@ -7,15 +7,15 @@ fn outcome(line: &str) -> Outcome {
 
 fn run(line: &str) -> Parsed {
     match outcome(line) {
-        Outcome::Run(parsed) => parsed,
-        Outcome::Usage(text) => panic!("{line}: {text}"),
+        Outcome::Run(_, parsed) => parsed,
+        Outcome::Fault(text, _) => panic!("{line}: {text}"),
         Outcome::Show(_) | Outcome::Version => panic!("{line}: help"),
     }
 }
 
 fn usage(line: &str) -> String {
     match outcome(line) {
-        Outcome::Usage(text) => text,
+        Outcome::Fault(text, crate::ExitCode::Usage) => text,
         _ => panic!("{line}: no usage error"),
     }
 }
@@ -36,6 +36,78 @@ fn options_may_be_shortened_and_mixed_with_positionals() {
     assert_eq!(parsed.all("bind"), ["a=1", "b=2"]);
     assert_eq!(parsed.text("wait-until"), Some("RUNNING"));
     assert_eq!(run("job list -- -x").positional(0), "-x");
+}
+
+#[test]
+fn positionals_may_be_left_out_or_repeated() {
+    assert_eq!(run("update info k").optional(1), None);
+    assert_eq!(run("update info k --write-json i").optional(1), Some("i"));
+    assert_eq!(run("task scp a b c").positionals(), ["a", "b", "c"]);
+    assert!(usage("update info k i j").contains("unrecognized arguments: j"));
+    assert!(usage("task scp a").contains("too few arguments"));
+}
+
+#[test]
+fn words_with_blanks_are_options_only_when_they_begin_like_one() {
+    let words = |line: &[&str]| {
+        let line = line.iter().map(|word| (*word).to_owned()).collect();
+        match parse(NOUNS, line) {
+            Outcome::Run(_, parsed) => parsed,
+            _ => panic!("not parsed"),
+        }
+    };
+    let parsed = words(&["task", "run", "k", "ls", "--ssh-options", "-o A=b -p 22"]);
+    assert_eq!(parsed.text("ssh-options"), Some("-o A=b -p 22"));
+    // -l is ssh's user here.
+    let parsed = words(&["task", "run", "k", "ls", "-l some one"]);
+    assert_eq!(parsed.text("ssh-user"), Some(" some one"));
+}
+
+fn admin(line: &str) -> Outcome {
+    let line = line.split_whitespace().map(str::to_owned).collect();
+    commands::parse(crate::admin::COMMANDS, line)
+}
+
+#[test]
+fn commands_take_common_options_on_both_sides() {
+    for line in [
+        "query --bypass-leader-redirect -q west www",
+        "--bypass-leader-redirect -q query west www",
+        "-q query west --bypass www",
+    ] {
+        let Outcome::Run(_, parsed) = admin(line) else {
+            panic!("{line}");
+        };
+        assert!(
+            parsed.flag("bypass-leader-redirect") && parsed.flag("quiet"),
+            "{line}"
+        );
+        assert_eq!(parsed.positionals(), ["west", "www"]);
+    }
+}
+
+#[test]
+fn commands_refuse_what_they_do_not_know() {
+    for (line, code, expected) in [
+        ("get_scheduler", 1, "usage: aurora_admin get_scheduler"),
+        ("get_scheduler a b", 1, "see the help subcommand"),
+        ("query a b c d", 1, "usage: aurora_admin query"),
+        ("frob west", 1, "Unknown command: frob"),
+        ("help frob", 1, "Unknown command: frob"),
+        ("query west --nope", 2, "no such option: --nope"),
+        ("--nope query west", 2, "no such option: --nope"),
+        ("prune_tasks west --limit x", 2, "invalid int value"),
+        ("reconcile_tasks west -t some", 2, "invalid choice: 'some'"),
+    ] {
+        let Outcome::Fault(text, found) = admin(line) else {
+            panic!("{line}");
+        };
+        assert_eq!(found as i32, code, "{line}: {text}");
+        assert!(text.contains(expected), "{line}: {text}");
+    }
+    for line in ["", "help", "-h", "help query", "query -h"] {
+        assert!(matches!(admin(line), Outcome::Show(_)), "{line}");
+    }
 }
 
 #[test]
@@ -106,7 +178,8 @@ fn help_names_everything_there_is() {
 
 #[test]
 fn names_of_options_are_unique() {
-    for verb in NOUNS.iter().flat_map(|noun| noun.verbs) {
+    let all = NOUNS.iter().flat_map(|noun| noun.verbs);
+    for verb in all.chain(crate::admin::COMMANDS) {
         let mut names: Vec<&str> = verb.options.iter().map(|option| option.long).collect();
         names.sort_unstable();
         let count = names.len();

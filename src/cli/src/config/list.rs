@@ -3,7 +3,8 @@
 use aurora_api::eval::DiagnosticKind;
 use aurora_client::eval::{self, DEADLINE};
 
-use crate::context::{Context, Outcome, print_out, render_all};
+use super::diagnostics::render_all;
+use crate::context::{Context, Outcome, print_out};
 use crate::exit::{CommandError, ExitCode};
 
 pub(crate) async fn run(context: &Context<'_>) -> Outcome {

@@ -1,0 +1,163 @@
+//! `aurora_admin host_activate`, `host_deactivate` and `host_status`, and what all host commands share
+//! (aurora: `admin/maintenance.py`, `admin/host_maintenance.py`, `admin/admin_util.py`).
+
+use std::collections::BTreeSet;
+
+use aurora_api::model::{
+    EndMaintenanceResult, HostStatus, Hosts, MaintenanceMode, MaintenanceStatusResult,
+    StartMaintenanceResult,
+};
+use aurora_api::service::arguments::{EndMaintenance, MaintenanceStatus, StartMaintenance};
+use aurora_client::scheduler::Retry;
+
+use super::{ask, fatal};
+use crate::context::{Context, Outcome};
+use crate::durations::Span;
+
+pub(super) async fn activate(context: &Context<'_>) -> Outcome {
+    let hosts = required(context)?;
+    tracing::info!("Ending maintenance for: {}", shown(&hosts));
+    let end = EndMaintenance {
+        hosts: thrift(&hosts),
+    };
+    let _: EndMaintenanceResult = ask(context, end, Retry::Never).await?;
+    for (host, mode) in modes(context, &hosts).await? {
+        if mode != MaintenanceMode::None {
+            tracing::warn!("{host} is DRAINING or in DRAINED");
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn deactivate(context: &Context<'_>) -> Outcome {
+    start_maintenance(context, &required(context)?)
+        .await
+        .map(|_| ())
+}
+
+pub(super) async fn status(context: &Context<'_>) -> Outcome {
+    for (host, mode) in modes(context, &required(context)?).await? {
+        tracing::info!("{host} is in state: {mode}");
+    }
+    Ok(())
+}
+
+/// Puts hosts into maintenance; those that the scheduler knows.
+pub(super) async fn start_maintenance(
+    context: &Context<'_>,
+    hosts: &[String],
+) -> Outcome<Vec<String>> {
+    tracing::info!("Starting maintenance for: {}", shown(hosts));
+    let start = StartMaintenance {
+        hosts: thrift(hosts),
+    };
+    let started: StartMaintenanceResult = ask(context, start, Retry::Never).await?;
+    let known: Vec<String> = started
+        .statuses
+        .into_iter()
+        .map(|status| status.host)
+        .collect();
+    let unknown: Vec<String> = hosts
+        .iter()
+        .filter(|host| !known.contains(host))
+        .cloned()
+        .collect();
+    if !unknown.is_empty() {
+        tracing::warn!(
+            "Skipping maintenance for unknown hosts: {}",
+            shown(&unknown)
+        );
+    }
+    Ok(known)
+}
+
+/// The modes of hosts, as far as the scheduler knows them.
+pub(super) async fn modes(
+    context: &Context<'_>,
+    hosts: &[String],
+) -> Outcome<Vec<(String, MaintenanceMode)>> {
+    tracing::info!("Maintenance status for: {}", shown(hosts));
+    let question = MaintenanceStatus {
+        hosts: thrift(hosts),
+    };
+    let found: MaintenanceStatusResult = ask(context, question, Retry::Safe).await?;
+    let mode = |status: HostStatus| (status.host, status.mode.unwrap_or(MaintenanceMode::None));
+    Ok(found.statuses.into_iter().map(mode).collect())
+}
+
+pub(super) fn thrift(hosts: &[String]) -> Option<Hosts> {
+    Some(Hosts {
+        host_names: hosts.iter().cloned().collect(),
+    })
+}
+
+/// Hosts in a line of the log.
+pub(super) fn shown<'a>(hosts: impl IntoIterator<Item = &'a String>) -> String {
+    let hosts: Vec<&str> = hosts.into_iter().map(String::as_str).collect();
+    hosts.join(", ")
+}
+
+/// The hosts that `--filename` or `--hosts` names.
+pub(super) fn required(context: &Context<'_>) -> Outcome<Vec<String>> {
+    let options = context.options;
+    let given = |long| options.text(long).filter(|text| !text.is_empty());
+    if given("filename").is_some() == given("hosts").is_some() {
+        return Err(fatal("Please specify either --filename or --hosts"));
+    }
+    let hosts = optional(context, "filename", "hosts")?.unwrap_or_default();
+    if hosts.is_empty() {
+        return Err(fatal("No valid hosts found."));
+    }
+    Ok(hosts)
+}
+
+/// The hosts that a file or a list names, each once; `None` when neither is given.
+pub(super) fn optional(
+    context: &Context<'_>,
+    file: &str,
+    list: &str,
+) -> Outcome<Option<Vec<String>>> {
+    let given = |long| context.options.text(long).filter(|text| !text.is_empty());
+    let names: BTreeSet<String> = match (given(file), given(list)) {
+        (Some(_), Some(_)) => {
+            return Err(fatal(
+                "Cannot specify both filename and list for the same option.",
+            ));
+        }
+        (Some(path), None) => names(read(path)?.lines()),
+        (None, Some(list)) => names(list.split(',')),
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(names.into_iter().collect()))
+}
+
+fn names<'a>(parts: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+    parts
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// A file that the user names.
+pub(super) fn read(path: &str) -> Outcome<String> {
+    std::fs::read_to_string(path).map_err(|error| fatal(format!("Cannot read {path}: {error}")))
+}
+
+/// A percentage in (0, 100].
+pub(super) fn parse_percentage(text: &str) -> Outcome<f64> {
+    let value: f64 = text
+        .trim()
+        .parse()
+        .map_err(|_| fatal(format!("could not convert string to float: {text}")))?;
+    if value > 0.0 && value <= 100.0 {
+        return Ok(value);
+    }
+    Err(fatal(format!(
+        "Invalid percentage {text}. Must be within (0, 100]."
+    )))
+}
+
+pub(super) fn parse_duration(text: &str) -> Outcome<Span> {
+    Span::parse(text).map_err(fatal)
+}

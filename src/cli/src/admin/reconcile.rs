@@ -1,0 +1,27 @@
+//! `aurora_admin reconcile_tasks`.
+
+use aurora_api::model::ExplicitReconciliationSettings;
+use aurora_api::service::arguments::{
+    TriggerExplicitTaskReconciliation, TriggerImplicitTaskReconciliation,
+};
+use aurora_client::scheduler::Retry;
+
+use super::{call, fatal};
+use crate::context::{Context, Outcome};
+
+pub(super) async fn run(context: &Context<'_>) -> Outcome {
+    let options = context.options;
+    if options.text("type") == Some("implicit") {
+        let all = TriggerImplicitTaskReconciliation::default();
+        return call(context, all, Retry::Never).await.map(|_| ());
+    }
+    let batch_size = options
+        .given_integer("batch_size")
+        .map(i32::try_from)
+        .transpose()
+        .map_err(|_| fatal("--batch_size is out of bounds"))?;
+    let known = TriggerExplicitTaskReconciliation {
+        settings: Some(ExplicitReconciliationSettings { batch_size }),
+    };
+    call(context, known, Retry::Never).await.map(|_| ())
+}

@@ -1,0 +1,3 @@
+pub(crate) async fn run(_context: &crate::context::Context<'_>) -> crate::context::Outcome {
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! What is wrong with a job file, for people.
+
+use aurora_api::eval::Diagnostic;
+
+/// All diagnostics, one after the other.
+pub(super) fn render_all(diagnostics: &[Diagnostic]) -> String {
+    let lines: Vec<String> = diagnostics.iter().map(render).collect();
+    lines.join("\n")
+}
+
+/// `file:line:column: message`, then the field and what to do about it.
+pub(super) fn render(diagnostic: &Diagnostic) -> String {
+    let mut text = String::new();
+    if let Some(file) = &diagnostic.file
+        && (diagnostic.line.is_some() || !diagnostic.message.contains(file))
+    {
+        text.push_str(file);
+        for number in [diagnostic.line, diagnostic.column].into_iter().flatten() {
+            text.push_str(&format!(":{number}"));
+        }
+        text.push_str(": ");
+    }
+    text.push_str(&diagnostic.message);
+    if let Some(field) = &diagnostic.field
+        && !diagnostic.message.contains(field)
+    {
+        text.push_str(&format!(" (in {field})"));
+    }
+    if let Some(hint) = &diagnostic.hint {
+        text.push_str(&format!("\n  {hint}"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use aurora_api::eval::DiagnosticKind;
+
+    use super::*;
+
+    #[test]
+    fn diagnostics_name_the_place() {
+        let mut diagnostic = Diagnostic {
+            kind: DiagnosticKind::Evaluation,
+            message: "name 'x' is not defined".into(),
+            file: Some("hello.aurora".into()),
+            line: Some(12),
+            ..Diagnostic::default()
+        };
+        assert_eq!(
+            render(&diagnostic),
+            "hello.aurora:12: name 'x' is not defined"
+        );
+        diagnostic.column = Some(3);
+        diagnostic.field = Some("jobs[0]".into());
+        diagnostic.hint = Some("define x".into());
+        assert_eq!(
+            render(&diagnostic),
+            "hello.aurora:12:3: name 'x' is not defined (in jobs[0])\n  define x"
+        );
+    }
+}

@@ -1,0 +1,177 @@
+//! Loading a job from its file (aurora: `cli/context.py`, `get_job_config`).
+
+use aurora_api::binary;
+use aurora_api::eval::{DiagnosticKind, EvalRequest, JobSelector, Tier, Tiers};
+use aurora_api::model::{GetTierConfigResult, JobConfiguration, JobUpdateSettings, ResponseCode};
+use aurora_api::service::arguments;
+use aurora_api::wire::Wire;
+use aurora_client::eval::{self, DEADLINE};
+use aurora_client::scheduler::{Retry, combine_messages, take};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::diagnostics::{render, render_all};
+use crate::context::{Context, Outcome, print_err};
+use crate::exit::{CommandError, ExitCode};
+use crate::keys::{FullKey, parse_binding};
+
+/// A job loaded from its file.
+pub(crate) struct LoadedJob {
+    pub(crate) configuration: JobConfiguration,
+    /// How it is updated; what is wrong with that, otherwise.
+    pub(crate) update_settings: Result<JobUpdateSettings, String>,
+    /// The Job with its defaults.
+    pub(crate) json: serde_json::Value,
+}
+
+impl LoadedJob {
+    /// Whether it runs by a schedule.
+    pub(crate) fn is_cron(&self) -> bool {
+        self.configuration.cron_schedule.is_some()
+    }
+}
+
+fn invalid(what: impl std::fmt::Display) -> CommandError {
+    CommandError::new(
+        ExitCode::InvalidConfiguration,
+        format!("Error loading configuration: {what}"),
+    )
+}
+
+impl Context<'_> {
+    fn bindings(&self) -> Outcome<Vec<(String, String)>> {
+        self.options
+            .all("bind")
+            .iter()
+            .map(|text| {
+                parse_binding(text).map_err(|what| {
+                    CommandError::new(ExitCode::Usage, self.options.fault("--bind", &what))
+                })
+            })
+            .collect()
+    }
+
+    /// What to evaluate, by the options that every verb with a job file has.
+    pub(super) fn eval_request(&self, path: &str) -> Outcome<EvalRequest> {
+        Ok(EvalRequest {
+            path: path.to_owned(),
+            bindings: self.bindings()?,
+            read_json: self.options.flag("read-json"),
+            user: login_name(),
+            ..EvalRequest::default()
+        })
+    }
+
+    /// Loads a job from a file. Whatever goes wrong has exit code 3, but fatal validation errors have 1.
+    pub(crate) async fn load_job(&self, key: &FullKey, path: &str) -> Outcome<LoadedJob> {
+        let mut request = self.eval_request(path)?;
+        if let Err(error) = std::fs::File::open(path) {
+            return Err(invalid(format!("{path}: {error}")));
+        }
+        request.select = Some(JobSelector {
+            cluster: key.cluster.clone(),
+            role: key.job.role.clone(),
+            environment: key.job.environment.clone(),
+            name: key.job.name.clone(),
+        });
+        let tiers = match self.tiers(&key.cluster).await {
+            Ok(tiers) => tiers,
+            Err(error) => {
+                // What is wrong with the file comes first.
+                load(&request).await?;
+                let text = error.message.unwrap_or_default();
+                return Err(invalid(text));
+            }
+        };
+        request.tiers = Some(tiers);
+        let job = load(&request).await?;
+        let update_settings = match (job.update_settings, job.update_error) {
+            (Some(settings), None) => Ok(decode(&settings)?),
+            (_, Some(error)) => Err(error),
+            (None, None) => Err("aurora-eval gave no update settings".to_owned()),
+        };
+        Ok(LoadedJob {
+            configuration: decode(&job.configuration)?,
+            update_settings,
+            json: job.job,
+        })
+    }
+
+    /// Checks the file of `--config`, whose job nothing is taken from.
+    pub(crate) async fn check_config_option(&self, key: &FullKey) -> Outcome {
+        match self.options.text("config") {
+            Some(path) => self.load_job(key, path).await.map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    async fn tiers(&self, cluster: &str) -> Outcome<Tiers> {
+        let scheduler = self.scheduler(cluster)?;
+        let response = scheduler
+            .call(arguments::GetTierConfigs::default(), Retry::Safe)
+            .await?;
+        if response.response_code != ResponseCode::Ok {
+            let text = "Error getting tier configurations.";
+            print_err(text);
+            print_err(&format!("\t{}", combine_messages(&response)));
+            return Err(CommandError::new(ExitCode::ApiError, text));
+        }
+        let result: GetTierConfigResult = take("getTierConfigs", response)?;
+        Ok(Tiers {
+            default: result.default_tier_name,
+            tiers: result
+                .tiers
+                .into_iter()
+                .map(|tier| Tier {
+                    name: tier.name,
+                    settings: tier.settings,
+                })
+                .collect(),
+        })
+    }
+}
+
+async fn load(request: &EvalRequest) -> Outcome<aurora_api::eval::LoadedJob> {
+    let answer = eval::evaluate(request, DEADLINE).await.map_err(invalid)?;
+    for warning in &answer.warnings {
+        tracing::warn!("{}", render(warning));
+    }
+    if let Some(fatal) = answer
+        .errors
+        .iter()
+        .find(|error| error.kind == DiagnosticKind::Fatal)
+    {
+        return Err(CommandError::new(
+            ExitCode::Crash,
+            format!("FATAL] {}", render(fatal)),
+        ));
+    }
+    if !answer.errors.is_empty() {
+        return Err(invalid(render_all(&answer.errors)));
+    }
+    answer
+        .job
+        .ok_or_else(|| invalid("aurora-eval gave neither a job nor an error"))
+}
+
+/// A Thrift value in base64.
+fn decode<T: Wire + Default>(text: &str) -> Outcome<T> {
+    let bytes = STANDARD.decode(text).map_err(not_understood)?;
+    binary::decode(&bytes).map_err(not_understood)
+}
+
+fn not_understood(error: impl std::fmt::Display) -> CommandError {
+    invalid(format!("aurora-eval's answer is not understood: {error}"))
+}
+
+/// The caller's login name, as Python's `getpass.getuser` finds it.
+fn login_name() -> String {
+    ["LOGNAME", "USER", "LNAME", "USERNAME"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        .or_else(|| {
+            let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok()??;
+            Some(user.name)
+        })
+        .unwrap_or_default()
+}

@@ -1,0 +1,91 @@
+//! `aurora cron …` (aurora: `cli/cron.py`).
+
+use aurora_api::model::GetJobsResult;
+use aurora_api::service::Call;
+use aurora_api::service::arguments::{DescheduleCronJob, GetJobs, ScheduleCronJob, StartCronJob};
+use aurora_client::scheduler::Retry;
+
+use crate::context::{Context, Outcome, check, print_out};
+use crate::exit::{CommandError, ExitCode};
+use crate::keys::FullKey;
+
+pub(crate) async fn schedule(context: &Context<'_>) -> Outcome {
+    let key = key(context)?;
+    let job = context
+        .load_job(&key, context.options.positional(1))
+        .await?;
+    if !job.is_cron() {
+        return Err(CommandError::new(
+            ExitCode::CommandFailure,
+            "Non-cron jobs may only be created with \"aurora job create\" command",
+        ));
+    }
+    tracing::info!("Registering job {} with cron", key.job.name);
+    let call = ScheduleCronJob {
+        description: Some(job.configuration),
+    };
+    write(context, &key, call, "scheduling").await?;
+    let page = context.job_page(&key)?;
+    print_out(&format!(
+        "Cron job scheduled, status can be viewed at {page}"
+    ))
+}
+
+pub(crate) async fn deschedule(context: &Context<'_>) -> Outcome {
+    let key = key(context)?;
+    tracing::info!("Removing cron schedule for job {key}");
+    let call = DescheduleCronJob {
+        job: Some(key.job.clone()),
+    };
+    write(context, &key, call, "descheduling").await?;
+    print_out("Cron descheduling succeeded.")
+}
+
+pub(crate) async fn start(context: &Context<'_>) -> Outcome {
+    let key = key(context)?;
+    context.check_config_option(&key).await?;
+    tracing::info!("Starting cron job: {key}");
+    let call = StartCronJob {
+        job: Some(key.job.clone()),
+    };
+    write(context, &key, call, "starting").await?;
+    context.maybe_open_page(&key)
+}
+
+pub(crate) async fn show(context: &Context<'_>) -> Outcome {
+    let key = key(context)?;
+    tracing::info!("Retrieving jobs for role {}", key.job.role);
+    let call = GetJobs {
+        owner_role: Some(key.job.role.clone()),
+    };
+    let what = format!("Error getting cron status for {key} from server");
+    let found: GetJobsResult = context
+        .ask(&key.cluster, call, ExitCode::InvalidParameter, &what)
+        .await?;
+    let job = found.configs.into_iter().find(|job| job.key == key.job);
+    match job.and_then(|job| job.cron_schedule) {
+        Some(schedule) if !schedule.is_empty() => print_out(&format!("{key}\t {schedule}")),
+        _ => Err(CommandError::new(
+            ExitCode::InvalidParameter,
+            format!("No cron entry found for job {key}"),
+        )),
+    }
+}
+
+fn key(context: &Context<'_>) -> Outcome<FullKey> {
+    context.positional(0, "CLUSTER/ROLE/ENV/NAME", FullKey::parse)
+}
+
+async fn write(
+    context: &Context<'_>,
+    key: &FullKey,
+    call: impl Into<Call>,
+    doing: &str,
+) -> Outcome {
+    let response = context
+        .scheduler(&key.cluster)?
+        .call(call, Retry::Never)
+        .await?;
+    let what = format!("Error {doing} cron job {key}:");
+    check(&response, ExitCode::ApiError, &what)
+}

@@ -1,0 +1,126 @@
+//! The manual page `docs/cli.md`, made from the tables; the test fails when the file says something else.
+
+use std::fmt::Write;
+
+use crate::ExitCode;
+use crate::admin::COMMANDS;
+use crate::args::help::{metavar, shown_positional};
+use crate::args::{COMMON, Opt, Verb, commands};
+use crate::verbs::NOUNS;
+
+const EXIT_CODES: &[(ExitCode, &str)] = &[
+    (
+        ExitCode::Crash,
+        "an answer that cannot be read; a fatal fault of a job file; every failure of `aurora_admin`",
+    ),
+    (ExitCode::Usage, "wrong arguments"),
+    (
+        ExitCode::InvalidConfiguration,
+        "the job file cannot be loaded, the update settings are bad, the cluster is unknown",
+    ),
+    (
+        ExitCode::CommandFailure,
+        "the command failed; the update was rolled back",
+    ),
+    (
+        ExitCode::InvalidParameter,
+        "bad instances, or nothing found",
+    ),
+    (
+        ExitCode::NetworkError,
+        "the connection failed in a call that must not be made twice",
+    ),
+    (
+        ExitCode::Timeout,
+        "the scheduler could not be reached for long, or a kill did not finish",
+    ),
+    (ExitCode::ApiError, "the scheduler refused"),
+    (
+        ExitCode::UnknownError,
+        "a query's answer is not understood; the update ended in another state",
+    ),
+    (ExitCode::AuthError, "the scheduler does not let you in"),
+    (ExitCode::Interrupted, "Ctrl-C"),
+];
+
+fn page() -> String {
+    let mut page = String::from(
+        "# Command lines\n\n\
+         Made from the programs' own tables; `AURORA_WRITE_MANUAL=1 cargo test -p aurora-cli the_manual` writes it anew.\n\n\
+         ## Exit codes\n\n\
+         `aurora task ssh` and `aurora task scp` end as ssh and scp end.\n\n\
+         | Code | When |\n|---|---|\n| 0 | done |\n",
+    );
+    for (code, when) in EXIT_CODES {
+        line(&mut page, &format!("| {} | {when} |", *code as i32));
+    }
+    line(&mut page, "\n## aurora\n");
+    line(&mut page, "With every verb:\n");
+    options(&mut page, COMMON);
+    for noun in NOUNS {
+        line(&mut page, &format!("\n### {}\n\n{}.", noun.name, noun.help));
+        for verb in noun.verbs {
+            describe(
+                &mut page,
+                &format!("aurora {} {}", noun.name, verb.name),
+                verb,
+            );
+        }
+    }
+    line(&mut page, "\n## aurora_admin\n");
+    line(&mut page, "With every command:\n");
+    options(&mut page, commands::COMMON);
+    for command in COMMANDS {
+        describe(
+            &mut page,
+            &format!("aurora_admin {}", command.name),
+            command,
+        );
+    }
+    page
+}
+
+fn describe(page: &mut String, program: &str, verb: &Verb) {
+    let mut usage = program.to_owned();
+    for positional in verb.positionals {
+        usage.push(' ');
+        usage.push_str(&shown_positional(positional));
+    }
+    line(page, &format!("\n#### `{usage}`\n\n{}.", verb.help));
+    if !verb.options.is_empty() {
+        line(page, "");
+        options(page, verb.options);
+    }
+}
+
+fn options(page: &mut String, options: &[&Opt]) {
+    for option in options {
+        let mut name = format!("--{}", option.long);
+        if let Some(short) = option.short {
+            write!(name, ", -{short}").expect("writing into a String cannot fail");
+        }
+        if let Some(value) = metavar(option) {
+            write!(name, " {value}").expect("writing into a String cannot fail");
+        }
+        line(page, &format!("- `{name}`: {}", option.help));
+    }
+}
+
+fn line(page: &mut String, text: &str) {
+    page.push_str(text);
+    page.push('\n');
+}
+
+#[test]
+fn the_manual_says_what_the_tables_say() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md");
+    let page = page();
+    if std::env::var_os("AURORA_WRITE_MANUAL").is_some() {
+        std::fs::write(path, &page).unwrap();
+    }
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    for (number, (written, page)) in written.lines().zip(page.lines()).enumerate() {
+        assert_eq!(written, page, "docs/cli.md:{}", number + 1);
+    }
+    assert_eq!(written.lines().count(), page.lines().count(), "docs/cli.md");
+}
