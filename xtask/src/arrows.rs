@@ -42,6 +42,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tui/model", &["aurora-api", "aurora-filter"]),
     ("tui", &["aurora-api", "aurora-client", "aurora-tui-model"]),
     ("tests", &["aurora-api", "aurora-client", "aurora-mesos"]),
+    // Measures the scheduler's core from within.
+    (
+        "benches",
+        &["aurora-api", "aurora-mesos", "aurora-scheduler"],
+    ),
     ("xtask", &[]),
 ];
 

@@ -20,6 +20,23 @@ pub(crate) fn run() -> Outcome {
     )
 }
 
+/// Measures the scheduler's core.
+pub(crate) fn bench(arguments: &[String]) -> Outcome {
+    crate::run(
+        cargo()
+            .args([
+                "run",
+                "--release",
+                "--quiet",
+                "--package",
+                "aurora-benches",
+                "--",
+            ])
+            .args(arguments),
+        "the measurement",
+    )
+}
+
 /// Links the executor without shared libraries, so that it runs in any image and starts without a loader.
 pub(crate) fn static_executor() -> Outcome {
     crate::run(

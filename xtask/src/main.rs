@@ -1,4 +1,4 @@
-//! The tasks of this workspace: `cargo xtask local | test | check | figures`.
+//! The tasks of this workspace: `cargo xtask local | test | check | figures | bench`.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -26,6 +26,7 @@ cargo xtask COMMAND
                   --all: a skipped test is a failure
   check           formatting, lints, dependency arrows and the rules for sources
   figures         build the release programs and measure them on this machine
+  bench [ID]      measure the scheduler's core, or the benchmarks whose id begins so; --smoke: the smallest sizes
 ";
 
 /// A task's outcome: the message says what went wrong and what to do.
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         "test" => test::run(&rest),
         "check" => check::run(),
         "figures" => figures::run(),
+        "bench" => figures::bench(&rest),
         _ => Err(USAGE.to_owned()),
     };
     match outcome {

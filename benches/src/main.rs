@@ -1,0 +1,78 @@
+//! Benchmarks of the scheduler's core on one thread, in memory: no log, no sockets.
+//!
+//! `cargo xtask bench` runs all of them, prints a table and writes a JSON line for each to `docs/figures/`. `--smoke` runs
+//! the smallest sizes alone; a word runs the benchmarks whose id begins with it.
+//!
+//! S, ST and T have the shapes of Apache Aurora's own suite (aurora: `src/jmh/java/org/apache/aurora/benchmark`). What its
+//! authors published was measured on machines of theirs, so it stands in a column of its own and nothing is divided by it.
+#![allow(clippy::print_stdout, reason = "the table is what it is for")]
+
+use std::process::ExitCode;
+
+mod constraints;
+mod fixtures;
+mod measure;
+mod memory;
+mod placement;
+mod states;
+mod tables;
+
+use measure::{Figure, Suite};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // The memory of a million tasks is measured by a process that has done nothing else.
+    if let [word, tasks] = arguments.as_slice()
+        && word == memory::CHILD
+    {
+        return memory::child(tasks);
+    }
+    let smoke = arguments.iter().any(|argument| argument == "--smoke");
+    let wanted = arguments
+        .iter()
+        .find(|argument| !argument.starts_with("--"));
+    let suite = Suite {
+        smoke,
+        wanted: wanted.cloned().unwrap_or_default(),
+    };
+    let groups: [(&str, fn(&Suite) -> Vec<Figure>); 15] = [
+        ("S1", placement::fill),
+        ("S2", placement::insufficient),
+        ("S3", placement::value_mismatch),
+        ("S4", placement::limit_mismatch),
+        ("S5", placement::full),
+        ("S6", placement::slot_search),
+        ("S7", placement::offers),
+        ("S8", constraints::kinds),
+        ("ST1", states::insert),
+        ("ST2", states::delete),
+        ("ST4", states::churn),
+        ("T1", tables::fetch_all),
+        ("T2", tables::one_instance),
+        ("T3", tables::shapes),
+        ("M1", memory::per_task),
+    ];
+    let mut figures = Vec::new();
+    for (id, group) in groups {
+        if id.starts_with(&suite.wanted) {
+            let measured = group(&suite);
+            for figure in &measured {
+                println!("{}", figure.row());
+            }
+            if let Some(exponent) = measure::exponent(&measured) {
+                println!("{id:<5} exponent of time per item against size: {exponent:.2}");
+            }
+            figures.extend(measured);
+        }
+    }
+    match measure::write(&suite, &figures) {
+        Ok(path) => {
+            println!("written to {path}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            println!("cannot write the figures: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
