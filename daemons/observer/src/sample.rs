@@ -1,15 +1,17 @@
 //! What processes and sandboxes use.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use aurora_api::observer::{TaskHistory, TaskSample};
 use aurora_thermos::procs;
 use nix::unistd::{SysconfVar, sysconf};
 use serde_json::{Value, json};
+
+use crate::sandbox::{Place, usage as measure};
 
 /// What one process of a task uses, its descendants included.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -191,8 +193,11 @@ impl Stat {
 /// Sizes of sandboxes, measured at most once an interval and never while a request waits.
 pub struct Disks {
     interval: Duration,
-    known: Arc<Mutex<HashMap<PathBuf, (Instant, u64)>>>,
+    known: Arc<Mutex<HashMap<Key, (Instant, u64)>>>,
 }
+
+/// A run and the sandbox in it.
+type Key = (PathBuf, PathBuf);
 
 impl Disks {
     /// Sizes that are at most about `interval` old.
@@ -203,48 +208,79 @@ impl Disks {
         }
     }
 
-    /// Bytes used by regular files below `sandbox` as of the last measurement; 0 before the first one has ended.
-    pub fn used(&self, sandbox: &Path) -> u64 {
+    /// Bytes used by regular files in a sandbox as of the last measurement; 0 before the first one has ended.
+    pub fn used(&self, sandbox: Place<'_>) -> u64 {
         let now = Instant::now();
+        let key = (sandbox.run.to_owned(), sandbox.directory.to_owned());
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, (at, _)| now - *at < FORGOTTEN);
-        let last = known.get(sandbox).copied();
+        let last = known.get(&key).copied();
         if last.is_none_or(|(at, _)| now - at >= self.interval) {
             let bytes = last.map_or(0, |(_, bytes)| bytes);
-            known.insert(sandbox.to_owned(), (now, bytes));
-            let (sandbox, known) = (sandbox.to_owned(), self.known.clone());
+            known.insert(key.clone(), (now, bytes));
+            let known = self.known.clone();
             tokio::task::spawn_blocking(move || {
-                let bytes = measure(&sandbox);
+                let bytes = measure(Place {
+                    run: &key.0,
+                    directory: &key.1,
+                });
                 let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-                known.insert(sandbox, (Instant::now(), bytes));
+                known.insert(key, (Instant::now(), bytes));
             });
         }
         last.map_or(0, |(_, bytes)| bytes)
     }
 }
 
-/// 512-byte blocks of regular files; links count the length of their text, directories nothing.
-fn measure(directory: &Path) -> u64 {
-    let mut bytes = 0;
-    let mut open = vec![directory.to_owned()];
-    while let Some(directory) = open.pop() {
-        let Ok(entries) = fs::read_dir(&directory) else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            let Ok(metadata) = entry.metadata() else {
-                continue;
-            };
-            if metadata.is_dir() {
-                open.push(entry.path());
-            } else if metadata.is_symlink() {
-                bytes += metadata.len();
-            } else if metadata.is_file() {
-                bytes += metadata.blocks() * 512;
-            }
+/// What tasks used over the last hour.
+pub struct Histories {
+    interval: Duration,
+    kept: Mutex<HashMap<String, VecDeque<TaskSample>>>,
+}
+
+/// How far back a history goes.
+const HISTORY: Duration = Duration::from_secs(3600);
+
+impl Histories {
+    /// Histories of one sample an interval.
+    pub fn new(interval: Duration) -> Histories {
+        Histories {
+            interval: interval.max(Duration::from_secs(1)),
+            kept: Mutex::default(),
         }
     }
-    bytes
+
+    /// Time between two samples.
+    pub fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// Adds a sample of each task that runs; those that are not among them are forgotten.
+    pub fn add(&self, samples: Vec<(String, TaskSample)>) {
+        let most = (HISTORY.as_secs() / self.interval.as_secs()).max(1) as usize;
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut before = std::mem::take(&mut *kept);
+        for (id, sample) in samples {
+            let mut history = before.remove(&id).unwrap_or_default();
+            if history.len() >= most {
+                history.pop_front();
+            }
+            history.push_back(sample);
+            kept.insert(id, history);
+        }
+    }
+
+    /// The history of a task.
+    pub fn of(&self, id: &str) -> TaskHistory {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        TaskHistory {
+            interval_secs: self.interval.as_secs(),
+            samples: kept
+                .get(id)
+                .map(|history| history.iter().copied().collect())
+                .unwrap_or_default(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -282,12 +318,42 @@ mod tests {
     }
 
     #[test]
-    fn disk_counts_blocks_of_files_and_text_of_links() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::create_dir(dir.path().join("sub")).unwrap();
-        fs::write(dir.path().join("sub/file"), vec![1; 10_000]).unwrap();
-        std::os::unix::fs::symlink("/etc", dir.path().join("link")).unwrap();
-        let blocks = fs::metadata(dir.path().join("sub/file")).unwrap().blocks();
-        assert_eq!(measure(dir.path()), blocks * 512 + 4);
+    fn a_history_is_an_hour_of_what_runs() {
+        let histories = Histories::new(Duration::from_secs(1800));
+        let sample = |at_ms| TaskSample {
+            at_ms,
+            cpu: 0.5,
+            ram: 1,
+            disk: 2,
+        };
+        for at in 1..=3 {
+            histories.add(vec![("a".to_owned(), sample(at))]);
+        }
+        assert_eq!(
+            histories.of("a"),
+            TaskHistory {
+                interval_secs: 1800,
+                samples: vec![sample(2), sample(3)],
+            }
+        );
+        histories.add(vec![("b".to_owned(), sample(4))]);
+        assert_eq!(histories.of("a").samples, vec![], "it has ended");
+    }
+
+    #[test]
+    fn a_rate_is_the_work_since_the_last_sample() {
+        let sampler = Sampler::default();
+        let pid = std::process::id().cast_signed();
+        assert_eq!(sampler.sample(pid).cpu, 0.0, "the first");
+        let begun = Instant::now();
+        while begun.elapsed() < CLOSEST + Duration::from_millis(50) {
+            std::hint::spin_loop();
+        }
+        let cpu = sampler.sample(pid).cpu;
+        assert!(
+            (0.1..8.0).contains(&cpu),
+            "a busy thread uses a core: {cpu}"
+        );
+        assert_eq!(sampler.sample(pid).cpu, cpu, "given again");
     }
 }

@@ -8,11 +8,12 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
 
 use nix::dir::Dir;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
 use serde_json::{Value, json};
 
@@ -67,23 +68,74 @@ fn resolve(place: Place<'_>, relative: &Path) -> Result<(PathBuf, PathBuf), Path
 }
 
 fn open(place: Place<'_>, relative: &Path, flags: OFlag) -> Result<File, PathError> {
+    // What was resolved a moment ago holds no links; one that appears since is refused by the kernel.
     let (root, below) = resolve(place, relative)?;
-    let root = File::open(root)?;
+    descend(&File::open(root)?, &below, flags).map_err(|errno| match errno {
+        nix::Error::ELOOP | nix::Error::EXDEV => PathError::Outside,
+        other => PathError::Io(other.into()),
+    })
+}
+
+/// Opens what is at `below`, following no link and leaving `root` by no way; waits for no pipe.
+fn descend(root: &File, below: &Path, flags: OFlag) -> nix::Result<File> {
     let below: &Path = if below.as_os_str().is_empty() {
         Path::new(".")
     } else {
-        &below
+        below
     };
-    // What was resolved a moment ago holds no links; one that appears since is refused by the kernel.
     let how = OpenHow::new()
         .flags(flags | OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
         .mode(Mode::empty())
         .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
-    let descriptor = openat2(&root, below, how).map_err(|errno| match errno {
-        nix::Error::ELOOP | nix::Error::EXDEV => PathError::Outside,
-        other => PathError::Io(other.into()),
-    })?;
-    Ok(File::from(descriptor))
+    openat2(root, below, how).map(File::from)
+}
+
+/// Opens a regular file at `below` in a run's directory, where no link may be on the way.
+pub fn open_beneath(run: &Path, below: &Path) -> io::Result<File> {
+    let file = descend(&File::open(run)?, below, OFlag::empty())?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::from(io::ErrorKind::InvalidInput))
+    }
+}
+
+/// The blocks of regular files in a place, in bytes; links count the length of their text, directories nothing. What cannot
+/// be read, or vanishes meanwhile, is left out. Directories are opened without following links, so it counts no others.
+pub fn usage(place: Place<'_>) -> u64 {
+    let Ok(root) = open(place, Path::new(""), OFlag::O_DIRECTORY) else {
+        return 0;
+    };
+    let mut bytes = 0;
+    let mut ahead = vec![PathBuf::new()];
+    while let Some(folder) = ahead.pop() {
+        let Ok(mut directory) =
+            descend(&root, &folder, OFlag::O_DIRECTORY).and_then(|file| Dir::from_fd(file.into()))
+        else {
+            continue;
+        };
+        let mut names = Vec::new();
+        for entry in directory.iter().flatten() {
+            let name = entry.file_name();
+            if !matches!(name.to_bytes(), b"." | b"..") {
+                names.push(name.to_owned());
+            }
+        }
+        for name in names {
+            let Ok(stat) = fstatat(&directory, name.as_c_str(), AtFlags::AT_SYMLINK_NOFOLLOW)
+            else {
+                continue;
+            };
+            let size = u64::try_from(stat.st_size).unwrap_or(0);
+            match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
+                SFlag::S_IFDIR => ahead.push(folder.join(OsStr::from_bytes(name.to_bytes()))),
+                SFlag::S_IFLNK => bytes += size,
+                SFlag::S_IFREG => bytes += u64::try_from(stat.st_blocks).unwrap_or(0) * 512,
+                _ => {}
+            }
+        }
+    }
+    bytes
 }
 
 /// Opens a regular file of the sandbox.
@@ -136,7 +188,8 @@ pub fn read_chunk(
     Ok(Chunk { offset, bytes })
 }
 
-/// The entries of a directory of the sandbox, sorted by name: `{"name","kind","size","mtime_ms","mode","owner","target"}`.
+/// The entries of a directory of the sandbox, sorted by name: `{"name","kind","size","mtime_ms","mode","links","owner","group","target"}`,
+/// the last of them for links alone.
 /// At most [`MAX_ENTRIES`]; the flag says whether there are more.
 pub fn list(place: Place<'_>, relative: &Path) -> Result<(Vec<Value>, bool), PathError> {
     let directory = open(place, relative, OFlag::O_DIRECTORY)?;
@@ -158,17 +211,17 @@ pub fn list(place: Place<'_>, relative: &Path) -> Result<(Vec<Value>, bool), Pat
     names.sort();
     let mut entries = Vec::with_capacity(names.len());
     for name in names {
-        use std::os::unix::ffi::OsStrExt;
         let name = OsStr::from_bytes(&name);
         // An entry that vanished since is not listed.
         if let Ok(stat) = fstatat(&directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-            entries.push(describe(&name.to_string_lossy(), &stat));
+            let target = readlinkat(&directory, name).ok();
+            entries.push(describe(&name.to_string_lossy(), &stat, target.as_deref()));
         }
     }
     Ok((entries, more))
 }
 
-fn describe(name: &str, stat: &FileStat) -> Value {
+fn describe(name: &str, stat: &FileStat, target: Option<&OsStr>) -> Value {
     let kind = match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
         SFlag::S_IFREG => "file",
         SFlag::S_IFDIR => "dir",
@@ -181,8 +234,19 @@ fn describe(name: &str, stat: &FileStat) -> Value {
         "size": stat.st_size,
         "mtime_ms": stat.st_mtime * 1000 + stat.st_mtime_nsec / 1_000_000,
         "mode": stat.st_mode & 0o7777,
+        "links": stat.st_nlink,
         "owner": owner(stat.st_uid),
+        "group": group(stat.st_gid),
+        "target": target.map(OsStr::to_string_lossy),
     })
+}
+
+/// The group's name as /etc/group has it, else the number.
+fn group(gid: u32) -> String {
+    nix::unistd::Group::from_gid(gid.into())
+        .ok()
+        .flatten()
+        .map_or_else(|| gid.to_string(), |group| group.name)
 }
 
 /// The user's name as /etc/passwd has it, else the number.
@@ -261,8 +325,20 @@ mod tests {
                 "up link"
             ]
         );
+        assert_eq!(
+            (&entries[1]["target"], &entries[4]["target"]),
+            (&json!("sub/file"), &Value::Null)
+        );
         assert!(!more);
         assert!(list(place, Path::new("up")).is_err());
+        let blocks = std::os::unix::fs::MetadataExt::blocks(
+            &fs::metadata(sandbox.join("sub/file")).unwrap(),
+        );
+        let texts = ["/etc/passwd", "../sandbox2/file", "sub/file", ".."].map(str::len);
+        assert_eq!(
+            usage(place),
+            blocks * 512 + texts.iter().sum::<usize>() as u64
+        );
 
         // The task's user puts a link in the sandbox's place.
         fs::rename(&sandbox, dir.path().join("moved")).unwrap();
@@ -270,6 +346,17 @@ mod tests {
         let etc = Path::new("etc/passwd");
         assert!(matches!(open_file(place, etc), Err(PathError::Outside)));
         assert!(list(place, Path::new("etc")).is_err());
+        assert_eq!(usage(place), 0, "nobody else's files are measured");
+        assert!(open_beneath(dir.path(), Path::new("moved/sub/file")).is_ok());
+        for path in [
+            "moved/inner",
+            "moved/pipe",
+            "sandbox/etc/passwd",
+            "../x",
+            "/etc/passwd",
+        ] {
+            assert!(open_beneath(dir.path(), Path::new(path)).is_err(), "{path}");
+        }
     }
 
     #[test]

@@ -4,12 +4,14 @@
 //! This crate knows nothing of HTTP, of Mesos, of files or clocks.
 
 pub mod binary;
+pub mod drain_plan;
 pub mod eval;
 pub mod feed;
 pub mod instances;
 pub mod job_key;
 pub mod message;
 pub mod model;
+pub mod observer;
 pub mod resources;
 pub mod service;
 pub mod simple;

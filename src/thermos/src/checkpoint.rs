@@ -96,6 +96,15 @@ impl Reader {
         }
     }
 
+    /// A reader of a stream that was opened elsewhere; the path is for messages.
+    #[must_use]
+    pub fn of_file(path: impl Into<PathBuf>, file: File) -> Self {
+        Self {
+            file: Some(file),
+            ..Self::new(path)
+        }
+    }
+
     /// The byte after the last record returned.
     #[must_use]
     pub fn offset(&self) -> u64 {

@@ -166,25 +166,33 @@ pub fn list_tasks(root: &Path, stage: Stage) -> io::Result<Vec<FoundTask>> {
     Ok(found)
 }
 
-/// Every checkpoint root of an agent's work directory:
-/// `<mesos root>/slaves/*/frameworks/*/executors/*/runs/*/checkpoints`, where the run folder is not a symbolic link (so the
-/// agent's `latest` is passed over). Sorted. Folders that cannot be read are skipped: sandboxes come and go while one looks.
-#[must_use]
-pub fn find_roots(mesos_root: &Path) -> Vec<PathBuf> {
+/// Every run of an agent's work directory: `<mesos root>/slaves/*/frameworks/*/executors/*/runs/*`, symbolic links left out
+/// (so the agent's `latest` is passed over). Sorted. Folders that cannot be read are skipped: sandboxes come and go while one
+/// looks. `on_the_way` sees each folder that may hold more of them, before it is read.
+pub fn find_runs(mesos_root: &Path, mut on_the_way: impl FnMut(&Path)) -> Vec<PathBuf> {
     let mut level = vec![mesos_root.to_owned()];
     for fixed in ["slaves", "frameworks", "executors", "runs"] {
-        level = level
-            .iter()
-            .flat_map(|parent| real_subfolders(&parent.join(fixed)))
-            .collect();
+        let mut next = Vec::new();
+        for parent in level {
+            let folder = parent.join(fixed);
+            on_the_way(&parent);
+            on_the_way(&folder);
+            next.extend(real_subfolders(&folder));
+        }
+        level = next;
     }
-    let mut roots: Vec<PathBuf> = level
+    level.sort();
+    level
+}
+
+/// The checkpoint roots of the runs that have one, see [`find_runs`].
+#[must_use]
+pub fn find_roots(mesos_root: &Path) -> Vec<PathBuf> {
+    find_runs(mesos_root, |_| {})
         .into_iter()
         .map(|run| run.join("checkpoints"))
         .filter(|path| path.is_dir())
-        .collect();
-    roots.sort();
-    roots
+        .collect()
 }
 
 /// The folders directly inside `parent`, symbolic links left out; empty when it cannot be read.

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use aurora_api::thermos::ProcessStatus;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
@@ -74,6 +75,52 @@ fn parents() -> BTreeMap<ProcessId, ProcessId> {
 /// Positions in /proc/PID/stat, counted after the command's closing bracket.
 const STATE: usize = 0;
 const PARENT: usize = 1;
+const START: usize = 19;
+/// Ticks a second in /proc: USER_HZ, which is 100 wherever Linux shows it to programs.
+const TICKS: f64 = 100.0;
+/// How far the recorded start of a process may be from its real one, in seconds, as upstream.
+const START_TOLERANCE: f64 = 10.0;
+
+/// The parent of a process; `None` when it is gone.
+#[must_use]
+pub fn parent(pid: ProcessId) -> Option<ProcessId> {
+    stat_field(pid, PARENT)?.parse().ok()
+}
+
+/// When a process was started, in seconds since 1970 by the clock of now.
+fn started_at(pid: ProcessId) -> Option<f64> {
+    let ticks: f64 = stat_field(pid, START)?.parse().ok()?;
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let boot = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
+    Some(boot.trim().parse::<f64>().ok()? + ticks / TICKS)
+}
+
+/// Whether the number on record still is the process that was recorded: started within some seconds of the recorded time (or,
+/// should the clock have been set since, a child of the recorded coordinator) and run by the recorded user. Without a recorded
+/// user, and with root as such, anybody will do. Numbers are used again, and records outlive machines
+/// (aurora: `src/main/python/apache/thermos/core/helper.py`, `is_process_alive` and `this_is_really_our_pid`).
+#[must_use]
+pub fn is_recorded(run: &ProcessStatus, uid: Option<i32>) -> bool {
+    let Some(pid) = run.pid.filter(|&pid| pid > 1) else {
+        return false;
+    };
+    let as_recorded = match uid.and_then(|uid| u32::try_from(uid).ok()) {
+        None | Some(0) => is_alive(pid),
+        Some(uid) => real_uid(pid) == Some(uid),
+    };
+    let in_time = match (run.start_time, started_at(pid)) {
+        (Some(recorded), Some(started)) => (recorded.0 - started).abs() <= START_TOLERANCE,
+        _ => false,
+    };
+    let has_its_parent = run.coordinator_pid.is_some() && parent(pid) == run.coordinator_pid;
+    as_recorded && (in_time || has_its_parent)
+}
+
+fn real_uid(pid: ProcessId) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let uids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    uids.split_whitespace().next()?.parse().ok()
+}
 
 fn stat_field(pid: ProcessId, position: usize) -> Option<String> {
     let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
@@ -236,4 +283,43 @@ pub(crate) fn run_bounded(
         code: status.code(),
         stdout: String::from_utf8_lossy(&text).into_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_trusted_by_start_time_parent_and_user() {
+        let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+        let pid = child.id().cast_signed();
+        let own = nix::unistd::getuid().as_raw().cast_signed();
+        let me = std::process::id().cast_signed();
+        let (now, long_ago) = (crate::clock::now(), 1_000.0);
+        for (start, coordinator, uid, expected) in [
+            (now, None, Some(own), true),
+            (now, None, None, true),
+            (now, None, Some(0), true),
+            (now, None, Some(own + 1), false),
+            (long_ago, None, Some(own), false),
+            (long_ago, Some(me), Some(own), true),
+            (long_ago, Some(1), Some(own), false),
+        ] {
+            let run = ProcessStatus {
+                pid: Some(pid),
+                start_time: Some(start.into()),
+                coordinator_pid: coordinator,
+                ..ProcessStatus::default()
+            };
+            assert_eq!(is_recorded(&run, uid), expected, "{run:?} {uid:?}");
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let gone = ProcessStatus {
+            pid: Some(pid),
+            start_time: Some(now.into()),
+            ..ProcessStatus::default()
+        };
+        assert!(!is_recorded(&gone, None));
+    }
 }
