@@ -95,6 +95,11 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 }
 
 impl Containerizer {
+    /// What a container's lack of memory means for its tasks, if the kernel has killed one of its processes for it.
+    pub(crate) fn out_of_memory(&self, container: &str) -> Option<Termination> {
+        self.inner.out_of_memory(container)
+    }
+
     pub(crate) fn new(
         config: ContainerConfig,
         store: Store,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aurora_mesos::message::Format;
 use aurora_mesos::recordio;
-use aurora_mesos::v1::executor as api_v1;
+use aurora_mesos::v1::{TaskState, executor as api_v1};
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
@@ -355,13 +355,36 @@ impl Shell {
         }
     }
 
+    /// Gives a failure its cause when that is the container's lack of memory. An executor learns only that a process was
+    /// killed, and tells it before the next look at the container would; under Mesos the two race.
+    fn explain(&self, call: &mut api_v1::Call) {
+        let Some(update) = call.update.as_mut() else {
+            return;
+        };
+        let status = &mut update.status;
+        if status.state != TaskState::Failed || status.reason.is_some() {
+            return;
+        }
+        let container = self.agent.container(&call.framework_id, &call.executor_id);
+        let cause = container.and_then(|container| self.containerizer.out_of_memory(container));
+        if let Some(cause) = cause {
+            status.message = Some(match status.message.take() {
+                Some(said) => format!("{}; {said}", cause.message),
+                None => cause.message,
+            });
+            status.reason = Some(cause.reason);
+            status.limitation = cause.limitation;
+        }
+    }
+
     fn on_call(
         &mut self,
-        call: api_v1::Call,
+        mut call: api_v1::Call,
         secret: Option<String>,
         format: Format,
         reply: oneshot::Sender<Result<CallReply, Refusal>>,
     ) -> Result<(), CheckpointError> {
+        self.explain(&mut call);
         let connection = self.next_connection;
         let answer = match self
             .agent

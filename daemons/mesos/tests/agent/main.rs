@@ -146,6 +146,97 @@ async fn archives_are_unpacked_by_their_names() {
     assert!(message.ends_with("pipe is not a regular file"), "{message}");
 }
 
+/// mesos: shares are 1024 a core, memory is limited to what the container has (executor and task together).
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_and_cores_are_limited_and_too_much_memory_is_told() {
+    let memory = Path::new("/sys/fs/cgroup/memory");
+    if !nix::unistd::Uid::effective().is_root() || !memory.join("memory.limit_in_bytes").exists() {
+        return;
+    }
+    let world = World::new().await;
+    let _agent = world.agent(&[]).await;
+    // What the container's own control groups say, and then more memory than there is.
+    let show = "for kind in cpu memory; do \
+                group=/sys/fs/cgroup/$kind$(grep -E \"[:,]$kind[:,]\" /proc/self/cgroup | cut -d: -f3); \
+                cat $group/cpu.shares $group/memory.limit_in_bytes 2>/dev/null; done";
+    let hog = "exec python3 -c 'b\"x\" * (400 << 20)'";
+    let mut info = task("t1", &format!("{show}; {hog}"));
+    info.resources[0].scalar = Some(aurora_mesos::v1::Scalar { value: 0.5 });
+    world.master.run(info);
+    let failed = world.master.wait_for_state("t1", TaskState::Failed).await;
+    assert_eq!(failed.reason, Some(StatusReason::ContainerLimitationMemory));
+    let stdout = world
+        .work_dir()
+        .join("slaves/S0/frameworks/F/executors/t1/runs/latest/stdout");
+    let numbers: Vec<u64> = std::fs::read_to_string(stdout)
+        .unwrap()
+        .lines()
+        // The executor says in the same file what it does.
+        .filter_map(|line| line.parse().ok())
+        .collect();
+    // Half a core and a tenth for the executor; 64 MiB and 32 MiB for the executor.
+    assert_eq!(numbers, [614, 96 << 20]);
+}
+
+/// A server of one answer each: whole, broken off, and not found.
+#[tokio::test(flavor = "multi_thread")]
+async fn downloads_are_whole_or_fail_the_launch() {
+    let world = World::new().await;
+    let _agent = world.agent(&["--fetcher-stall-timeout", "1secs"]).await;
+    let whole = "x".repeat(100_000);
+    for (id, answer, outcome) in [
+        (
+            "whole",
+            format!("200 OK\r\nContent-Length: 100000\r\n\r\n{whole}"),
+            None,
+        ),
+        (
+            "short",
+            format!("200 OK\r\nContent-Length: 200000\r\n\r\n{whole}"),
+            Some("body"),
+        ),
+        (
+            "missing",
+            "404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned(),
+            Some("404 Not Found, expected 200 OK"),
+        ),
+    ] {
+        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = server.local_addr().unwrap();
+        let mut info = task(id, "test $(wc -c < file) = 100000");
+        info.command.as_mut().unwrap().uris = vec![CommandUri {
+            value: format!("http://{address}/file"),
+            ..CommandUri::default()
+        }];
+        world.master.run(info);
+        let served = tokio::task::spawn_blocking(move || {
+            use std::io::{Read, Write};
+            let (mut stream, _) = server.accept().unwrap();
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request).unwrap();
+            stream
+                .write_all(format!("HTTP/1.1 {answer}").as_bytes())
+                .unwrap();
+            // Open until the other end has enough of it.
+            let _ = stream.read(&mut request);
+        });
+        let state = if outcome.is_some() {
+            TaskState::Failed
+        } else {
+            TaskState::Finished
+        };
+        let status = world.master.wait_for_state(id, state).await;
+        if let Some(words) = outcome {
+            let message = status.message.unwrap();
+            assert!(
+                message.contains("Failed to fetch") && message.contains(words),
+                "{id}: {message}"
+            );
+        }
+        served.await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_master_that_does_not_ping_in_its_own_time_is_given_up() {
     let world = World::new().await;

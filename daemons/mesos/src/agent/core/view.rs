@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use aurora_mesos::resources::Resources;
 use aurora_mesos::v1::{
-    AgentCapability, AgentCapabilityType, DrainConfig, FrameworkId, Resource, Task, TaskState,
-    agent,
+    AgentCapability, AgentCapabilityType, DrainConfig, ExecutorId, FrameworkId, Resource, Task,
+    TaskState, agent,
 };
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -202,6 +202,12 @@ impl Agent {
         self.executors()
             .map(|executor| executor.container.clone())
             .collect()
+    }
+
+    /// The container of an executor.
+    pub(crate) fn container(&self, framework: &FrameworkId, executor: &ExecutorId) -> Option<&str> {
+        let framework = self.frameworks.get(framework)?;
+        Some(&framework.executors.get(executor)?.container)
     }
 
     /// Everything for `/metrics/snapshot` that the state tells.
