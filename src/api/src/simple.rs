@@ -128,7 +128,7 @@ impl Writer for SimpleWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{JobConfiguration, CronCollisionPolicy};
+    use crate::model::{CronCollisionPolicy, JobConfiguration};
 
     #[test]
     fn enumerations_and_booleans_by_name_or_number() {
