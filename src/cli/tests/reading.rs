@@ -282,6 +282,7 @@ fn quota_get() {
             ok(aurora_api::model::Result::GetQuotaResult(GetQuotaResult {
                 quota: aggregate(4.0, 1024),
                 prod_shared_consumption: Some(aggregate(1.5, 64)),
+                prod_dedicated_consumption: Some(ResourceAggregate::default()),
                 non_prod_dedicated_consumption: Some(aggregate(0.0, 0)),
                 ..GetQuotaResult::default()
             }))
