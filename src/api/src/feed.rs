@@ -1,8 +1,12 @@
 //! The event feed: one JSON object a line on `GET /ext/v1/events`, from the scheduler to everything that watches it.
 //!
-//! Version 1. A line is an object with one key that says what it is: `{"task": {…}}`. Readers pass over keys they do not
+//! Version 2. A line is an object with one key that says what it is: `{"task": {…}}`. Readers pass over keys they do not
 //! know. The feed starts with `hello`, then for each topic `snapshot` (begin), the topic's records, `snapshot` (end), and
 //! from then on changes in log order. Only durable changes are sent.
+//!
+//! Topics: `summary` (always: jobs, hosts, quotas in brief), `job/ROLE/ENV/NAME`, `role/ROLE` and `host/HOST` (tasks),
+//! `updates`, `maintenance`, `audit`. Version 1 had neither the last three nor [`JobRecord::update`] and
+//! [`JobRecord::cron_last`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,10 +15,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::job_key::JobPath;
-use crate::model::{MaintenanceMode, ScheduleStatus};
+use crate::model::{JobUpdateAction, JobUpdateStatus, MaintenanceMode, ScheduleStatus};
 
 /// The version of the lines described here; it is in [`Hello`].
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Where in the log a change stands: the entry's index and the change's place inside the entry. Text form `12345.2`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,6 +94,14 @@ pub enum Line {
     Task(TaskRecord),
     /// A task that the scheduler has forgotten.
     TaskRemoved(TaskRemoved),
+    /// An update as it is now: topic `updates`.
+    Update(UpdateRecord),
+    /// An update that the scheduler has forgotten: topic `updates`.
+    UpdateRemoved(UpdateRemoved),
+    /// A host's place in maintenance: topic `maintenance`.
+    Maintenance(MaintenanceRecord),
+    /// Somebody changed something: topic `audit`.
+    Audit(AuditRecord),
     /// A topic that may not be read.
     Denied(String),
     /// Nothing happened for a while.
@@ -153,8 +165,32 @@ pub struct JobRecord {
     pub tier: String,
     /// The schedule, for a cron job.
     pub cron_schedule: Option<String>,
+    /// What came of the latest minute of the schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cron_last: Option<CronRun>,
+    /// The job's active update.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<ActiveUpdate>,
     /// Time of the newest event of any task, milliseconds since 1970.
     pub changed_ms: i64,
+}
+
+/// A minute of a cron job's schedule that was decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CronRun {
+    /// The minute, as the time of its first millisecond.
+    pub minute_ms: i64,
+    /// `launched`, `skipped`, `replacing`, `missed` or `scheduled`.
+    pub outcome: String,
+}
+
+/// An update that goes on or waits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ActiveUpdate {
+    /// Its id.
+    pub id: String,
+    /// Its status.
+    pub status: JobUpdateStatus,
 }
 
 /// A job is gone.
@@ -259,9 +295,123 @@ pub struct TaskRemoved {
     pub job: JobPath,
 }
 
+/// An update as it is now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UpdateRecord {
+    /// Position of its newest change.
+    pub seq: Seq,
+    /// The job.
+    pub job: JobPath,
+    /// Its id.
+    pub id: String,
+    /// Who started it.
+    pub user: Option<String>,
+    /// Its status.
+    pub status: JobUpdateStatus,
+    /// When it began, milliseconds since 1970.
+    pub created_ms: i64,
+    /// When something last happened in it.
+    pub changed_ms: i64,
+    /// How many instances it is about.
+    pub instances: u32,
+    /// How many instances stand where, by the latest that was done to each.
+    pub actions: BTreeMap<JobUpdateAction, u32>,
+    /// The message of the latest change of its status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// An update is gone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UpdateRemoved {
+    /// Position.
+    pub seq: Seq,
+    /// The job.
+    pub job: JobPath,
+    /// Its id.
+    pub id: String,
+}
+
+/// A host's place in maintenance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MaintenanceRecord {
+    /// Position.
+    pub seq: Seq,
+    /// Host name.
+    pub host: String,
+    /// Its mode; `NONE` when maintenance is over.
+    pub mode: MaintenanceMode,
+    /// Tasks assigned to it that have not ended.
+    pub tasks: u32,
+    /// What was asked when it is drained as the jobs' SLA policies allow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<DrainRequest>,
+}
+
+/// What was asked for a host that is drained as the jobs' SLA policies allow.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DrainRequest {
+    /// When, milliseconds since 1970.
+    pub created_ms: i64,
+    /// After so many seconds tasks are killed whatever their policies say.
+    pub timeout_secs: i64,
+    /// The policy for tasks without one, in plain JSON ([`crate::simple`]).
+    pub default_policy: Option<serde_json::Value>,
+}
+
+/// A call that changed something.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AuditRecord {
+    /// Position; in a snapshot that of the snapshot.
+    pub seq: Seq,
+    /// When, milliseconds since 1970.
+    pub time_ms: i64,
+    /// The caller.
+    pub user: String,
+    /// The call's wire name.
+    pub method: String,
+    /// The job, role, hosts, update or task that it was about.
+    pub target: String,
+    /// What it asked for beyond its target, in words.
+    pub detail: String,
+}
+
 /// A sign of life.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Heartbeat {
     /// The last committed position.
     pub seq: Seq,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Written by hand: what readers of version 2 rely on. A change of it is a new version.
+    const GOLDEN: &str = include_str!("../tests/data/feed-v2.ndjson");
+
+    #[test]
+    fn lines_are_read_and_written_as_in_the_golden_file() {
+        let mut kinds = std::collections::BTreeSet::new();
+        for text in GOLDEN.lines() {
+            let line: Line = serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"));
+            assert_eq!(serde_json::to_string(&line).unwrap(), text);
+            let value: serde_json::Value = serde_json::from_str(text).unwrap();
+            kinds.extend(value.as_object().unwrap().keys().cloned());
+        }
+        assert_eq!(
+            kinds.len(),
+            16,
+            "every kind of line is in the file: {kinds:?}"
+        );
+    }
+
+    #[test]
+    fn a_line_of_version_1_is_still_read() {
+        let old = r#"{"job":{"seq":"7.0","job":"www/prod/web","states":{"RUNNING":2},"active":2,"service":true,"tier":"preferred","cron_schedule":null,"changed_ms":5}}"#;
+        let Line::Job(job) = serde_json::from_str(old).unwrap() else {
+            panic!("{old}");
+        };
+        assert_eq!((job.update, job.cron_last), (None, None));
+    }
 }

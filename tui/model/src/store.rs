@@ -106,6 +106,10 @@ impl Store {
                 self.heard(removed.seq);
                 self.tasks.remove(&removed.task_id);
             }
+            Line::Update(record) => self.heard(record.seq),
+            Line::UpdateRemoved(record) => self.heard(record.seq),
+            Line::Maintenance(record) => self.heard(record.seq),
+            Line::Audit(record) => self.heard(record.seq),
             Line::Denied(topic) => {
                 self.topics.entry(topic).or_default().denied = true;
             }

@@ -44,6 +44,8 @@ pub(super) fn job(key: &str, states: &[(ScheduleStatus, u32)], age_ms: i64) -> L
         service: true,
         tier: "preemptible".to_owned(),
         cron_schedule: key.contains("report").then(|| "* * * * *".to_owned()),
+        cron_last: None,
+        update: None,
         changed_ms: NOW - age_ms,
     })
 }

@@ -48,6 +48,8 @@ fn job(key: &str, states: &[(ScheduleStatus, u32)]) -> Line {
         service: true,
         tier: "preemptible".to_owned(),
         cron_schedule: None,
+        cron_last: None,
+        update: None,
         changed_ms: NOW - 5_000,
     })
 }
