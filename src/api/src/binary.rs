@@ -1,6 +1,6 @@
 //! TBinary: Thrift's binary protocol, strict form.
 
-use crate::wire::{DecodeError, MAX_DEPTH, Reader, Type, Wire, Writer};
+use crate::wire::{DecodeError, Field, MAX_DEPTH, Reader, Type, Wire, Writer};
 
 /// The bytes of a value.
 pub fn encode<T: Wire>(value: &T) -> Vec<u8> {
@@ -158,7 +158,7 @@ impl Reader for BinaryReader<'_> {
     fn struct_begin(&mut self) -> Result<(), DecodeError> {
         self.deeper()
     }
-    fn field_begin(&mut self) -> Result<Option<(i16, Type)>, DecodeError> {
+    fn field_begin(&mut self, _fields: &[Field]) -> Result<Option<(i16, Type)>, DecodeError> {
         if self.input.get(self.at) == Some(&0) {
             self.at += 1;
             self.depth -= 1;
@@ -171,7 +171,7 @@ impl Reader for BinaryReader<'_> {
     fn field_end(&mut self) -> Result<(), DecodeError> {
         Ok(())
     }
-    fn sequence_begin(&mut self) -> Result<(Type, usize), DecodeError> {
+    fn sequence_begin(&mut self, _expected: Option<Type>) -> Result<(Type, usize), DecodeError> {
         self.deeper()?;
         // Some libraries write an empty sequence with a zero tag.
         let tag = self.byte()?;
@@ -187,7 +187,10 @@ impl Reader for BinaryReader<'_> {
         self.depth -= 1;
         Ok(())
     }
-    fn map_begin(&mut self) -> Result<(Option<(Type, Type)>, usize), DecodeError> {
+    fn map_begin(
+        &mut self,
+        _expected: Option<(Type, Type)>,
+    ) -> Result<(Option<(Type, Type)>, usize), DecodeError> {
         self.deeper()?;
         let (key, value) = (self.byte()?, self.byte()?);
         match (Type::from_tag(key), Type::from_tag(value)) {
@@ -244,20 +247,20 @@ impl Reader for BinaryReader<'_> {
             }
             Type::Struct => {
                 self.struct_begin()?;
-                while let Some((_, kind)) = self.field_begin()? {
+                while let Some((_, kind)) = self.field_begin(&[])? {
                     self.skip(kind)?;
                 }
                 Ok(())
             }
             Type::Set | Type::List => {
-                let (kind, len) = self.sequence_begin()?;
+                let (kind, len) = self.sequence_begin(None)?;
                 for _ in 0..len {
                     self.skip(kind)?;
                 }
                 self.sequence_end()
             }
             Type::Map => {
-                let (types, len) = self.map_begin()?;
+                let (types, len) = self.map_begin(None)?;
                 if let Some((key, value)) = types {
                     for _ in 0..len {
                         self.skip(key)?;

@@ -15,6 +15,7 @@ pub mod observer;
 pub mod resources;
 pub mod service;
 pub mod simple;
+mod simple_reader;
 pub mod status;
 pub mod storage;
 mod tables;

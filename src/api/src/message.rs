@@ -189,7 +189,7 @@ fn read_reply<R: Reader>(kind: u8, input: &mut R) -> Result<Response, DecodeErro
     let mut response = None;
     let mut refusal = String::from("no reason given");
     input.struct_begin()?;
-    while let Some((id, field)) = input.field_begin()? {
+    while let Some((id, field)) = input.field_begin(&[])? {
         match (kind, id, field) {
             (REPLY, 0, Type::Struct) => response = Some(Response::read(input)?),
             (EXCEPTION, 1, Type::String) => refusal = input.text()?,

@@ -29,8 +29,13 @@ macro_rules! r#struct {
             fn read<R: $crate::wire::Reader>(input: &mut R) -> std::result::Result<Self, $crate::wire::DecodeError> {
                 #[allow(unused_mut, reason = "a struct without fields has nothing to fill")]
                 let mut value = Self::default();
+                const FIELDS: &[$crate::wire::Field] = &[$($crate::wire::Field {
+                    name: $wire,
+                    id: $id,
+                    kind: <$ty as $crate::wire::Wire>::TYPE,
+                },)*];
                 input.struct_begin()?;
-                while let Some((id, kind)) = input.field_begin()? {
+                while let Some((id, kind)) = input.field_begin(FIELDS)? {
                     match (id, kind) {
                         $(
                             ($id, kind) if kind == <$ty as $crate::wire::Wire>::TYPE => {
@@ -85,8 +90,13 @@ macro_rules! union {
             }
             fn read<R: $crate::wire::Reader>(input: &mut R) -> std::result::Result<Self, $crate::wire::DecodeError> {
                 let mut found = None;
+                const FIELDS: &[$crate::wire::Field] = &[$($crate::wire::Field {
+                    name: $wire,
+                    id: $id,
+                    kind: <$ty as $crate::wire::Wire>::TYPE,
+                },)*];
                 input.struct_begin()?;
-                while let Some((id, kind)) = input.field_begin()? {
+                while let Some((id, kind)) = input.field_begin(FIELDS)? {
                     match (id, kind) {
                         $(
                             ($id, kind) if kind == <$ty as $crate::wire::Wire>::TYPE => {
@@ -174,7 +184,7 @@ macro_rules! enumeration {
                 out.enumeration(*self as i32, self.name());
             }
             fn read<R: $crate::wire::Reader>(input: &mut R) -> std::result::Result<Self, $crate::wire::DecodeError> {
-                let number = i32::read(input)?;
+                let number = input.enumeration(&|name| Self::from_name(name).map(|value| value as i32))?;
                 Self::from_number(number)
                     .ok_or($crate::wire::DecodeError::UnknownValue { name: stringify!($name), value: number })
             }
@@ -228,6 +238,16 @@ macro_rules! service {
                 match self {
                     $(Call::$variant(arguments) => $crate::wire::Wire::write(arguments, out),)*
                 }
+            }
+
+            /// Reads the arguments of the method from plain JSON by their names, as `/apibeta` takes them; `None` when
+            /// there is no such method.
+            pub fn from_json(
+                method: &str,
+                arguments: serde_json::Map<String, serde_json::Value>,
+            ) -> Option<std::result::Result<Call, $crate::wire::DecodeError>> {
+                let mut input = $crate::simple_reader::SimpleReader::new(arguments);
+                Self::read_arguments(method, &mut input)
             }
 
             /// Reads the arguments of the method; `None` when there is no such method (nothing is read).

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-use crate::wire::{DecodeError, MAX_DEPTH, Reader, Type, Wire, Writer};
+use crate::wire::{DecodeError, Field, MAX_DEPTH, Reader, Type, Wire, Writer};
 
 /// The bytes of a value.
 pub fn encode<T: Wire>(value: &T) -> Vec<u8> {
@@ -407,7 +407,7 @@ impl Reader for TJsonReader<'_> {
         self.expect(b'{')?;
         self.push(Place::Struct { first: true })
     }
-    fn field_begin(&mut self) -> Result<Option<(i16, Type)>, DecodeError> {
+    fn field_begin(&mut self, _fields: &[Field]) -> Result<Option<(i16, Type)>, DecodeError> {
         if self.peek()? == b'}' {
             self.at += 1;
             self.places.pop();
@@ -432,7 +432,7 @@ impl Reader for TJsonReader<'_> {
         self.places.pop();
         self.expect(b'}')
     }
-    fn sequence_begin(&mut self) -> Result<(Type, usize), DecodeError> {
+    fn sequence_begin(&mut self, _expected: Option<Type>) -> Result<(Type, usize), DecodeError> {
         self.separate()?;
         self.expect(b'[')?;
         let kind = self.kind()?;
@@ -445,7 +445,10 @@ impl Reader for TJsonReader<'_> {
         self.places.pop();
         self.expect(b']')
     }
-    fn map_begin(&mut self) -> Result<(Option<(Type, Type)>, usize), DecodeError> {
+    fn map_begin(
+        &mut self,
+        _expected: Option<(Type, Type)>,
+    ) -> Result<(Option<(Type, Type)>, usize), DecodeError> {
         self.separate()?;
         self.expect(b'[')?;
         let key = self.kind()?;
@@ -508,21 +511,21 @@ impl Reader for TJsonReader<'_> {
             Type::String => self.text().map(drop),
             Type::Struct => {
                 self.struct_begin()?;
-                while let Some((_, kind)) = self.field_begin()? {
+                while let Some((_, kind)) = self.field_begin(&[])? {
                     self.skip(kind)?;
                     self.field_end()?;
                 }
                 Ok(())
             }
             Type::Set | Type::List => {
-                let (kind, len) = self.sequence_begin()?;
+                let (kind, len) = self.sequence_begin(None)?;
                 for _ in 0..len {
                     self.skip(kind)?;
                 }
                 self.sequence_end()
             }
             Type::Map => {
-                let (types, len) = self.map_begin()?;
+                let (types, len) = self.map_begin(None)?;
                 if let Some((key, value)) = types {
                     for _ in 0..len {
                         self.skip(key)?;

@@ -154,26 +154,48 @@ pub trait Writer {
     fn enumeration(&mut self, value: i32, name: &'static str);
 }
 
+/// A field of a struct, or a member of a union, as a reader may need it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Its wire name.
+    pub name: &'static str,
+    /// Its id.
+    pub id: i16,
+    /// Its type.
+    pub kind: Type,
+}
+
 /// Puts a value together from a protocol. A reader checks counts against the input before memory is taken.
 pub trait Reader {
     /// A struct begins.
     fn struct_begin(&mut self) -> Result<(), DecodeError>;
-    /// The next field's id and type, or `None` at the end of the struct (which is then read).
-    fn field_begin(&mut self) -> Result<Option<(i16, Type)>, DecodeError>;
+    /// The next field's id and type, or `None` at the end of the struct (which is then read). `fields` are those that the
+    /// caller knows, for protocols that have names instead of numbers.
+    fn field_begin(&mut self, fields: &[Field]) -> Result<Option<(i16, Type)>, DecodeError>;
     /// A field ends.
     fn field_end(&mut self) -> Result<(), DecodeError>;
-    /// A list or set begins: its element type and length.
-    fn sequence_begin(&mut self) -> Result<(Type, usize), DecodeError>;
+    /// A list or set begins: its element type and length. `expected` is what the caller takes, for protocols that do not say.
+    fn sequence_begin(&mut self, expected: Option<Type>) -> Result<(Type, usize), DecodeError>;
     /// A list or set ends.
     fn sequence_end(&mut self) -> Result<(), DecodeError>;
-    /// A map begins: key type, value type, length. An empty map may not say its types.
-    fn map_begin(&mut self) -> Result<(Option<(Type, Type)>, usize), DecodeError>;
+    /// A map begins: key type, value type, length. An empty map may not say its types. `expected` as above.
+    fn map_begin(
+        &mut self,
+        expected: Option<(Type, Type)>,
+    ) -> Result<(Option<(Type, Type)>, usize), DecodeError>;
     /// A map ends.
     fn map_end(&mut self) -> Result<(), DecodeError>;
     /// A boolean.
     fn bool(&mut self) -> Result<bool, DecodeError>;
     /// An integer of the given type.
     fn integer(&mut self, kind: Type) -> Result<i64, DecodeError>;
+    /// The number of an enumeration's value; `numbers` gives it for a name, for protocols that have names.
+    fn enumeration(
+        &mut self,
+        _numbers: &dyn Fn(&str) -> Option<i32>,
+    ) -> Result<i32, DecodeError> {
+        i32::try_from(self.integer(Type::I32)?).map_err(|_| self.mismatch())
+    }
     /// A double.
     fn double(&mut self) -> Result<f64, DecodeError>;
     /// A text.
@@ -321,7 +343,7 @@ fn read_sequence<T: Wire, R: Reader>(
     input: &mut R,
     mut push: impl FnMut(T),
 ) -> Result<(), DecodeError> {
-    let (kind, len) = input.sequence_begin()?;
+    let (kind, len) = input.sequence_begin(Some(T::TYPE))?;
     if len > 0 && kind != T::TYPE {
         return Err(input.mismatch());
     }
@@ -380,7 +402,7 @@ impl<K: Wire + Ord, V: Wire> Wire for BTreeMap<K, V> {
         out.map_end();
     }
     fn read<R: Reader>(input: &mut R) -> Result<Self, DecodeError> {
-        let (types, len) = input.map_begin()?;
+        let (types, len) = input.map_begin(Some((K::TYPE, V::TYPE)))?;
         if len > 0 && types != Some((K::TYPE, V::TYPE)) {
             return Err(input.mismatch());
         }
