@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use aurora_api::model::DockerParameter;
+use aurora_mesos::v1::{ExecutorInfo, Volume};
 use regex::Regex;
 
 use super::cron::Zone;
@@ -58,6 +59,17 @@ impl Default for Tiers {
             ]),
         }
     }
+}
+
+/// An executor besides the built-in one (aurora: `ExecutorConfig.java`).
+#[derive(Clone, Debug)]
+pub struct CustomExecutor {
+    /// Name, command, and what each instance takes. Its id is replaced by one for each task.
+    pub info: ExecutorInfo,
+    /// What the ids of its instances begin with.
+    pub task_prefix: String,
+    /// What is mounted into its containers with an image.
+    pub volumes: Vec<Volume>,
 }
 
 /// One criterion of the order in which offers are tried; amounts ascend, so that small remainders are used up first.
@@ -174,6 +186,12 @@ pub struct Config {
     pub executor_cpus: f64,
     /// `-thermos_executor_ram`, MiB.
     pub executor_ram_mb: i64,
+    /// `-thermos_executor_resources`: files that are fetched into the sandbox for the executor.
+    pub executor_resources: Vec<String>,
+    /// `-custom_executor_config`: the executors besides the built-in one, by name.
+    pub custom_executors: BTreeMap<String, CustomExecutor>,
+    /// `-global_container_mounts`: what the built-in executor's containers with an image get mounted.
+    pub global_container_mounts: Vec<Volume>,
     /// `-populate_discovery_info`.
     pub populate_discovery_info: bool,
 
@@ -303,6 +321,9 @@ impl Default for Config {
             executor_path: String::new(),
             executor_flags: String::new(),
             home_in_sandbox: false,
+            executor_resources: Vec::new(),
+            custom_executors: BTreeMap::new(),
+            global_container_mounts: Vec::new(),
             executor_cpus: 0.25,
             executor_ram_mb: 128,
             populate_discovery_info: false,

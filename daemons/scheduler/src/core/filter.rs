@@ -87,8 +87,8 @@ pub(crate) struct Request<'a> {
 impl<'a> Request<'a> {
     pub(crate) fn new(config: &Config, stored: &'a StoredConfig) -> Request<'a> {
         let task = Bag::of_task(&stored.amounts);
-        let executor = match stored.task.executor_config {
-            Some(_) => Bag::of_executor(config, &task),
+        let executor = match &stored.task.executor_config {
+            Some(executor) => Bag::of_executor(config, executor, &task),
             None => Bag::default(),
         };
         Request {

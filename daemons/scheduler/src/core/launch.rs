@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use aurora_api::binary;
-use aurora_api::model::{Container, Image, JobKey, MesosContainer, Mode};
+use aurora_api::model::JobKey;
 use aurora_mesos::v1::{
-    CommandInfo, CommandUri, ContainerInfo, ContainerType, DiscoveryInfo, DockerInfo, ExecutorInfo,
-    ImageAppc, ImageDocker, ImageType, Label, Labels, MesosInfo, Parameter, Port, Ports, Resource,
-    TaskInfo, Visibility, Volume, VolumeMode,
+    CommandInfo, DiscoveryInfo, ExecutorInfo, Label, Labels, Port, Ports, Resource, TaskInfo,
+    Visibility,
 };
 
-use super::config::{AURORA_EXECUTOR_NAME, Config};
+use super::config::Config;
+use super::executor::{container_info, executor_info};
 use super::offers::HeldOffer;
 use super::op::Op;
 use super::resources::{Bag, Carver};
@@ -19,12 +19,6 @@ use super::store::{StoredConfig, Task, TaskId};
 use super::tasks::Entry;
 use super::{Core, MesosCall};
 use aurora_api::model::ScheduleStatus;
-
-/// Where an image's file system is mounted (aurora: `apiConstants.TASK_FILESYSTEM_MOUNT_POINT`).
-const TASK_FILESYSTEM: &str = "taskfs";
-
-/// What the executor's id starts with.
-const EXECUTOR_PREFIX: &str = "thermos-";
 
 impl Core {
     /// Assigns a pending task to an offer, which is used up, and launches it. When the offer turns out not to have what it
@@ -37,15 +31,13 @@ impl Core {
     ) -> bool {
         let tier = self.config.tier(stored.task.tier.as_deref());
         let need = Bag::of_task(&stored.amounts);
-        let has_executor = stored.task.executor_config.is_some();
         let mut carver = Carver::new(
             &held.offer.resources,
             tier.revocable.then_some(&self.config),
         );
-        let overhead = if has_executor {
-            Bag::of_executor(&self.config, &need)
-        } else {
-            Bag::default()
+        let overhead = match &stored.task.executor_config {
+            Some(executor) => Bag::of_executor(&self.config, executor, &need),
+            None => Bag::default(),
         };
         let names = &stored.amounts.ports;
         let cut = carver.scalars(&need).and_then(|mut task| {
@@ -124,74 +116,30 @@ fn task_info(
             .then(|| discovery(config, task)),
         ..TaskInfo::default()
     };
-    let has_executor = task.config.task.executor_config.is_some();
-    let container = container_info(&task.config.task.container);
-    if has_executor {
-        info.data = Some(binary::encode(&task.to_assigned()).into());
-        info.executor = Some(ExecutorInfo {
-            executor_id: format!("{EXECUTOR_PREFIX}{}", task.id).into(),
-            framework_id: framework.map(Into::into),
-            command: Some(executor_command(config, task)),
-            container,
-            resources: executor_resources,
-            name: Some(AURORA_EXECUTOR_NAME.to_owned()),
-            source: Some(source(job, task.instance)),
-            labels: Some(Labels {
-                labels: vec![label("source", &source(job, task.instance))],
-            }),
-            ..ExecutorInfo::default()
-        });
-    } else {
-        // Only Docker tasks do without an executor: the image's own command runs.
-        info.container = container;
-        info.command = Some(CommandInfo {
-            shell: false,
-            ..CommandInfo::default()
-        });
+    match &task.config.task.executor_config {
+        Some(executor) => {
+            info.data = Some(binary::encode(&task.to_assigned()).into());
+            let name = executor.name.as_deref().unwrap_or_default();
+            info.executor = Some(ExecutorInfo {
+                framework_id: framework.map(Into::into),
+                resources: executor_resources,
+                source: Some(source(job, task.instance)),
+                labels: Some(Labels {
+                    labels: vec![label("source", &source(job, task.instance))],
+                }),
+                ..executor_info(config, name, task)
+            });
+        }
+        None => {
+            // Only Docker tasks do without an executor: the image's own command runs.
+            info.container = container_info(&task.config.task.container, &[]);
+            info.command = Some(CommandInfo {
+                shell: false,
+                ..CommandInfo::default()
+            });
+        }
     }
     info
-}
-
-/// The executor is on the agent already, at the same path as everywhere: nothing is fetched for it.
-fn executor_command(config: &Config, task: &Task) -> CommandInfo {
-    // The shell makes way for the executor, so that a task costs one process less.
-    let start = if config.home_in_sandbox {
-        "export HOME=${MESOS_SANDBOX=.}; exec "
-    } else {
-        "exec "
-    };
-    let flags = config.executor_flags.trim();
-    let space = if flags.is_empty() { "" } else { " " };
-    let uris = task
-        .config
-        .task
-        .mesos_fetcher_uris
-        .iter()
-        .map(|uri| CommandUri {
-            value: uri.value.clone(),
-            executable: Some(false),
-            extract: uri.extract.unwrap_or(false),
-            cache: Some(uri.cache.unwrap_or(false)),
-            output_file: uri.output_file.clone(),
-        });
-    CommandInfo {
-        uris: uris.collect(),
-        shell: true,
-        value: Some(format!(
-            "{start}{}{space}{flags}",
-            quoted(&config.executor_path)
-        )),
-        ..CommandInfo::default()
-    }
-}
-
-/// A word for a shell, in quotes when it needs them.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 fn discovery(config: &Config, task: &Task) -> DiscoveryInfo {
@@ -212,75 +160,4 @@ fn discovery(config: &Config, task: &Task) -> DiscoveryInfo {
         }),
         ..DiscoveryInfo::default()
     }
-}
-
-fn container_info(container: &Container) -> Option<ContainerInfo> {
-    match container {
-        Container::Mesos(container) => mesos_container(container),
-        Container::Docker(container) => Some(ContainerInfo {
-            kind: ContainerType::Docker,
-            docker: Some(DockerInfo {
-                image: container.image.clone().unwrap_or_default(),
-                parameters: container
-                    .parameters
-                    .iter()
-                    .map(|parameter| Parameter {
-                        key: parameter.name.clone(),
-                        value: parameter.value.clone(),
-                    })
-                    .collect(),
-                ..DockerInfo::default()
-            }),
-            ..ContainerInfo::default()
-        }),
-    }
-}
-
-/// Without an image there is no container of the task's own, and its volumes are not mounted either.
-fn mesos_container(container: &MesosContainer) -> Option<ContainerInfo> {
-    let image = match container.image.as_ref()? {
-        Image::Docker(image) => aurora_mesos::v1::Image {
-            kind: ImageType::Docker,
-            docker: Some(ImageDocker {
-                name: format!("{}:{}", image.name, image.tag),
-                ..ImageDocker::default()
-            }),
-            ..Default::default()
-        },
-        Image::Appc(image) => aurora_mesos::v1::Image {
-            kind: ImageType::Appc,
-            appc: Some(ImageAppc {
-                name: image.name.clone(),
-                id: Some(image.image_id.clone()),
-                ..ImageAppc::default()
-            }),
-            ..Default::default()
-        },
-    };
-    let mut volumes: Vec<Volume> = container
-        .volumes
-        .iter()
-        .flatten()
-        .map(|volume| Volume {
-            mode: match volume.mode {
-                Some(Mode::Rw) => VolumeMode::Rw,
-                Some(Mode::Ro) | None => VolumeMode::Ro,
-            },
-            container_path: volume.container_path.clone(),
-            host_path: Some(volume.host_path.clone()),
-            ..Volume::default()
-        })
-        .collect();
-    volumes.push(Volume {
-        mode: VolumeMode::Ro,
-        container_path: TASK_FILESYSTEM.to_owned(),
-        image: Some(image),
-        ..Volume::default()
-    });
-    Some(ContainerInfo {
-        kind: ContainerType::Mesos,
-        volumes,
-        mesos: Some(MesosInfo::default()),
-        ..ContainerInfo::default()
-    })
 }

@@ -21,6 +21,7 @@ mod cache;
 pub mod codec;
 pub mod config;
 pub mod cron;
+mod executor;
 mod filter;
 mod history;
 mod launch;

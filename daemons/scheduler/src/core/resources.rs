@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use aurora_api::model::ExecutorConfig;
 use aurora_api::resources::Amounts;
 use aurora_mesos::v1::{Range, Ranges, Resource, Scalar, ValueType};
 
@@ -147,12 +148,22 @@ impl Bag {
         }
     }
 
-    /// What the executor needs. It counts for kinds only that the task asks for itself.
-    pub(crate) fn of_executor(config: &Config, task: &Bag) -> Bag {
+    /// What an executor needs. It counts for kinds only that the task asks for itself.
+    pub(crate) fn of_executor(config: &Config, executor: &ExecutorConfig, task: &Bag) -> Bag {
+        let name = executor.name.as_deref().unwrap_or_default();
+        let share = match config.custom_executors.get(name) {
+            Some(custom) => Bag::of_offer(&custom.info.resources, None),
+            None => Bag {
+                cpus: thousandths(config.executor_cpus),
+                ram: config.executor_ram_mb.saturating_mul(1000),
+                ..Bag::default()
+            },
+        };
         let wanted = |asked: i64, share: i64| if asked > 0 { share } else { 0 };
         Bag {
-            cpus: wanted(task.cpus, thousandths(config.executor_cpus)),
-            ram: wanted(task.ram, config.executor_ram_mb.saturating_mul(1000)),
+            cpus: wanted(task.cpus, share.cpus),
+            ram: wanted(task.ram, share.ram),
+            disk: wanted(task.disk, share.disk),
             ..Bag::default()
         }
     }

@@ -90,7 +90,7 @@ pub fn populate_task(
     // What the client says is not asked: quotas rest on it.
     task.production = Some(tier.is_production());
     check_key(&task.job)?;
-    check_executor(&task)?;
+    check_executor(config, &task)?;
     check_dedicated(&task)?;
     check_container(config, &mut task)?;
     check_resources(config, &task)?;
@@ -123,7 +123,7 @@ fn check_key(key: &JobKey) -> Result<(), String> {
     ))
 }
 
-fn check_executor(task: &TaskConfig) -> Result<(), String> {
+fn check_executor(config: &Config, task: &TaskConfig) -> Result<(), String> {
     let Some(executor) = &task.executor_config else {
         return match task.container {
             Container::Docker(_) => Ok(()),
@@ -133,6 +133,7 @@ fn check_executor(task: &TaskConfig) -> Result<(), String> {
     match executor.name.as_deref() {
         None => Err("Executor name may not be left unset.".to_owned()),
         Some(AURORA_EXECUTOR_NAME) => Ok(()),
+        Some(name) if config.custom_executors.contains_key(name) => Ok(()),
         Some(name) => Err(format!(
             "Configuration for executor '{name}' doesn't exist."
         )),
@@ -275,6 +276,12 @@ fn check_sla(config: &Config, task: &TaskConfig, instances: i32) -> Result<(), S
     let (name, seconds) = match policy {
         SlaPolicy::CoordinatorSlaPolicy(_) => return Ok(()),
         SlaPolicy::CountSlaPolicy(policy) => {
+            if policy.count < 0 {
+                return Err(format!(
+                    "CountSlaPolicy: count={} must not be negative.",
+                    policy.count
+                ));
+            }
             if i64::from(instances).saturating_sub(policy.count) < 1 {
                 return Err(format!(
                     "Current CountSlaPolicy: count={} will not allow any instances to be killed. Must be less than instanceCount={instances}.",
@@ -285,7 +292,8 @@ fn check_sla(config: &Config, task: &TaskConfig, instances: i32) -> Result<(), S
         }
         SlaPolicy::PercentageSlaPolicy(policy) => {
             let percentage = policy.percentage.0;
-            if count - count * (percentage / 100.0) < 1.0 {
+            // Not a number is refused too, and so is a share below nothing.
+            if !(percentage >= 0.0 && count - count * (percentage / 100.0) >= 1.0) {
                 return Err(format!(
                     "Current PercentageSlaPolicy: percentage={percentage:.6} will not allow any instances to be killed. Must be less than {:.6}.",
                     (count - 1.0) / count * 100.0
@@ -294,6 +302,11 @@ fn check_sla(config: &Config, task: &TaskConfig, instances: i32) -> Result<(), S
             ("PercentageSlaPolicy", policy.duration_secs)
         }
     };
+    if seconds < 0 {
+        return Err(format!(
+            "{name}: durationSecs={seconds} must not be negative."
+        ));
+    }
     if seconds > config.max_sla_duration_secs {
         return Err(format!(
             "{name}: durationSecs={seconds} must be less than cluster-wide maximum of {} secs.",

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use aurora_api::model::DockerParameter;
+use aurora_mesos::v1::Volume;
 
+use super::executors::{custom_executors, mount};
 use super::parse::{duration, megabytes};
 use crate::core::Config;
 use crate::core::config::{NamePattern, OfferOrder, SlaMetrics, Tier, Tiers};
@@ -195,6 +197,18 @@ pub struct DecisionFlags {
     #[arg(long, value_name = "SIZE", value_parser = megabytes)]
     pub thermos_executor_ram: Option<i64>,
 
+    /// Files that the Mesos fetcher puts into each sandbox for the executor, separated by commas.
+    #[arg(long, value_name = "URIS", value_delimiter = ',')]
+    pub thermos_executor_resources: Vec<String>,
+
+    /// JSON file of executors besides the built-in one.
+    #[arg(long, value_name = "FILE")]
+    pub custom_executor_config: Option<PathBuf>,
+
+    /// What is mounted into every container with an image, as HOST:CONTAINER:MODE separated by commas.
+    #[arg(long, value_name = "MOUNTS", value_delimiter = ',', value_parser = mount)]
+    pub global_container_mounts: Vec<Volume>,
+
     /// Tells Mesos the tasks' ports for service discovery.
     #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub populate_discovery_info: bool,
@@ -370,6 +384,16 @@ impl DecisionFlags {
             }
             None => Tiers::default(),
         };
+        let executors = match &self.custom_executor_config {
+            Some(path) => {
+                let text = std::fs::read_to_string(path).with_context(|| {
+                    format!("cannot read --custom-executor-config {}", path.display())
+                })?;
+                custom_executors(&text)
+                    .with_context(|| format!("in --custom-executor-config {}", path.display()))?
+            }
+            None => std::collections::BTreeMap::new(),
+        };
         let allows = |kind| self.allowed_container_types.contains(&kind);
         let (overhead_cpus, overhead_ram_mb) = self.executor_overhead.share();
         Ok(Config {
@@ -400,6 +424,9 @@ impl DecisionFlags {
             executor_path: self.thermos_executor_path.clone(),
             executor_flags: self.thermos_executor_flags.clone(),
             home_in_sandbox: self.thermos_home_in_sandbox,
+            executor_resources: self.thermos_executor_resources.clone(),
+            custom_executors: executors,
+            global_container_mounts: self.global_container_mounts.clone(),
             executor_cpus: self.thermos_executor_cpu.unwrap_or(overhead_cpus),
             executor_ram_mb: self.thermos_executor_ram.unwrap_or(overhead_ram_mb),
             allow_root_role: self.allow_root_role,

@@ -1,6 +1,7 @@
 //! The scheduler's flags. Names are upstream's where upstream has the flag; `-name=value` and underscores are understood.
 
 mod decisions;
+mod executors;
 mod parse;
 
 use std::net::IpAddr;

@@ -11,15 +11,19 @@ use aurora_mesos::v1;
 use super::*;
 
 mod cron;
+mod launching;
 mod lifecycle;
 mod maintenance;
+mod matching;
 mod offers;
 mod placement;
 mod preemption;
 mod replay;
 mod simulation;
 mod sla;
+mod transitions;
 mod validation;
+mod waits;
 mod writes;
 
 /// A core with a clock.
