@@ -24,6 +24,9 @@ pub struct EvalRequest {
     /// The job to load; absent: only list the jobs.
     #[serde(default)]
     pub select: Option<JobSelector>,
+    /// Whether to load every job, not one: whatever is wrong with any of them is in the answer's errors, and no job is.
+    #[serde(default)]
+    pub check: bool,
     /// The scheduler's tiers, for filling `tier` and `production`; absent: they stay as the file has them.
     #[serde(default)]
     pub tiers: Option<Tiers>,

@@ -272,6 +272,65 @@ fn config_list() {
 }
 
 #[test]
+fn config_check() {
+    let world = World::new("nonsense: no cluster is needed");
+    std::fs::write(world.path("clusters.json"), "[").unwrap();
+    let jobs = serde_json::json!([{"key": "c/r/e/a"}, {"key": "c/r/e/b"}]);
+    let warning = serde_json::json!({"kind": "warning", "message": "is old", "field": "jobs[1].x"});
+    let world = world.with_eval(&serde_json::json!({"jobs": jobs, "warnings": [warning]}));
+    let command = [
+        "config",
+        "check",
+        "job.aurora",
+        "other.aurora",
+        "--bind",
+        "a=b",
+    ];
+    let good = "job.aurora: 2 jobs, no errors\nother.aurora: 2 jobs, no errors\n";
+    let stderr = world.check(&command, 0, good);
+    let expected = "job.aurora: warning: is old (in jobs[1].x)\nother.aurora: warning: is old (in jobs[1].x)\n";
+    assert_eq!(stderr, expected);
+    let asked: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(world.path("asked")).unwrap()).unwrap();
+    assert_eq!(asked["check"], true);
+    assert_eq!(asked["bindings"], serde_json::json!([["a", "b"]]));
+    assert_eq!(asked["tiers"], serde_json::Value::Null);
+
+    let error = serde_json::json!({
+        "kind": "invalid", "message": "no cmdline", "field": "jobs[0].task", "line": 7, "column": 3, "hint": "set it",
+    });
+    let answer = serde_json::json!({"jobs": jobs, "errors": [error], "warnings": [warning]});
+    let world = world.with_eval(&answer);
+    let stderr = world.check(&["config", "check", "job.aurora"], 3, "");
+    let expected = "job.aurora:7:3: error: no cmdline (in jobs[0].task)\n  set it\njob.aurora: warning: is old";
+    assert!(stderr.starts_with(expected), "{stderr}");
+    let output = world.aurora(&["config", "check", "job.aurora", "--write-json"]);
+    assert_eq!(output.status.code(), Some(3));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let expected = serde_json::json!({"valid": false, "files": [{
+        "path": "job.aurora", "valid": false, "jobs": ["c/r/e/a", "c/r/e/b"],
+        "diagnostics": [
+            {
+                "severity": "error", "kind": "invalid", "message": "no cmdline", "file": "job.aurora", "line": 7,
+                "column": 3, "field": "jobs[0].task", "hint": "set it",
+            },
+            {
+                "severity": "warning", "kind": "warning", "message": "is old", "file": "job.aurora",
+                "field": "jobs[1].x",
+            },
+        ],
+    }]});
+    assert_eq!(report, expected);
+    // A program that dies is a fault of the file that it was given.
+    let world = world.with_program("aurora-eval", "echo oh >&2; exit 3");
+    let stderr = world.check(&["config", "check", "job.aurora"], 3, "");
+    assert!(
+        stderr.starts_with("job.aurora: error: evaluating job.aurora ended with"),
+        "{stderr}"
+    );
+}
+
+#[test]
 fn quota_get() {
     let aggregate = |cpus: f64, ram: i64| ResourceAggregate {
         resources: BTreeSet::from([Resource::RamMb(ram), Resource::NumCpus(cpus.into())]),

@@ -1,5 +1,7 @@
 //! From a request to an answer.
 
+use std::collections::BTreeMap;
+
 use aurora_api::binary;
 use aurora_api::eval::{
     Diagnostic, DiagnosticKind, EvalAnswer, EvalRequest, ListedJob, LoadedJob, Tiers,
@@ -61,22 +63,59 @@ fn fill(request: &EvalRequest, python: &Python<'_>, answer: &mut EvalAnswer) -> 
             key: key.to_string(),
         })
         .collect();
+    if request.check {
+        check(&jobs, &keys, request, answer);
+        return Ok(());
+    }
     let Some(wanted) = &request.select else {
         return Ok(());
     };
     let index = select::select(&keys, wanted)?;
-    let path = format!("jobs[{index}]");
-    let mut warnings = Vec::new();
-    let loaded = load(&jobs[index], request, &mut warnings);
-    if has_hooks && loaded.as_ref().is_ok_and(|job| job.enable_hooks) {
+    let loaded = load_at(index, &jobs[index], request, &mut answer.warnings)?;
+    if has_hooks && loaded.enable_hooks {
         answer.warnings.push(hooks_warning(&request.path));
     }
-    let placed = warnings
-        .into_iter()
-        .map(|warning| *at(&path, Box::new(warning)));
-    answer.warnings.extend(placed);
-    answer.job = Some(loaded.map_err(|diagnostic| at(&path, diagnostic))?);
+    answer.job = Some(loaded);
     Ok(())
+}
+
+/// Loads every job for what is wrong with it.
+fn check(jobs: &[Value], keys: &[Key], request: &EvalRequest, answer: &mut EvalAnswer) {
+    let mut seen = BTreeMap::new();
+    for (index, (job, key)) in jobs.iter().zip(keys).enumerate() {
+        let first = *seen.entry(key.to_string()).or_insert(index);
+        let path = format!("jobs[{index}]");
+        if first != index {
+            let message = format!("jobs[{first}] has the same key, {key}");
+            let twice = fault(DiagnosticKind::Selection, message);
+            answer.errors.push(*at(&path, twice));
+        }
+        match load_at(index, job, request, &mut answer.warnings) {
+            Ok(loaded) => answer.errors.extend(loaded.update_error.map(|what| {
+                let field = format!("{path}.update_config");
+                *at(&field, fault(DiagnosticKind::Invalid, what))
+            })),
+            Err(diagnostic) => answer.errors.push(*diagnostic),
+        }
+    }
+}
+
+/// Loads the job at this place of the file, where the fields of its diagnostics begin.
+fn load_at(
+    index: usize,
+    job: &Value,
+    request: &EvalRequest,
+    warnings: &mut Vec<Diagnostic>,
+) -> Checked<LoadedJob> {
+    let path = format!("jobs[{index}]");
+    let mut found = Vec::new();
+    let loaded = load(job, request, &mut found);
+    warnings.extend(
+        found
+            .into_iter()
+            .map(|warning| *at(&path, Box::new(warning))),
+    );
+    loaded.map_err(|diagnostic| at(&path, diagnostic))
 }
 
 fn read(path: &str) -> Checked<String> {

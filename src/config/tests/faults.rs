@@ -492,3 +492,37 @@ fn bindings_need_an_address_for_a_name() {
         found.message
     );
 }
+
+#[test]
+fn every_job_is_checked() {
+    let source = "p = Process(name='p', cmdline='true')\n\
+        task = Task(processes=[p], resources=Resources(cpu=1, ram=64*MB, disk=64*MB))\n\
+        job = Job(cluster='c', role='r', environment='e', name='a', task=task)\n\
+        bare = Job(cluster='c', role='r', environment='e', name='b')\n\
+        slow = job(name='d', update_config=UpdateConfig(batch_size=0))\n\
+        jobs = [job, bare, job, slow]\n";
+    let found = answer(&EvalRequest {
+        check: true,
+        ..text(source)
+    });
+    assert_eq!(found.jobs.len(), 4);
+    assert_eq!(found.job, None);
+    let shown: Vec<(&str, &str)> = found
+        .errors
+        .iter()
+        .map(|error| {
+            let field = error.field.as_deref().unwrap_or_default();
+            (field, error.message.as_str())
+        })
+        .collect();
+    assert_eq!(shown.len(), 3, "{shown:?}");
+    assert!(shown[0].0.starts_with("jobs[1]"), "{shown:?}");
+    assert_eq!(shown[1], ("jobs[2]", "jobs[0] has the same key, c/r/e/a"));
+    assert_eq!(
+        shown[2],
+        (
+            "jobs[3].update_config",
+            "Batch size should be greater than 0"
+        )
+    );
+}

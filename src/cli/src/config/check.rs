@@ -1,3 +1,93 @@
-pub(crate) async fn run(_context: &crate::context::Context<'_>) -> crate::context::Outcome {
+//! `aurora config check`: every job of some files, without a cluster.
+
+use aurora_api::eval::{Diagnostic, EvalAnswer, EvalRequest};
+use aurora_client::eval::{self, DEADLINE};
+use serde_json::{Value, json};
+
+use super::diagnostics::render_as;
+use crate::context::{Context, Outcome, print_err, print_json, print_out};
+use crate::exit::{CommandError, ExitCode};
+
+pub(crate) async fn run(context: &Context<'_>) -> Outcome {
+    let as_json = context.options.flag("write-json");
+    let mut reports = Vec::new();
+    let mut faulty = false;
+    for path in context.options.positionals() {
+        let answer = check(context, path).await?;
+        faulty |= !answer.errors.is_empty();
+        if as_json {
+            reports.push(render_json(path, &answer));
+        } else {
+            show(path, &answer)?;
+        }
+    }
+    if as_json {
+        print_json(&json!({"files": reports, "valid": !faulty}))?;
+    }
+    if faulty {
+        return Err(CommandError::printed(ExitCode::InvalidConfiguration));
+    }
     Ok(())
+}
+
+/// What is wrong with a file; a file that cannot be evaluated at all has one fault. All diagnostics name the file.
+async fn check(context: &Context<'_>, path: &str) -> Outcome<EvalAnswer> {
+    let request = EvalRequest {
+        check: true,
+        ..context.eval_request(path)?
+    };
+    let mut answer = match eval::evaluate(&request, DEADLINE).await {
+        Ok(answer) => answer,
+        Err(error) => EvalAnswer {
+            errors: vec![Diagnostic {
+                message: error.to_string(),
+                ..Diagnostic::default()
+            }],
+            ..EvalAnswer::default()
+        },
+    };
+    for diagnostic in answer.errors.iter_mut().chain(&mut answer.warnings) {
+        diagnostic.file.get_or_insert_with(|| path.to_owned());
+    }
+    Ok(answer)
+}
+
+fn show(path: &str, answer: &EvalAnswer) -> Outcome {
+    for (severity, diagnostics) in by_severity(answer) {
+        for diagnostic in diagnostics {
+            print_err(&render_as(severity, diagnostic));
+        }
+    }
+    if answer.errors.is_empty() {
+        let count = answer.jobs.len();
+        let jobs = if count == 1 { "job" } else { "jobs" };
+        print_out(&format!("{path}: {count} {jobs}, no errors"))?;
+    }
+    Ok(())
+}
+
+/// A file's jobs and diagnostics, for editors and CI. Lines and columns count from 1 and are absent where they are not known.
+fn render_json(path: &str, answer: &EvalAnswer) -> Value {
+    let jobs: Vec<&str> = answer.jobs.iter().map(|job| job.key.as_str()).collect();
+    let mut diagnostics = Vec::new();
+    for (severity, found) in by_severity(answer) {
+        for diagnostic in found {
+            let mut shown = json!(diagnostic);
+            if let Value::Object(fields) = &mut shown {
+                fields.retain(|_, value| !value.is_null());
+                fields.insert("severity".to_owned(), json!(severity));
+            }
+            diagnostics.push(shown);
+        }
+    }
+    json!({
+        "path": path,
+        "valid": answer.errors.is_empty(),
+        "jobs": jobs,
+        "diagnostics": diagnostics,
+    })
+}
+
+fn by_severity(answer: &EvalAnswer) -> [(&'static str, &[Diagnostic]); 2] {
+    [("error", &answer.errors), ("warning", &answer.warnings)]
 }

@@ -10,17 +10,35 @@ pub(super) fn render_all(diagnostics: &[Diagnostic]) -> String {
 
 /// `file:line:column: message`, then the field and what to do about it.
 pub(super) fn render(diagnostic: &Diagnostic) -> String {
-    let mut text = String::new();
-    if let Some(file) = &diagnostic.file
-        && (diagnostic.line.is_some() || !diagnostic.message.contains(file))
-    {
-        text.push_str(file);
-        for number in [diagnostic.line, diagnostic.column].into_iter().flatten() {
-            text.push_str(&format!(":{number}"));
-        }
-        text.push_str(": ");
+    let known = diagnostic.line.is_some();
+    let said = |file: &String| diagnostic.message.contains(file);
+    let place = match &diagnostic.file {
+        Some(file) if known || !said(file) => place(file, diagnostic),
+        _ => String::new(),
+    };
+    place + &what(diagnostic)
+}
+
+/// `file:line:column: severity: message`, as compilers say it; the file is always named.
+pub(super) fn render_as(severity: &str, diagnostic: &Diagnostic) -> String {
+    let file = diagnostic.file.as_deref().unwrap_or_default();
+    format!(
+        "{}{severity}: {}",
+        place(file, diagnostic),
+        what(diagnostic)
+    )
+}
+
+fn place(file: &str, diagnostic: &Diagnostic) -> String {
+    let mut text = file.to_owned();
+    for number in [diagnostic.line, diagnostic.column].into_iter().flatten() {
+        text.push_str(&format!(":{number}"));
     }
-    text.push_str(&diagnostic.message);
+    text + ": "
+}
+
+fn what(diagnostic: &Diagnostic) -> String {
+    let mut text = diagnostic.message.clone();
     if let Some(field) = &diagnostic.field
         && !diagnostic.message.contains(field)
     {
