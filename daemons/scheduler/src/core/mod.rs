@@ -30,6 +30,7 @@ mod maintenance;
 mod mesos;
 mod offers;
 pub mod op;
+mod plan;
 mod preempt;
 mod quota;
 mod random;
@@ -45,14 +46,17 @@ mod tasks;
 mod timers;
 pub mod validate;
 mod victims;
+mod why;
 mod writes;
 
 pub use config::{Config, Millis, NamePattern, OfferOrder, Tier, Tiers};
+pub use cron::{Zone, next_run, next_runs};
 pub use maintenance::countdowns;
 pub use op::{AuditRecord, CronOutcome, Op};
 pub use quota::consumption;
 pub use show::WaitingGroup;
 pub use store::{Change, Changes, Store, View};
+pub use why::{NearHost, Weighed};
 pub use writes::UNSUPPORTED;
 
 use cron::Crons;

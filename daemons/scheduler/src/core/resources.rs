@@ -178,6 +178,16 @@ impl Bag {
         }
     }
 
+    pub(crate) fn minus(&self, other: &Bag) -> Bag {
+        Bag {
+            cpus: self.cpus.saturating_sub(other.cpus),
+            ram: self.ram.saturating_sub(other.ram),
+            disk: self.disk.saturating_sub(other.disk),
+            ports: self.ports.saturating_sub(other.ports),
+            gpus: self.gpus.saturating_sub(other.gpus),
+        }
+    }
+
     /// Whether there is enough of every kind.
     pub(crate) fn covers(&self, need: &Bag) -> bool {
         self.cpus >= need.cpus

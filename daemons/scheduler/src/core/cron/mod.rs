@@ -50,12 +50,16 @@ struct Armed {
     next: Millis,
 }
 
-impl Crons {
-    /// When a job's next minute is.
-    #[cfg(test)]
-    pub(crate) fn next(&self, key: &JobKey) -> Option<Millis> {
-        self.armed.get(key).map(|armed| armed.next)
-    }
+/// The next times at which a job runs by its schedule, `count` at the most; none without a schedule.
+pub fn next_runs(job: &JobConfiguration, zone: &Zone, now: Millis, count: usize) -> Vec<Millis> {
+    let text = job.cron_schedule.as_deref().unwrap_or_default();
+    let schedule = Schedule::parse(text).ok();
+    schedule.map_or(Vec::new(), |schedule| next_fire_times(&schedule, zone, now, count))
+}
+
+/// The next of them.
+pub fn next_run(job: &JobConfiguration, zone: &Zone, now: Millis) -> Option<Millis> {
+    next_runs(job, zone, now, 1).pop()
 }
 
 impl Core {

@@ -1,6 +1,6 @@
 //! Whether a job can do without one of its instances for a while (aurora: `SlaManager.java`).
 
-use aurora_api::model::{JobKey, ScheduleStatus, SlaPolicy};
+use aurora_api::model::{ScheduleStatus, SlaPolicy};
 
 use super::coordinator::Purpose;
 use crate::core::Core;
@@ -52,9 +52,11 @@ impl Core {
         if !self.is_held_to_policies(task) {
             return true;
         }
-        let mut standing = self.standing(task.job(), duration(policy));
-        let is_counted = task.status == ScheduleStatus::Running
-            && self.now.saturating_sub(task.last_event_time()) > duration(policy);
+        let view = self.store.read();
+        let span = duration(policy);
+        let before = self.now.saturating_sub(span);
+        let mut standing = self.sla.standing_at(view, task.job(), before);
+        let is_counted = task.status == ScheduleStatus::Running && task.last_event_time() < before;
         standing.running -= i64::from(is_counted);
         is_kept(policy, standing)
     }
@@ -64,24 +66,9 @@ impl Core {
         let tier = self.config.tier(task.config.task.tier.as_deref());
         let is_protected = self.config.sla_aware_kill_non_prod || tier.is_production();
         let least = self.config.min_required_instances_for_sla_check;
-        is_protected && self.active_count(task.job()) >= i64::from(least)
-    }
-
-    fn active_count(&self, job: &JobKey) -> i64 {
-        let job = self.store.read().job(job);
-        job.map_or(0, |job| {
-            i64::try_from(job.active_count()).unwrap_or(i64::MAX)
-        })
-    }
-
-    /// How a job stands with respect to a duration.
-    pub(crate) fn standing(&self, job: &JobKey, duration: Millis) -> Standing {
-        Standing {
-            active: self.active_count(job),
-            running: self
-                .sla
-                .running_before(job, self.now.saturating_sub(duration)),
-        }
+        let job = self.store.read().job(task.job());
+        let active = job.map_or(0, |job| job.active_count());
+        is_protected && active >= usize::try_from(least).unwrap_or(0)
     }
 }
 

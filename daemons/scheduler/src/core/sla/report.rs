@@ -100,6 +100,16 @@ impl Report {
         })
     }
 
+    /// The median time from PENDING to RUNNING of production, milliseconds; `None` when nothing came to run.
+    pub(crate) fn median_to_running(&self) -> Option<f64> {
+        let figure = self.0.iter().find(|figure| {
+            figure.production && figure.scope == Scope::Cluster && figure.stem == MEDIANS[2]
+        });
+        figure
+            .map(|figure| figure.value)
+            .filter(|value| *value > 0.0)
+    }
+
     pub(super) fn of(tracker: &Tracker, waits: &[Wait], end: Millis, config: &Config) -> Report {
         let mut report = Report::default();
         for (production, wanted) in [

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use aurora_api::model::{JobKey, ScheduleStatus};
 
 use super::platform::{Clock, Platform};
+use super::policy::Standing;
 use super::report::Report;
 use crate::core::config::Millis;
 use crate::core::op::Op;
@@ -352,10 +353,19 @@ impl Tracker {
     }
 
     /// How many instances of a job have been running since before a time.
-    pub(crate) fn running_before(&self, job: &JobKey, time: Millis) -> i64 {
+    fn running_before(&self, job: &JobKey, time: Millis) -> i64 {
         let groups = self.jobs.get(job).into_iter().flatten();
         let counts = groups.map(|group| group.running.partition_point(|since| *since < time));
         i64::try_from(counts.sum::<usize>()).unwrap_or(i64::MAX)
+    }
+
+    /// How a job stands, counting instances that have been running since before a time.
+    pub(crate) fn standing_at(&self, view: &View, job: &JobKey, before: Millis) -> Standing {
+        let active = view.job(job).map_or(0, |job| job.active_count());
+        Standing {
+            active: i64::try_from(active).unwrap_or(i64::MAX),
+            running: self.running_before(job, before),
+        }
     }
 
     /// Sets the end of the window when there is something to measure. Windows follow each other from `began` on.

@@ -1,0 +1,487 @@
+//! Cron jobs.
+
+use aurora_api::service::arguments::{CreateJob, DescheduleCronJob, ReplaceCronTemplate, ScheduleCronJob, StartCronJob};
+
+use super::script::{MIDNIGHT, Play};
+use super::*;
+use crate::core::cron::{Schedule, Zone, next_fire_time, next_fire_times};
+use crate::core::random::Random;
+
+fn play(script: &str) {
+    Play::new(config(), []).play(script);
+}
+
+#[test]
+fn a_cron_job_runs_at_its_minutes_and_not_in_between() {
+    play(
+        "12:00:30
+         cron report */5 * * * * CANCEL_NEW
+         report decided 12:00 scheduled
+         12:04:59
+         report:
+         12:05:00
+         report: 0 PENDING
+         report decided 12:05 launched
+         report runs on a
+         12:10:00
+         report: 0 RUNNING@a            # the policy keeps the earlier run
+         report decided 12:10 skipped
+         cron_job_triggers = 2
+         cron_job_collisions = 1",
+    );
+}
+
+#[test]
+fn a_run_replaces_the_earlier_one_once_it_is_gone() {
+    play(
+        "12:00:30
+         cron report */5 * * * * KILL_EXISTING
+         12:05:00
+         report runs on a
+         12:10:00
+         report: 0 KILLING@a
+         report decided 12:10 replacing
+         12:10:03
+         report is gone
+         report:                        # looked at again after 5 to 10 seconds
+         12:10:15
+         report: 0 PENDING
+         report decided 12:10 launched",
+    );
+}
+
+#[test]
+fn a_run_that_has_no_place_yet_is_replaced_at_once() {
+    play(
+        "12:00:30
+         cron report */5 * * * * KILL_EXISTING
+         12:05:00
+         report: 0 PENDING
+         12:10:00
+         report: 0 PENDING
+         report decided 12:10 launched
+         cron_job_collisions = 1",
+    );
+}
+
+#[test]
+fn triggers_while_a_run_is_replaced_are_counted_and_ignored() {
+    play(
+        "12:00:30
+         cron report * * * * * KILL_EXISTING
+         12:01:00
+         report runs on a
+         12:02:00
+         report: 0 KILLING@a
+         12:03:00
+         report: 0 KILLING@a
+         report decided 12:03 replacing
+         cron_job_concurrent_runs = 1
+         start report
+         cron_job_concurrent_runs = 2
+         report is gone
+         12:03:59
+         report: 0 PENDING
+         report decided 12:03 launched",
+    );
+}
+
+#[test]
+fn what_follows_a_killed_run_is_the_template_of_its_trigger() {
+    let mut play = Play::new(config(), []);
+    play.play(
+        "12:00:30
+         cron report */5 * * * * KILL_EXISTING
+         12:05:00
+         report runs on a
+         12:10:00",
+    );
+    let mut larger = job("report", 3);
+    larger.task_config.is_service = false;
+    larger.cron_schedule = Some("0 0 * * *".to_owned());
+    let answer = play.world.answer(ReplaceCronTemplate { config: Some(larger) });
+    assert_eq!(answer.0, ResponseCode::Ok, "{answer:?}");
+    play.play(
+        "report decided 12:10 replacing
+         report is gone
+         12:11:30
+         report: 0 PENDING",
+    );
+}
+
+#[test]
+fn a_job_is_started_by_hand_and_descheduled() {
+    play(
+        "12:00:30
+         cron report 0 0 1 1 * KILL_EXISTING
+         start report
+         report: 0 PENDING
+         report decided 12:00 scheduled  # no minute of the schedule was decided
+         report runs on a
+         deschedule report
+         report: 0 RUNNING@a
+         12:59:59",
+    );
+}
+
+#[test]
+fn a_run_does_not_follow_when_the_job_is_descheduled() {
+    play(
+        "12:00:30
+         cron report */5 * * * * KILL_EXISTING
+         12:05:00
+         report runs on a
+         12:10:00
+         deschedule report
+         report is gone
+         12:20:00
+         report:",
+    );
+}
+
+#[test]
+fn a_minute_is_decided_once_whoever_leads() {
+    play(
+        "12:00:30
+         cron report */5 * * * * CANCEL_NEW
+         12:05:00
+         report decided 12:05 launched
+         report runs on a
+         restart
+         report: 0 RUNNING@a
+         report decided 12:05 launched
+         12:09:59
+         restart
+         12:10:00
+         report decided 12:10 skipped",
+    );
+}
+
+#[test]
+fn missed_minutes_are_recorded_and_made_up_for_a_minute() {
+    play(
+        "12:00:30
+         cron report */5 * * * * CANCEL_NEW
+         12:04:30
+         restart after 20s              # nobody at 12:04:50
+         12:05:00
+         report decided 12:05 launched
+         report runs on a
+         start report
+         12:09:50
+         restart after 30s              # 12:10:20: late, but not too late
+         report decided 12:10 skipped
+         12:14:50
+         restart after 90s              # 12:16:20: too late
+         report decided 12:15 missed
+         cron_job_missed = 1
+         12:20:00
+         report decided 12:20 skipped
+         restart after 3h               # of all the minutes the last one is recorded
+         report decided 15:15 missed",
+    );
+}
+
+#[test]
+fn a_new_schedule_does_not_owe_its_past() {
+    play(
+        "12:04:50
+         cron report 0 * * * * CANCEL_NEW
+         12:05:20
+         replace report 5 * * * * CANCEL_NEW
+         restart
+         report decided 12:05 scheduled
+         report:
+         13:05:00
+         report: 0 PENDING",
+    );
+}
+
+#[test]
+fn a_replacement_that_waits_survives_a_failover() {
+    play(
+        "12:00:30
+         cron report */5 * * * * KILL_EXISTING
+         12:05:00
+         report runs on a
+         12:10:00
+         report: 0 KILLING@a
+         restart
+         report: 0 KILLING@a
+         report is gone
+         12:10:20
+         report: 0 PENDING
+         report decided 12:10 launched
+         restart
+         report: 0 PENDING",
+    );
+    play(
+        "12:00:30
+         cron report 0 0 1 1 * KILL_EXISTING
+         start report
+         report runs on a
+         start report
+         report: 0 KILLING@a
+         restart
+         report is gone
+         12:05:00
+         report: 0 PENDING",
+    );
+}
+
+fn cron_job(schedule: &str) -> JobConfiguration {
+    let mut job = preferred("nightly", 2);
+    job.task_config.is_service = false;
+    job.cron_schedule = Some(schedule.to_owned());
+    job
+}
+
+#[test]
+fn what_is_refused() {
+    let mut world = World::new(config());
+    let quota = ResourceAggregate {
+        resources: [Resource::NumCpus(Double(5.0)), Resource::RamMb(5120), Resource::DiskMb(5120)].into(),
+    };
+    let answer = world.answer(arguments::SetQuota {
+        owner_role: Some("www".to_owned()),
+        quota: Some(quota),
+    });
+    assert_eq!(answer.0, ResponseCode::Ok);
+    let mut refused = |call: Call, expected: &str| {
+        let (code, text) = world.answer(call);
+        assert_eq!((code, text.as_str()), (ResponseCode::InvalidRequest, expected));
+    };
+    let schedule = |job: JobConfiguration| ScheduleCronJob { description: Some(job) }.into();
+    let key = || Some(JobKey::new("www", "prod", "nightly"));
+    let mut none = cron_job("");
+    none.cron_schedule = None;
+    refused(schedule(none), "Job www/prod/nightly has no cron schedule");
+    refused(schedule(cron_job("")), "Job has an empty cron schedule.");
+    refused(
+        schedule(cron_job("0 25 * * *")),
+        "Invalid cron schedule: 0 25 * * * (hour: `25` is not within 0-23)",
+    );
+    refused(
+        schedule(cron_job("0 0 31 2 *")),
+        "Invalid cron schedule: 0 0 31 2 * (it never comes round)",
+    );
+    let mut overlapping = cron_job("* * * * *");
+    overlapping.cron_collision_policy = Some(CronCollisionPolicy::RunOverlap);
+    refused(
+        schedule(overlapping),
+        "The RUN_OVERLAP collision policy has been removed (AURORA-38).",
+    );
+    let mut service = cron_job("* * * * *");
+    service.task_config.is_service = true;
+    refused(
+        schedule(service),
+        "A service task may not be run on a cron schedule: www/prod/nightly",
+    );
+    let mut large = cron_job("* * * * *");
+    large.instance_count = 6;
+    refused(
+        schedule(large),
+        "Insufficient resource quota: CPU quota exceeded by 1.00 core(s); RAM quota exceeded by 1024.00 MB; disk quota exceeded by 1024.00 MB",
+    );
+    refused(
+        ReplaceCronTemplate { config: Some(cron_job("* * * * *")) }.into(),
+        "No cron job found for www/prod/nightly.",
+    );
+    refused(
+        StartCronJob { job: key() }.into(),
+        "Failed to start cron job - No cron job found for www/prod/nightly.",
+    );
+    let answer = world.answer(DescheduleCronJob { job: key() });
+    let expected = "Job www/prod/nightly is not scheduled with cron".to_owned();
+    assert_eq!(answer, (ResponseCode::Ok, expected));
+
+    assert_eq!(world.answer(ScheduleCronJob { description: Some(cron_job("0 0 * * *")) }).0, ResponseCode::Ok);
+    let refusal = world.answer(CreateJob { description: Some(preferred("nightly", 1)) });
+    assert_eq!(refusal, (ResponseCode::InvalidRequest, "Job www/prod/nightly already exists".to_owned()));
+    let refusal = world.answer(arguments::AddInstances {
+        key: Some(InstanceKey {
+            job_key: key().unwrap(),
+            instance_id: 0,
+        }),
+        count: 1,
+    });
+    assert_eq!(refusal.1, "Instances may not be added to cron jobs.");
+}
+
+/// Two instances of a core each, on a quota of five cores: the template counts whether it runs or not, once.
+#[test]
+fn a_cron_job_is_charged_for_its_template_or_for_what_runs() {
+    let mut world = World::new(config());
+    let used = |world: &World| {
+        let view = world.core.store().read();
+        crate::core::consumption(view, "www", store::Pool::ProdShared).cpus()
+    };
+    let mut quota = ResourceAggregate::default();
+    quota.resources.extend([Resource::NumCpus(Double(5.0)), Resource::RamMb(9000), Resource::DiskMb(9000)]);
+    world.answer(arguments::SetQuota {
+        owner_role: Some("www".to_owned()),
+        quota: Some(quota),
+    });
+    let key = || Some(JobKey::new("www", "prod", "nightly"));
+    assert_eq!(world.answer(ScheduleCronJob { description: Some(cron_job("0 0 * * *")) }).0, ResponseCode::Ok);
+    assert_eq!(used(&world), 2.0);
+    assert_eq!(world.answer(StartCronJob { job: key() }).0, ResponseCode::Ok);
+    assert_eq!(used(&world), 2.0);
+    let mut smaller = cron_job("0 0 * * *");
+    smaller.instance_count = 1;
+    assert_eq!(world.answer(ReplaceCronTemplate { config: Some(smaller) }).0, ResponseCode::Ok);
+    assert_eq!(used(&world), 2.0, "what runs is more than the template");
+    assert_eq!(create(&mut world, preferred("other", 3)).0, ResponseCode::Ok);
+    assert_eq!(create(&mut world, preferred("another", 1)).0, ResponseCode::InvalidRequest);
+}
+
+/// Fire times by Python's zoneinfo; `dst.py` beside this file made them.
+#[test]
+fn daylight_saving_as_python_has_it() {
+    let mut lines = 0;
+    for line in include_str!("../../../tests/data/cron/dst.tsv").lines() {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let [zone, schedule, after, times] = *fields.as_slice() else {
+            panic!("{line}");
+        };
+        let times: Vec<Millis> = times.split(' ').map(|time| time.parse::<i64>().unwrap() * 1000).collect();
+        let after = after.parse::<i64>().unwrap() * 1000;
+        let found = next_fire_times(
+            &Schedule::parse(schedule).unwrap(),
+            &Zone::named(zone).unwrap(),
+            after,
+            times.len(),
+        );
+        assert_eq!(found, times, "{zone} {schedule}");
+        lines += 1;
+    }
+    assert!(lines > 50, "{lines}");
+}
+
+/// Against a reference that looks at every minute.
+#[test]
+fn fire_times_are_those_of_a_walk_through_all_minutes() {
+    let mut random = Random::new(1);
+    // Changes of the clock: forward, back, by half an hour, at midnight, by a day, and none.
+    let starts = [
+        ("America/New_York", 1_678_500_000),
+        ("America/New_York", 1_699_060_000),
+        ("Australia/Lord_Howe", 1_680_300_000),
+        ("Australia/Lord_Howe", 1_696_030_000),
+        ("America/Sao_Paulo", 1_539_900_000),
+        ("Pacific/Apia", 1_325_150_000),
+        ("Asia/Kathmandu", 1_700_000_000),
+        ("GMT", 951_700_000),
+    ];
+    for round in 0..120 {
+        let (zone, start) = starts[round % starts.len()];
+        let start = (start + random.below(86_400)) * 1000;
+        let fields = Fields::random(&mut random);
+        let schedule = Schedule::parse(&fields.text()).unwrap();
+        let zone_rules = Zone::named(zone).unwrap();
+        let expected = fields.walk(zone, start, 3 * 24 * 60);
+        let mut found = next_fire_times(&schedule, &zone_rules, start, expected.len() + 1);
+        let end = start.div_euclid(60_000) * 60_000 + 3 * 24 * 60 * 60_000;
+        found.retain(|time| *time <= end);
+        assert_eq!(found, expected, "{zone} {} from {start}", fields.text());
+    }
+}
+
+/// The values of each field, as plain lists.
+struct Fields([Vec<i8>; 5]);
+
+impl Fields {
+    fn random(random: &mut Random) -> Fields {
+        let mut list = |least: i8, greatest: i8, all: i64| {
+            let values = least..=greatest;
+            if random.below(10) < all {
+                return values.collect();
+            }
+            let some: Vec<i8> = values.filter(|_| random.below(4) == 0).collect();
+            match some.is_empty() {
+                true => vec![greatest],
+                false => some,
+            }
+        };
+        let (minutes, hours, months) = (list(0, 59, 2), list(0, 23, 4), list(1, 12, 8));
+        let (days, weekdays) = match list(0, 1, 0).len() {
+            1 => (list(1, 31, 5), (0..=6).collect()),
+            _ => ((1..=31).collect(), list(0, 6, 5)),
+        };
+        Fields([minutes, hours, days, months, weekdays])
+    }
+
+    fn text(&self) -> String {
+        let fields = self.0.iter().map(|values| {
+            let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+            values.join(",")
+        });
+        fields.collect::<Vec<_>>().join(" ")
+    }
+
+    fn walk(&self, zone: &str, after: Millis, minutes: i64) -> Vec<Millis> {
+        let zone = jiff::tz::TimeZone::get(zone).unwrap();
+        let shown = |time: Millis| {
+            let time = jiff::Timestamp::from_millisecond(time).unwrap();
+            time.to_zoned(zone.clone()).datetime()
+        };
+        let [minute_values, hours, days, months, weekdays] = &self.0;
+        let first = after.div_euclid(60_000) + 1;
+        let times = (first..first + minutes).map(|minute| minute * 60_000);
+        let times = times.filter(|time| {
+            let now = shown(*time);
+            let matches = minute_values.contains(&now.minute())
+                && hours.contains(&now.hour())
+                && days.contains(&now.day())
+                && months.contains(&now.month())
+                && weekdays.contains(&now.weekday().to_sunday_zero_offset());
+            let comes_again = || (1..=180).any(|later| shown(time + later * 60_000) == now);
+            matches && (hours.len() == 24 || !comes_again())
+        });
+        times.collect()
+    }
+}
+
+#[test]
+fn time_zones_by_name() {
+    let at = |zone: &str| {
+        let schedule = Schedule::parse("0 12 * * *").unwrap();
+        let next = next_fire_time(&schedule, &Zone::named(zone).unwrap(), MIDNIGHT).unwrap();
+        (next - MIDNIGHT) / 60_000
+    };
+    for (zone, minutes) in [
+        ("GMT", 720),
+        ("UTC", 720),
+        ("Europe/Berlin", 660),
+        ("Asia/Kolkata", 390),
+        ("GMT+2", 600),
+        ("GMT-05:30", 1050),
+        ("GMT+0530", 390),
+    ] {
+        assert_eq!(at(zone), minutes, "{zone}");
+    }
+    for name in ["", "Mars/Olympus", "GMT+25", "GMT+1:5", "GMT+", "GMT+x"] {
+        assert!(Zone::named(name).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn rare_schedules_come_round_and_impossible_ones_do_not() {
+    let zone = Zone::default();
+    let next = |text: &str, after: &str| {
+        let after: jiff::Timestamp = after.parse().unwrap();
+        let next = next_fire_time(&Schedule::parse(text).unwrap(), &zone, after.as_millisecond());
+        next.map(|next| jiff::Timestamp::from_millisecond(next).unwrap().to_string())
+    };
+    for (text, after, expected) in [
+        ("0 0 29 2 *", "2023-03-01T00:00:00Z", Some("2024-02-29T00:00:00Z")),
+        ("0 0 29 2 *", "2096-03-01T00:00:00Z", Some("2104-02-29T00:00:00Z")),
+        ("59 23 31 12 *", "2023-12-31T23:59:00Z", Some("2024-12-31T23:59:00Z")),
+        ("* * * * *", "2023-12-31T23:59:59.999Z", Some("2024-01-01T00:00:00Z")),
+        ("0 0 31 2 *", "2023-01-01T00:00:00Z", None),
+        ("0 0 31 4,6,9,11 *", "2023-01-01T00:00:00Z", None),
+        ("0 0 30 2 *", "2023-01-01T00:00:00Z", None),
+    ] {
+        assert_eq!(next(text, after).as_deref(), expected, "{text} after {after}");
+    }
+}

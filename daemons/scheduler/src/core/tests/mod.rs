@@ -19,6 +19,7 @@ mod offers;
 mod placement;
 mod preemption;
 mod replay;
+mod script;
 mod simulation;
 mod sla;
 mod transitions;
@@ -33,6 +34,7 @@ struct World {
     ops: Vec<Op>,
     replies: u64,
     offers: u64,
+    questions: Vec<CoordinatorCall>,
 }
 
 const START: Millis = 1_700_000_000_000;
@@ -151,6 +153,7 @@ impl World {
             ops: Vec::new(),
             replies: 0,
             offers: 0,
+            questions: Vec::new(),
         }
     }
 
@@ -167,7 +170,13 @@ impl World {
     fn step(&mut self, input: Input) -> Vec<Effect> {
         let step = self.core.step(self.now, input);
         self.ops.extend(step.ops);
-        step.effects
+        let mut effects = step.effects;
+        for effect in effects.extract_if(.., |effect| matches!(effect, Effect::AskCoordinator(_))) {
+            if let Effect::AskCoordinator(question) = effect {
+                self.questions.push(question);
+            }
+        }
+        effects
     }
 
     fn mesos(&mut self, event: MesosEvent) -> Vec<MesosCall> {
@@ -201,6 +210,17 @@ impl World {
             .first()
             .and_then(|detail| detail.message.clone());
         (response.response_code, message.unwrap_or_default())
+    }
+
+    /// Gives the role of all test jobs more quota than they can use.
+    fn allow_everything(&mut self) {
+        let resources = [Resource::NumCpus(Double(1e6)), Resource::RamMb(1 << 40), Resource::DiskMb(1 << 40)];
+        let quota = ResourceAggregate { resources: resources.into() };
+        let answer = self.answer(arguments::SetQuota {
+            owner_role: Some("www".to_owned()),
+            quota: Some(quota),
+        });
+        assert_eq!(answer.0, ResponseCode::Ok, "{answer:?}");
     }
 
     fn create(&mut self, job: JobConfiguration) {

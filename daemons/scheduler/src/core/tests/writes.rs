@@ -305,10 +305,6 @@ fn reconciliation_runs_by_itself() {
 fn what_is_not_there_says_so() {
     use aurora_api::service::{Access, arguments::*};
     let calls: Vec<Call> = vec![
-        ScheduleCronJob::default().into(),
-        DescheduleCronJob::default().into(),
-        StartCronJob::default().into(),
-        ReplaceCronTemplate::default().into(),
         StartJobUpdate::default().into(),
         PauseJobUpdate::default().into(),
         ResumeJobUpdate::default().into(),
@@ -322,11 +318,6 @@ fn what_is_not_there_says_so() {
         DeleteRecoveryTasks::default().into(),
         CommitRecovery::default().into(),
         UnloadRecovery::default().into(),
-        StartMaintenance::default().into(),
-        DrainHosts::default().into(),
-        MaintenanceStatus::default().into(),
-        EndMaintenance::default().into(),
-        SlaDrainHosts::default().into(),
         Snapshot::default().into(),
     ];
     let names: Vec<&str> = calls.iter().map(Call::method).collect();
