@@ -17,8 +17,18 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("src/client", &["aurora-api"]),
     ("src/cli", &["aurora-api", "aurora-client", "pystachio"]),
     (
+        "src/thermos-cli",
+        &["aurora-api", "aurora-client", "aurora-thermos"],
+    ),
+    (
         "daemons/scheduler",
-        &["aurora-api", "aurora-filter", "aurora-mesos", "aurora-daemon"],
+        &[
+            "aurora-api",
+            "aurora-filter",
+            "aurora-mesos",
+            "aurora-daemon",
+            "aurora-zk",
+        ],
     ),
     (
         "daemons/executor",

@@ -163,6 +163,29 @@ impl Instance {
         Ok(instance)
     }
 
+    /// A task that belongs to no job, its references bound by address.
+    ///
+    /// # Errors
+    /// [`InstanceError`].
+    pub fn of_task(
+        mut task: Value,
+        references: &[(String, String)],
+    ) -> Result<Self, InstanceError> {
+        let mut bindings = Bindings::default();
+        for (address, value) in references {
+            bind(&mut bindings, address, value)?;
+        }
+        // What stays unbound may be bound by the task's own id and ports; if not, it is named then.
+        fill(&mut task, "task", &bindings, &mut BTreeSet::new())?;
+        Ok(Self {
+            task,
+            role: None,
+            health: HealthCheck::read(None)?,
+            lifecycle: None,
+            announce: None,
+        })
+    }
+
     /// The ports of the task by every name that it has for them: the port map of its announcement, overlaid by the ports that
     /// the scheduler assigned. Names that lead to no number are left out, with a warning.
     #[must_use]

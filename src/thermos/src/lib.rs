@@ -51,6 +51,7 @@ pub mod runner;
 pub mod schema;
 pub mod spawn;
 pub mod state;
+pub mod takeover;
 pub mod users;
 
 pub use runner::{Settings, StartError, TaskRunner};
