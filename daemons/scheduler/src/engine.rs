@@ -13,6 +13,7 @@ use aurora_api::service::Call;
 use aurora_daemon::lifecycle::Shutdown;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::backups::Backups;
 use crate::core::sla::{CoordinatorAnswer, CoordinatorCall};
 use crate::core::{
     Changes, Config, Core, Effect, Input, MesosCall, MesosEvent, Millis, Op, Step, View,
@@ -20,7 +21,7 @@ use crate::core::{
 use crate::feed::Hub;
 use crate::metrics::Metrics;
 use crate::recovery::{Recovered, encode_entry, snapshot_of};
-use crate::storage::{Committed, Disk, Log, StorageError, save_snapshot};
+use crate::storage::{Committed, Disk, Log, Snapshot, StorageError, save_snapshot};
 use crate::time::Time;
 
 /// The newest durable state.
@@ -75,6 +76,11 @@ pub(crate) enum Request {
     Snapshot {
         reply: oneshot::Sender<Result<(), String>>,
     },
+    /// Ends, and leaves this state behind in the place of its own; answered when that is done.
+    Restore {
+        content: Vec<u8>,
+        reply: oneshot::Sender<Result<(), String>>,
+    },
     /// Looks at what is not part of the durable state (offers, back-offs, counters).
     Look(Box<dyn FnOnce(&Core) + Send>),
 }
@@ -88,6 +94,9 @@ pub(crate) enum EngineError {
     /// The log refused an entry.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// The state was replaced.
+    #[error("the state was replaced by a backup; start the scheduler again to go on from it")]
+    Restored,
     /// The log's thread is gone.
     #[error("the log's thread ended without a reason")]
     LogGone,
@@ -138,6 +147,14 @@ impl Handle {
     pub(crate) async fn snapshot(&self) -> Result<Result<(), String>, Ending> {
         let (reply, answer) = oneshot::channel();
         let request = Request::Snapshot { reply };
+        self.requests.send(request).await.map_err(|_| Ending)?;
+        answer.await.map_err(|_| Ending)
+    }
+
+    /// Makes `content`, the bytes of a snapshot, the state. The engine ends with [`EngineError::Restored`].
+    pub(crate) async fn restore(&self, content: Vec<u8>) -> Result<Result<(), String>, Ending> {
+        let (reply, answer) = oneshot::channel();
+        let request = Request::Restore { content, reply };
         self.requests.send(request).await.map_err(|_| Ending)?;
         answer.await.map_err(|_| Ending)
     }
@@ -211,6 +228,8 @@ pub(crate) struct Parts<L> {
     pub(crate) questions: mpsc::Sender<CoordinatorCall>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Where copies of snapshots go.
+    pub(crate) backups: Option<Arc<Backups>>,
 }
 
 /// See the module.
@@ -230,6 +249,8 @@ pub(crate) struct Engine<L> {
     stepped: bool,
     in_flight: Option<InFlight>,
     snapshot: Snapshots,
+    /// The state to leave behind.
+    restore: Option<(Vec<u8>, oneshot::Sender<Result<(), String>>)>,
 }
 
 /// What goes on with snapshots.
@@ -298,6 +319,7 @@ impl<L: Log> Engine<L> {
                 done,
                 report,
             },
+            restore: None,
             parts,
         };
         engine.take(step);
@@ -348,6 +370,9 @@ impl<L: Log> Engine<L> {
                     for request in taken.drain(..) {
                         self.on_request(request);
                     }
+                    if self.restore.is_some() {
+                        break;
+                    }
                 }
                 () = tokio::time::sleep_until(self.snapshot.due), if !self.snapshot.running => {
                     self.snapshot.due = tokio::time::Instant::now() + self.parts.snapshot_interval;
@@ -370,7 +395,34 @@ impl<L: Log> Engine<L> {
             self.flush()?;
         }
         self.parts.log.close();
-        Ok(())
+        match self.restore.take() {
+            None => Ok(()),
+            Some((content, reply)) => self.leave_behind(content, reply).await,
+        }
+    }
+
+    /// Leaves a state behind as the snapshot after everything that is in the log.
+    async fn leave_behind(
+        &mut self,
+        content: Vec<u8>,
+        reply: oneshot::Sender<Result<(), String>>,
+    ) -> Result<(), EngineError> {
+        while self.snapshot.running {
+            // It has the same temporary name.
+            let _ = self.snapshot.done.recv().await;
+            self.snapshot.running = false;
+        }
+        let snapshot = Snapshot {
+            index: self.index,
+            term: self.parts.log.term(),
+            stamp: self.time.shown(),
+            content,
+        };
+        let saved = save_snapshot(&*self.parts.disk, &snapshot);
+        // Whoever asked may have gone away.
+        let _ = reply.send(saved.as_ref().map(drop).map_err(ToString::to_string));
+        saved?;
+        Err(EngineError::Restored)
     }
 
     /// When the core's deadline comes, on the clock of the runtime. At least a millisecond ahead, so that a deadline which
@@ -399,6 +451,7 @@ impl<L: Log> Engine<L> {
             Request::Mesos(event) => self.step(Input::Mesos(event)),
             Request::Coordinator { id, answer } => self.step(Input::Coordinator { id, answer }),
             Request::Look(look) => look(&self.core),
+            Request::Restore { content, reply } => self.restore = Some((content, reply)),
             Request::Snapshot { reply } => {
                 self.snapshot.waiting.push(reply);
                 if !self.snapshot.running {
@@ -521,11 +574,14 @@ impl<L: Log> Engine<L> {
         }
         self.snapshot.running = true;
         let (disk, report) = (self.parts.disk.clone(), self.snapshot.report.clone());
-        let term = self.parts.log.term();
+        let (term, backups) = (self.parts.log.term(), self.parts.backups.clone());
         tokio::task::spawn_blocking(move || {
             let snapshot = snapshot_of(&durable.view, durable.index, term, durable.stamp);
             let outcome =
                 save_snapshot(&*disk, &snapshot).map(|unneeded| (snapshot.index, unneeded));
+            if let (Some(backups), Ok(_)) = (backups, &outcome) {
+                backups.after_snapshot(&snapshot, snapshot.stamp);
+            }
             // The engine may have ended meanwhile; the snapshot is of use at the next start.
             let _ = report.blocking_send(outcome);
         });

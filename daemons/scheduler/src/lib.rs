@@ -4,8 +4,10 @@
 //! parts are put together. The program is `aurora-scheduler`.
 
 mod api;
+mod backups;
 mod coordinator;
 pub mod core;
+mod discovery;
 mod engine;
 mod feed;
 pub mod flags;

@@ -11,12 +11,15 @@ use aurora_daemon::lifecycle::{self, Shutdown};
 use aurora_daemon::server::{Listener, Options, serve};
 use aurora_mesos::client::Secret;
 use aurora_mesos::v1::FrameworkCapabilityType;
+use aurora_zk::members::Endpoint;
 use http::HeaderValue;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::api::Api;
+use crate::api::{Api, Recovery};
+use crate::backups::Backups;
 use crate::coordinator;
 use crate::core::{Config, Millis};
+use crate::discovery;
 use crate::engine::{Engine, EngineError, Parts, Start};
 use crate::feed::Hub;
 use crate::flags::Flags;
@@ -62,6 +65,8 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
         ),
         None => None,
     };
+    let server_set = flags.zookeeper.server_set()?;
+    let masters = discovery::masters(&flags.mesos_master)?;
     let listener = Listener::bind(flags.ip, flags.port).await?;
     let address = listener.address();
     let hostname = hostname(&flags, address);
@@ -94,6 +99,7 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     let (calls, calls_receiver) = mpsc::channel(CALLS);
     let (questions, questions_receiver) =
         mpsc::channel(config.max_parallel_coordinated_maintenance.max(1));
+    let backups = backups(&flags, &metrics)?;
     let parts = Parts {
         config: config.clone(),
         log,
@@ -105,6 +111,7 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
         questions,
         hub: hub.clone(),
         metrics: metrics.clone(),
+        backups: Some(backups.clone()),
     };
     let (engine, handle) = Engine::new(start, parts);
     // The engine ends after everything that feeds it, so that what was accepted is still made durable and answered.
@@ -122,6 +129,8 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
                 cluster_name: flags.cluster_name.clone(),
                 stats_url_prefix: flags.viz_job_url_prefix.clone(),
             },
+            recovery: Recovery::new(backups, clock),
+            clock,
         },
         guard: guard.clone(),
         hub: hub.clone(),
@@ -144,7 +153,7 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
         handle.clone(),
     ));
     let mut mesos = tokio::spawn(mesos::run(
-        flags.mesos_master.clone(),
+        masters,
         info,
         secret,
         handle,
@@ -152,6 +161,22 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
         metrics,
         registration,
     ));
+    let advertised = match server_set {
+        Some(set) => {
+            let endpoint = Endpoint {
+                host: hostname.clone(),
+                port: address.port(),
+            };
+            let name = flags.zookeeper.serverset_endpoint_name.clone();
+            Some(discovery::advertise(
+                set,
+                endpoint,
+                name,
+                registered.clone(),
+            )?)
+        }
+        None => None,
+    };
     lifecycle::announce_ready("scheduler", address).context("cannot say that it is ready")?;
 
     let mut engine_ended = None;
@@ -172,6 +197,10 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
         )),
         _ = &mut server => Err(anyhow::anyhow!("the HTTP server ended")),
     };
+    // Clients are told first, so that they do not come to a closed door.
+    if let Some(session) = advertised {
+        session.close().await;
+    }
     hub.close();
     server_shutdown.trigger();
     if !server.is_finished() {
@@ -194,6 +223,19 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     coordinators.abort();
     drop(lock);
     outcome
+}
+
+fn backups(flags: &Flags, metrics: &Arc<Metrics>) -> anyhow::Result<Arc<Backups>> {
+    let directory = match &flags.backups.backup_dir {
+        Some(directory) => directory.clone(),
+        None => flags.state_dir.join("backups"),
+    };
+    let (interval, keep) = (
+        flags.backups.backup_interval,
+        flags.backups.max_saved_backups,
+    );
+    let backups = Backups::new(&directory, interval, keep, clock(), metrics.clone())?;
+    Ok(Arc::new(backups))
 }
 
 fn span(millis: i64) -> Duration {
@@ -292,7 +334,11 @@ fn framework(
         failover_timeout: span(flags.framework_failover_timeout),
         role: flags.mesos_role.clone(),
         hostname: hostname.to_owned(),
-        webui_url: format!("http://{hostname}:{}", address.port()),
+        webui_url: format!(
+            "{}://{hostname}:{}",
+            flags.zookeeper.serverset_endpoint_name,
+            address.port()
+        ),
         capabilities,
     })
 }

@@ -104,11 +104,15 @@ impl Reader for SimpleReader {
     }
     fn bool(&mut self) -> Result<bool, DecodeError> {
         let value = self.take()?;
-        value.as_bool().ok_or_else(|| wrong("true or false is expected"))
+        value
+            .as_bool()
+            .ok_or_else(|| wrong("true or false is expected"))
     }
     fn integer(&mut self, _kind: Type) -> Result<i64, DecodeError> {
         let value = self.take()?;
-        value.as_i64().ok_or_else(|| wrong("a whole number is expected"))
+        value
+            .as_i64()
+            .ok_or_else(|| wrong("a whole number is expected"))
     }
     fn enumeration(&mut self, numbers: &dyn Fn(&str) -> Option<i32>) -> Result<i32, DecodeError> {
         let value = self.take()?;
@@ -182,7 +186,11 @@ mod tests {
         assert_eq!(job.instance_count, 2);
         assert!(job.task_config.is_service);
         assert_eq!(job.task_config.task_links["a"], "b");
-        assert!(job.task_config.resources.contains(&Resource::NumCpus(0.5.into())));
+        assert!(
+            job.task_config
+                .resources
+                .contains(&Resource::NumCpus(0.5.into()))
+        );
         assert_eq!(job.task_config.resources.len(), 3);
     }
 
@@ -190,10 +198,26 @@ mod tests {
     fn what_does_not_fit_is_an_error() {
         for (method, arguments, what) in [
             ("getTasksStatus", json!({"query": []}), "an object"),
-            ("getTasksStatus", json!({"query": {"limit": "5"}}), "a whole number"),
-            ("getTasksStatus", json!({"query": {"limit": 5_000_000_000_i64}}), "another size"),
-            ("getTasksStatus", json!({"query": {"statuses": ["WALKING"]}}), "no value of this name"),
-            ("getTasksStatus", json!({"query": {"statuses": {}}}), "a list"),
+            (
+                "getTasksStatus",
+                json!({"query": {"limit": "5"}}),
+                "a whole number",
+            ),
+            (
+                "getTasksStatus",
+                json!({"query": {"limit": 5_000_000_000_i64}}),
+                "another size",
+            ),
+            (
+                "getTasksStatus",
+                json!({"query": {"statuses": ["WALKING"]}}),
+                "no value of this name",
+            ),
+            (
+                "getTasksStatus",
+                json!({"query": {"statuses": {}}}),
+                "a list",
+            ),
             ("getJobs", json!({"ownerRole": 3}), "a text"),
         ] {
             let error = read(method, arguments.clone()).unwrap_err();

@@ -190,10 +190,7 @@ pub trait Reader {
     /// An integer of the given type.
     fn integer(&mut self, kind: Type) -> Result<i64, DecodeError>;
     /// The number of an enumeration's value; `numbers` gives it for a name, for protocols that have names.
-    fn enumeration(
-        &mut self,
-        _numbers: &dyn Fn(&str) -> Option<i32>,
-    ) -> Result<i32, DecodeError> {
+    fn enumeration(&mut self, _numbers: &dyn Fn(&str) -> Option<i32>) -> Result<i32, DecodeError> {
         i32::try_from(self.integer(Type::I32)?).map_err(|_| self.mismatch())
     }
     /// A double.

@@ -11,6 +11,14 @@ pub(super) fn ok(result: Payload) -> Response {
     }
 }
 
+/// OK, and nothing else to say.
+pub(super) fn done() -> Response {
+    Response {
+        response_code: ResponseCode::Ok,
+        ..Response::default()
+    }
+}
+
 /// An answer without a result.
 pub(super) fn empty(code: ResponseCode, message: impl Into<String>) -> Response {
     Response {

@@ -1,7 +1,9 @@
 //! The Thrift service over HTTP: `/api` (aurora: `src/main/java/org/apache/aurora/scheduler/http/api`, `…/thrift`).
 
 mod answer;
-mod read;
+mod beta;
+pub(crate) mod read;
+mod recovery;
 pub(crate) mod transport;
 
 use std::sync::Arc;
@@ -10,13 +12,16 @@ use std::time::Instant;
 use aurora_api::message::{self, Protocol};
 use aurora_api::model::{Response, ResponseCode, ServerInfo};
 use aurora_api::service::{Access, Call};
+use aurora_api::simple;
 use aurora_daemon::guard::Guard;
 use aurora_daemon::reply;
 use aurora_daemon::server;
 use http::StatusCode;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 
-use crate::core::Config;
+pub(crate) use recovery::Recovery;
+
+use crate::core::{Config, Millis};
 use crate::engine::Handle;
 use crate::metrics::Metrics;
 
@@ -33,10 +38,12 @@ pub(crate) struct Api {
     pub(crate) handle: Handle,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) server_info: ServerInfo,
+    pub(crate) recovery: Recovery,
+    pub(crate) clock: fn() -> Millis,
 }
 
 /// The name that a caller gave with the secret.
-fn user(headers: &HeaderMap, guard: &Guard) -> String {
+pub(crate) fn user(headers: &HeaderMap, guard: &Guard) -> String {
     if guard.token().is_none() {
         return NOBODY.to_owned();
     }
@@ -56,6 +63,33 @@ fn user(headers: &HeaderMap, guard: &Guard) -> String {
         good.then(|| name.to_owned())
     };
     basic().unwrap_or_else(|| "aurora".to_owned())
+}
+
+/// How an answer is written.
+#[derive(Clone, Copy)]
+enum Form {
+    /// In a Thrift protocol, with the request's sequence id.
+    Thrift(Protocol, i32),
+    /// In plain JSON.
+    Plain,
+}
+
+impl Form {
+    fn media_type(self) -> &'static str {
+        match self {
+            Form::Thrift(protocol, _) => protocol.media_type(),
+            Form::Plain => "application/json",
+        }
+    }
+
+    fn encode(self, method: &str, response: &Response) -> Vec<u8> {
+        match self {
+            Form::Thrift(protocol, sequence) => {
+                message::encode_reply(protocol, method, sequence, response)
+            }
+            Form::Plain => simple::to_json(response).to_string().into_bytes(),
+        }
+    }
 }
 
 impl Api {
@@ -87,6 +121,39 @@ impl Api {
             let body = message::encode_unknown_method(answer_protocol, &method, sequence);
             return reply::bytes(StatusCode::OK, answer_protocol.media_type(), body);
         };
+        let form = Form::Thrift(answer_protocol, sequence);
+        self.admit_and_perform(call, &request, guard, form).await
+    }
+
+    /// Answers a request to `/apibeta/METHOD`: arguments by name in plain JSON (aurora: `ApiBeta.java`).
+    pub(crate) async fn answer_beta(
+        &self,
+        method: &str,
+        request: server::Request,
+        guard: &Guard,
+    ) -> server::Response {
+        match beta::call(method, &request.body) {
+            Ok(call) => {
+                self.admit_and_perform(call, &request, guard, Form::Plain)
+                    .await
+            }
+            Err((status, text)) => {
+                let mut response = answer::error(text);
+                response.server_info = Some(self.server_info.clone());
+                let body = Form::Plain.encode(method, &response);
+                reply::bytes(status, Form::Plain.media_type(), body)
+            }
+        }
+    }
+
+    /// Performs a call if whoever sent the request may make it.
+    async fn admit_and_perform(
+        &self,
+        call: Call,
+        request: &server::Request,
+        guard: &Guard,
+        form: Form,
+    ) -> server::Response {
         let user = match call.access() {
             Access::Read => String::new(),
             Access::Job | Access::Admin => {
@@ -104,11 +171,11 @@ impl Api {
         };
         let began = Instant::now();
         let name = call.method();
-        let body = self.perform(call, user, answer_protocol, sequence).await;
+        let body = self.perform(call, user, form).await;
         self.metrics
             .timed(&format!("scheduler_thrift_{name}"), began.elapsed());
         match body {
-            Some(body) => reply::bytes(StatusCode::OK, answer_protocol.media_type(), body),
+            Some(body) => reply::bytes(StatusCode::OK, form.media_type(), body),
             None => reply::text(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "The answer could not be made; the scheduler's log says why.\n",
@@ -117,13 +184,7 @@ impl Api {
     }
 
     /// Does what is asked and encodes the answer; `None` when a handler failed.
-    async fn perform(
-        &self,
-        call: Call,
-        user: String,
-        protocol: Protocol,
-        sequence: i32,
-    ) -> Option<Vec<u8>> {
+    async fn perform(&self, call: Call, user: String, form: Form) -> Option<Vec<u8>> {
         let method = call.method();
         let finish = {
             let (metrics, server_info) = (self.metrics.clone(), self.server_info.clone());
@@ -131,15 +192,19 @@ impl Api {
                 let code = response.response_code;
                 metrics.add(&format!("scheduler_thrift_response_{code}"), 1);
                 response.server_info = Some(server_info);
-                message::encode_reply(protocol, method, sequence, &response)
+                form.encode(method, &response)
             }
         };
         let response = match (call.access(), call) {
             (Access::Read, call) => {
                 // A large answer takes a while; other requests go on meanwhile.
                 let (config, durable) = (self.config.clone(), self.handle.durable());
+                let (metrics, now) = (self.metrics.clone(), (self.clock)());
                 let made = tokio::task::spawn_blocking(move || {
-                    read::read(&config, &durable.view, call).map(finish)
+                    let response = read::read(&config, &durable.view, now, call)?;
+                    let name = format!("scheduler_thrift_workload_{method}");
+                    metrics.add(&name, read::workload(&response));
+                    Some(finish(response))
                 });
                 return match made.await {
                     Ok(body) => body,
@@ -150,9 +215,13 @@ impl Api {
                 };
             }
             (_, Call::Snapshot(_)) => self.snapshot().await,
-            (_, call) => match self.handle.write(user, call).await {
+            (_, call) => match self.recovery.answer(&self.handle, &user, call).await {
                 Ok(response) => response,
-                Err(ending) => answer::empty(ResponseCode::ErrorTransient, ending.to_string()),
+                // It is not about backups.
+                Err(call) => match self.handle.write(user, *call).await {
+                    Ok(response) => response,
+                    Err(ending) => answer::empty(ResponseCode::ErrorTransient, ending.to_string()),
+                },
             },
         };
         Some(finish(response))
@@ -160,10 +229,7 @@ impl Api {
 
     async fn snapshot(&self) -> Response {
         match self.handle.snapshot().await {
-            Ok(Ok(())) => Response {
-                response_code: ResponseCode::Ok,
-                ..Response::default()
-            },
+            Ok(Ok(())) => answer::done(),
             Ok(Err(fault)) => answer::error(fault),
             Err(ending) => answer::empty(ResponseCode::ErrorTransient, ending.to_string()),
         }

@@ -15,14 +15,15 @@ use aurora_api::model::{
 use aurora_api::service::Call;
 
 use super::answer::{error, invalid, ok};
-use crate::core::store::{Job, Pool, Task, Usage};
-use crate::core::{Config, View, validate};
+use crate::core::cron::{Schedule, Zone, next_fire_time};
+use crate::core::store::{Cron, Job, Pool, Task, Usage};
+use crate::core::{Config, Millis, View, consumption, validate};
 
-/// Answers a reading call; `None` for a call that is not one.
-pub(crate) fn read(config: &Config, view: &View, call: Call) -> Option<Response> {
+/// Answers a reading call from a state; `None` for a call that is not one.
+pub(crate) fn read(config: &Config, view: &View, now: Millis, call: Call) -> Option<Response> {
     Some(match call {
         Call::GetRoleSummary(_) => role_summary(view),
-        Call::GetJobSummary(arguments) => job_summary(view, arguments.role.as_deref()),
+        Call::GetJobSummary(arguments) => job_summary(config, view, now, arguments.role.as_deref()),
         Call::GetTasksStatus(arguments) => match arguments.query {
             Some(query) => tasks_answer(view, &query, |_| {}),
             None => missing("query"),
@@ -61,21 +62,52 @@ pub(crate) fn read(config: &Config, view: &View, call: Call) -> Option<Response>
     })
 }
 
+/// How much an answer tells, for the counters of workload (aurora: `ThriftWorkloadCounter.java`).
+pub(crate) fn workload(response: &Response) -> i64 {
+    let count = match &response.result {
+        Some(Payload::RoleSummaryResult(result)) => result.summaries.len(),
+        Some(Payload::JobSummaryResult(result)) => result.summaries.len(),
+        Some(Payload::ScheduleStatusResult(result)) => result.tasks.len(),
+        Some(Payload::GetPendingReasonResult(result)) => result.reasons.len(),
+        Some(Payload::ConfigSummaryResult(result)) => result.summary.groups.len(),
+        Some(Payload::GetJobsResult(result)) => result.configs.len(),
+        Some(Payload::GetJobUpdateSummariesResult(result)) => result.update_summaries.len(),
+        Some(Payload::GetJobUpdateDetailsResult(result)) => result.details_list.len(),
+        Some(Payload::GetJobUpdateDiffResult(result)) => [
+            &result.add,
+            &result.remove,
+            &result.update,
+            &result.unchanged,
+        ]
+        .map(BTreeSet::len)
+        .iter()
+        .sum(),
+        Some(Payload::GetTierConfigResult(result)) => result.tiers.len(),
+        _ => 1,
+    };
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
 fn missing(argument: &str) -> Response {
     error(format!("The argument {argument} is missing."))
 }
 
 fn role_summary(view: &View) -> Response {
-    let summaries = view
-        .roles()
-        .filter(|(_, jobs)| *jobs > 0)
-        .map(|(role, jobs)| RoleSummary {
-            role: role.to_owned(),
-            job_count: count(jobs),
-            cron_job_count: 0,
-        })
-        .collect();
-    ok(Payload::RoleSummaryResult(RoleSummaryResult { summaries }))
+    let mut roles: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for (role, jobs) in view.roles().filter(|(_, jobs)| *jobs > 0) {
+        roles.entry(role).or_default().0 = jobs;
+    }
+    for cron in view.crons() {
+        roles.entry(&cron.job.key.role).or_default().1 += 1;
+    }
+    let summaries = roles.into_iter().map(|(role, (jobs, crons))| RoleSummary {
+        role: role.to_owned(),
+        job_count: count(jobs),
+        cron_job_count: count(crons),
+    });
+    ok(Payload::RoleSummaryResult(RoleSummaryResult {
+        summaries: summaries.collect(),
+    }))
 }
 
 fn count(number: usize) -> i32 {
@@ -123,24 +155,45 @@ fn stats(job: &Job) -> JobStats {
     stats
 }
 
-fn job_summary(view: &View, role: Option<&str>) -> Response {
-    let summaries = jobs_of(view, role)
-        .filter_map(|found| {
+fn crons_of<'a>(view: &'a View, role: Option<&'a str>) -> Box<dyn Iterator<Item = &'a Cron> + 'a> {
+    match role {
+        Some(role) => Box::new(view.crons_of_role(role)),
+        None => Box::new(view.crons()),
+    }
+}
+
+/// The time of the next run of a cron job.
+pub(crate) fn next_run(job: &JobConfiguration, zone: &Zone, now: Millis) -> Option<Millis> {
+    let schedule = Schedule::parse(job.cron_schedule.as_deref()?).ok()?;
+    next_fire_time(&schedule, zone, now)
+}
+
+/// Where a job has a schedule, its template speaks for it.
+fn job_summary(config: &Config, view: &View, now: Millis, role: Option<&str>) -> Response {
+    let of_tasks = jobs_of(view, role)
+        .filter(|job| view.cron(&job.key).is_none())
+        .filter_map(|job| {
             Some(JobSummary {
-                job: synthesize(view, found, found.task_count())?,
-                stats: stats(found),
+                job: synthesize(view, job, job.task_count())?,
+                stats: stats(job),
                 next_cron_run_ms: None,
             })
-        })
-        .collect();
+        });
+    let scheduled = crons_of(view, role).map(|cron| JobSummary {
+        job: (*cron.job).clone(),
+        stats: view.job(&cron.job.key).map(stats).unwrap_or_default(),
+        next_cron_run_ms: next_run(&cron.job, &config.cron_timezone, now),
+    });
+    let summaries = of_tasks.chain(scheduled).collect();
     ok(Payload::JobSummaryResult(JobSummaryResult { summaries }))
 }
 
 fn jobs(view: &View, role: Option<&str>) -> Response {
-    let configs = jobs_of(view, role)
-        .filter(|job| job.active_count() > 0)
-        .filter_map(|job| synthesize(view, job, job.active_count()))
-        .collect();
+    let of_tasks = jobs_of(view, role)
+        .filter(|job| job.active_count() > 0 && view.cron(&job.key).is_none())
+        .filter_map(|job| synthesize(view, job, job.active_count()));
+    let scheduled = crons_of(view, role).map(|cron| (*cron.job).clone());
+    let configs = of_tasks.chain(scheduled).collect();
     ok(Payload::GetJobsResult(GetJobsResult { configs }))
 }
 
@@ -258,7 +311,7 @@ fn quota(view: &View, role: Option<&str>) -> Response {
     let Some(role) = role.filter(|role| !role.trim().is_empty()) else {
         return error("The role must not be blank.");
     };
-    let consumption = |pool| Some(aggregate(&view.usage(role, pool)));
+    let consumption = |pool| Some(aggregate(&consumption(view, role, pool)));
     ok(Payload::GetQuotaResult(GetQuotaResult {
         quota: view
             .quota(role)
@@ -310,6 +363,9 @@ fn update_diff(config: &Config, view: &View, request: JobUpdateRequest) -> Respo
         Ok(task) => task,
         Err(fault) => return invalid(fault),
     };
+    if view.cron(&desired.job).is_some() {
+        return invalid("Cron jobs are not supported.");
+    }
     let current = active(view, &desired.job);
     let scope: Option<BTreeSet<i32>> = match &request.settings.update_only_these_instances {
         ranges if ranges.is_empty() => None,

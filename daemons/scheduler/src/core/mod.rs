@@ -276,7 +276,11 @@ impl Core {
             crowded_jobs: BTreeSet::new(),
             prune_timers: BTreeSet::new(),
             began: now,
-            counters: BTreeMap::new(),
+            counters: [cron::COUNTERS, sla::COUNTERS]
+                .concat()
+                .into_iter()
+                .map(|name| (Cow::Borrowed(name), 0))
+                .collect(),
             now,
             out: Step::default(),
         }

@@ -20,7 +20,7 @@ pub(crate) struct Group {
     /// The wait before the coming turn.
     pub(super) penalty: Millis,
     /// When that turn is.
-    due: Millis,
+    pub(super) due: Millis,
     /// Whether it has come and a permit is awaited.
     is_waiting: bool,
 }

@@ -5,67 +5,99 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aurora_api::feed::{Heartbeat, Hello, Line, Seq, Snapshot, SnapshotPart};
-use aurora_api::model::JobKey;
-use bytes::Bytes;
+use aurora_api::model::{JobKey, JobUpdateKey};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use super::hub::{Hub, Key, Lost, TaskHost};
+use super::outlet::{Gone, Outlet};
 use super::render;
-use super::topic::Topic;
-use crate::core::View;
+use super::topic::{Topic, Wanted};
 use crate::core::store::{ConfigId, Task, TaskId};
+use crate::core::{AuditRecord, View};
 
-/// Bytes of one piece that is handed to the connection.
-const PIECE: usize = 64 << 10;
-/// Pieces that wait for the connection: with [`PIECE`], 4 MiB.
-pub(super) const PIECES: usize = 64;
-/// A client that takes nothing for this long is given up.
-const STALLED: Duration = Duration::from_secs(30);
 /// Time between heartbeats.
 const HEARTBEAT: Duration = Duration::from_secs(5);
-/// Least time between two lines about one job.
+/// Least time between two lines about one job, host or update.
 const SUMMARY_PAUSE: Duration = Duration::from_millis(250);
 /// How far back summaries are repeated when a feed goes on: more than they can be late.
 const SUMMARY_SLACK: Duration = Duration::from_secs(2);
-
-/// The client is gone, or takes nothing.
-pub(super) struct Gone;
 
 /// What is told at once.
 enum Told {
     Task(TaskId, Arc<JobKey>),
     Quota(String),
+    Audit(Arc<AuditRecord>),
+}
+
+/// What is told in a while, with the position of its newest change.
+#[derive(Default)]
+struct Pending {
+    jobs: BTreeMap<Arc<JobKey>, Seq>,
+    hosts: BTreeMap<Arc<str>, Seq>,
+    updates: BTreeMap<Arc<JobUpdateKey>, Seq>,
+    maintenance: BTreeMap<Arc<str>, Seq>,
+}
+
+fn note<K: Ord + Clone>(pending: &mut BTreeMap<K, Seq>, key: &K, seq: Seq) {
+    let known = pending.entry(key.clone()).or_insert(seq);
+    *known = (*known).max(seq);
+}
+
+impl Pending {
+    fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+            && self.hosts.is_empty()
+            && self.updates.is_empty()
+            && self.maintenance.is_empty()
+    }
+
+    fn note(&mut self, seq: Seq, key: &Key) {
+        match key {
+            Key::Task { job, host, .. } => {
+                note(&mut self.jobs, job, seq);
+                if let TaskHost::On(host) = host {
+                    note(&mut self.hosts, host, seq);
+                }
+            }
+            Key::Host(host) => {
+                note(&mut self.hosts, host, seq);
+                note(&mut self.maintenance, host, seq);
+            }
+            Key::Maintenance(host) => note(&mut self.maintenance, host, seq),
+            Key::Cron(job) => note(&mut self.jobs, job, seq),
+            Key::Update(key) => {
+                note(&mut self.updates, key, seq);
+                note(&mut self.jobs, &Arc::new(key.job.clone()), seq);
+            }
+            Key::Quota(_) | Key::Audit(_) => {}
+        }
+    }
 }
 
 pub(super) struct Follower {
-    pub(super) hub: Arc<Hub>,
-    pub(super) out: mpsc::Sender<Bytes>,
-    pub(super) topics: BTreeSet<Topic>,
-    buffer: Vec<u8>,
-    /// Everything up to here has been sent, except pending summaries.
+    hub: Arc<Hub>,
+    out: Outlet,
+    topics: BTreeSet<Topic>,
+    /// Topics that the client is yet to be refused.
+    denied: BTreeSet<Topic>,
+    /// Everything up to here has been sent, except what is pending.
     cursor: Seq,
     configs: HashSet<ConfigId>,
-    jobs: BTreeMap<Arc<JobKey>, Seq>,
-    hosts: BTreeMap<Arc<str>, Seq>,
+    pending: Pending,
     summary_at: Instant,
 }
 
 impl Follower {
-    pub(super) fn new(
-        hub: Arc<Hub>,
-        out: mpsc::Sender<Bytes>,
-        topics: BTreeSet<Topic>,
-    ) -> Follower {
+    pub(super) fn new(hub: Arc<Hub>, out: Outlet, wanted: Wanted) -> Follower {
         Follower {
             hub,
             out,
-            topics,
-            buffer: Vec::new(),
+            topics: wanted.topics,
+            denied: wanted.denied,
             cursor: Seq::default(),
             configs: HashSet::new(),
-            jobs: BTreeMap::new(),
-            hosts: BTreeMap::new(),
+            pending: Pending::default(),
             summary_at: Instant::now(),
         }
     }
@@ -75,17 +107,18 @@ impl Follower {
         mut self,
         hello: Hello,
         from: Option<Seq>,
-        mut changes: mpsc::Receiver<BTreeSet<Topic>>,
+        mut changes: mpsc::Receiver<Wanted>,
     ) -> Result<(), Gone> {
         let mut position = self.hub.position();
         self.line(&Line::Hello(hello)).await?;
+        self.refuse().await?;
         self.start(from).await?;
-        self.flush().await?;
+        self.out.flush().await?;
         let mut heartbeat = Instant::now() + HEARTBEAT;
         loop {
-            let pending = !self.jobs.is_empty() || !self.hosts.is_empty();
+            let is_pending = !self.pending.is_empty();
             let summary_due = self.summary_at + SUMMARY_PAUSE;
-            let (out, hub) = (self.out.clone(), self.hub.clone());
+            let (gone, hub) = (self.out.closed(), self.hub.clone());
             tokio::select! {
                 changed = position.changed() => {
                     if changed.is_err() {
@@ -94,7 +127,7 @@ impl Follower {
                     position.borrow_and_update();
                     self.catch_up().await?;
                 }
-                () = sleep_until(summary_due), if pending => self.catch_up().await?,
+                () = sleep_until(summary_due), if is_pending => self.catch_up().await?,
                 wanted = changes.recv() => match wanted {
                     None => return Ok(()),
                     Some(wanted) => self.change_topics(wanted).await?,
@@ -105,10 +138,10 @@ impl Follower {
                     self.send_summary().await?;
                     self.line(&Line::Heartbeat(Heartbeat { seq: self.cursor })).await?;
                 }
-                () = out.closed() => return Ok(()),
+                () = gone => return Ok(()),
                 () = hub.closed() => return Ok(()),
             }
-            self.flush().await?;
+            self.out.flush().await?;
         }
     }
 
@@ -121,7 +154,7 @@ impl Follower {
             Ok(_) => {
                 self.cursor = from;
                 for (seq, key) in self.hub.shortly_before(from, SUMMARY_SLACK) {
-                    self.note_summary(seq, &key);
+                    self.pending.note(seq, &key);
                 }
                 self.advance().await?;
                 self.send_summary().await
@@ -138,11 +171,18 @@ impl Follower {
         self.snapshots().await
     }
 
+    /// Says which topics may not be read.
+    async fn refuse(&mut self) -> Result<(), Gone> {
+        for topic in std::mem::take(&mut self.denied) {
+            self.line(&Line::Denied(topic.to_string())).await?;
+        }
+        Ok(())
+    }
+
     /// Whole snapshots of all topics, at the newest position.
     async fn snapshots(&mut self) -> Result<View, Gone> {
         let (view, seq) = self.hub.newest();
-        self.jobs.clear();
-        self.hosts.clear();
+        self.pending = Pending::default();
         for topic in self.topics.clone() {
             self.snapshot(&topic, &view, seq).await?;
         }
@@ -159,8 +199,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Task lines for everything after the cursor; what summaries have to tell is noted. The answer is the state at the new
-    /// cursor.
+    /// Lines for everything after the cursor; what summaries have to tell is noted. The answer is the state at the new cursor.
     async fn advance(&mut self) -> Result<View, Gone> {
         let since = match self.hub.since(self.cursor) {
             Ok(since) => since,
@@ -169,8 +208,9 @@ impl Follower {
         // Of several changes of one thing the last counts: a record tells all of it.
         let mut tasks: BTreeMap<TaskId, (Seq, Arc<JobKey>)> = BTreeMap::new();
         let mut quotas: BTreeMap<String, Seq> = BTreeMap::new();
+        let mut ordered: Vec<(Seq, Told)> = Vec::new();
         for (seq, key) in since.keys {
-            self.note_summary(seq, &key);
+            self.pending.note(seq, &key);
             match key {
                 Key::Task { id, job, host } => {
                     if self.wants(&job, &host) {
@@ -180,20 +220,22 @@ impl Follower {
                 Key::Quota(role) => {
                     quotas.insert(role, seq);
                 }
-                Key::Host(_) => {}
+                Key::Audit(record) if self.topics.contains(&Topic::Audit) => {
+                    ordered.push((seq, Told::Audit(record)));
+                }
+                Key::Audit(_)
+                | Key::Host(_)
+                | Key::Cron(_)
+                | Key::Update(_)
+                | Key::Maintenance(_) => {}
             }
         }
         // In the order of the log: a client that breaks off in between goes on from the last line it has.
         let view = &since.view;
-        let mut ordered: Vec<(Seq, Told)> = tasks
-            .into_iter()
-            .map(|(id, (seq, job))| (seq, Told::Task(id, job)))
-            .chain(
-                quotas
-                    .into_iter()
-                    .map(|(role, seq)| (seq, Told::Quota(role))),
-            )
-            .collect();
+        let tasks = tasks.into_iter();
+        ordered.extend(tasks.map(|(id, (seq, job))| (seq, Told::Task(id, job))));
+        let quotas = quotas.into_iter();
+        ordered.extend(quotas.map(|(role, seq)| (seq, Told::Quota(role))));
         ordered.sort_by_key(|(seq, _)| *seq);
         for (seq, told) in ordered {
             match told {
@@ -202,52 +244,44 @@ impl Follower {
                     None => self.line(&render::task_removed(seq, &id, &job)).await?,
                 },
                 Told::Quota(role) => self.line(&render::quota(seq, &role, view)).await?,
+                Told::Audit(record) => {
+                    let record = render::audit(seq, &record);
+                    self.line(&Line::Audit(record)).await?;
+                }
             }
         }
         self.cursor = since.newest;
         Ok(since.view)
     }
 
-    fn note_summary(&mut self, seq: Seq, key: &Key) {
-        let newer = |known: &mut Seq| *known = (*known).max(seq);
-        match key {
-            Key::Task { job, host, .. } => {
-                self.jobs
-                    .entry(job.clone())
-                    .and_modify(newer)
-                    .or_insert(seq);
-                if let TaskHost::On(host) = host {
-                    self.hosts
-                        .entry(host.clone())
-                        .and_modify(newer)
-                        .or_insert(seq);
-                }
-            }
-            Key::Host(host) => {
-                self.hosts
-                    .entry(host.clone())
-                    .and_modify(newer)
-                    .or_insert(seq);
-            }
-            Key::Quota(_) => {}
-        }
-    }
-
     /// Pending summaries, from the newest state. The cursor is at that state or behind it; what lies between is told again when
     /// the cursor passes it.
     async fn send_summary(&mut self) -> Result<(), Gone> {
-        if self.jobs.is_empty() && self.hosts.is_empty() {
+        if self.pending.is_empty() {
             return Ok(());
         }
         let (view, _) = self.hub.newest();
+        let mut pending = std::mem::take(&mut self.pending);
         let mut lines: Vec<(Seq, Line)> = Vec::new();
-        for (key, seq) in std::mem::take(&mut self.jobs) {
+        for (key, seq) in pending.jobs {
             lines.push((seq, render::job(seq, &key, &view)));
         }
-        for (name, seq) in std::mem::take(&mut self.hosts) {
+        for (name, seq) in pending.hosts {
             if let Some(record) = render::host(seq, &name, &view) {
                 lines.push((seq, Line::Host(record)));
             }
+            // Whoever watches a drain wants to see the host get empty.
+            if render::is_in_maintenance(&name, &view) {
+                note(&mut pending.maintenance, &name, seq);
+            }
+        }
+        if self.topics.contains(&Topic::Updates) {
+            let updates = pending.updates.into_iter();
+            lines.extend(updates.map(|(key, seq)| (seq, render::update(seq, &key, &view))));
+        }
+        if self.topics.contains(&Topic::Maintenance) {
+            let hosts = pending.maintenance.into_iter();
+            lines.extend(hosts.map(|(host, seq)| (seq, render::maintenance(seq, &host, &view))));
         }
         lines.sort_by_key(|(seq, _)| *seq);
         for (_, line) in lines {
@@ -257,12 +291,14 @@ impl Follower {
         Ok(())
     }
 
-    async fn change_topics(&mut self, wanted: BTreeSet<Topic>) -> Result<(), Gone> {
+    async fn change_topics(&mut self, wanted: Wanted) -> Result<(), Gone> {
         // The old topics are told up to the position at which the new ones begin.
         let view = self.advance().await?;
         let seq = self.cursor;
-        let new: Vec<Topic> = wanted.difference(&self.topics).cloned().collect();
-        self.topics = wanted;
+        let new: Vec<Topic> = wanted.topics.difference(&self.topics).cloned().collect();
+        self.topics = wanted.topics;
+        self.denied = wanted.denied;
+        self.refuse().await?;
         for topic in &new {
             self.snapshot(topic, &view, seq).await?;
         }
@@ -271,7 +307,7 @@ impl Follower {
 
     fn wants(&self, job: &JobKey, host: &TaskHost) -> bool {
         self.topics.iter().any(|topic| match topic {
-            Topic::Summary => false,
+            Topic::Summary | Topic::Updates | Topic::Maintenance | Topic::Audit => false,
             Topic::Job(key) => key == job,
             Topic::Role(role) => *role == job.role,
             Topic::Host(name) => match host {
@@ -293,20 +329,7 @@ impl Follower {
         };
         self.line(&mark(SnapshotPart::Begin)).await?;
         match topic {
-            Topic::Summary => {
-                for job in view.jobs() {
-                    self.line(&Line::Job(render::job_record(seq, job, view)))
-                        .await?;
-                }
-                for host in view.hosts() {
-                    if let Some(record) = render::host(seq, &host.attributes.host, view) {
-                        self.line(&Line::Host(record)).await?;
-                    }
-                }
-                for role in view.quotas().keys() {
-                    self.line(&render::quota(seq, role, view)).await?;
-                }
-            }
+            Topic::Summary => self.summary(view, seq).await?,
             Topic::Job(key) => {
                 if let Some(job) = view.job(key) {
                     for task in view.tasks_of_job(job) {
@@ -326,8 +349,51 @@ impl Follower {
                     self.task(seq, task).await?;
                 }
             }
+            Topic::Updates => {
+                for update in view.updates() {
+                    if let Some(record) = render::update_record(seq, update) {
+                        self.line(&Line::Update(record)).await?;
+                    }
+                }
+            }
+            Topic::Maintenance => {
+                let asked = view.maintenance_requests().map(|request| &request.host);
+                let hosts = view.hosts().map(|host| &host.attributes.host).chain(asked);
+                let hosts: BTreeSet<&String> = hosts
+                    .filter(|host| render::is_in_maintenance(host, view))
+                    .collect();
+                for host in hosts {
+                    self.line(&render::maintenance(seq, host, view)).await?;
+                }
+            }
+            Topic::Audit => {
+                for record in view.audit() {
+                    let record = render::audit(seq, record);
+                    self.line(&Line::Audit(record)).await?;
+                }
+            }
         }
         self.line(&mark(SnapshotPart::End)).await
+    }
+
+    /// All jobs, hosts and quotas in brief.
+    async fn summary(&mut self, view: &View, seq: Seq) -> Result<(), Gone> {
+        let idle = view.crons().map(|cron| &cron.job.key);
+        let idle = idle.filter(|key| view.job(key).is_none());
+        for key in view.jobs().map(|job| &*job.key).chain(idle) {
+            if let Some(record) = render::job_record(seq, key, view) {
+                self.line(&Line::Job(record)).await?;
+            }
+        }
+        for host in view.hosts() {
+            if let Some(record) = render::host(seq, &host.attributes.host, view) {
+                self.line(&Line::Host(record)).await?;
+            }
+        }
+        for role in view.quotas().keys() {
+            self.line(&render::quota(seq, role, view)).await?;
+        }
+        Ok(())
     }
 
     async fn task(&mut self, seq: Seq, task: &Task) -> Result<(), Gone> {
@@ -338,26 +404,7 @@ impl Follower {
     }
 
     async fn line(&mut self, line: &Line) -> Result<(), Gone> {
-        if let Err(error) = serde_json::to_writer(&mut self.buffer, line) {
-            // Records have texts for keys; nothing in them cannot be written.
-            tracing::error!(%error, "a line of the event feed cannot be written");
-            return Err(Gone);
-        }
-        self.buffer.push(b'\n');
-        if self.buffer.len() >= PIECE {
-            self.flush().await?;
-        }
-        Ok(())
-    }
-
-    async fn flush(&mut self) -> Result<(), Gone> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        let piece = Bytes::from(std::mem::take(&mut self.buffer));
-        match timeout(STALLED, self.out.send(piece)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(Gone),
-        }
+        self.hub.count_line();
+        self.out.line(line).await
     }
 }

@@ -5,16 +5,18 @@
 //! and never holds up anybody.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use aurora_api::feed::Seq;
-use aurora_api::model::JobKey;
+use aurora_api::model::{JobKey, JobUpdateKey};
 use aurora_daemon::lifecycle::Shutdown;
 use tokio::sync::{mpsc, watch};
 
+use super::topic::Wanted;
 use crate::core::store::TaskId;
-use crate::core::{Change, Changes, View};
+use crate::core::{AuditRecord, Change, Changes, View};
 use crate::recovery::RECENT_CHANGES;
 
 /// What a change is about.
@@ -30,6 +32,14 @@ pub(crate) enum Key {
     Host(Arc<str>),
     /// A role's quota.
     Quota(String),
+    /// A cron job.
+    Cron(Arc<JobKey>),
+    /// An update, changed or gone.
+    Update(Arc<JobUpdateKey>),
+    /// What was asked for a host that is to be drained.
+    Maintenance(Arc<str>),
+    /// What somebody changed. There is nothing newer to tell of it than this.
+    Audit(Arc<AuditRecord>),
 }
 
 /// Where a changed task is.
@@ -62,14 +72,21 @@ struct State {
 }
 
 /// Changes of topics on their way to a running feed.
-pub(crate) type TopicSender = mpsc::Sender<std::collections::BTreeSet<super::topic::Topic>>;
+pub(crate) type TopicSender = mpsc::Sender<Wanted>;
+
+/// A running feed.
+struct Running {
+    principal: String,
+    topics: TopicSender,
+}
 
 /// See the module.
 pub(crate) struct Hub {
     state: RwLock<State>,
     position: watch::Sender<Seq>,
     closed: Shutdown,
-    feeds: Mutex<HashMap<String, TopicSender>>,
+    feeds: Mutex<HashMap<String, Running>>,
+    lines: AtomicU64,
 }
 
 /// What happened after a position.
@@ -134,12 +151,11 @@ fn keys(changes: &Changes, before: Option<&View>, after: &View) -> Vec<(u32, Key
             },
             Change::Host(host) => Key::Host(host.clone()),
             Change::Quota(role) => Key::Quota(role.clone()),
-            Change::FrameworkId
-            | Change::Cron(_)
-            | Change::Update(_)
-            | Change::UpdateRemoved(_)
-            | Change::Maintenance(_)
-            | Change::Audit(_) => continue,
+            Change::Cron(job) => Key::Cron(job.clone()),
+            Change::Update(key) | Change::UpdateRemoved(key) => Key::Update(key.clone()),
+            Change::Maintenance(host) => Key::Maintenance(host.clone()),
+            Change::Audit(record) => Key::Audit(record.clone()),
+            Change::FrameworkId => continue,
         };
         keys.push((u32::try_from(ordinal).unwrap_or(u32::MAX), key));
     }
@@ -180,6 +196,7 @@ impl Hub {
             position: watch::Sender::new(newest),
             closed: Shutdown::new(),
             feeds: Mutex::default(),
+            lines: AtomicU64::new(0),
         }
     }
 
@@ -294,14 +311,27 @@ impl Hub {
         keys
     }
 
-    /// Registers a running feed. `None` when there are too many.
-    pub(crate) fn register(&self, id: &str, topics: TopicSender) -> Option<()> {
+    /// Registers a running feed.
+    ///
+    /// # Errors
+    /// [`Crowded`].
+    pub(crate) fn register(
+        &self,
+        id: &str,
+        principal: &str,
+        topics: TopicSender,
+    ) -> Result<(), Crowded> {
         let mut feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
         if feeds.len() >= MAX_FEEDS {
-            return None;
+            return Err(Crowded::All);
         }
-        feeds.insert(id.to_owned(), topics);
-        Some(())
+        let own = feeds.values().filter(|feed| feed.principal == principal);
+        if own.count() >= MAX_FEEDS_EACH {
+            return Err(Crowded::Own);
+        }
+        let principal = principal.to_owned();
+        feeds.insert(id.to_owned(), Running { principal, topics });
+        Ok(())
     }
 
     /// Forgets a feed.
@@ -314,13 +344,39 @@ impl Hub {
 
     /// Where the topics of a running feed are changed.
     pub(crate) fn feed(&self, id: &str) -> Option<TopicSender> {
+        let feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+        feeds.get(id).map(|feed| feed.topics.clone())
+    }
+
+    /// How many feeds run.
+    pub(crate) fn feeds(&self) -> usize {
         self.feeds
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .get(id)
-            .cloned()
+            .len()
+    }
+
+    /// Counts a line of a feed.
+    pub(crate) fn count_line(&self) {
+        self.lines.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many lines all feeds have made.
+    pub(crate) fn lines(&self) -> u64 {
+        self.lines.load(Ordering::Relaxed)
     }
 }
 
+/// Why a feed is not begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Crowded {
+    #[error("{MAX_FEEDS} feeds are open, which is the most")]
+    All,
+    #[error("you have {MAX_FEEDS_EACH} feeds open, which is the most")]
+    Own,
+}
+
 /// The most feeds at a time.
-const MAX_FEEDS: usize = 512;
+pub(crate) const MAX_FEEDS: usize = 512;
+/// The most feeds of one principal at a time.
+pub(crate) const MAX_FEEDS_EACH: usize = 64;

@@ -2,10 +2,10 @@
 
 mod follower;
 mod hub;
-mod render;
+mod outlet;
+pub(crate) mod render;
 mod topic;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aurora_api::feed::{Hello, Seq, VERSION};
@@ -13,8 +13,10 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use follower::Follower;
-pub(crate) use hub::Hub;
-pub(crate) use topic::{Topic, parse_all};
+pub(crate) use hub::{Crowded, Hub};
+pub(crate) use outlet::Encoding;
+use outlet::Outlet;
+pub(crate) use topic::{Wanted, parse_all};
 
 /// What a feed says of the server.
 #[derive(Clone, Debug)]
@@ -24,20 +26,38 @@ pub(crate) struct Greeting {
     pub(crate) server_time_ms: i64,
 }
 
-/// What this scheduler offers under `/ext/v1`, with versions.
-pub(crate) const CAPABILITIES: &[(&str, u32)] = &[("events", VERSION), ("explain", 1)];
+/// What a client asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Subscription {
+    pub(crate) wanted: Wanted,
+    /// Where it goes on.
+    pub(crate) from: Option<Seq>,
+    /// Who asks; feeds are limited for each.
+    pub(crate) principal: String,
+    pub(crate) encoding: Encoding,
+}
 
-/// Starts a feed; the pieces of its answer come out of the receiver. `None` when there are too many feeds.
+/// What this scheduler offers under `/ext/v1`, with versions.
+pub(crate) const CAPABILITIES: &[(&str, u32)] = &[
+    ("events", VERSION),
+    ("pages", 1),
+    ("explain", 2),
+    ("audit", 1),
+];
+
+/// Starts a feed; the pieces of its answer come out of the receiver.
+///
+/// # Errors
+/// [`Crowded`].
 pub(crate) fn open(
     hub: &Arc<Hub>,
     greeting: Greeting,
-    topics: BTreeSet<Topic>,
-    from: Option<Seq>,
-) -> Option<mpsc::Receiver<Bytes>> {
+    subscription: Subscription,
+) -> Result<mpsc::Receiver<Bytes>, Crowded> {
     let id = uuid::Uuid::new_v4().to_string();
     let (changes, changes_receiver) = mpsc::channel(4);
-    hub.register(&id, changes)?;
-    let (out, pieces) = mpsc::channel(follower::PIECES);
+    hub.register(&id, &subscription.principal, changes)?;
+    let (outlet, pieces) = Outlet::new(subscription.encoding);
     let (_, seq) = hub.newest();
     let hello = Hello {
         feed: id.clone(),
@@ -51,15 +71,16 @@ pub(crate) fn open(
             .map(|(name, _)| (*name).to_owned())
             .collect(),
     };
-    let follower = Follower::new(hub.clone(), out, topics);
+    let follower = Follower::new(hub.clone(), outlet, subscription.wanted);
     let hub = hub.clone();
+    let from = subscription.from;
     tokio::spawn(async move {
         if follower.run(hello, from, changes_receiver).await.is_err() {
             tracing::debug!(feed = id, "the client of an event feed is gone");
         }
         hub.unregister(&id);
     });
-    Some(pieces)
+    Ok(pieces)
 }
 
 #[cfg(test)]

@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 
 use aurora_api::feed::{
-    ConfigRecord, Event, HostRecord, JobRecord, JobRemoved, Line, QuotaRecord, Seq, TaskRecord,
-    TaskRemoved,
+    ActiveUpdate, AuditRecord, ConfigRecord, CronRun, DrainRequest, Event, HostRecord, JobRecord,
+    JobRemoved, Line, MaintenanceRecord, QuotaRecord, Seq, TaskRecord, TaskRemoved, UpdateRecord,
+    UpdateRemoved,
 };
 use aurora_api::job_key::JobPath;
-use aurora_api::model::{JobKey, MaintenanceMode, ScheduleStatus};
+use aurora_api::model::{
+    JobKey, JobUpdateAction, JobUpdateKey, MaintenanceMode, Range, ScheduleStatus,
+};
 use aurora_api::resources::Amounts;
 use aurora_api::simple;
 
-use crate::core::View;
-use crate::core::store::{Job, StoredConfig, Task};
+use crate::core::store::{StoredConfig, Task, Update};
+use crate::core::{self, CronOutcome, View};
 
 /// A task as it is now.
 pub(super) fn task(seq: Seq, task: &Task) -> Line {
@@ -63,8 +66,8 @@ pub(super) fn config(config: &StoredConfig) -> Line {
 
 /// A job as it is now, or that it is gone.
 pub(super) fn job(seq: Seq, key: &JobKey, view: &View) -> Line {
-    match view.job(key) {
-        Some(found) => Line::Job(job_record(seq, found, view)),
+    match job_record(seq, key, view) {
+        Some(record) => Line::Job(record),
         None => Line::JobRemoved(JobRemoved {
             seq,
             job: JobPath(key.clone()),
@@ -72,39 +75,168 @@ pub(super) fn job(seq: Seq, key: &JobKey, view: &View) -> Line {
     }
 }
 
-/// A job in brief.
-pub(super) fn job_record(seq: Seq, job: &Job, view: &View) -> JobRecord {
-    let states: BTreeMap<ScheduleStatus, u32> = ScheduleStatus::ALL
-        .iter()
-        .map(|status| (*status, job.count(*status)))
-        .filter(|(_, count)| *count > 0)
-        .collect();
-    // An active task speaks for the job; without one, the task that ended last.
-    let spokesman = view
-        .active_tasks(job)
-        .next()
-        .or_else(|| view.ended_tasks(job).last());
-    JobRecord {
-        seq,
-        job: JobPath((*job.key).clone()),
-        states,
-        active: u32::try_from(job.active_count()).unwrap_or(u32::MAX),
-        service: spokesman.is_some_and(|task| task.config.task.is_service),
-        tier: spokesman
-            .and_then(|task| task.config.task.tier.clone())
-            .unwrap_or_default(),
-        cron_schedule: None,
-        changed_ms: job.changed,
+/// A job in brief: it is there for as long as it has tasks or a schedule.
+pub(super) fn job_record(seq: Seq, key: &JobKey, view: &View) -> Option<JobRecord> {
+    let (job, cron) = (view.job(key), view.cron(key));
+    if job.is_none() && cron.is_none() {
+        return None;
     }
+    let counts = ScheduleStatus::ALL
+        .iter()
+        .map(|status| (*status, job.map_or(0, |job| job.count(*status))));
+    let states: BTreeMap<ScheduleStatus, u32> = counts.filter(|(_, count)| *count > 0).collect();
+    // An active task speaks for the job; without one its schedule, or the task that ended last.
+    let active = job.and_then(|job| view.active_tasks(job).next());
+    let ended = job.and_then(|job| view.ended_tasks(job).last());
+    let config = active
+        .map(|task| &*task.config.task)
+        .or_else(|| cron.map(|cron| &cron.job.task_config))
+        .or_else(|| ended.map(|task| &*task.config.task));
+    let last = cron.and_then(|cron| cron.last);
+    let update = view.active_update(key);
+    let times = [
+        job.map(|job| job.changed),
+        last.map(|last| last.minute),
+        update.map(Update::modified),
+    ];
+    Some(JobRecord {
+        seq,
+        job: JobPath(key.clone()),
+        states,
+        active: number(job.map_or(0, |job| job.active_count())),
+        service: config.is_some_and(|config| config.is_service),
+        tier: config
+            .and_then(|config| config.tier.clone())
+            .unwrap_or_default(),
+        cron_schedule: cron.and_then(|cron| cron.job.cron_schedule.clone()),
+        cron_last: last.map(|last| CronRun {
+            minute_ms: last.minute,
+            outcome: outcome(last.outcome).to_owned(),
+        }),
+        update: update.and_then(|update| {
+            Some(ActiveUpdate {
+                id: update.key().id.clone(),
+                status: update.status()?,
+            })
+        }),
+        changed_ms: times.into_iter().flatten().max().unwrap_or(0),
+    })
+}
+
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// The word for what came of a minute of a schedule.
+pub(crate) fn outcome(outcome: CronOutcome) -> &'static str {
+    match outcome {
+        CronOutcome::Launched => "launched",
+        CronOutcome::Skipped => "skipped",
+        CronOutcome::Replacing => "replacing",
+        CronOutcome::Missed => "missed",
+        CronOutcome::Scheduled => "scheduled",
+    }
+}
+
+/// An update as it is now, or that it is gone.
+pub(super) fn update(seq: Seq, key: &JobUpdateKey, view: &View) -> Line {
+    match view.update(key).and_then(|found| update_record(seq, found)) {
+        Some(record) => Line::Update(record),
+        None => Line::UpdateRemoved(UpdateRemoved {
+            seq,
+            job: JobPath(key.job.clone()),
+            id: key.id.clone(),
+        }),
+    }
+}
+
+/// An update in brief; `None` before its first event.
+pub(super) fn update_record(seq: Seq, update: &Update) -> Option<UpdateRecord> {
+    let mut latest: BTreeMap<i32, JobUpdateAction> = BTreeMap::new();
+    for event in update.instance_events() {
+        latest.insert(event.instance_id, event.action);
+    }
+    let mut actions: BTreeMap<JobUpdateAction, u32> = BTreeMap::new();
+    for action in latest.into_values() {
+        *actions.entry(action).or_default() += 1;
+    }
+    Some(UpdateRecord {
+        seq,
+        job: JobPath(update.job().clone()),
+        id: update.key().id.clone(),
+        user: update.update.summary.user.clone(),
+        status: update.status()?,
+        created_ms: update.created(),
+        changed_ms: update.modified(),
+        instances: number(instances_of(update)),
+        actions,
+        message: update.last_event().and_then(|event| event.message.clone()),
+    })
+}
+
+/// How many instances an update is about: those of before and those of after.
+pub(crate) fn instances_of(update: &Update) -> usize {
+    let instructions = &update.update.instructions;
+    let groups = instructions
+        .initial_state
+        .iter()
+        .chain(&instructions.desired_state);
+    let mut ranges: Vec<&Range> = groups.flat_map(|group| &group.instances).collect();
+    ranges.sort_unstable();
+    let (mut count, mut end) = (0, -1);
+    for range in ranges {
+        let (first, last) = (i64::from(range.first), i64::from(range.last));
+        count += (last - first.max(end + 1) + 1).max(0);
+        end = end.max(last);
+    }
+    usize::try_from(count).unwrap_or(0)
+}
+
+/// A host's place in maintenance.
+pub(super) fn maintenance(seq: Seq, name: &str, view: &View) -> Line {
+    let host = view.host(name);
+    let mode = host.and_then(|host| host.attributes.mode);
+    Line::Maintenance(MaintenanceRecord {
+        seq,
+        host: name.to_owned(),
+        mode: mode.unwrap_or(MaintenanceMode::None),
+        tasks: tasks_on(name, view),
+        request: view.maintenance_request(name).map(|request| DrainRequest {
+            created_ms: request.created_timestamp_ms,
+            timeout_secs: request.timeout_secs,
+            default_policy: request.default_sla_policy.as_ref().map(simple::to_json),
+        }),
+    })
+}
+
+/// Whether there is anything to tell of a host's maintenance.
+pub(super) fn is_in_maintenance(name: &str, view: &View) -> bool {
+    let mode = view.host(name).and_then(|host| host.attributes.mode);
+    mode.is_some_and(|mode| mode != MaintenanceMode::None)
+        || view.maintenance_request(name).is_some()
+}
+
+/// What somebody changed.
+pub(crate) fn audit(seq: Seq, record: &core::AuditRecord) -> AuditRecord {
+    AuditRecord {
+        seq,
+        time_ms: record.time,
+        user: record.user.clone(),
+        method: record.method.clone(),
+        target: record.target.clone(),
+        detail: record.detail.clone(),
+    }
+}
+
+/// Tasks on a host that have not ended.
+pub(crate) fn tasks_on(host: &str, view: &View) -> u32 {
+    let tasks = view.tasks_on_host(host);
+    number(tasks.filter(|task| task.status.is_agent_assigned()).count())
 }
 
 /// A host as it is now; `None` when it never offered.
 pub(super) fn host(seq: Seq, name: &str, view: &View) -> Option<HostRecord> {
     let attributes = &view.host(name)?.attributes;
-    let tasks = view
-        .tasks_on_host(name)
-        .filter(|task| task.status.is_agent_assigned())
-        .count();
     let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for attribute in &attributes.attributes {
         named
@@ -118,7 +250,7 @@ pub(super) fn host(seq: Seq, name: &str, view: &View) -> Option<HostRecord> {
         agent_id: attributes.slave_id.clone().unwrap_or_default(),
         mode: attributes.mode.unwrap_or(MaintenanceMode::None),
         attributes: named,
-        tasks: u32::try_from(tasks).unwrap_or(u32::MAX),
+        tasks: tasks_on(name, view),
     })
 }
 

@@ -17,6 +17,30 @@ pub(crate) enum Topic {
     Role(String),
     /// The tasks of a host.
     Host(String),
+    /// Job updates.
+    Updates,
+    /// Hosts in maintenance.
+    Maintenance,
+    /// Who changed what. For those who hold the secret: it tells names and reasons that no read of the API does.
+    Audit,
+}
+
+/// What a feed is to be about, by what its principal may read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) topics: BTreeSet<Topic>,
+    /// Topics that were asked for and may not be read.
+    pub(crate) denied: BTreeSet<Topic>,
+}
+
+impl Wanted {
+    /// Splits topics by what a principal may read, who may have shown the secret or not.
+    pub(crate) fn of(topics: BTreeSet<Topic>, is_trusted: bool) -> Wanted {
+        let (topics, denied) = topics
+            .into_iter()
+            .partition(|topic| is_trusted || *topic != Topic::Audit);
+        Wanted { topics, denied }
+    }
 }
 
 /// The most topics of one feed.
@@ -29,13 +53,20 @@ impl fmt::Display for Topic {
             Topic::Job(key) => write!(f, "job/{key}"),
             Topic::Role(role) => write!(f, "role/{role}"),
             Topic::Host(host) => write!(f, "host/{host}"),
+            Topic::Updates => f.write_str("updates"),
+            Topic::Maintenance => f.write_str("maintenance"),
+            Topic::Audit => f.write_str("audit"),
         }
     }
 }
 
 fn parse(text: &str) -> Option<Topic> {
-    if text == "summary" {
-        return Some(Topic::Summary);
+    match text {
+        "summary" => return Some(Topic::Summary),
+        "updates" => return Some(Topic::Updates),
+        "maintenance" => return Some(Topic::Maintenance),
+        "audit" => return Some(Topic::Audit),
+        _ => {}
     }
     let (kind, name) = text.split_once('/')?;
     match kind {
@@ -80,6 +111,9 @@ mod tests {
             "job/www-data/prod/hello",
             "role/www-data",
             "host/10.0.0.1",
+            "updates",
+            "maintenance",
+            "audit",
         ];
         let topics = parse_all(texts).unwrap();
         let mut written: Vec<String> = topics.iter().map(Topic::to_string).collect();
@@ -89,10 +123,20 @@ mod tests {
         assert_eq!(written, expected);
         assert_eq!(parse_all([]).unwrap(), BTreeSet::from([Topic::Summary]));
         for bad in [
-            "", "job", "job/a/b", "role/", "role/a b", "host/", "updates", "Summary",
+            "", "job", "job/a/b", "role/", "role/a b", "host/", "update", "Summary",
         ] {
             let error = parse_all(["summary", bad]).unwrap_err();
             assert!(error.contains("topic 2") && error.contains(bad), "{error}");
         }
+    }
+
+    #[test]
+    fn who_changed_what_is_for_those_who_hold_the_secret() {
+        let asked = parse_all(["audit", "updates"]).unwrap();
+        let trusted = Wanted::of(asked.clone(), true);
+        assert_eq!((trusted.topics, trusted.denied.len()), (asked.clone(), 0));
+        let stranger = Wanted::of(asked, false);
+        assert_eq!(stranger.denied, BTreeSet::from([Topic::Audit]));
+        assert_eq!(stranger.topics.len(), 2, "{stranger:?}");
     }
 }

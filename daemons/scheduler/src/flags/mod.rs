@@ -1,8 +1,10 @@
 //! The scheduler's flags. Names are upstream's where upstream has the flag; `-name=value` and underscores are understood.
 
+mod backups;
 mod decisions;
 mod executors;
 mod parse;
+mod zookeeper;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -10,8 +12,11 @@ use std::path::PathBuf;
 use aurora_daemon::flags::DaemonFlags;
 use clap::Parser;
 
+pub use backups::BackupFlags;
 pub use decisions::DecisionFlags;
 use parse::duration;
+pub(crate) use zookeeper::ServerSet;
+pub use zookeeper::ZooKeeperFlags;
 
 /// Schedules jobs on Apache Mesos.
 #[derive(Clone, Debug, Parser)]
@@ -33,7 +38,8 @@ pub struct Flags {
     #[arg(long, value_name = "NAME")]
     pub hostname: Option<String>,
 
-    /// The Mesos master, as HOST:PORT; several are separated by commas.
+    /// The Mesos master, as HOST:PORT; several are separated by commas. Or zk://[USER:PASSWORD@]HOST:PORT,…/PATH, where
+    /// ZooKeeper names the leading one.
     #[arg(
         long,
         alias = "mesos-master-address",
@@ -82,6 +88,14 @@ pub struct Flags {
     /// The origin that browsers may call the API from.
     #[arg(long, value_name = "ORIGIN")]
     pub enable_cors_for: Option<String>,
+
+    /// Where clients find this scheduler.
+    #[command(flatten)]
+    pub zookeeper: ZooKeeperFlags,
+
+    /// Copies of the state.
+    #[command(flatten)]
+    pub backups: BackupFlags,
 
     /// What decisions depend on.
     #[command(flatten)]
@@ -152,6 +166,96 @@ mod tests {
             .collect();
         assert_eq!(parameters, [("network", "host"), ("ulimit", "nofile=1")]);
         assert_eq!(config.offer_order.len(), 2);
+    }
+
+    /// Flags, and the node of the server set or what is wrong with them.
+    #[test]
+    fn a_server_set_needs_an_ensemble_and_a_path() {
+        for (arguments, expected) in [
+            (&[][..], Ok(None)),
+            (
+                &[
+                    "-zk_endpoints=a:2181,b:2181",
+                    "-serverset_path=/aurora/scheduler",
+                ],
+                Ok(Some("/aurora/scheduler")),
+            ),
+            (
+                &[
+                    "-zk_endpoints=a:2181",
+                    "-zk_chroot_path=/x/",
+                    "-serverset_path=/s",
+                ],
+                Ok(Some("/x/s")),
+            ),
+            (&["-zk_endpoints=a:2181"], Err("--serverset-path")),
+            (&["-serverset_path=/s"], Err("--zk-endpoints")),
+            (
+                &["-zk_endpoints=a:2181", "-serverset_path=s"],
+                Err("`s`, which is not a path"),
+            ),
+            (
+                &[
+                    "-zk_endpoints=a:2181",
+                    "-serverset_path=/s",
+                    "-zk_digest_credentials=secret",
+                ],
+                Err("not of the form USER:PASSWORD"),
+            ),
+        ] {
+            let needed = [
+                "s",
+                "--cluster-name=c",
+                "--mesos-master=zk://a:2181,b:2181/mesos",
+                "--thermos-executor-path=/e",
+                "--state-dir=/s",
+            ];
+            let set = Flags::try_from_arguments(needed.iter().chain(arguments))
+                .map_err(|error| error.to_string())
+                .and_then(|flags| {
+                    flags
+                        .zookeeper
+                        .server_set()
+                        .map_err(|error| error.to_string())
+                });
+            match (set, expected) {
+                (Ok(set), Ok(path)) => assert_eq!(set.map(|set| set.path).as_deref(), path),
+                (Err(text), Err(words)) => {
+                    assert!(text.contains(words) && !text.contains("secret"), "{text}");
+                }
+                (set, expected) => panic!("{arguments:?}: {set:?}, {expected:?}"),
+            }
+        }
+    }
+
+    /// Flags, and the cores and MiB of each executor.
+    #[test]
+    fn an_executors_share_is_upstreams_unless_told_otherwise() {
+        for (arguments, cpus, ram_mb) in [
+            (&[][..], 0.25, 128),
+            (&["--executor-overhead=upstream"], 0.25, 128),
+            (&["--executor-overhead=lean"], 0.01, 32),
+            (
+                &["--executor-overhead=lean", "-thermos_executor_cpu=0.5"],
+                0.5,
+                32,
+            ),
+        ] {
+            let needed = [
+                "s",
+                "--cluster-name=c",
+                "--mesos-master=m:1",
+                "--thermos-executor-path=/e",
+                "--state-dir=/s",
+            ];
+            let flags = Flags::try_from_arguments(needed.iter().chain(arguments)).unwrap();
+            let config = flags.decisions.to_config("c", "h", 1).unwrap();
+            assert_eq!(
+                (config.executor_cpus, config.executor_ram_mb),
+                (cpus, ram_mb),
+                "{arguments:?}"
+            );
+        }
     }
 
     #[test]

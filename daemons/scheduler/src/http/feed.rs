@@ -5,10 +5,20 @@ use aurora_daemon::reply;
 use aurora_daemon::server::{Request, Response};
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, HeaderValue, VARY};
+use tokio::sync::mpsc;
 
-use super::Routes;
-use crate::feed::{self, CAPABILITIES, Greeting};
+use super::{Routes, asks_for_gzip};
+use crate::api::user;
+use crate::feed::{self, CAPABILITIES, Encoding, Greeting, Subscription, Wanted};
+
+/// Who asks for a feed.
+pub(super) struct Principal {
+    /// The name given with the secret, else the address.
+    pub(super) name: String,
+    /// Whether the secret was shown, or none is demanded.
+    pub(super) is_trusted: bool,
+}
 
 impl Routes {
     /// `GET /ext/v1`: what is offered, with versions.
@@ -51,31 +61,46 @@ impl Routes {
             leader: self.address.to_string(),
             server_time_ms: (self.clock)(),
         };
-        match feed::open(&self.hub, greeting, topics, from) {
-            Some(pieces) => {
-                let mut response = reply::stream(StatusCode::OK, "application/x-ndjson", pieces);
-                response
-                    .headers_mut()
-                    .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-                response
-            }
-            None => reply::error(
-                StatusCode::SERVICE_UNAVAILABLE,
+        let principal = self.principal(request);
+        let encoding = match asks_for_gzip(&request.headers) {
+            true => Encoding::Gzip,
+            false => Encoding::Plain,
+        };
+        let subscription = Subscription {
+            wanted: Wanted::of(topics, principal.is_trusted),
+            from,
+            principal: principal.name,
+            encoding,
+        };
+        match feed::open(&self.hub, greeting, subscription) {
+            Ok(pieces) => stream(pieces, encoding),
+            Err(crowded) => reply::error(
+                StatusCode::TOO_MANY_REQUESTS,
                 "too-many-feeds",
-                "Too many feeds are open.",
+                &crowded.to_string(),
                 "Close some, or try again later.",
             ),
         }
     }
 
+    /// Who sent a request.
+    pub(super) fn principal(&self, request: &Request) -> Principal {
+        let is_trusted = self.guard.check_secret(&request.headers).is_ok();
+        let name = match is_trusted && self.guard.token().is_some() {
+            true => user(&request.headers, &self.guard),
+            false => request.peer.ip().to_string(),
+        };
+        Principal { name, is_trusted }
+    }
+
     /// `POST /ext/v1/events/ID/topics` with `{"topics": [T, …]}`: replaces the topics of a running feed.
-    pub(super) async fn change_topics(&self, id: &str, body: &Bytes) -> Response {
+    pub(super) async fn change_topics(&self, id: &str, request: &Request) -> Response {
         #[derive(serde::Deserialize)]
-        struct Wanted {
+        struct Body {
             topics: Vec<String>,
         }
-        let wanted: Wanted = match serde_json::from_slice(body) {
-            Ok(wanted) => wanted,
+        let body: Body = match serde_json::from_slice(&request.body) {
+            Ok(body) => body,
             Err(error) => {
                 return reply::error(
                     StatusCode::BAD_REQUEST,
@@ -85,7 +110,7 @@ impl Routes {
                 );
             }
         };
-        let topics = match feed::parse_all(wanted.topics.iter().map(String::as_str)) {
+        let topics = match feed::parse_all(body.topics.iter().map(String::as_str)) {
             Ok(topics) => topics,
             Err(fault) => return bad_topics(&fault),
         };
@@ -100,11 +125,23 @@ impl Routes {
         let Some(feed) = self.hub.feed(id) else {
             return gone();
         };
-        match feed.send(topics).await {
+        let wanted = Wanted::of(topics, self.principal(request).is_trusted);
+        match feed.send(wanted).await {
             Ok(()) => reply::json(StatusCode::OK, &serde_json::json!({})),
             Err(_) => gone(),
         }
     }
+}
+
+fn stream(pieces: mpsc::Receiver<Bytes>, encoding: Encoding) -> Response {
+    let mut response = reply::stream(StatusCode::OK, "application/x-ndjson", pieces);
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    if encoding == Encoding::Gzip {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
 }
 
 fn bad_topics(fault: &str) -> Response {
@@ -112,6 +149,6 @@ fn bad_topics(fault: &str) -> Response {
         StatusCode::BAD_REQUEST,
         "bad-topic",
         fault,
-        "Topics are summary, job/ROLE/ENV/NAME, role/ROLE and host/HOST.",
+        "Topics are summary, job/ROLE/ENV/NAME, role/ROLE, host/HOST, updates, maintenance and audit.",
     )
 }

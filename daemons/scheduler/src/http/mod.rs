@@ -1,12 +1,19 @@
 //! The routes.
 
+mod audit;
+mod debug;
+mod drain_plan;
 mod explain;
 mod feed;
+mod mname;
 mod ops;
+mod pages;
+mod utilization;
 mod vars;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use aurora_daemon::guard::Guard;
 use aurora_daemon::server::{Request, Response, Service};
@@ -17,7 +24,7 @@ use flate2::write::GzEncoder;
 use http::header::{
     ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue,
-    ORIGIN, VARY,
+    LOCATION, ORIGIN, VARY,
 };
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
@@ -44,6 +51,7 @@ pub(crate) struct Routes {
 
 impl Service for Routes {
     async fn call(self: Arc<Self>, request: Request) -> Response {
+        let began = Instant::now();
         let for_browsers = request.path == "/api";
         if let Err(refusal) = self.check_origin(&request.headers, for_browsers) {
             return refusal;
@@ -51,57 +59,114 @@ impl Service for Routes {
         let gzip = asks_for_gzip(&request.headers);
         let segments = request.segments();
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-        let mut streams = false;
-        let response = match (&request.method, &*segments) {
-            (&Method::OPTIONS, ["api"]) => reply::empty(StatusCode::OK),
-            (&Method::POST | &Method::GET, ["api"]) => self.api.answer(request, &self.guard).await,
-            (_, ["api"]) => not_allowed("GET, POST"),
-            (&Method::POST, ["ext", "v1", "events", id, "topics"]) => {
-                self.change_topics(id, &request.body).await
-            }
-            (_, ["ext", "v1", "events", _, "topics"]) => not_allowed("POST"),
-            (&Method::GET | &Method::HEAD, path) => match path {
-                ["ext", "v1"] => self.capabilities(),
-                ["ext", "v1", "events"] => {
-                    streams = true;
-                    self.events(&request)
-                }
-                ["ext", "v1", "explain", task] => self.explain(task),
-                ["health"] => reply::text(StatusCode::OK, "OK\n"),
-                ["leaderhealth"] => self.leader_health(),
-                ["vars"] => self.vars().await,
-                ["vars.json"] => self.vars_json(&request).await,
-                ["metrics"] => self.metrics().await,
-                ["agents" | "slaves"] => self.agents(),
-                ["quotas"] => self.quotas(&request),
-                ["tiers"] => self.tiers(),
-                ["offers"] => self.offers().await,
-                ["pendingtasks"] => self.pending_tasks().await,
-                _ => nothing_here(path),
-            },
-            (_, path) => nothing_here(path),
-        };
-        let mut response = match gzip && !streams {
+        let is_feed = segments == ["ext", "v1", "events"];
+        let response = self.route(&segments, request).await;
+        // A feed does its own, a piece at a time.
+        let mut response = match gzip && !is_feed {
             true => compress(response).await,
             false => response,
         };
         if for_browsers && let Some(origin) = &self.cors {
-            let headers = response.headers_mut();
-            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-            headers.insert(
-                ACCESS_CONTROL_ALLOW_METHODS,
-                HeaderValue::from_static("DELETE,GET,HEAD,OPTIONS,POST,PUT"),
-            );
-            headers.insert(
-                ACCESS_CONTROL_ALLOW_HEADERS,
-                HeaderValue::from_static("Accept,Content-Type,Origin,X-Requested-With"),
-            );
+            allow_origin(response.headers_mut(), origin);
         }
+        let name = format!("http_{}_responses", response.status().as_u16());
+        self.api.metrics.timed(&name, began.elapsed());
         response
     }
 }
 
+fn allow_origin(headers: &mut HeaderMap, origin: &HeaderValue) {
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("DELETE,GET,HEAD,OPTIONS,POST,PUT"),
+    );
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static("Accept,Content-Type,Origin,X-Requested-With"),
+    );
+}
+
 impl Routes {
+    async fn route(&self, path: &[&str], request: Request) -> Response {
+        let method = request.method.clone();
+        match path {
+            ["api"] => match method {
+                Method::OPTIONS => reply::empty(StatusCode::OK),
+                Method::POST | Method::GET => self.api.answer(request, &self.guard).await,
+                _ => not_allowed("GET, POST"),
+            },
+            ["apibeta"] => see_other("/apihelp/index.html"),
+            ["apibeta", name] => match method {
+                Method::POST => self.api.answer_beta(name, request, &self.guard).await,
+                _ => not_allowed("POST"),
+            },
+            ["ext", "v1", rest @ ..] => self.extension(rest, request).await,
+            ["mname", rest @ ..] => match method {
+                Method::GET | Method::PUT | Method::POST | Method::DELETE => {
+                    self.mname(rest, &request.query)
+                }
+                _ => not_allowed("GET, PUT, POST, DELETE"),
+            },
+            path => match method {
+                Method::GET | Method::HEAD => self.look(path, &request).await,
+                _ => nothing_here(path),
+            },
+        }
+    }
+
+    /// Routes of our own, below `/ext/v1`.
+    async fn extension(&self, path: &[&str], request: Request) -> Response {
+        let (reads, writes) = match request.method {
+            Method::GET | Method::HEAD => (true, false),
+            Method::POST => (false, true),
+            _ => (false, false),
+        };
+        match path {
+            ["events", id, "topics"] if writes => self.change_topics(id, &request).await,
+            ["drain-plan"] if writes => self.drain_plan(&request.body).await,
+            ["handover"] if writes => reply::error(
+                StatusCode::CONFLICT,
+                "single-scheduler",
+                "This scheduler has no other to hand over to.",
+                "Start it again to move it; its tasks run on meanwhile.",
+            ),
+            ["events", _, "topics"] | ["drain-plan"] | ["handover"] => not_allowed("POST"),
+            [] if reads => self.capabilities(),
+            ["events"] if reads => self.events(&request),
+            ["explain", task] if reads => self.explain(task).await,
+            ["audit"] if reads => self.audit(&request),
+            [name] if reads => match self.page(name, &request).await {
+                Some(page) => page,
+                None => nothing_here(&["ext"]),
+            },
+            _ => nothing_here(&["ext"]),
+        }
+    }
+
+    /// What operators look at.
+    async fn look(&self, path: &[&str], request: &Request) -> Response {
+        match path {
+            ["health"] => reply::text(StatusCode::OK, "OK\n"),
+            ["leaderhealth"] => self.leader_health(),
+            ["services"] => self.services(),
+            ["vars"] => self.vars().await,
+            ["vars.json"] => self.vars_json(request).await,
+            ["metrics"] => self.metrics().await,
+            ["agents" | "slaves"] => self.agents(),
+            ["cron"] => self.cron(),
+            ["maintenance"] => self.maintenance(),
+            ["offers"] => self.offers().await,
+            ["pendingtasks"] => self.pending_tasks().await,
+            ["quotas"] => self.quotas(request),
+            ["state"] => self.state(),
+            ["structdump", what @ ..] => self.structdump(what),
+            ["tiers"] => self.tiers(),
+            ["utilization", what @ ..] => self.utilization(what),
+            path => nothing_here(path),
+        }
+    }
+
     #[allow(
         clippy::result_large_err,
         reason = "the error is the answer, made once per refusal"
@@ -132,6 +197,35 @@ fn nothing_here(path: &[&str]) -> server::Response {
         ),
         _ => reply::text(StatusCode::NOT_FOUND, "There is nothing here.\n"),
     }
+}
+
+fn see_other(place: &'static str) -> server::Response {
+    let mut response = reply::empty(StatusCode::SEE_OTHER);
+    response
+        .headers_mut()
+        .insert(LOCATION, HeaderValue::from_static(place));
+    response
+}
+
+/// A page for people.
+fn html(page: String) -> server::Response {
+    reply::bytes(StatusCode::OK, "text/html; charset=utf-8", page)
+}
+
+/// Text in a page.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 fn not_allowed(methods: &'static str) -> server::Response {

@@ -11,23 +11,8 @@ use aurora_mesos::v1::Offer;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::Routes;
+use super::{Routes, escape, html};
 use crate::core::Core;
-
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
-}
 
 impl Routes {
     /// `/agents`: a table of hosts.
@@ -59,7 +44,7 @@ impl Routes {
             );
         }
         page.push_str("</table></body></html>\n");
-        reply::bytes(StatusCode::OK, "text/html; charset=utf-8", page)
+        html(page)
     }
 
     /// `/offers`: the offers that are held, as Mesos sent them.

@@ -8,19 +8,25 @@ use aurora_api::model::ScheduleStatus;
 use aurora_daemon::reply;
 use aurora_daemon::server::{Request, Response};
 use http::StatusCode;
+use serde_json::Number;
 
 use super::Routes;
-use crate::core::{Core, View};
+use super::utilization::METRICS;
+use crate::core::store::Usage;
+use crate::core::{Core, View, countdowns};
 
 impl Routes {
-    async fn all_vars(&self) -> BTreeMap<String, i64> {
+    async fn all_vars(&self) -> BTreeMap<String, Number> {
         let mut vars = self.api.metrics.all();
         let durable = self.api.handle.durable();
         of_state(&durable.view, &mut vars);
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        let look = |core: &Core| (core.counters().clone(), core.gauges());
+        vars.extend(countdowns(&durable.view, (self.clock)()));
+        let look = |core: &Core| (core.counters().clone(), core.gauges(), core.sla_report());
+        let mut report = None;
         // While the scheduler is ending there is nothing to look at; the rest is still told.
-        if let Ok((counters, gauges)) = self.api.handle.look(look).await {
+        if let Ok((counters, gauges, sla)) = self.api.handle.look(look).await {
+            report = Some(sla);
             for (name, value) in counters {
                 vars.insert(name.into_owned(), number(value));
             }
@@ -34,13 +40,21 @@ impl Routes {
         let registration = self.registration.borrow().clone();
         let registered = registration.master.is_some();
         vars.insert("framework_registered".to_owned(), i64::from(registered));
-        for (state, now) in [
-            ("ACTIVE", registration.ever),
-            ("LEADER_AWAITING_REGISTRATION", !registration.ever),
-        ] {
-            vars.insert(format!("scheduler_lifecycle_{state}"), i64::from(now));
+        // This process serves once its state is recovered, and leads alone.
+        let current = match registration.ever {
+            true => "ACTIVE",
+            false => "LEADER_AWAITING_REGISTRATION",
+        };
+        for state in LIFECYCLE {
+            let name = format!("scheduler_lifecycle_{state}");
+            vars.insert(name, i64::from(state == current));
         }
-        vars
+        vars.insert("event_feeds".to_owned(), number(self.hub.feeds() as u64));
+        vars.insert("event_feed_lines".to_owned(), number(self.hub.lines()));
+        let counts = vars.into_iter().map(|(name, count)| (name, Number::from(count)));
+        let figures = report.iter().flat_map(|report| report.metrics());
+        let figures = figures.filter_map(|(name, figure)| Some((name, Number::from_f64(figure)?)));
+        counts.chain(figures).collect()
     }
 
     /// `/vars`: sorted lines of name and value.
@@ -55,7 +69,7 @@ impl Routes {
 
     /// `/vars.json[?pretty=true]`.
     pub(super) async fn vars_json(&self, request: &Request) -> Response {
-        let vars: BTreeMap<String, i64> = self
+        let vars: BTreeMap<String, Number> = self
             .all_vars()
             .await
             .into_iter()
@@ -100,6 +114,43 @@ impl Routes {
     }
 }
 
+/// The states of a scheduler's life (aurora: `SchedulerLifecycle.java`).
+const LIFECYCLE: [&str; 6] = [
+    "IDLE",
+    "PREPARING_STORAGE",
+    "STORAGE_PREPARED",
+    "LEADER_AWAITING_REGISTRATION",
+    "ACTIVE",
+    "DEAD",
+];
+
+/// What is asked for and allowed, in whole units as upstream has them (aurora: `ResourceCounter`, `StatCalculator`).
+fn of_resources(view: &View, vars: &mut BTreeMap<String, i64>) {
+    let mut set = |prefix: &str, usage: &Usage| {
+        for (kind, value) in [
+            ("cpu_cores", usage.micro_cpus / 1_000_000),
+            ("ram_mb", usage.ram_mb),
+            ("disk_mb", usage.disk_mb),
+        ] {
+            vars.insert(format!("{prefix}_{kind}").to_lowercase(), value);
+        }
+    };
+    for metric in &METRICS {
+        set(&format!("resources_{}", metric.name), &metric.total(view));
+        for (role, _) in view.roles() {
+            let prefix = format!("resources_per_role_{}_{role}", metric.name);
+            set(&prefix, &metric.of_role(view, role));
+        }
+    }
+    let mut allocated = Usage::default();
+    for (role, quota) in view.quotas() {
+        let quota = Usage::of(&quota.resources);
+        set(&format!("quota_per_role_{role}"), &quota);
+        allocated = allocated.plus(&quota, 1);
+    }
+    set("resources_allocated_quota", &allocated);
+}
+
 fn of_state(view: &View, vars: &mut BTreeMap<String, i64>) {
     let mut set = |name: &str, value: usize| {
         vars.insert(name.to_owned(), i64::try_from(value).unwrap_or(i64::MAX));
@@ -112,9 +163,16 @@ fn of_state(view: &View, vars: &mut BTreeMap<String, i64>) {
         );
     }
     set("mem_storage_attribute_size", view.hosts().count());
+    set("mem_storage_cron_size", view.crons().count());
+    set("mem_storage_update_size", view.updates().count());
+    set(
+        "mem_storage_maintenance_size",
+        view.maintenance_requests().count(),
+    );
     set("mem_storage_quota_size", view.quotas().len());
     set("mem_storage_task_size", view.task_count());
     set("mem_storage_job_size", view.jobs().count());
+    of_resources(view, vars);
 }
 
 /// Characters that names of stats have; others become `_` (aurora: `Stats.java`).

@@ -23,7 +23,7 @@ pub(crate) use disk::{Disk, RealDisk};
 pub(crate) use lock::DirectoryLock;
 pub(crate) use log::{Committed, LocalLog, Log};
 pub(crate) use record::Record;
-pub(crate) use snapshot::Snapshot;
+pub(crate) use snapshot::{Snapshot, read as read_snapshot, write as write_snapshot};
 pub(crate) use wal::{Wal, WalOptions};
 
 /// Why the state cannot be read or written.

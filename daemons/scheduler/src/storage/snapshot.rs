@@ -56,6 +56,17 @@ fn positions(disk: &dyn Disk) -> Result<Vec<u64>, StorageError> {
 /// Saves a snapshot and removes those that are too old. The answer is the index up to which the log is not needed any more:
 /// that of the oldest snapshot kept.
 pub(crate) fn save(disk: &dyn Disk, snapshot: &Snapshot) -> Result<u64, StorageError> {
+    write(disk, TEMPORARY, &name(snapshot.index), snapshot)?;
+    prune(disk)
+}
+
+/// Writes a snapshot beside, and gives it its name when it is durable.
+pub(crate) fn write(
+    disk: &dyn Disk,
+    temporary: &str,
+    name: &str,
+    snapshot: &Snapshot,
+) -> Result<(), StorageError> {
     let mut header = Vec::with_capacity(HEADER);
     header.extend_from_slice(MAGIC);
     header.extend_from_slice(&snapshot.term.to_le_bytes());
@@ -65,26 +76,24 @@ pub(crate) fn save(disk: &dyn Disk, snapshot: &Snapshot) -> Result<u64, StorageE
     let crc = crc32c::crc32c_append(crc32c::crc32c(&header), &snapshot.content);
     let crc = crc.to_le_bytes();
 
-    let mut file = disk.create(TEMPORARY).map_err(error("create", TEMPORARY))?;
+    let mut file = disk.create(temporary).map_err(error("create", temporary))?;
     let mut offset = 0;
     let pieces = std::iter::once(&header[..])
         .chain(snapshot.content.chunks(STEP))
         .chain(std::iter::once(&crc[..]));
     for piece in pieces {
         file.write_at(offset, piece)
-            .map_err(error("write", TEMPORARY))?;
+            .map_err(error("write", temporary))?;
         offset += piece.len() as u64;
         if piece.len() == STEP {
-            file.sync().map_err(error("sync", TEMPORARY))?;
+            file.sync().map_err(error("sync", temporary))?;
         }
     }
-    file.sync().map_err(error("sync", TEMPORARY))?;
-    let name = name(snapshot.index);
-    disk.rename(TEMPORARY, &name)
-        .map_err(error("rename", TEMPORARY))?;
+    file.sync().map_err(error("sync", temporary))?;
+    disk.rename(temporary, name)
+        .map_err(error("rename", temporary))?;
     disk.sync_directory()
-        .map_err(error("sync", "the state directory"))?;
-    prune(disk)
+        .map_err(error("sync", "the directory of snapshots"))
 }
 
 fn prune(disk: &dyn Disk) -> Result<u64, StorageError> {
@@ -119,7 +128,8 @@ pub(crate) fn load(disk: &dyn Disk) -> Result<(Option<Snapshot>, Vec<String>), S
     Ok((None, damaged))
 }
 
-fn read(disk: &dyn Disk, name: &str) -> Result<Option<Snapshot>, StorageError> {
+/// Reads a snapshot of any name; `None` when it is not whole.
+pub(crate) fn read(disk: &dyn Disk, name: &str) -> Result<Option<Snapshot>, StorageError> {
     let file = disk.open(name).map_err(error("open", name))?;
     let size = file.len().map_err(error("read", name))?;
     let Ok(size) = usize::try_from(size) else {

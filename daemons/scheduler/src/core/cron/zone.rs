@@ -32,6 +32,9 @@ impl Zone {
     /// # Errors
     /// There is none.
     pub fn named(name: &str) -> Result<Zone, UnknownZone> {
+        if matches!(name, "GMT" | "UTC") {
+            return Ok(Zone::default());
+        }
         if let Some(offset) = fixed(name) {
             return Ok(Zone(TimeZone::fixed(offset)));
         }

@@ -311,14 +311,6 @@ fn what_is_not_there_says_so() {
         AbortJobUpdate::default().into(),
         RollbackJobUpdate::default().into(),
         PulseJobUpdate::default().into(),
-        PerformBackup::default().into(),
-        ListBackups::default().into(),
-        StageRecovery::default().into(),
-        QueryRecovery::default().into(),
-        DeleteRecoveryTasks::default().into(),
-        CommitRecovery::default().into(),
-        UnloadRecovery::default().into(),
-        Snapshot::default().into(),
     ];
     let names: Vec<&str> = calls.iter().map(Call::method).collect();
     assert_eq!(names, UNSUPPORTED);

@@ -1,0 +1,349 @@
+//! The tables that pages are made of.
+
+use std::sync::Arc;
+
+use aurora_api::model::{MaintenanceMode, ResourceAggregate, ScheduleStatus};
+use aurora_api::resources::Amounts;
+use aurora_filter::Value;
+
+use super::table::{Column, Record};
+use crate::api::read::next_run;
+use crate::core::cron::Zone;
+use crate::core::store::{Cron, Host, Job, Pool, Task, Update, Usage};
+use crate::core::{Millis, View, consumption};
+use crate::feed::render::{instances_of, outcome, tasks_on};
+
+/// What a page shows: one state, at one time.
+pub(super) struct Moment {
+    pub(super) view: View,
+    pub(super) now: Millis,
+    pub(super) zone: Zone,
+}
+
+const MIB: f64 = 1024.0 * 1024.0;
+
+fn text(value: impl Into<String>) -> Value {
+    Value::Text(value.into())
+}
+
+fn maybe(value: Option<&str>) -> Value {
+    value.map_or(Value::None, text)
+}
+
+fn number(value: impl TryInto<i64>) -> Value {
+    Value::Number(value.try_into().unwrap_or(i64::MAX) as f64)
+}
+
+fn time(value: Option<Millis>) -> Value {
+    value.map_or(Value::None, number)
+}
+
+/// Amounts of memory and disk are bytes here, so that `ram>=4GiB` means what it says.
+fn mebibytes(value: i64) -> Value {
+    Value::Number(value as f64 * MIB)
+}
+
+fn yes(value: bool) -> Value {
+    text(if value { "yes" } else { "no" })
+}
+
+/// Columns by name and what they show.
+macro_rules! columns {
+    ($($name:literal => $cell:expr,)*) => {
+        &[$(Column { name: $name, cell: $cell },)*]
+    };
+}
+
+/// A job: it has tasks, a schedule, or both.
+pub(super) struct JobRow {
+    moment: Arc<Moment>,
+    key: aurora_api::model::JobKey,
+}
+
+impl JobRow {
+    pub(super) fn all(moment: &Arc<Moment>) -> Box<dyn Iterator<Item = JobRow> + '_> {
+        let view = &moment.view;
+        let idle = view.crons().map(|cron| &cron.job.key);
+        let idle = idle.filter(|key| view.job(key).is_none());
+        let keys = view.jobs().map(|job| &*job.key).chain(idle);
+        Box::new(keys.map(|key| JobRow {
+            moment: moment.clone(),
+            key: key.clone(),
+        }))
+    }
+
+    fn job(&self) -> Option<&Job> {
+        self.moment.view.job(&self.key)
+    }
+
+    fn cron(&self) -> Option<&Cron> {
+        self.moment.view.cron(&self.key)
+    }
+
+    fn count(&self, statuses: &[ScheduleStatus]) -> Value {
+        let counts = statuses
+            .iter()
+            .map(|status| self.job().map_or(0, |job| job.count(*status)));
+        number(counts.sum::<u32>())
+    }
+
+    fn config(&self) -> Option<&aurora_api::model::TaskConfig> {
+        let view = &self.moment.view;
+        let job = self.job();
+        let active = job.and_then(|job| view.active_tasks(job).next());
+        let task = active.or_else(|| job.and_then(|job| view.ended_tasks(job).last()));
+        let template = self.cron().map(|cron| &cron.job.task_config);
+        template.or_else(|| task.map(|task| &*task.config.task))
+    }
+}
+
+impl Record for JobRow {
+    const COLUMNS: &'static [Column<JobRow>] = columns! {
+        "job" => |row| text(row.key.to_string()),
+        "role" => |row| text(&*row.key.role),
+        "environment" => |row| text(&*row.key.environment),
+        "name" => |row| text(&*row.key.name),
+        "service" => |row| row.config().map_or(Value::None, |config| yes(config.is_service)),
+        "tier" => |row| maybe(row.config().and_then(|config| config.tier.as_deref())),
+        "active" => |row| number(row.job().map_or(0, Job::active_count)),
+        "pending" => |row| row.count(&[ScheduleStatus::Pending, ScheduleStatus::Throttled]),
+        "running" => |row| row.count(&[ScheduleStatus::Running]),
+        "failed" => |row| row.count(&[ScheduleStatus::Failed, ScheduleStatus::Lost]),
+        "finished" => |row| row.count(&[ScheduleStatus::Finished, ScheduleStatus::Killed]),
+        "schedule" => |row| maybe(row.cron().and_then(|cron| cron.job.cron_schedule.as_deref())),
+        "update" => |row| {
+            let update = row.moment.view.active_update(&row.key);
+            let status = update.and_then(Update::status);
+            status.map_or(Value::None, |status| text(status.name()))
+        },
+        "changed_ms" => |row| time(row.job().map(|job| job.changed)),
+        "age" => |row| time(row.job().map(|job| row.moment.now - job.changed)),
+    };
+    fn key(&self) -> String {
+        self.key.to_string()
+    }
+}
+
+/// A task.
+pub(super) struct TaskRow {
+    moment: Arc<Moment>,
+    task: Task,
+    amounts: Amounts,
+}
+
+impl TaskRow {
+    pub(super) fn all(moment: &Arc<Moment>) -> Box<dyn Iterator<Item = TaskRow> + '_> {
+        let view = &moment.view;
+        let tasks = view.jobs().flat_map(|job| view.tasks_of_job(job));
+        Box::new(tasks.map(|task| TaskRow {
+            moment: moment.clone(),
+            task: task.clone(),
+            amounts: task.config.amounts.clone(),
+        }))
+    }
+}
+
+impl Record for TaskRow {
+    const COLUMNS: &'static [Column<TaskRow>] = columns! {
+        "task" => |row| text(&*row.task.id),
+        "job" => |row| text(row.task.job().to_string()),
+        "role" => |row| text(&*row.task.job().role),
+        "environment" => |row| text(&*row.task.job().environment),
+        "name" => |row| text(&*row.task.job().name),
+        "instance" => |row| number(row.task.instance),
+        "status" => |row| text(row.task.status.name()),
+        "host" => |row| maybe(row.task.host.as_deref()),
+        "tier" => |row| maybe(row.task.config.task.tier.as_deref()),
+        "failures" => |row| number(row.task.failure_count),
+        "message" => |row| {
+            let last = row.task.events.last();
+            maybe(last.and_then(|event| event.message.as_deref()))
+        },
+        "cpus" => |row| Value::Number(row.amounts.cpus),
+        "ram" => |row| mebibytes(row.amounts.ram_mb),
+        "disk" => |row| mebibytes(row.amounts.disk_mb),
+        "changed_ms" => |row| number(row.task.last_event_time()),
+        "age" => |row| number(row.moment.now - row.task.last_event_time()),
+    };
+    fn key(&self) -> String {
+        self.task.id.to_string()
+    }
+    /// Of its host.
+    fn attribute(&self, name: &str) -> Vec<&str> {
+        let host = self.task.host.as_deref();
+        let host = host.and_then(|host| self.moment.view.host(host));
+        host.map_or_else(Vec::new, |host| values_of(host, name))
+    }
+}
+
+fn values_of<'a>(host: &'a Host, name: &str) -> Vec<&'a str> {
+    let attributes = host.attributes.attributes.iter();
+    let named = attributes.filter(|attribute| attribute.name == name);
+    let values = named.flat_map(|attribute| &attribute.values);
+    values.map(String::as_str).collect()
+}
+
+/// A host.
+pub(super) struct HostRow {
+    moment: Arc<Moment>,
+    host: Host,
+}
+
+impl HostRow {
+    pub(super) fn all(moment: &Arc<Moment>) -> Box<dyn Iterator<Item = HostRow> + '_> {
+        Box::new(moment.view.hosts().map(|host| HostRow {
+            moment: moment.clone(),
+            host: host.clone(),
+        }))
+    }
+}
+
+impl Record for HostRow {
+    const COLUMNS: &'static [Column<HostRow>] = columns! {
+        "host" => |row| text(&*row.host.attributes.host),
+        "agent" => |row| maybe(row.host.attributes.slave_id.as_deref()),
+        "mode" => |row| text(row.host.attributes.mode.unwrap_or(MaintenanceMode::None).name()),
+        "tasks" => |row| number(tasks_on(&row.host.attributes.host, &row.moment.view)),
+        "attributes" => |row| {
+            let attributes = row.host.attributes.attributes.iter();
+            let shown = attributes.map(|attribute| {
+                let values: Vec<&str> = attribute.values.iter().map(String::as_str).collect();
+                format!("{}={}", attribute.name, values.join("|"))
+            });
+            text(shown.collect::<Vec<String>>().join(" "))
+        },
+        "drain_asked_ms" => |row| {
+            let request = row.moment.view.maintenance_request(&row.host.attributes.host);
+            time(request.map(|request| request.created_timestamp_ms))
+        },
+    };
+    fn key(&self) -> String {
+        self.host.attributes.host.clone()
+    }
+    fn attribute(&self, name: &str) -> Vec<&str> {
+        values_of(&self.host, name)
+    }
+}
+
+/// An update.
+pub(super) struct UpdateRow {
+    moment: Arc<Moment>,
+    update: Update,
+}
+
+impl UpdateRow {
+    pub(super) fn all(moment: &Arc<Moment>) -> Box<dyn Iterator<Item = UpdateRow> + '_> {
+        Box::new(moment.view.updates().map(|update| UpdateRow {
+            moment: moment.clone(),
+            update: update.clone(),
+        }))
+    }
+}
+
+impl Record for UpdateRow {
+    const COLUMNS: &'static [Column<UpdateRow>] = columns! {
+        "job" => |row| text(row.update.job().to_string()),
+        "id" => |row| text(&*row.update.key().id),
+        "role" => |row| text(&*row.update.job().role),
+        "environment" => |row| text(&*row.update.job().environment),
+        "name" => |row| text(&*row.update.job().name),
+        "status" => |row| row.update.status().map_or(Value::None, |status| text(status.name())),
+        "active" => |row| yes(row.update.is_active()),
+        "user" => |row| maybe(row.update.update.summary.user.as_deref()),
+        "instances" => |row| number(instances_of(&row.update)),
+        "message" => |row| {
+            let last = row.update.last_event();
+            maybe(last.and_then(|event| event.message.as_deref()))
+        },
+        "created_ms" => |row| number(row.update.created()),
+        "changed_ms" => |row| number(row.update.modified()),
+        "age" => |row| number(row.moment.now - row.update.modified()),
+    };
+    fn key(&self) -> String {
+        format!("{} {}", self.update.job(), self.update.key().id)
+    }
+}
+
+/// A cron job.
+pub(super) struct CronRow {
+    moment: Arc<Moment>,
+    cron: Cron,
+}
+
+impl CronRow {
+    pub(super) fn all(moment: &Arc<Moment>) -> Box<dyn Iterator<Item = CronRow> + '_> {
+        Box::new(moment.view.crons().map(|cron| CronRow {
+            moment: moment.clone(),
+            cron: cron.clone(),
+        }))
+    }
+}
+
+impl Record for CronRow {
+    const COLUMNS: &'static [Column<CronRow>] = columns! {
+        "job" => |row| text(row.cron.job.key.to_string()),
+        "role" => |row| text(&*row.cron.job.key.role),
+        "environment" => |row| text(&*row.cron.job.key.environment),
+        "name" => |row| text(&*row.cron.job.key.name),
+        "schedule" => |row| maybe(row.cron.job.cron_schedule.as_deref()),
+        "policy" => |row| {
+            let policy = row.cron.job.cron_collision_policy;
+            policy.map_or(Value::None, |policy| text(policy.name()))
+        },
+        "instances" => |row| number(row.cron.job.instance_count),
+        "active" => |row| {
+            let job = row.moment.view.job(&row.cron.job.key);
+            number(job.map_or(0, Job::active_count))
+        },
+        "outcome" => |row| row.cron.last.map_or(Value::None, |last| text(outcome(last.outcome))),
+        "last_ms" => |row| time(row.cron.last.map(|last| last.minute)),
+        "next_ms" => |row| time(next_run(&row.cron.job, &row.moment.zone, row.moment.now)),
+    };
+    fn key(&self) -> String {
+        self.cron.job.key.to_string()
+    }
+}
+
+/// A role with a quota.
+pub(super) struct QuotaRow {
+    role: String,
+    quota: Usage,
+    used: [Usage; 4],
+}
+
+impl QuotaRow {
+    pub(super) fn all(moment: &Arc<Moment>) -> Box<dyn Iterator<Item = QuotaRow> + '_> {
+        let view = &moment.view;
+        let row = |(role, quota): (&String, &ResourceAggregate)| QuotaRow {
+            role: role.clone(),
+            quota: Usage::of(&quota.resources),
+            used: POOLS.map(|pool| consumption(view, role, pool)),
+        };
+        Box::new(view.quotas().iter().map(row))
+    }
+}
+
+const POOLS: [Pool; 4] = [
+    Pool::ProdShared,
+    Pool::NonProdShared,
+    Pool::ProdDedicated,
+    Pool::NonProdDedicated,
+];
+
+impl Record for QuotaRow {
+    const COLUMNS: &'static [Column<QuotaRow>] = columns! {
+        "role" => |row| text(&*row.role),
+        "cpus" => |row| Value::Number(row.quota.cpus()),
+        "ram" => |row| mebibytes(row.quota.ram_mb),
+        "disk" => |row| mebibytes(row.quota.disk_mb),
+        "used_cpus" => |row| Value::Number(row.used[0].cpus()),
+        "used_ram" => |row| mebibytes(row.used[0].ram_mb),
+        "used_disk" => |row| mebibytes(row.used[0].disk_mb),
+        "other_cpus" => |row| Value::Number(row.used[1..].iter().map(Usage::cpus).sum()),
+        "other_ram" => |row| mebibytes(row.used[1..].iter().map(|used| used.ram_mb).sum()),
+        "other_disk" => |row| mebibytes(row.used[1..].iter().map(|used| used.disk_mb).sum()),
+    };
+    fn key(&self) -> String {
+        self.role.clone()
+    }
+}
