@@ -114,6 +114,8 @@ impl Wiring {
                 set("--initial-schedule-penalty", text("50ms"));
                 set("--max-schedule-penalty", text("1secs"));
                 set("--max-reschedule-task-delay-on-startup", text("1secs"));
+                // One machine is small, and its tasks are new.
+                set("--executor-overhead", text("lean"));
                 if self.cluster.allow_root_role {
                     arguments.push("--allow-root-role".into());
                 }

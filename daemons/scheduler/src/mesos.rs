@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aurora_mesos::client::Secret;
 use aurora_mesos::client::scheduler::{
-    CallError, SchedulerClient, SchedulerConfig, SchedulerEvent, SchedulerEvents, masters,
+    CallError, SchedulerClient, SchedulerConfig, SchedulerEvent, SchedulerEvents,
 };
 use aurora_mesos::v1::scheduler::{Call, ReconcileTask};
 use aurora_mesos::v1::{
@@ -75,7 +75,7 @@ pub(crate) struct Registration {
 
 /// Connects, and goes on until Mesos or the engine ends it.
 pub(crate) async fn run(
-    addresses: Vec<String>,
+    masters: watch::Receiver<Vec<String>>,
     info: FrameworkInfo,
     secret: Option<Secret>,
     handle: Handle,
@@ -83,7 +83,7 @@ pub(crate) async fn run(
     metrics: std::sync::Arc<Metrics>,
     registration: watch::Sender<Registration>,
 ) -> MesosEnd {
-    let mut config = SchedulerConfig::new(masters(addresses), info);
+    let mut config = SchedulerConfig::new(masters, info);
     config.secret = secret;
     let (client, events) = SchedulerClient::start(config);
     let speaking = speak(client, calls, &handle, &metrics);
