@@ -15,6 +15,7 @@ use crate::args::Parsed;
 use crate::exit::{CommandError, ExitCode};
 use crate::glob;
 use crate::keys::{FullKey, Wildcard, id_list};
+use crate::pace::Paces;
 
 /// The result of a verb.
 pub(crate) type Outcome<T = ()> = Result<T, CommandError>;
@@ -75,16 +76,24 @@ pub(crate) fn print_json(value: &impl serde::Serialize) -> Outcome {
 /// One run of a program.
 pub(crate) struct Context<'a> {
     pub(crate) options: &'a Parsed,
+    pub(crate) paces: Paces,
     program: Program,
+    environment: Environment,
     directory: OnceCell<Directory>,
     schedulers: RefCell<BTreeMap<String, Scheduler>>,
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(program: Program, options: &'a Parsed) -> Context<'a> {
+    pub(crate) fn new(
+        program: Program,
+        options: &'a Parsed,
+        environment: Environment,
+    ) -> Context<'a> {
         Context {
             options,
+            paces: Paces::default(),
             program,
+            environment,
             directory: OnceCell::new(),
             schedulers: RefCell::default(),
         }
@@ -95,7 +104,7 @@ impl<'a> Context<'a> {
         if let Some(directory) = self.directory.get() {
             return Ok(directory);
         }
-        let directory = Directory::load(Environment::of_process())?;
+        let directory = Directory::load(self.environment.clone())?;
         Ok(self.directory.get_or_init(|| directory))
     }
 

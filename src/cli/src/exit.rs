@@ -113,3 +113,39 @@ impl From<CallError> for CommandError {
         CommandError::new(code, describe(&error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aurora_client::http::HttpError;
+
+    use super::*;
+
+    #[test]
+    fn exit_codes_of_calls() {
+        let lost = || HttpError::Transport {
+            url: "u".into(),
+            cause: "c".into(),
+        };
+        let timed_out = CallError::TimedOut {
+            method: "getJobs",
+            cluster: "west".into(),
+            last: "refused".into(),
+        };
+        let auth = CallError::Auth {
+            refusal: lost(),
+            help: "h".into(),
+        };
+        let missing = CallError::MissingResult {
+            method: "getJobs",
+            member: "getJobsResult",
+        };
+        for (error, code) in [
+            (timed_out, 9),
+            (auth, 30),
+            (CallError::NotRetriable(lost()), 7),
+            (missing, 1),
+        ] {
+            assert_eq!(CommandError::from(error).code, code);
+        }
+    }
+}

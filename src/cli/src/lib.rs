@@ -32,6 +32,7 @@ mod logging;
 mod manual;
 mod monitor;
 mod options;
+mod pace;
 mod progress;
 mod quota;
 mod resources;
@@ -39,11 +40,14 @@ mod sla;
 mod task;
 mod update;
 mod verbs;
+#[cfg(test)]
+mod waiting_tests;
 
 pub use exit::{CommandError, ExitCode};
 
 use std::io::Write;
 
+use aurora_client::directory::Environment;
 use context::{Context, Program};
 use logging::Verbosity;
 
@@ -110,7 +114,8 @@ fn start(program: Program, outcome: args::Outcome) -> i32 {
 }
 
 async fn execute(program: Program, run: args::Run, parsed: &args::Parsed) -> i32 {
-    match run(&Context::new(program, parsed)).await {
+    let environment = Environment::of_process();
+    match run(&Context::new(program, parsed, environment)).await {
         Ok(()) => 0,
         Err(error) => report(program, parsed, &error),
     }

@@ -1,46 +1,16 @@
 //! Waiting until instances are in a state (aurora: `api/job_monitor.py`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use aurora_api::model::{
     ResponseCode, ScheduleStatus, ScheduleStatusResult, ScheduledTask, TaskQuery,
 };
 use aurora_api::service::arguments::GetTasksWithoutConfigs;
 use aurora_client::scheduler::{Retry, Scheduler, take};
-use tokio::time::Instant;
 
 use crate::context::{Outcome, job_query};
 use crate::keys::FullKey;
-
-/// How often to ask. Upstream asks after 2 s, 4 s and so on up to 150 s; asking sooner at first costs the scheduler a few
-/// queries and saves people most of the wait.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
-    pub(crate) first: Duration,
-    pub(crate) last: Duration,
-    /// Bounded waits end after this long: 2 + 4 + … + 128 s.
-    pub(crate) give_up: Duration,
-}
-
-impl Default for Pace {
-    fn default() -> Pace {
-        Pace {
-            first: Duration::from_millis(100),
-            last: Duration::from_secs(10),
-            give_up: Duration::from_secs(254),
-        }
-    }
-}
-
-/// Whether a wait ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Patience {
-    /// Only when the condition holds.
-    Endless,
-    /// After [`Pace::give_up`] at the latest.
-    Bounded,
-}
+use crate::pace::Pace;
 
 /// RUNNING, or anything that comes after it.
 pub(crate) fn running_or_finished(status: ScheduleStatus) -> bool {
@@ -54,21 +24,17 @@ pub(crate) async fn wait_until(
     key: &FullKey,
     instances: Option<&BTreeSet<i32>>,
     predicate: fn(ScheduleStatus) -> bool,
-    patience: Patience,
     pace: Pace,
 ) -> Outcome<bool> {
-    let give_up = Instant::now() + pace.give_up;
-    let mut pause = pace.first;
+    let mut wait = pace.start();
     loop {
         let tasks = query(scheduler, key, instances).await?;
         if states(&tasks).values().all(|status| predicate(*status)) {
             return Ok(true);
         }
-        if patience == Patience::Bounded && Instant::now() + pause > give_up {
+        if !wait.go_on().await {
             return Ok(false);
         }
-        tokio::time::sleep(pause).await;
-        pause = pause.mul_f64(1.5).min(pace.last);
     }
 }
 
@@ -116,6 +82,7 @@ fn states(tasks: &[ScheduledTask]) -> BTreeMap<i32, ScheduleStatus> {
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
 
     use aurora_api::model::TaskEvent;
     use aurora_client::auth::Auth;
@@ -156,14 +123,14 @@ mod tests {
     const QUICK: Pace = Pace {
         first: Duration::from_millis(1),
         last: Duration::from_millis(4),
-        give_up: Duration::from_millis(200),
+        give_up: Some(Duration::from_millis(200)),
     };
 
     /// Waits for the end of instance 0, whose state is asked for as often as `polls` says.
     async fn wait_for_end(
         polls: usize,
         last: ScheduleStatus,
-        patience: Patience,
+        pace: Pace,
     ) -> (Outcome<bool>, usize) {
         let count = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&count);
@@ -191,27 +158,19 @@ mod tests {
         };
         let scheduler = Scheduler::new(&target, "t");
         let key = FullKey::parse("west/r/e/n").unwrap();
-        let done = wait_until(
-            &scheduler,
-            &key,
-            None,
-            ScheduleStatus::is_terminal,
-            patience,
-            QUICK,
-        )
-        .await;
+        let done = wait_until(&scheduler, &key, None, ScheduleStatus::is_terminal, pace).await;
         (done, count.load(Ordering::SeqCst))
     }
 
     #[tokio::test]
     async fn bounded_waits_end_and_endless_ones_do_not() {
-        let (done, polls) = wait_for_end(3, ScheduleStatus::Killed, Patience::Bounded).await;
+        let (done, polls) = wait_for_end(3, ScheduleStatus::Killed, QUICK).await;
         assert_eq!((done, polls), (Ok(true), 3));
-        let (done, polls) = wait_for_end(0, ScheduleStatus::Killing, Patience::Bounded).await;
+        let (done, polls) = wait_for_end(0, ScheduleStatus::Killing, QUICK).await;
         assert_eq!(done, Ok(false));
         assert!(polls > 3, "{polls}");
         // 200 polls of up to 4 ms take longer than a bounded wait may.
-        let (done, polls) = wait_for_end(200, ScheduleStatus::Killed, Patience::Endless).await;
+        let (done, polls) = wait_for_end(200, ScheduleStatus::Killed, QUICK.endless()).await;
         assert_eq!((done, polls), (Ok(true), 200));
     }
 

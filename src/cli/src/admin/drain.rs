@@ -2,12 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use aurora_api::model::{DrainHostsResult, MaintenanceMode, PercentageSlaPolicy, SlaPolicy};
 use aurora_api::service::arguments::{DrainHosts, SlaDrainHosts};
 use aurora_client::scheduler::Retry;
-use tokio::time::Instant;
 
 use super::hosts::{
     modes, parse_duration, parse_percentage, required, shown, start_maintenance, thrift,
@@ -15,6 +13,7 @@ use super::hosts::{
 use super::sla::{grouping, rows, unsafe_hosts};
 use super::{ask, fatal, scheduler};
 use crate::context::{Context, Outcome, print_out};
+use crate::pace::Pace;
 use crate::progress::Progress;
 use crate::sla::domain::{Domain, Grouping, Limit};
 
@@ -25,11 +24,6 @@ const DEFAULT: Limit = Limit {
     percentage: 95.0,
     duration: 30 * 60,
 };
-
-/// Upstream asks every 5 s; asking sooner at first saves people most of the wait.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LAST_PAUSE: Duration = Duration::from_secs(5);
-const GIVE_UP: Duration = Duration::from_secs(300);
 
 pub(super) async fn host_drain(context: &Context<'_>) -> Outcome {
     let hosts = required(context)?;
@@ -76,7 +70,7 @@ pub(super) async fn sla_host_drain(context: &Context<'_>) -> Outcome {
     };
     let _: DrainHostsResult = ask(context, call, Retry::Never).await?;
     if options.flag("wait") {
-        wait_until_drained(context, &hosts, None).await?;
+        wait_until_drained(context, &hosts, context.paces.drains.endless()).await?;
     }
     Ok(())
 }
@@ -157,19 +151,18 @@ async fn drain(context: &Context<'_>, hosts: &[String]) -> Outcome<BTreeSet<Stri
         hosts: thrift(hosts),
     };
     let _: DrainHostsResult = ask(context, call, Retry::Never).await?;
-    wait_until_drained(context, hosts, Some(GIVE_UP)).await
+    wait_until_drained(context, hosts, context.paces.drains).await
 }
 
-/// Waits for hosts to be DRAINED, without end or for so long; those that are not.
+/// Waits for hosts to be DRAINED; those that are not when the time is over.
 async fn wait_until_drained(
     context: &Context<'_>,
     hosts: &[String],
-    patience: Option<Duration>,
+    pace: Pace,
 ) -> Outcome<BTreeSet<String>> {
-    let began = Instant::now();
+    let mut wait = pace.start();
     let mut progress = Progress::new();
     let mut waiting = hosts.to_vec();
-    let mut pause = FIRST_PAUSE;
     tracing::info!("Waiting for hosts to be in DRAINED: {}", shown(hosts));
     loop {
         progress.clear();
@@ -178,28 +171,27 @@ async fn wait_until_drained(
         if found.is_empty() {
             return Ok(BTreeSet::new());
         }
-        if patience.is_some_and(|patience| began.elapsed() + pause > patience) {
+        waiting = found.iter().map(|(host, _)| host.clone()).collect();
+        progress.show(&format!(
+            "{} of {} hosts drained, {} s; waiting for {}",
+            hosts.len() - waiting.len(),
+            hosts.len(),
+            wait.elapsed().as_secs(),
+            shown(waiting.iter().take(5))
+        ));
+        if !wait.go_on().await {
+            progress.clear();
             let lines: Vec<String> = found
                 .iter()
                 .map(|(host, mode)| format!("\tHost:{host}\tStatus:{mode}"))
                 .collect();
             tracing::warn!(
                 "Failed to move all hosts into DRAINED within {} s:\n{}",
-                began.elapsed().as_secs(),
+                wait.elapsed().as_secs(),
                 lines.join("\n")
             );
-            return Ok(found.into_iter().map(|(host, _)| host).collect());
+            return Ok(waiting.into_iter().collect());
         }
-        waiting = found.into_iter().map(|(host, _)| host).collect();
-        progress.show(&format!(
-            "{} of {} hosts drained, {} s; waiting for {}",
-            hosts.len() - waiting.len(),
-            hosts.len(),
-            began.elapsed().as_secs(),
-            shown(waiting.iter().take(5))
-        ));
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LAST_PAUSE);
     }
 }
 

@@ -9,7 +9,7 @@ use aurora_client::scheduler::Retry;
 use crate::context::{Context, FAILURE, Outcome, check, instances_of, print_err, print_out};
 use crate::exit::{CommandError, ExitCode};
 use crate::keys::{FullKey, InstanceSpec, id_list};
-use crate::monitor::{Pace, Patience, wait_until};
+use crate::monitor::wait_until;
 
 pub(crate) async fn run(context: &Context<'_>) -> Outcome {
     let spec = context.positional(0, "instance_spec", InstanceSpec::parse)?;
@@ -129,8 +129,7 @@ async fn killed_in_time(
         key,
         instances,
         ScheduleStatus::is_terminal,
-        Patience::Bounded,
-        Pace::default(),
+        context.paces.kills,
     )
     .await?;
     if !done {

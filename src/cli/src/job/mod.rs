@@ -18,7 +18,7 @@ use aurora_api::model::ScheduleStatus;
 
 use crate::context::{Context, Outcome};
 use crate::keys::FullKey;
-use crate::monitor::{Pace, Patience, running_or_finished, wait_until};
+use crate::monitor::{running_or_finished, wait_until};
 
 /// Waits as `--wait-until` says.
 async fn wait_as_asked(
@@ -37,8 +37,7 @@ async fn wait_as_asked(
         key,
         instances,
         predicate,
-        Patience::Endless,
-        Pace::default(),
+        context.paces.kills.endless(),
     )
     .await
     .map(|_| ())

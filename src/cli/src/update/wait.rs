@@ -1,7 +1,6 @@
 //! `aurora update wait`, and the waits of `update start` and `update rollback`.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use aurora_api::model::{
     GetJobUpdateDetailsResult, JobUpdateAction, JobUpdateDetails, JobUpdateKey, JobUpdateQuery,
@@ -14,10 +13,6 @@ use crate::context::{Context, FAILURE, Outcome, print_out};
 use crate::exit::{CommandError, ExitCode};
 use crate::keys::FullKey;
 use crate::progress::Progress;
-
-/// Upstream asks every 5 s; asking sooner at first saves people most of the wait.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LAST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Where an update should end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +66,7 @@ pub(super) async fn wait_for(
 ) -> Outcome {
     let mut progress = Progress::new();
     let mut printed = None;
-    let mut pause = FIRST_PAUSE;
+    let mut wait = context.paces.updates.start();
     loop {
         let query = JobUpdateQuery {
             key: Some(update.clone()),
@@ -92,7 +87,7 @@ pub(super) async fn wait_for(
             printed = Some(status);
             progress.clear();
             print_out(&format!("Current state {status}"))?;
-            pause = FIRST_PAUSE;
+            wait = context.paces.updates.start();
         }
         if !status.is_active() {
             return aim.outcome(status);
@@ -102,8 +97,7 @@ pub(super) async fn wait_for(
         {
             progress.show(&progress_line(status, &details));
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LAST_PAUSE);
+        wait.go_on().await;
     }
 }
 
