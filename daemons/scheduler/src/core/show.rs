@@ -41,6 +41,9 @@ impl Core {
                 "globally_banned_offers_size".to_owned(),
                 self.offers.banned() as u64,
             ),
+            ("cron_jobs_loaded".to_owned(), self.crons.len() as u64),
+            // Cron jobs have no scheduler of their own that could stand still.
+            ("quartz_scheduler_running".to_owned(), 1),
         ];
         let kept = &self.reservations;
         let slots = &self.preemption.slots;

@@ -33,6 +33,17 @@ const LOOK_BACK: [Millis; 5] = [
     9 * 366 * 24 * 60 * MINUTE,
 ];
 
+/// Upstream's counters of cron jobs, and ours of minutes that were missed.
+pub(crate) const COUNTERS: &[&str] = &[
+    "cron_job_collisions",
+    "cron_job_concurrent_runs",
+    "cron_job_launch_failures",
+    "cron_job_misfires",
+    "cron_job_missed",
+    "cron_job_parse_failures",
+    "cron_job_triggers",
+];
+
 /// The message of tasks that make way for the next run.
 const KILLED_BY_CRON: &str = "Killed by cronScheduler";
 
@@ -50,11 +61,20 @@ struct Armed {
     next: Millis,
 }
 
+impl Crons {
+    /// How many wait for their time.
+    pub(crate) fn len(&self) -> usize {
+        self.armed.len()
+    }
+}
+
 /// The next times at which a job runs by its schedule, `count` at the most; none without a schedule.
 pub fn next_runs(job: &JobConfiguration, zone: &Zone, now: Millis, count: usize) -> Vec<Millis> {
     let text = job.cron_schedule.as_deref().unwrap_or_default();
     let schedule = Schedule::parse(text).ok();
-    schedule.map_or(Vec::new(), |schedule| next_fire_times(&schedule, zone, now, count))
+    schedule.map_or(Vec::new(), |schedule| {
+        next_fire_times(&schedule, zone, now, count)
+    })
 }
 
 /// The next of them.
@@ -240,10 +260,5 @@ impl Core {
             last: job.instance_count - 1,
         };
         self.insert_tasks(job.task_config.clone(), instances);
-    }
-
-    /// How many cron jobs wait for their time.
-    pub fn crons_loaded(&self) -> usize {
-        self.crons.armed.len()
     }
 }

@@ -1,6 +1,8 @@
 //! Cron jobs.
 
-use aurora_api::service::arguments::{CreateJob, DescheduleCronJob, ReplaceCronTemplate, ScheduleCronJob, StartCronJob};
+use aurora_api::service::arguments::{
+    CreateJob, DescheduleCronJob, ReplaceCronTemplate, ScheduleCronJob, StartCronJob,
+};
 
 use super::script::{MIDNIGHT, Play};
 use super::*;
@@ -99,7 +101,9 @@ fn what_follows_a_killed_run_is_the_template_of_its_trigger() {
     let mut larger = job("report", 3);
     larger.task_config.is_service = false;
     larger.cron_schedule = Some("0 0 * * *".to_owned());
-    let answer = play.world.answer(ReplaceCronTemplate { config: Some(larger) });
+    let answer = play.world.answer(ReplaceCronTemplate {
+        config: Some(larger),
+    });
     assert_eq!(answer.0, ResponseCode::Ok, "{answer:?}");
     play.play(
         "report decided 12:10 replacing
@@ -177,8 +181,13 @@ fn missed_minutes_are_recorded_and_made_up_for_a_minute() {
          cron_job_missed = 1
          12:20:00
          report decided 12:20 skipped
-         restart after 3h               # of all the minutes the last one is recorded
-         report decided 15:15 missed",
+         restart after 181m             # 15:21: of all the minutes the last one that is too old is recorded
+         cron_job_missed = 1
+         report decided 15:20 skipped
+         restart after 184m             # 18:25, and 18:20 is too old
+         report decided 18:25 skipped
+         restart after 182m             # 21:27
+         report decided 21:25 missed",
     );
 }
 
@@ -240,7 +249,12 @@ fn cron_job(schedule: &str) -> JobConfiguration {
 fn what_is_refused() {
     let mut world = World::new(config());
     let quota = ResourceAggregate {
-        resources: [Resource::NumCpus(Double(5.0)), Resource::RamMb(5120), Resource::DiskMb(5120)].into(),
+        resources: [
+            Resource::NumCpus(Double(5.0)),
+            Resource::RamMb(5120),
+            Resource::DiskMb(5120),
+        ]
+        .into(),
     };
     let answer = world.answer(arguments::SetQuota {
         owner_role: Some("www".to_owned()),
@@ -249,9 +263,17 @@ fn what_is_refused() {
     assert_eq!(answer.0, ResponseCode::Ok);
     let mut refused = |call: Call, expected: &str| {
         let (code, text) = world.answer(call);
-        assert_eq!((code, text.as_str()), (ResponseCode::InvalidRequest, expected));
+        assert_eq!(
+            (code, text.as_str()),
+            (ResponseCode::InvalidRequest, expected)
+        );
     };
-    let schedule = |job: JobConfiguration| ScheduleCronJob { description: Some(job) }.into();
+    let schedule = |job: JobConfiguration| {
+        ScheduleCronJob {
+            description: Some(job),
+        }
+        .into()
+    };
     let key = || Some(JobKey::new("www", "prod", "nightly"));
     let mut none = cron_job("");
     none.cron_schedule = None;
@@ -284,7 +306,10 @@ fn what_is_refused() {
         "Insufficient resource quota: CPU quota exceeded by 1.00 core(s); RAM quota exceeded by 1024.00 MB; disk quota exceeded by 1024.00 MB",
     );
     refused(
-        ReplaceCronTemplate { config: Some(cron_job("* * * * *")) }.into(),
+        ReplaceCronTemplate {
+            config: Some(cron_job("* * * * *")),
+        }
+        .into(),
         "No cron job found for www/prod/nightly.",
     );
     refused(
@@ -295,9 +320,24 @@ fn what_is_refused() {
     let expected = "Job www/prod/nightly is not scheduled with cron".to_owned();
     assert_eq!(answer, (ResponseCode::Ok, expected));
 
-    assert_eq!(world.answer(ScheduleCronJob { description: Some(cron_job("0 0 * * *")) }).0, ResponseCode::Ok);
-    let refusal = world.answer(CreateJob { description: Some(preferred("nightly", 1)) });
-    assert_eq!(refusal, (ResponseCode::InvalidRequest, "Job www/prod/nightly already exists".to_owned()));
+    assert_eq!(
+        world
+            .answer(ScheduleCronJob {
+                description: Some(cron_job("0 0 * * *"))
+            })
+            .0,
+        ResponseCode::Ok
+    );
+    let refusal = world.answer(CreateJob {
+        description: Some(preferred("nightly", 1)),
+    });
+    assert_eq!(
+        refusal,
+        (
+            ResponseCode::InvalidRequest,
+            "Job www/prod/nightly already exists".to_owned()
+        )
+    );
     let refusal = world.answer(arguments::AddInstances {
         key: Some(InstanceKey {
             job_key: key().unwrap(),
@@ -317,22 +357,49 @@ fn a_cron_job_is_charged_for_its_template_or_for_what_runs() {
         crate::core::consumption(view, "www", store::Pool::ProdShared).cpus()
     };
     let mut quota = ResourceAggregate::default();
-    quota.resources.extend([Resource::NumCpus(Double(5.0)), Resource::RamMb(9000), Resource::DiskMb(9000)]);
+    quota.resources.extend([
+        Resource::NumCpus(Double(5.0)),
+        Resource::RamMb(9000),
+        Resource::DiskMb(9000),
+    ]);
     world.answer(arguments::SetQuota {
         owner_role: Some("www".to_owned()),
         quota: Some(quota),
     });
     let key = || Some(JobKey::new("www", "prod", "nightly"));
-    assert_eq!(world.answer(ScheduleCronJob { description: Some(cron_job("0 0 * * *")) }).0, ResponseCode::Ok);
+    assert_eq!(
+        world
+            .answer(ScheduleCronJob {
+                description: Some(cron_job("0 0 * * *"))
+            })
+            .0,
+        ResponseCode::Ok
+    );
     assert_eq!(used(&world), 2.0);
-    assert_eq!(world.answer(StartCronJob { job: key() }).0, ResponseCode::Ok);
+    assert_eq!(
+        world.answer(StartCronJob { job: key() }).0,
+        ResponseCode::Ok
+    );
     assert_eq!(used(&world), 2.0);
     let mut smaller = cron_job("0 0 * * *");
     smaller.instance_count = 1;
-    assert_eq!(world.answer(ReplaceCronTemplate { config: Some(smaller) }).0, ResponseCode::Ok);
+    assert_eq!(
+        world
+            .answer(ReplaceCronTemplate {
+                config: Some(smaller)
+            })
+            .0,
+        ResponseCode::Ok
+    );
     assert_eq!(used(&world), 2.0, "what runs is more than the template");
-    assert_eq!(create(&mut world, preferred("other", 3)).0, ResponseCode::Ok);
-    assert_eq!(create(&mut world, preferred("another", 1)).0, ResponseCode::InvalidRequest);
+    assert_eq!(
+        create(&mut world, preferred("other", 3)).0,
+        ResponseCode::Ok
+    );
+    assert_eq!(
+        create(&mut world, preferred("another", 1)).0,
+        ResponseCode::InvalidRequest
+    );
 }
 
 /// Fire times by Python's zoneinfo; `dst.py` beside this file made them.
@@ -344,7 +411,10 @@ fn daylight_saving_as_python_has_it() {
         let [zone, schedule, after, times] = *fields.as_slice() else {
             panic!("{line}");
         };
-        let times: Vec<Millis> = times.split(' ').map(|time| time.parse::<i64>().unwrap() * 1000).collect();
+        let times: Vec<Millis> = times
+            .split(' ')
+            .map(|time| time.parse::<i64>().unwrap() * 1000)
+            .collect();
         let after = after.parse::<i64>().unwrap() * 1000;
         let found = next_fire_times(
             &Schedule::parse(schedule).unwrap(),
@@ -470,18 +540,42 @@ fn rare_schedules_come_round_and_impossible_ones_do_not() {
     let zone = Zone::default();
     let next = |text: &str, after: &str| {
         let after: jiff::Timestamp = after.parse().unwrap();
-        let next = next_fire_time(&Schedule::parse(text).unwrap(), &zone, after.as_millisecond());
+        let next = next_fire_time(
+            &Schedule::parse(text).unwrap(),
+            &zone,
+            after.as_millisecond(),
+        );
         next.map(|next| jiff::Timestamp::from_millisecond(next).unwrap().to_string())
     };
     for (text, after, expected) in [
-        ("0 0 29 2 *", "2023-03-01T00:00:00Z", Some("2024-02-29T00:00:00Z")),
-        ("0 0 29 2 *", "2096-03-01T00:00:00Z", Some("2104-02-29T00:00:00Z")),
-        ("59 23 31 12 *", "2023-12-31T23:59:00Z", Some("2024-12-31T23:59:00Z")),
-        ("* * * * *", "2023-12-31T23:59:59.999Z", Some("2024-01-01T00:00:00Z")),
+        (
+            "0 0 29 2 *",
+            "2023-03-01T00:00:00Z",
+            Some("2024-02-29T00:00:00Z"),
+        ),
+        (
+            "0 0 29 2 *",
+            "2096-03-01T00:00:00Z",
+            Some("2104-02-29T00:00:00Z"),
+        ),
+        (
+            "59 23 31 12 *",
+            "2023-12-31T23:59:00Z",
+            Some("2024-12-31T23:59:00Z"),
+        ),
+        (
+            "* * * * *",
+            "2023-12-31T23:59:59.999Z",
+            Some("2024-01-01T00:00:00Z"),
+        ),
         ("0 0 31 2 *", "2023-01-01T00:00:00Z", None),
         ("0 0 31 4,6,9,11 *", "2023-01-01T00:00:00Z", None),
         ("0 0 30 2 *", "2023-01-01T00:00:00Z", None),
     ] {
-        assert_eq!(next(text, after).as_deref(), expected, "{text} after {after}");
+        assert_eq!(
+            next(text, after).as_deref(),
+            expected,
+            "{text} after {after}"
+        );
     }
 }

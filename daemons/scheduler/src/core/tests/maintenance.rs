@@ -92,7 +92,10 @@ fn a_drain_with_a_promise_takes_one_after_the_other() {
     play.play("12:00:00\n create five\n five runs on a\n 12:10:00\n drain a keeping 4 for 120s until 3600s");
     let at_host = |play: &Play, status: ScheduleStatus| {
         let tasks = play.world.core.store().read();
-        tasks.tasks_on_host("a").filter(|task| task.status == status).count()
+        tasks
+            .tasks_on_host("a")
+            .filter(|task| task.status == status)
+            .count()
     };
     // Four have to have been up for two minutes: one goes, and the next when its replacement has been up for so long.
     assert_eq!(at_host(&play, ScheduleStatus::Draining), 1);
@@ -117,14 +120,17 @@ fn a_promise_that_cannot_be_kept_is_forced_in_the_end() {
 
 #[test]
 fn a_jobs_own_policy_wins_and_time_forces_it() {
-    let mut play = Play::new(small_limits(), [with_policy(
-        "keen",
-        5,
-        SlaPolicy::CountSlaPolicy(CountSlaPolicy {
-            count: 4,
-            duration_secs: 600,
-        }),
-    )]);
+    let mut play = Play::new(
+        small_limits(),
+        [with_policy(
+            "keen",
+            5,
+            SlaPolicy::CountSlaPolicy(CountSlaPolicy {
+                count: 4,
+                duration_secs: 600,
+            }),
+        )],
+    );
     play.play(
         "12:00:00
          create keen
@@ -182,8 +188,14 @@ fn a_coordinator_is_asked_one_thing_at_a_time() {
          answer 200 {\"drain\": true}",
     );
     let states = play.world.states("asking");
-    assert!(states.iter().any(|state| state.ends_with("DRAINING")), "{states:?}");
-    assert!(states.iter().any(|state| state.ends_with("RUNNING")), "{states:?}");
+    assert!(
+        states.iter().any(|state| state.ends_with("DRAINING")),
+        "{states:?}"
+    );
+    assert!(
+        states.iter().any(|state| state.ends_with("RUNNING")),
+        "{states:?}"
+    );
 }
 
 #[test]
@@ -279,11 +291,18 @@ fn a_drain_survives_a_failover() {
 #[test]
 fn hosts_that_no_offer_named() {
     let mut world = World::registered(config());
-    let hosts = || Some(Hosts { host_names: ["nowhere".to_owned()].into() });
+    let hosts = || {
+        Some(Hosts {
+            host_names: ["nowhere".to_owned()].into(),
+        })
+    };
     let (response, _) = world.call(arguments::DrainHosts { hosts: hosts() });
     assert_eq!(response.response_code, ResponseCode::Ok);
     let expected = DrainHostsResult::default();
-    assert_eq!(response.result, Some(aurora_api::model::Result::DrainHostsResult(expected)));
+    assert_eq!(
+        response.result,
+        Some(aurora_api::model::Result::DrainHostsResult(expected))
+    );
     let view = world.core.store().read();
     assert!(view.maintenance_request("nowhere").is_some());
     assert!(view.host("nowhere").is_none());
@@ -294,14 +313,25 @@ fn hosts_that_no_offer_named() {
 #[test]
 fn nothing_is_placed_on_a_host_that_drains_or_is_drained_until_it_is_back() {
     let mut world = World::registered(config());
-    let hosts = || Some(Hosts { host_names: ["a".to_owned()].into() });
+    let hosts = || {
+        Some(Hosts {
+            host_names: ["a".to_owned()].into(),
+        })
+    };
     world.offer(&host("a"));
     world.call(arguments::DrainHosts { hosts: hosts() });
     world.create(job("web", 1));
     assert_eq!(launches(&world.pass(10_000)).len(), 0);
-    assert_eq!(reason(&world, "web").as_deref(), Some("Host drained for maintenance"));
+    assert_eq!(
+        reason(&world, "web").as_deref(),
+        Some("Host drained for maintenance")
+    );
     world.call(arguments::EndMaintenance { hosts: hosts() });
-    assert_eq!(launches(&world.pass(10_000)).len(), 1, "the offer that was held is good again");
+    assert_eq!(
+        launches(&world.pass(10_000)).len(),
+        1,
+        "the offer that was held is good again"
+    );
 }
 
 fn inverse_offer(start: Millis, host: Option<&str>) -> MesosEvent {
@@ -324,7 +354,9 @@ fn inverse_offers_are_accepted_and_drain_when_the_time_is_near() {
     for named in [Some("a"), None] {
         let mut world = World::registered(config());
         world.running(job("web", 1));
-        let accepted = MesosCall::AcceptInverseOffers { offer_ids: vec!["I1".into()] };
+        let accepted = MesosCall::AcceptInverseOffers {
+            offer_ids: vec!["I1".into()],
+        };
         // Six minutes before the machine goes.
         let far = world.now + 6 * 60_000;
         assert_eq!(world.mesos(inverse_offer(far, named)), [accepted.clone()]);
@@ -334,7 +366,10 @@ fn inverse_offers_are_accepted_and_drain_when_the_time_is_near() {
         assert_eq!(kills(&calls).len(), 1);
         let task = world.active("web", 0);
         assert_eq!(task.status, ScheduleStatus::Draining);
-        assert_eq!(history(&task).last().unwrap(), "DRAINING Draining machine for maintenance.");
+        assert_eq!(
+            history(&task).last().unwrap(),
+            "DRAINING Draining machine for maintenance."
+        );
         let host = world.core.store().read().host("a").unwrap().attributes.mode;
         assert_eq!(host, Some(MaintenanceMode::None));
         assert_eq!(world.core.counters()["scheduler_inverse_offers"], 2);
@@ -353,8 +388,17 @@ fn tasks_that_a_draining_agent_kills_are_replaced_as_drained() {
         ..v1::TaskStatus::default()
     }]));
     let view = world.core.store().read();
-    let events: Vec<ScheduleStatus> = view.task(&id).unwrap().events.iter().map(|event| event.status).collect();
-    assert_eq!(events[events.len() - 2..], [ScheduleStatus::Draining, ScheduleStatus::Killed]);
+    let events: Vec<ScheduleStatus> = view
+        .task(&id)
+        .unwrap()
+        .events
+        .iter()
+        .map(|event| event.status)
+        .collect();
+    assert_eq!(
+        events[events.len() - 2..],
+        [ScheduleStatus::Draining, ScheduleStatus::Killed]
+    );
     assert_eq!(world.active("web", 0).status, ScheduleStatus::Pending);
 }
 
@@ -369,15 +413,25 @@ fn countdowns_are_shown_for_tasks_that_wait() {
          drain a keeping 95% for 60s until 3600s
          12:11:00",
     );
-    let shown: Vec<(String, Millis)> = crate::core::countdowns(play.world.core.store().read(), play.world.now).collect();
-    assert_eq!(shown, [("maintenance_countdown_ms_www/prod/asking/0".to_owned(), 3_540_000)]);
+    let shown: Vec<(String, Millis)> =
+        crate::core::countdowns(play.world.core.store().read(), play.world.now).collect();
+    assert_eq!(
+        shown,
+        [(
+            "maintenance_countdown_ms_www/prod/asking/0".to_owned(),
+            3_540_000
+        )]
+    );
     assert_eq!(play.world.now, MIDNIGHT + (12 * 60 + 11) * 60_000);
 }
 
 #[test]
 fn a_plan_tells_what_a_drain_would_do() {
     use aurora_api::drain_plan::{DefaultPolicy, DrainPlanRequest, PlannedPolicy};
-    let mut play = Play::new(small_limits(), [preferred("five", 5), coordinated("asking", 1)]);
+    let mut play = Play::new(
+        small_limits(),
+        [preferred("five", 5), coordinated("asking", 1)],
+    );
     play.play(
         "12:00:00
          create five
@@ -400,17 +454,37 @@ fn a_plan_tells_what_a_drain_would_do() {
     let hosts: Vec<(&str, Option<MaintenanceMode>, u32, usize)> = plan
         .hosts
         .iter()
-        .map(|host| (host.host.as_str(), host.mode, host.tasks, host.held_up_by.len()))
+        .map(|host| {
+            (
+                host.host.as_str(),
+                host.mode,
+                host.tasks,
+                host.held_up_by.len(),
+            )
+        })
         .collect();
     let none = Some(MaintenanceMode::None);
-    assert_eq!(hosts, [("nowhere", None, 0, 0), ("b", none, 1, 1), ("a", none, 5, 1)]);
+    assert_eq!(
+        hosts,
+        [
+            ("nowhere", None, 0, 0),
+            ("b", none, 1, 1),
+            ("a", none, 5, 1)
+        ]
+    );
     let [asking, five] = plan.jobs.as_slice() else {
         panic!("{plan:?}");
     };
     assert_eq!(five.lost, [0, 1, 2, 3, 4]);
-    assert_eq!((five.running_before, five.running_after, five.running_needed), (5, 0, Some(4)));
+    assert_eq!(
+        (five.running_before, five.running_after, five.running_needed),
+        (5, 0, Some(4))
+    );
     assert_eq!((five.at_once, five.fits), (1, 0));
-    assert_eq!(five.policy, PlannedPolicy::Default("80 % up for 120 s".to_owned()));
+    assert_eq!(
+        five.policy,
+        PlannedPolicy::Default("80 % up for 120 s".to_owned())
+    );
     assert_eq!(
         five.blockers,
         [
@@ -418,8 +492,15 @@ fn a_plan_tells_what_a_drain_would_do() {
             "5 of the 5 replacements find no room elsewhere now (there are no offers)",
         ]
     );
-    assert_eq!(five.estimate_secs, Some(3_600), "it would have to be forced");
-    assert_eq!(asking.policy, PlannedPolicy::Own("as http://coordinator/ says".to_owned()));
+    assert_eq!(
+        five.estimate_secs,
+        Some(3_600),
+        "it would have to be forced"
+    );
+    assert_eq!(
+        asking.policy,
+        PlannedPolicy::Own("as http://coordinator/ says".to_owned())
+    );
     assert_eq!((asking.at_once, asking.estimate_secs), (1, None));
     assert_eq!(plan.estimate_secs, None);
 
@@ -434,8 +515,15 @@ fn a_plan_tells_what_a_drain_would_do() {
     };
     let plan = play.world.core.drain_plan(&request, 0);
     let five = &plan.jobs[0];
-    assert_eq!((five.at_once, five.fits), (5, 2), "1.25 cores each, with the executor's share");
-    assert_eq!(five.policy, PlannedPolicy::None("no policy is asked for".to_owned()));
+    assert_eq!(
+        (five.at_once, five.fits),
+        (5, 2),
+        "1.25 cores each, with the executor's share"
+    );
+    assert_eq!(
+        five.policy,
+        PlannedPolicy::None("no policy is asked for".to_owned())
+    );
     assert_eq!(
         five.blockers,
         ["3 of the 5 replacements find no room elsewhere now (Insufficient: CPU)"]

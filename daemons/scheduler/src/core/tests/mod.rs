@@ -214,8 +214,14 @@ impl World {
 
     /// Gives the role of all test jobs more quota than they can use.
     fn allow_everything(&mut self) {
-        let resources = [Resource::NumCpus(Double(1e6)), Resource::RamMb(1 << 40), Resource::DiskMb(1 << 40)];
-        let quota = ResourceAggregate { resources: resources.into() };
+        let resources = [
+            Resource::NumCpus(Double(1e6)),
+            Resource::RamMb(1 << 40),
+            Resource::DiskMb(1 << 40),
+        ];
+        let quota = ResourceAggregate {
+            resources: resources.into(),
+        };
         let answer = self.answer(arguments::SetQuota {
             owner_role: Some("www".to_owned()),
             quota: Some(quota),

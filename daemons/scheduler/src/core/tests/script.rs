@@ -107,19 +107,50 @@ impl Play {
                 let config = Some(self.cron(job, &schedule.join(" "), policy));
                 self.ok(line, arguments::ReplaceCronTemplate { config });
             }
-            ["start", job] => self.ok(line, arguments::StartCronJob { job: Some(key(job)) }),
-            ["deschedule", job] => self.ok(line, arguments::DescheduleCronJob { job: Some(key(job)) }),
+            ["start", job] => self.ok(
+                line,
+                arguments::StartCronJob {
+                    job: Some(key(job)),
+                },
+            ),
+            ["deschedule", job] => self.ok(
+                line,
+                arguments::DescheduleCronJob {
+                    job: Some(key(job)),
+                },
+            ),
             [job, "decided", minute, outcome] => {
-                let last = self.world.core.store().read().cron(&key(job)).unwrap().last.unwrap();
+                let last = self
+                    .world
+                    .core
+                    .store()
+                    .read()
+                    .cron(&key(job))
+                    .unwrap()
+                    .last
+                    .unwrap();
                 let shown = (last.minute, format!("{:?}", last.outcome).to_lowercase());
-                assert_eq!(shown, (clock(minute).unwrap(), outcome.to_owned()), "at `{line}`");
+                assert_eq!(
+                    shown,
+                    (clock(minute).unwrap(), outcome.to_owned()),
+                    "at `{line}`"
+                );
             }
             [job, "runs", "on", host] => self.run(job, host),
             [job, "is", "gone"] => self.end(job),
             ["maintain", host] => self.ok(line, arguments::StartMaintenance { hosts: hosts(host) }),
             ["end", host] => self.ok(line, arguments::EndMaintenance { hosts: hosts(host) }),
             ["drain", host] => self.ok(line, arguments::DrainHosts { hosts: hosts(host) }),
-            ["drain", host, "keeping", promise, "for", duration, "until", timeout] => {
+            [
+                "drain",
+                host,
+                "keeping",
+                promise,
+                "for",
+                duration,
+                "until",
+                timeout,
+            ] => {
                 let call = arguments::SlaDrainHosts {
                     hosts: hosts(host),
                     default_sla_policy: Some(policy(promise, span(duration) / 1000)),
@@ -132,15 +163,26 @@ impl Play {
             [host, "is", "not", "asked"] => assert!(!self.request(host), "at `{line}`"),
             [host, "is", mode] => {
                 let call = arguments::MaintenanceStatus { hosts: hosts(host) };
-                let Some(model::Result::MaintenanceStatusResult(result)) = self.world.call(call).0.result else {
+                let Some(model::Result::MaintenanceStatusResult(result)) =
+                    self.world.call(call).0.result
+                else {
                     panic!("at `{line}`");
                 };
-                let shown: Vec<String> = result.statuses.iter().map(|status| status.mode.unwrap().to_string()).collect();
+                let shown: Vec<String> = result
+                    .statuses
+                    .iter()
+                    .map(|status| status.mode.unwrap().to_string())
+                    .collect();
                 assert_eq!(shown, [mode], "at `{line}`");
             }
             ["asked", "nothing"] => assert_eq!(self.world.questions, [], "at `{line}`"),
             ["asked", "about", instance] => {
-                let tasks: Vec<&str> = self.world.questions.iter().map(|question| question.task.as_str()).collect();
+                let tasks: Vec<&str> = self
+                    .world
+                    .questions
+                    .iter()
+                    .map(|question| question.task.as_str())
+                    .collect();
                 let shown = tasks.iter().map(|task| task.rsplit('/').next().unwrap());
                 assert_eq!(shown.collect::<Vec<_>>(), [instance], "at `{line}`");
             }
@@ -152,7 +194,13 @@ impl Play {
             ["restart"] => self.restart(0),
             ["restart", "after", away] => self.restart(span(away)),
             [counter, "=", number] => {
-                let value = self.world.core.counters().get(counter).copied().unwrap_or(0);
+                let value = self
+                    .world
+                    .core
+                    .counters()
+                    .get(counter)
+                    .copied()
+                    .unwrap_or(0);
                 assert_eq!(value.to_string(), number, "at `{line}`");
             }
             _ => panic!("`{line}` is not understood"),
@@ -177,13 +225,20 @@ impl Play {
 
     fn ok(&mut self, line: &str, call: impl Into<Call>) {
         let (response, _) = self.world.call(call);
-        assert_eq!(response.response_code, ResponseCode::Ok, "at `{line}`: {response:?}");
+        assert_eq!(
+            response.response_code,
+            ResponseCode::Ok,
+            "at `{line}`: {response:?}"
+        );
     }
 
     fn tasks(&self, name: &str) -> Vec<store::Task> {
         let view = self.world.core.store().read();
         let job = view.job(&key(name));
-        job.into_iter().flat_map(|job| view.active_tasks(job)).cloned().collect()
+        job.into_iter()
+            .flat_map(|job| view.active_tasks(job))
+            .cloned()
+            .collect()
     }
 
     fn active(&self, name: &str) -> Vec<String> {
@@ -195,11 +250,19 @@ impl Play {
     }
 
     fn request(&self, host: &str) -> bool {
-        self.world.core.store().read().maintenance_request(host).is_some()
+        self.world
+            .core
+            .store()
+            .read()
+            .maintenance_request(host)
+            .is_some()
     }
 
     fn run(&mut self, name: &str, on: &str) {
-        let pending = self.tasks(name).into_iter().filter(|task| task.status == ScheduleStatus::Pending);
+        let pending = self
+            .tasks(name)
+            .into_iter()
+            .filter(|task| task.status == ScheduleStatus::Pending);
         for task in pending.collect::<Vec<_>>() {
             let machine = Host {
                 name: Box::leak(on.to_owned().into_boxed_str()),
@@ -214,7 +277,10 @@ impl Play {
 
     fn end(&mut self, name: &str) {
         use ScheduleStatus::{Draining, Killing};
-        let ending = self.tasks(name).into_iter().filter(|task| matches!(task.status, Draining | Killing));
+        let ending = self
+            .tasks(name)
+            .into_iter()
+            .filter(|task| matches!(task.status, Draining | Killing));
         for task in ending.collect::<Vec<_>>() {
             self.world.status(&task.id, v1::TaskState::Killed);
         }
@@ -222,7 +288,10 @@ impl Play {
 
     fn answer(&mut self, answer: CoordinatorAnswer) {
         let question = self.world.questions.remove(0);
-        self.world.step(Input::Coordinator { id: question.id, answer });
+        self.world.step(Input::Coordinator {
+            id: question.id,
+            answer,
+        });
     }
 
     fn restart(&mut self, away: Millis) {

@@ -28,7 +28,12 @@ impl Histories {
             let seen = self.seen.entry(task.id.to_string()).or_default();
             // What ended at the same time as its replacement came ended before.
             for event in &task.events[*seen..] {
-                fresh.push((event.time, task.status.is_active(), place(task), event.status));
+                fresh.push((
+                    event.time,
+                    task.status.is_active(),
+                    place(task),
+                    event.status,
+                ));
             }
             *seen = task.events.len();
         }
@@ -38,7 +43,10 @@ impl Histories {
         }
         for task in removed {
             // A user's kill of what waits counts as one.
-            self.events.entry(place(task)).or_default().push((world.now, Killing));
+            self.events
+                .entry(place(task))
+                .or_default()
+                .push((world.now, Killing));
         }
     }
 }
@@ -48,7 +56,11 @@ fn is_production(config: &StoredConfig) -> bool {
 }
 
 fn place(task: &Task) -> (String, bool, i32) {
-    (task.job().name.clone(), is_production(&task.config), task.instance)
+    (
+        task.job().name.clone(),
+        is_production(&task.config),
+        task.instance,
+    )
 }
 
 /// Up and down in a window, a millisecond after the other.
@@ -61,7 +73,8 @@ fn platform(events: &[(Millis, ScheduleStatus)], start: Millis, end: Millis) -> 
             state = match status {
                 Lost | Draining | Preempting => "down",
                 Pending | Assigned | Starting if state == "down" => "down",
-                Pending | Assigned | Starting | Throttled | Finished | Restarting | Failed | Killing => "removed",
+                Pending | Assigned | Starting | Throttled | Finished | Restarting | Failed
+                | Killing => "removed",
                 Running | Partitioned => "up",
                 Killed if state == "up" => "down",
                 Killed | Init => state,
@@ -96,34 +109,60 @@ fn recount(world: &World, histories: &Histories, end: Millis) -> BTreeMap<String
             .collect();
         let mut groups: BTreeMap<String, Vec<&Task>> = BTreeMap::new();
         for task in &tasks {
-            groups.entry(format!("sla_{}_", task.job())).or_default().push(task);
-            groups.entry("sla_cluster_".to_owned()).or_default().push(task);
+            groups
+                .entry(format!("sla_{}_", task.job()))
+                .or_default()
+                .push(task);
+            groups
+                .entry("sla_cluster_".to_owned())
+                .or_default()
+                .push(task);
             // All jobs of this test are of these sizes.
             for size in ["sla_cpu_small_", "sla_ram_small_", "sla_disk_small_"] {
                 groups.entry(size.to_owned()).or_default().push(task);
             }
         }
         for (group, tasks) in &groups {
-            for (status, stem) in [(Assigned, "mtta_ms"), (Starting, "mtts_ms"), (Running, "mttr_ms")] {
-                let waits = tasks.iter().filter(|task| task.status.is_active()).filter_map(|task| {
-                    let events = &task.events;
-                    let at = events.iter().position(|event| {
-                        event.status == status && (start..end).contains(&event.time)
-                    })?;
-                    let pending = events[..at].iter().rev().find(|event| event.status == Pending)?;
-                    Some(events[at].time - pending.time)
-                });
-                metrics.insert(format!("{group}{stem}{suffix}"), quantile(waits.collect(), 50.0));
+            for (status, stem) in [
+                (Assigned, "mtta_ms"),
+                (Starting, "mtts_ms"),
+                (Running, "mttr_ms"),
+            ] {
+                let waits = tasks
+                    .iter()
+                    .filter(|task| task.status.is_active())
+                    .filter_map(|task| {
+                        let events = &task.events;
+                        let at = events.iter().position(|event| {
+                            event.status == status && (start..end).contains(&event.time)
+                        })?;
+                        let pending = events[..at]
+                            .iter()
+                            .rev()
+                            .find(|event| event.status == Pending)?;
+                        Some(events[at].time - pending.time)
+                    });
+                metrics.insert(
+                    format!("{group}{stem}{suffix}"),
+                    quantile(waits.collect(), 50.0),
+                );
             }
             if group.ends_with("small_") {
                 continue;
             }
-            let mut instances: Vec<(String, bool, i32)> = tasks.iter().map(|task| place(task)).collect();
+            let mut instances: Vec<(String, bool, i32)> =
+                tasks.iter().map(|task| place(task)).collect();
             instances.sort();
             instances.dedup();
-            let sums = instances.iter().map(|instance| platform(&histories.events[instance], start, end));
+            let sums = instances
+                .iter()
+                .map(|instance| platform(&histories.events[instance], start, end));
             let (up, down) = sums.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-            let share = if up + down == 0 { 100.0 } else { 100.0 * up as f64 / (up + down) as f64 };
+            let share = if up + down == 0 {
+                100.0
+            } else {
+                100.0 * up as f64 / (up + down) as f64
+            };
             metrics.insert(format!("{group}platform_uptime_percent{suffix}"), share);
             if group == "sla_cluster_" {
                 continue;
@@ -132,7 +171,10 @@ fn recount(world: &World, histories: &Histories, end: Millis) -> BTreeMap<String
                 let running = tasks.iter().filter(|task| task.status == Running);
                 let uptimes = running.map(|task| end - task.last_event_time()).collect();
                 let value = quantile(uptimes, 100.0 - percentile) / 1000.0;
-                metrics.insert(format!("{group}job_uptime_{percentile:.2}_sec{suffix}"), value);
+                metrics.insert(
+                    format!("{group}job_uptime_{percentile:.2}_sec{suffix}"),
+                    value,
+                );
             }
         }
     }
@@ -141,7 +183,11 @@ fn recount(world: &World, histories: &Histories, end: Millis) -> BTreeMap<String
 
 fn random_event(world: &mut World, random: &mut Random) -> Vec<Task> {
     let view = world.core.store().read();
-    let all: Vec<Task> = view.jobs().flat_map(|job| view.active_tasks(job)).cloned().collect();
+    let all: Vec<Task> = view
+        .jobs()
+        .flat_map(|job| view.active_tasks(job))
+        .cloned()
+        .collect();
     let Some(task) = all.get(random.below(all.len() as i64) as usize) else {
         return Vec::new();
     };
@@ -159,7 +205,11 @@ fn random_event(world: &mut World, random: &mut Random) -> Vec<Task> {
                 instances: Some([task.instance].into()),
                 message: None,
             });
-            return if waiting { vec![task.clone()] } else { Vec::new() };
+            return if waiting {
+                vec![task.clone()]
+            } else {
+                Vec::new()
+            };
         }
         6 => {
             world.call(arguments::RestartShards {
@@ -169,9 +219,13 @@ fn random_event(world: &mut World, random: &mut Random) -> Vec<Task> {
             return Vec::new();
         }
         7 => {
-            let hosts = task.host.as_deref().map(|host| Hosts { host_names: [host.to_owned()].into() });
+            let hosts = task.host.as_deref().map(|host| Hosts {
+                host_names: [host.to_owned()].into(),
+            });
             if let Some(hosts) = hosts {
-                world.call(arguments::DrainHosts { hosts: Some(hosts.clone()) });
+                world.call(arguments::DrainHosts {
+                    hosts: Some(hosts.clone()),
+                });
                 world.call(arguments::EndMaintenance { hosts: Some(hosts) });
             }
             return Vec::new();
@@ -200,7 +254,11 @@ fn metrics_are_those_of_a_recount() {
         });
         world.allow_everything();
         let mut histories = Histories::default();
-        for (job, instances) in [(preferred("prod", 3), 3), (job("other", 2), 2), (preferred("second", 1), 1)] {
+        for (job, instances) in [
+            (preferred("prod", 3), 3),
+            (job("other", 2), 2),
+            (preferred("second", 1), 1),
+        ] {
             assert_eq!(job.instance_count, instances);
             world.create(job);
         }
@@ -223,7 +281,11 @@ fn metrics_are_those_of_a_recount() {
                 let pause = (1 + random.below(5_000)).min(end - world.now);
                 // A step at the end of the window ends it before anything else happens.
                 let before = world.now + pause;
-                while let Some(next) = world.core.next_deadline().filter(|next| *next < before.min(end)) {
+                while let Some(next) = world
+                    .core
+                    .next_deadline()
+                    .filter(|next| *next < before.min(end))
+                {
                     world.now = world.now.max(next);
                     world.step(Input::Timer);
                     histories.look(&world, &[]);
@@ -237,10 +299,15 @@ fn metrics_are_those_of_a_recount() {
             };
             histories.look(&world, &[]);
             let found: BTreeMap<String, f64> = report.metrics().collect();
-            let names = |metrics: &BTreeMap<String, f64>| metrics.keys().cloned().collect::<Vec<_>>();
+            let names =
+                |metrics: &BTreeMap<String, f64>| metrics.keys().cloned().collect::<Vec<_>>();
             assert_eq!(names(&found), names(&expected), "seed {seed}");
             for (name, value) in &expected {
-                assert!((found[name] - value).abs() < 1e-6, "seed {seed}: {name} is {} and should be {value}", found[name]);
+                assert!(
+                    (found[name] - value).abs() < 1e-6,
+                    "seed {seed}: {name} is {} and should be {value}",
+                    found[name]
+                );
             }
             compared += found.len();
             end += WINDOW;
@@ -266,5 +333,8 @@ fn figures_are_the_same_after_a_failover() {
     let metrics = |core: &Core| core.sla_report().metrics().collect::<BTreeMap<_, _>>();
     assert_eq!(metrics(&world.core), metrics(&other));
     assert!(metrics(&other)["sla_www/prod/web_job_uptime_99.00_sec"] > 100.0);
-    assert_eq!(metrics(&other)["sla_www/prod/waiting_job_uptime_99.00_sec"], 0.0);
+    assert_eq!(
+        metrics(&other)["sla_www/prod/waiting_job_uptime_99.00_sec"],
+        0.0
+    );
 }

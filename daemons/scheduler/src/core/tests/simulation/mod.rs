@@ -10,10 +10,12 @@ use crate::core::random::Random;
 
 mod cluster;
 mod invariants;
+mod operations;
 mod users;
 
 use cluster::Cluster;
 use invariants::Invariants;
+use operations::Operations;
 use users::Users;
 
 const SECOND: Millis = 1_000;
@@ -53,6 +55,10 @@ enum Event {
     AgentBack(usize),
     Subscribe,
     User,
+    /// A call that a test makes.
+    Call(Box<Call>),
+    /// A coordinator answers a question.
+    Answer(u64),
 }
 
 struct Simulation {
@@ -66,8 +72,19 @@ struct Simulation {
     cluster: Cluster,
     users: Users,
     invariants: Invariants,
+    operations: Operations,
     trace: DefaultHasher,
     writes: u64,
+    config: Config,
+    /// The scheduler dies after this step, before or after its effects leave.
+    dies: Option<(u64, Death)>,
+}
+
+/// When a scheduler dies.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Death {
+    BeforeEffects,
+    AfterEffects,
 }
 
 /// Every other run knows partitions.
@@ -93,9 +110,10 @@ impl Simulation {
     fn new(seed: u64) -> Simulation {
         let mut random = Random::new(seed);
         let core_seed = random.next();
+        let config = flags(seed, core_seed);
         let mut simulation = Simulation {
             seed,
-            core: Core::new(flags(seed, core_seed)),
+            core: Core::new(config.clone()),
             now: START,
             queue: BTreeMap::new(),
             count: 0,
@@ -108,8 +126,11 @@ impl Simulation {
             cluster: Cluster::new(6, is_aware(seed)),
             users: Users::default(),
             invariants: Invariants::default(),
+            operations: Operations::default(),
             trace: DefaultHasher::new(),
             writes: 0,
+            config,
+            dies: None,
         };
         for (delay, event) in [
             (0, Event::Subscribe),
@@ -197,19 +218,25 @@ impl Simulation {
                     master: "m".to_owned(),
                 }));
             }
+            Event::Call(call) => self.write(*call),
+            Event::Answer(id) => {
+                let answer = self.operations.coordinator(&mut self.random);
+                self.step(Input::Coordinator { id, answer });
+            }
             Event::User => {
                 let write = self.users.think_of_something(&mut self.random);
-                self.writes += 1;
-                let id = self.writes;
-                self.step(Input::Write {
-                    id,
-                    user: "tester".to_owned(),
-                    call: write,
-                });
+                self.write(write);
                 let pause = self.random.below(60 * SECOND);
                 self.at(pause, Event::User);
             }
         }
+    }
+
+    fn write(&mut self, call: Call) {
+        self.writes += 1;
+        let id = self.writes;
+        let user = "tester".to_owned();
+        self.step(Input::Write { id, user, call });
     }
 
     /// One step of the core: its ops are durable when it returns, its effects leave, the invariants are checked.
@@ -228,9 +255,31 @@ impl Simulation {
         }
         self.invariants
             .check(self.seed, self.now, &self.core, &step, &self.users);
-        for effect in step.effects {
-            if let Effect::Mesos(call) = effect {
-                self.send(Event::ToMaster(call));
+        let number = self.invariants.steps;
+        let at = format!("seed {}, step {number}, {} ms", self.seed, self.now - START);
+        self.operations
+            .check(&at, self.now, &self.core, &step, call.as_ref());
+        let death = self
+            .dies
+            .filter(|(step, _)| *step == number)
+            .map(|(_, death)| death);
+        if death != Some(Death::BeforeEffects) {
+            self.perform(step.effects);
+        }
+        if death.is_some() {
+            self.kill_scheduler();
+        }
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Mesos(call) => self.send(Event::ToMaster(call)),
+                Effect::AskCoordinator(question) => {
+                    let delay = self.random.below(5 * SECOND);
+                    self.at(delay, Event::Answer(question.id));
+                }
+                Effect::Reply { .. } => {}
             }
         }
     }
@@ -255,10 +304,17 @@ impl Simulation {
     fn kill_scheduler(&mut self) {
         let store = self.invariants.rebuilt();
         let seed = self.random.next();
-        let (core, step) = Core::recover(flags(self.seed, seed), store, self.now);
+        let config = Config {
+            seed,
+            ..self.config.clone()
+        };
+        let (core, step) = Core::recover(config, store, self.now);
         self.core = core;
         self.invariants
             .check(self.seed, self.now, &self.core, &step, &self.users);
+        // Whoever was asked tells the dead.
+        self.queue
+            .retain(|_, event| !matches!(event, Event::Answer(_)));
         self.cluster.subscribed = false;
         let pause = self.random.below(30 * SECOND);
         self.at(pause, Event::Subscribe);
