@@ -41,8 +41,15 @@ impl Cluster {
     /// # Panics
     /// When it is not ready in time; the supervisor's log is in the message.
     pub fn start() -> Cluster {
-        let directory = scratch();
-        let (supervisor, endpoints) = launch(directory.path());
+        Cluster::start_in(scratch())
+    }
+
+    /// The same in a directory that was prepared.
+    ///
+    /// # Panics
+    /// When it is not ready in time.
+    pub fn start_in(directory: TempDir) -> Cluster {
+        let (supervisor, endpoints) = launch(directory.path(), &[]);
         Cluster {
             directory,
             supervisor,
@@ -55,7 +62,15 @@ impl Cluster {
     /// # Panics
     /// When it is not ready in time.
     pub fn restart(&mut self) {
-        let (supervisor, endpoints) = launch(self.directory.path());
+        self.restart_under(&[]);
+    }
+
+    /// The same, started by a program that runs the command line which follows its own.
+    ///
+    /// # Panics
+    /// When it is not ready in time.
+    pub fn restart_under(&mut self, wrapper: &[&str]) {
+        let (supervisor, endpoints) = launch(self.directory.path(), wrapper);
         self.supervisor = supervisor;
         self.endpoints = endpoints;
     }
@@ -230,13 +245,13 @@ pub fn last_event(task: &Value) -> String {
     last.unwrap_or_default().to_string()
 }
 
-fn launch(directory: &Path) -> (Child, Value) {
+fn launch(directory: &Path, wrapper: &[&str]) -> (Child, Value) {
     let log_file = File::options()
         .append(true)
         .create(true)
         .open(directory.join("supervisor.log"))
         .expect("the test's directory can be written");
-    let mut supervisor = programs::command("aurora-local")
+    let mut supervisor = programs::command_under(wrapper, "aurora-local")
         .args(["run", "--cluster-name", "devcluster", "--state-dir"])
         .arg(directory.join("state"))
         .env("HOME", directory)

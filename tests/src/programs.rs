@@ -36,7 +36,20 @@ pub fn program(name: &str) -> PathBuf {
 
 /// A command for a program, with an environment that holds nothing but what programs need.
 pub fn command(name: &str) -> Command {
-    let mut command = Command::new(program(name));
+    plain(Command::new(program(name)))
+}
+
+/// A command for a program of ours that another program starts, which has its own arguments before ours.
+pub fn command_under(wrapper: &[&str], name: &str) -> Command {
+    let [first, arguments @ ..] = wrapper else {
+        return command(name);
+    };
+    let mut command = plain(Command::new(first));
+    command.args(arguments).arg(program(name));
+    command
+}
+
+fn plain(mut command: Command) -> Command {
     command.env_clear();
     for kept in ["PATH", "LANG", "HOME"] {
         if let Some(value) = std::env::var_os(kept) {
