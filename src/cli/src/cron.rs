@@ -1,13 +1,17 @@
 //! `aurora cron …` (aurora: `cli/cron.py`).
 
-use aurora_api::model::GetJobsResult;
+use aurora_api::model::{GetJobsResult, JobSummaryResult};
 use aurora_api::service::Call;
-use aurora_api::service::arguments::{DescheduleCronJob, GetJobs, ScheduleCronJob, StartCronJob};
+use aurora_api::service::arguments::{
+    DescheduleCronJob, GetJobSummary, GetJobs, ScheduleCronJob, StartCronJob,
+};
+use aurora_client::results::FromResult;
 use aurora_client::scheduler::Retry;
 
 use crate::context::{Context, Outcome, check, print_out};
 use crate::exit::{CommandError, ExitCode};
 use crate::keys::FullKey;
+use crate::times;
 
 pub(crate) async fn schedule(context: &Context<'_>) -> Outcome {
     let key = key(context)?;
@@ -64,12 +68,36 @@ pub(crate) async fn show(context: &Context<'_>) -> Outcome {
         .await?;
     let job = found.configs.into_iter().find(|job| job.key == key.job);
     match job.and_then(|job| job.cron_schedule) {
-        Some(schedule) if !schedule.is_empty() => print_out(&format!("{key}\t {schedule}")),
+        Some(schedule) if !schedule.is_empty() => {
+            log_next_run(context, &key).await?;
+            print_out(&format!("{key}\t {schedule}"))
+        }
         _ => Err(CommandError::new(
             ExitCode::InvalidParameter,
             format!("No cron entry found for job {key}"),
         )),
     }
+}
+
+/// When it runs next, beside the one line that scripts read; nothing where the scheduler does not tell.
+async fn log_next_run(context: &Context<'_>, key: &FullKey) -> Outcome {
+    let call = GetJobSummary {
+        role: Some(key.job.role.clone()),
+    };
+    let response = context
+        .scheduler(&key.cluster)?
+        .call(call, Retry::Safe)
+        .await?;
+    let found = response.result.and_then(JobSummaryResult::from_result);
+    let next = found
+        .into_iter()
+        .flat_map(|found| found.summaries)
+        .find(|summary| summary.job.key == key.job)
+        .and_then(|summary| summary.next_cron_run_ms);
+    if let Some(next) = next {
+        tracing::info!("Next run at {} UTC", times::utc(next));
+    }
+    Ok(())
 }
 
 fn key(context: &Context<'_>) -> Outcome<FullKey> {

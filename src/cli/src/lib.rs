@@ -26,7 +26,6 @@ mod fake;
 mod glob;
 mod job;
 mod keys;
-mod localtime;
 mod logging;
 #[cfg(test)]
 mod manual;
@@ -38,6 +37,7 @@ mod quota;
 mod resources;
 mod sla;
 mod task;
+mod times;
 mod update;
 mod verbs;
 #[cfg(test)]

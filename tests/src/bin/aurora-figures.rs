@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 const PROGRAMS: &[&str] = &[
     "aurora",
+    "aurora_admin",
     "aurora-tui",
     "aurora-eval",
     "aurora-local",

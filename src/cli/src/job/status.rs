@@ -9,8 +9,8 @@ use serde_json::json;
 use crate::context::{Context, Outcome, print_json, print_out};
 use crate::exit::{CommandError, ExitCode};
 use crate::keys::{FullKey, Wildcard};
-use crate::localtime;
 use crate::resources::details;
+use crate::times;
 
 pub(crate) async fn run(context: &Context<'_>) -> Outcome {
     let key = context.positional(0, "jobspec", Wildcard::parse)?;
@@ -112,7 +112,7 @@ fn render_task(out: &mut String, task: &ScheduledTask) -> std::fmt::Result {
         writeln!(
             out,
             "\t   {} {}: {}",
-            localtime::format(event.timestamp),
+            times::local(event.timestamp),
             event.status,
             event.message.as_deref().unwrap_or("None")
         )?;

@@ -3,11 +3,12 @@
 use aurora_api::model::{JobUpdateDetails, JobUpdateKey};
 use serde_json::{Map, Value, json};
 
+use super::active_update;
 use super::wait::details;
-use super::{active_update, format_time};
 use crate::context::{Context, Outcome, print_json, print_out};
 use crate::exit::{CommandError, ExitCode};
 use crate::keys::FullKey;
+use crate::times;
 
 pub(crate) async fn run(context: &Context<'_>) -> Outcome {
     let missing = |what: String| CommandError::new(ExitCode::InvalidParameter, what);
@@ -55,7 +56,7 @@ fn render_json(key: &FullKey, details: &JobUpdateDetails) -> Value {
         "updateId": summary.key.id,
         "job": key.to_string(),
         "started": state.created_timestamp_ms,
-        "last_modified": format_time(state.last_modified_timestamp_ms),
+        "last_modified": times::utc(state.last_modified_timestamp_ms),
         "status": state.status.name(),
         "update_events": update_events.collect::<Vec<_>>(),
         "instance_update_events": instance_events.collect::<Vec<_>>(),
@@ -70,8 +71,8 @@ fn render_text(key: &FullKey, details: &JobUpdateDetails) -> String {
         format!("Job: {key}, UpdateID: {}", summary.key.id),
         format!(
             "Started {}, last activity: {}",
-            format_time(state.created_timestamp_ms),
-            format_time(state.last_modified_timestamp_ms)
+            times::utc(state.created_timestamp_ms),
+            times::utc(state.last_modified_timestamp_ms)
         ),
         format!("Current status: {}", state.status),
     ];
@@ -79,7 +80,7 @@ fn render_text(key: &FullKey, details: &JobUpdateDetails) -> String {
         lines.push("Update events:".to_owned());
     }
     for event in &details.update_events {
-        let at = format_time(event.timestamp_ms);
+        let at = times::utc(event.timestamp_ms);
         lines.push(format!("  Status: {} at {at}", event.status));
         if let Some(message) = said(event.message.as_ref()) {
             lines.push(format!("      message: {message}"));
@@ -89,7 +90,7 @@ fn render_text(key: &FullKey, details: &JobUpdateDetails) -> String {
         lines.push("Instance events:".to_owned());
     }
     for event in &details.instance_events {
-        let at = format_time(event.timestamp_ms);
+        let at = times::utc(event.timestamp_ms);
         lines.push(format!(
             "  Instance {} at {at}: {}",
             event.instance_id, event.action

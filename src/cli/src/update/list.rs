@@ -3,10 +3,11 @@
 use aurora_api::model::{JobUpdateQuery, JobUpdateSummary};
 use serde_json::{Value, json};
 
-use super::{format_time, statuses, summaries};
+use super::{statuses, summaries};
 use crate::context::{Context, Outcome, print_json, print_out};
 use crate::exit::{CommandError, ExitCode};
 use crate::keys::FullKey;
+use crate::times;
 
 /// `CLUSTER[/ROLE[/ENV[/JOB]]]`.
 struct Filter {
@@ -98,8 +99,8 @@ fn render_text(cluster: &str, summary: &JobUpdateSummary) -> String {
         &summary.key.id,
         state.status.name(),
         summary.user.as_deref().unwrap_or("None"),
-        &format_time(state.created_timestamp_ms),
-        &format_time(state.last_modified_timestamp_ms),
+        &times::utc(state.created_timestamp_ms),
+        &times::utc(state.last_modified_timestamp_ms),
     ])
 }
 
@@ -109,8 +110,8 @@ fn render_json(cluster: &str, summary: &JobUpdateSummary) -> Value {
         "job": format!("{cluster}/{}", summary.key.job),
         "id": summary.key.id,
         "user": summary.user,
-        "started": format_time(state.created_timestamp_ms),
-        "last_modified": format_time(state.last_modified_timestamp_ms),
+        "started": times::utc(state.created_timestamp_ms),
+        "last_modified": times::utc(state.last_modified_timestamp_ms),
         "status": state.status.name(),
     })
 }

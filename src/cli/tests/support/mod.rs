@@ -8,6 +8,8 @@
 #[path = "../../../client/src/fake.rs"]
 pub(crate) mod fake;
 
+pub(crate) mod updates;
+
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
