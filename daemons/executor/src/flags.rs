@@ -22,6 +22,10 @@ pub struct Flags {
     pub preserve_env: bool,
     /// Time for each step of a shutdown.
     pub stop_timeout: Duration,
+    /// Programs of a task may gain rights by setuid bits.
+    pub allow_new_privileges: bool,
+    /// Tasks have a /tmp of their own, where the executor is root.
+    pub private_tmp: bool,
     /// Where and how tasks are announced.
     pub announcer: AnnouncerFlags,
 }
@@ -35,6 +39,8 @@ impl Default for Flags {
             logging: LogDefaults::default(),
             preserve_env: false,
             stop_timeout: Duration::from_secs(120),
+            allow_new_privileges: false,
+            private_tmp: false,
             announcer: AnnouncerFlags::default(),
         }
     }
@@ -121,6 +127,16 @@ const FLAGS: &[Flag] = &[
         name: "--nosetuid-health-checks",
         value: None,
         help: "shell health checks run as the executor does",
+    },
+    Flag {
+        name: "--allow-new-privileges",
+        value: None,
+        help: "sudo and other setuid programs work in tasks (they do not by default where the executor is root)",
+    },
+    Flag {
+        name: "--private-tmp",
+        value: None,
+        help: "/tmp of a task is a folder of its sandbox (where the executor is root)",
     },
     Flag {
         name: "--runner-logger-destination",
@@ -229,6 +245,8 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, Fla
             "--execute-as-user" => flags.execute_as_user = Some(value),
             "--nosetuid" => flags.nosetuid = true,
             "--nosetuid-health-checks" => flags.nosetuid_health_checks = true,
+            "--allow-new-privileges" => flags.allow_new_privileges = true,
+            "--private-tmp" => flags.private_tmp = true,
             "--runner-logger-destination" => {
                 let destination = parse_destination(&value)
                     .ok_or_else(|| wrong("file, console, both or none"))?;
@@ -264,7 +282,7 @@ mod tests {
         assert_eq!(parsed(""), Ok(Command::Run(Flags::default())));
         assert_eq!(
             parsed(
-                "--nosetuid --preserve-env --execute-as-user=www --stop_timeout_in_secs 7 --runner-logger-mode rotate \
+                "--nosetuid --private-tmp --allow-new-privileges --preserve-env --execute-as-user=www --stop_timeout_in_secs 7 --runner-logger-mode rotate \
                 --runner-logger-destination=both --runner-rotate-log-size-mb=3 --runner-rotate-log-backups=2 \
                 --announcer-ensemble=zk:2181 --announcer-serverset-path=/x --announcer-allow-custom-serverset-path \
                 --announcer-hostname=h --announcer-zookeeper-auth-config=/f"
@@ -273,6 +291,8 @@ mod tests {
                 execute_as_user: Some("www".into()),
                 nosetuid: true,
                 nosetuid_health_checks: false,
+                allow_new_privileges: true,
+                private_tmp: true,
                 preserve_env: true,
                 stop_timeout: Duration::from_secs(7),
                 logging: LogDefaults {

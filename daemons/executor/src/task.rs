@@ -9,6 +9,7 @@ use aurora_api::model::{AssignedTask, Container};
 use aurora_mesos::client::executor::ExecutorClient;
 use aurora_mesos::v1::{TaskId, TaskInfo, TaskState, TaskStatus};
 use aurora_thermos::instance::{Checker, Instance};
+use aurora_thermos::isolation::Isolation;
 use aurora_thermos::plan::EXECUTOR_RUN_LIMIT;
 use aurora_thermos::procs::Exemptions;
 use aurora_thermos::{Settings, StartError, TaskRunner, users};
@@ -161,6 +162,14 @@ fn start(
     let exemptions = Exemptions::default();
     let health = prepare_health(context, &instance, assigned, &ports, &exemptions)?;
     let announcer = prepare_announcer(context, &instance, assigned, &ports)?;
+    let isolation = Isolation {
+        no_new_privileges: is_root && !is_docker && !flags.allow_new_privileges,
+        own_mounts: is_root && !is_docker,
+        own_tmp: flags.private_tmp && is_root && !is_docker,
+    };
+    isolation
+        .check(&sandbox)
+        .map_err(|reason| unstarted(&reason))?;
     let settings = Settings {
         task,
         task_id: assigned.task_id.clone(),
@@ -170,6 +179,7 @@ fn start(
         hostname,
         ports: ports.clone(),
         user: user.map(str::to_owned),
+        isolation,
         preserve_environment: flags.preserve_env,
         secrets: vec![SECRET_VARIABLE.to_owned()],
         logging: flags.logging,

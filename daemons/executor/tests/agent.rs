@@ -417,6 +417,13 @@ fn the_command_line() {
         String::from_utf8(unknown.stderr).unwrap(),
         "aurora-executor: unknown flag --what; --help lists the flags there are\n"
     );
+    // One descriptor under two names would be closed twice.
+    let twice = run(&["coordinator", "x", "9", "9"]);
+    let said = String::from_utf8(twice.stderr).unwrap();
+    assert!(
+        twice.status.code() == Some(1) && said.contains("usage: coordinator"),
+        "{said}"
+    );
     let alone = run(&[]);
     assert_eq!(alone.status.code(), Some(1));
     assert!(

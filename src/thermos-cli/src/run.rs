@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use aurora_thermos::core::Turn;
+use aurora_thermos::isolation::Isolation;
 use aurora_thermos::logs::LogDefaults;
 use aurora_thermos::procs::Exemptions;
 use aurora_thermos::{Settings, TaskRunner, clock, users};
@@ -129,6 +130,7 @@ fn start(
             .into_owned(),
         ports,
         user: how.user.clone(),
+        isolation: Isolation::default(),
         preserve_environment: false,
         secrets: Vec::new(),
         logging: LogDefaults::default(),

@@ -27,6 +27,7 @@ use nix::unistd::Pid;
 
 use crate::checkpoint::Writer;
 use crate::clock;
+use crate::isolation::Isolation;
 use crate::logs::{self, Logging, RotatingFile};
 use crate::schema::Destination;
 use crate::{procs, spawn};
@@ -59,6 +60,8 @@ pub(crate) struct Instructions {
     pub(crate) runner: i32,
     /// To change to; stay as one is when absent.
     pub(crate) account: Option<Account>,
+    /// How it is kept apart.
+    pub(crate) isolation: Isolation,
     /// Working directory.
     pub(crate) directory: PathBuf,
     /// Set on top of what is inherited or left out.
@@ -136,6 +139,21 @@ fn run(process: &str, mut arguments: impl Iterator<Item = String>) -> Result<(),
     let orders: Instructions = serde_json::from_slice(&text).map_err(Failure::Instructions)?;
     drop(text);
 
+    let owner = orders
+        .account
+        .as_ref()
+        .map(|account| (account.uid, account.gid));
+    let complain = |error: io::Error| {
+        // Nobody is left to be told if this fails.
+        let _ = writeln!(
+            io::stderr(),
+            "coordinator of {process}: no mount namespace of its own: {error}"
+        );
+    };
+    orders
+        .isolation
+        .enter(&orders.directory, owner, complain)
+        .map_err(doing("keeping the process apart"))?;
     if let Some(account) = &orders.account {
         become_user(account).map_err(doing("changing to the task's user"))?;
     }

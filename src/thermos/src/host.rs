@@ -21,6 +21,7 @@ use nix::unistd::Pid;
 use crate::checkpoint::{Reader, WriteError, Writer};
 use crate::coordinator::{self, Account, Instructions};
 use crate::core::{Launch, Machine, Sweep};
+use crate::isolation::Isolation;
 use crate::logs::{self, LogDefaults};
 use crate::paths::{self, Stage, TaskPaths};
 use crate::procs::{self, Exemptions, ProcessId};
@@ -43,6 +44,7 @@ pub(crate) struct Surroundings {
     pub(crate) user: User,
     /// To change to; `None` when runs keep the runner's own user.
     pub(crate) account: Option<Account>,
+    pub(crate) isolation: Isolation,
     pub(crate) logging: LogDefaults,
     pub(crate) preserve_environment: bool,
     /// Variables that no run may see.
@@ -230,6 +232,7 @@ impl Host {
             seq: launch.seq + 1,
             runner: nix::unistd::getpid().as_raw(),
             account: self.around.account.clone(),
+            isolation: self.around.isolation,
             directory: self.around.sandbox.clone(),
             environment: self.environment(),
             preserve_environment: self.around.preserve_environment,

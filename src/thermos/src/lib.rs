@@ -42,6 +42,7 @@ pub mod coordinator;
 pub mod core;
 mod host;
 pub mod instance;
+pub mod isolation;
 pub mod logs;
 pub mod paths;
 mod place;

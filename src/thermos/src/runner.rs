@@ -14,6 +14,7 @@ use crate::clock;
 use crate::coordinator::Account;
 use crate::core::{Core, CoreError, Identity, Turn};
 use crate::host::{Host, Surroundings};
+use crate::isolation::Isolation;
 use crate::logs::LogDefaults;
 use crate::paths::{BadName, TaskPaths};
 use crate::plan::PlanError;
@@ -44,6 +45,8 @@ pub struct Settings {
     pub ports: BTreeMap<String, u16>,
     /// The user to run as, which takes root; this process's own user when absent.
     pub user: Option<String>,
+    /// How runs are kept apart from the machine.
+    pub isolation: Isolation,
     /// Whether runs see this process's environment.
     pub preserve_environment: bool,
     /// Variables that runs do not see even then.
@@ -187,6 +190,7 @@ impl TaskRunner {
             log_dir,
             user,
             account,
+            isolation: settings.isolation,
             logging: settings.logging,
             preserve_environment: settings.preserve_environment,
             secrets: settings.secrets,

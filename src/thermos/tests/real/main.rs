@@ -10,6 +10,7 @@
     reason = "a test program without the usual harness, so lints do not take it for one"
 )]
 
+mod hostile;
 mod place;
 mod scenarios;
 
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use self::hostile::HOSTILE;
 use self::place::{Place, nap};
 use self::scenarios::SCENARIOS;
 
@@ -36,9 +38,19 @@ fn main() -> ExitCode {
             let name = arguments.next().expect("a scenario's name");
             let (_, run) = SCENARIOS
                 .iter()
+                .chain(HOSTILE)
                 .find(|(known, _)| *known == name)
                 .expect("a known scenario");
             run(&Place::new());
+            return ExitCode::SUCCESS;
+        }
+        Some("lookup") => {
+            let name = arguments.next().expect("a name");
+            let user = aurora_thermos::users::by_name(&name);
+            let groups = user
+                .as_ref()
+                .map(aurora_thermos::users::supplementary_groups);
+            println!("{user:?} {groups:?}");
             return ExitCode::SUCCESS;
         }
         Some("sleeper") => {
@@ -58,6 +70,7 @@ fn main() -> ExitCode {
     let mut failed = 0;
     let chosen: Vec<_> = SCENARIOS
         .iter()
+        .chain(HOSTILE)
         .filter(|(name, _)| name.contains(&filter))
         .collect();
     for batch in chosen.chunks(4) {

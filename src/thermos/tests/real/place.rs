@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use aurora_api::thermos::{ProcessState, RunnerCkpt, TaskState};
 use aurora_thermos::checkpoint::Reader;
 use aurora_thermos::core::Turn;
+use aurora_thermos::isolation::Isolation;
 use aurora_thermos::logs::LogDefaults;
 use aurora_thermos::paths::TaskPaths;
 use aurora_thermos::procs::Exemptions;
@@ -88,6 +89,7 @@ impl Place {
             hostname: "host-1".into(),
             ports: BTreeMap::from([("http".to_owned(), 31_000)]),
             user: None,
+            isolation: Isolation::default(),
             preserve_environment: false,
             secrets: vec!["A_SECRET".into()],
             logging: LogDefaults::default(),

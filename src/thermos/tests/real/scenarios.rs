@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 use super::place::{Place, Run, is_root, process, read, until, with};
 
 /// What is done in a place of its own, in a process of its own.
-type Scenario = fn(&Place);
+pub(crate) type Scenario = fn(&Place);
 
-const SUCCESS: &str = "WAITING FORKED RUNNING SUCCESS(0)";
-const ENDED: &str = "ACTIVE header CLEANING FINALIZING SUCCESS";
+pub(crate) const SUCCESS: &str = "WAITING FORKED RUNNING SUCCESS(0)";
+pub(crate) const ENDED: &str = "ACTIVE header CLEANING FINALIZING SUCCESS";
 
 /// All of them, by name.
 pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
