@@ -414,7 +414,7 @@ fn drains_keep_promises_of_all_three_kinds() {
 }
 
 #[test]
-fn a_drain_survives_the_scheduler_and_mesos_can_ask_for_one() {
+fn a_drain_empties_a_machine_and_mesos_can_ask_for_one() {
     let mut fleet = Fleet::start();
     fleet.add_agent("agent-a");
     fleet.ok(

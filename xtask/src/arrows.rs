@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("src/daemon", &[]),
     ("src/config", &["aurora-api", "pystachio"]),
     ("src/thermos", &["aurora-api", "pystachio"]),
-    ("src/client", &["aurora-api"]),
+    ("src/client", &["aurora-api", "aurora-zk"]),
     ("src/cli", &["aurora-api", "aurora-client", "pystachio"]),
     (
         "src/thermos-cli",
@@ -69,7 +69,18 @@ const FENCED: &[(&str, &[&str])] = &[
     ("rustpython-pylib", &["src/config"]),
     ("ratatui", &["tui"]),
     ("crossterm", &["tui"]),
-    ("reqwest", &["src/client", "daemons/mesos", "tui", "tests"]),
+    // The scheduler asks jobs' coordinators, wherever they are.
+    (
+        "reqwest",
+        &[
+            "src/client",
+            "daemons/mesos",
+            "daemons/scheduler",
+            "tui",
+            "tests",
+        ],
+    ),
+    ("jiff", &["daemons/scheduler"]),
 ];
 
 /// Every arrow in the wrong direction.

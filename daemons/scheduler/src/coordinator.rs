@@ -46,7 +46,8 @@ pub(crate) async fn run(
     }
 }
 
-fn connector() -> Result<reqwest::Client, String> {
+/// A client for what jobs and operators name.
+pub(crate) fn connector() -> Result<reqwest::Client, String> {
     // An error means that a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
@@ -86,4 +87,85 @@ fn describe(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let texts: Vec<String> = causes.map(ToString::to_string).collect();
     texts.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A server that answers one request with `answer`; what it was sent comes out of the thread.
+    fn server(answer: String) -> (String, std::thread::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/allow?x=1", listener.local_addr().unwrap());
+        let thread = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut text = String::new();
+            let mut buffer = [0; 4096];
+            while !text.ends_with("BODY") {
+                let read = stream.read(&mut buffer).unwrap();
+                assert!(read > 0, "{text}");
+                text.push_str(&String::from_utf8_lossy(&buffer[..read]));
+            }
+            // Whoever has read enough goes away.
+            drop(stream.write_all(answer.as_bytes()));
+            text
+        });
+        (url, thread)
+    }
+
+    async fn asked(answer: String) -> (Result<CoordinatorAnswer, String>, String) {
+        let (url, thread) = server(answer);
+        let call = CoordinatorCall {
+            id: 1,
+            url,
+            task: "c/role/env/job/0".to_owned(),
+            body: "BODY".to_owned(),
+        };
+        let answer = ask(connector(), call).await;
+        (answer, thread.join().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_question_is_a_post_and_its_answer_is_given_back_as_it_is() {
+        for (status, body) in [(200, r#"{"drain": true}"#), (503, "busy"), (302, "")] {
+            let text = format!(
+                "HTTP/1.1 {status} x\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            let (answer, request) = asked(text).await;
+            let body = body.into();
+            assert_eq!(answer, Ok(CoordinatorAnswer::Said { status, body }));
+            let line = "POST /allow?x=1&task=c%2Frole%2Fenv%2Fjob%2F0 HTTP/1.1\r\n";
+            assert!(request.starts_with(line), "{request}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_answer() {
+        let long = "x".repeat(MAX_ANSWER + 1);
+        for (text, expected) in [
+            (
+                format!(
+                    "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{long}",
+                    long.len()
+                ),
+                "the answer is longer than 65536 bytes",
+            ),
+            ("nonsense\r\n\r\n".to_owned(), "error sending request"),
+        ] {
+            let (answer, _) = asked(text).await;
+            let error = answer.unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+        let call = CoordinatorCall {
+            id: 1,
+            url: "not a url".to_owned(),
+            task: String::new(),
+            body: String::new(),
+        };
+        assert!(ask(connector(), call).await.is_err());
+    }
 }

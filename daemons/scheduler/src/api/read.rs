@@ -15,9 +15,8 @@ use aurora_api::model::{
 use aurora_api::service::Call;
 
 use super::answer::{error, invalid, ok};
-use crate::core::cron::{Schedule, Zone, next_fire_time};
 use crate::core::store::{Cron, Job, Pool, Task, Usage};
-use crate::core::{Config, Millis, View, consumption, validate};
+use crate::core::{Config, Millis, View, consumption, next_run, validate};
 
 /// Answers a reading call from a state; `None` for a call that is not one.
 pub(crate) fn read(config: &Config, view: &View, now: Millis, call: Call) -> Option<Response> {
@@ -160,12 +159,6 @@ fn crons_of<'a>(view: &'a View, role: Option<&'a str>) -> Box<dyn Iterator<Item 
         Some(role) => Box::new(view.crons_of_role(role)),
         None => Box::new(view.crons()),
     }
-}
-
-/// The time of the next run of a cron job.
-pub(crate) fn next_run(job: &JobConfiguration, zone: &Zone, now: Millis) -> Option<Millis> {
-    let schedule = Schedule::parse(job.cron_schedule.as_deref()?).ok()?;
-    next_fire_time(&schedule, zone, now)
 }
 
 /// Where a job has a schedule, its template speaks for it.

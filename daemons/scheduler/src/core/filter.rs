@@ -181,7 +181,10 @@ impl Spread {
 }
 
 /// The values of the host's attributes of a name.
-pub(crate) fn values_of<'a>(host: &'a HostAttributes, name: &str) -> impl Iterator<Item = &'a String> {
+pub(crate) fn values_of<'a>(
+    host: &'a HostAttributes,
+    name: &str,
+) -> impl Iterator<Item = &'a String> {
     let attributes = host
         .attributes
         .iter()

@@ -359,7 +359,7 @@ fn inverse_offers_are_accepted_and_drain_when_the_time_is_near() {
         };
         // Six minutes before the machine goes.
         let far = world.now + 6 * 60_000;
-        assert_eq!(world.mesos(inverse_offer(far, named)), [accepted.clone()]);
+        assert_eq!(world.mesos(inverse_offer(far, named)), std::slice::from_ref(&accepted));
         assert_eq!(world.active("web", 0).status, ScheduleStatus::Running);
         let calls = world.mesos(inverse_offer(far - 1, named));
         assert_eq!(calls[0], accepted);

@@ -11,10 +11,13 @@ use crate::core::store::{StoredConfig, Task};
 
 const WINDOW: Millis = 60_000;
 
+/// Job, production and instance.
+type Place = (String, bool, i32);
+
 /// Everything that ever happened, by job, production and instance, in order: what the ops said.
 #[derive(Default)]
 struct Histories {
-    events: BTreeMap<(String, bool, i32), Vec<(Millis, ScheduleStatus)>>,
+    events: BTreeMap<Place, Vec<(Millis, ScheduleStatus)>>,
     seen: BTreeMap<String, usize>,
 }
 
@@ -23,7 +26,7 @@ impl Histories {
     fn look(&mut self, world: &World, removed: &[Task]) {
         let view = world.core.store().read();
         let all = view.jobs().flat_map(|job| view.tasks_of_job(job));
-        let mut fresh: Vec<(Millis, bool, (String, bool, i32), ScheduleStatus)> = Vec::new();
+        let mut fresh: Vec<(Millis, bool, Place, ScheduleStatus)> = Vec::new();
         for task in all.filter(|task| task.config.task.is_service) {
             let seen = self.seen.entry(task.id.to_string()).or_default();
             // What ended at the same time as its replacement came ended before.
@@ -55,7 +58,7 @@ fn is_production(config: &StoredConfig) -> bool {
     config.task.production == Some(true)
 }
 
-fn place(task: &Task) -> (String, bool, i32) {
+fn place(task: &Task) -> Place {
     (
         task.job().name.clone(),
         is_production(&task.config),
@@ -150,7 +153,7 @@ fn recount(world: &World, histories: &Histories, end: Millis) -> BTreeMap<String
             if group.ends_with("small_") {
                 continue;
             }
-            let mut instances: Vec<(String, bool, i32)> =
+            let mut instances: Vec<Place> =
                 tasks.iter().map(|task| place(task)).collect();
             instances.sort();
             instances.dedup();

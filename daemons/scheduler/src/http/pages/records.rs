@@ -7,10 +7,9 @@ use aurora_api::resources::Amounts;
 use aurora_filter::Value;
 
 use super::table::{Column, Record};
-use crate::api::read::next_run;
 use crate::core::cron::Zone;
 use crate::core::store::{Cron, Host, Job, Pool, Task, Update, Usage};
-use crate::core::{Millis, View, consumption};
+use crate::core::{Millis, View, consumption, next_runs};
 use crate::feed::render::{instances_of, outcome, tasks_on};
 
 /// What a page shows: one state, at one time.
@@ -279,6 +278,12 @@ impl CronRow {
     }
 }
 
+impl CronRow {
+    fn runs(&self, count: usize) -> Vec<Millis> {
+        next_runs(&self.cron.job, &self.moment.zone, self.moment.now, count)
+    }
+}
+
 impl Record for CronRow {
     const COLUMNS: &'static [Column<CronRow>] = columns! {
         "job" => |row| text(row.cron.job.key.to_string()),
@@ -297,7 +302,12 @@ impl Record for CronRow {
         },
         "outcome" => |row| row.cron.last.map_or(Value::None, |last| text(outcome(last.outcome))),
         "last_ms" => |row| time(row.cron.last.map(|last| last.minute)),
-        "next_ms" => |row| time(next_run(&row.cron.job, &row.moment.zone, row.moment.now)),
+        "next_ms" => |row| time(row.runs(1).first().copied()),
+        // Five of them, with spaces between.
+        "next_runs_ms" => |row| {
+            let runs: Vec<String> = row.runs(5).iter().map(Millis::to_string).collect();
+            text(runs.join(" "))
+        },
     };
     fn key(&self) -> String {
         self.cron.job.key.to_string()
