@@ -49,8 +49,8 @@ impl Core {
         self.offers_kept += candidates.len();
         self.candidates.insert(id, candidates);
         if self.candidates.len() > 2 * self.groups.len() + 1024 {
-            let view = self.store.read();
-            self.candidates.retain(|id, _| view.config(*id).is_some());
+            let groups = &self.groups;
+            self.candidates.retain(|id, _| groups.contains_key(id));
             self.offers_kept = self.candidates.values().map(Candidates::len).sum();
         }
         if self.offers_kept > KEPT_LIMIT {

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::*;
 use aurora_mesos::v1::TaskState;
 
-const CPUS: f64 = 8.0;
+const CPUS: f64 = 12.0;
 const MEM: f64 = 16_384.0;
 const DISK: f64 = 65_536.0;
 
@@ -200,6 +200,10 @@ impl Simulation {
 
     fn launch(&mut self, offer: &str, task: v1::TaskInfo, seconds: f64) {
         let id = task.task_id.value.clone();
+        // The offer is taken back in the moment in which it is used.
+        if self.random.below(1000) < self.faults.snatch {
+            self.rescind(offer);
+        }
         let Some(agent) = self.refuse(offer, seconds) else {
             let state = self.cluster.word(TaskState::Dropped);
             self.tell(&id, None, state);

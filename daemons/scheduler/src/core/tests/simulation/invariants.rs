@@ -75,6 +75,14 @@ impl Invariants {
                 _ => continue,
             };
             self.seen.insert(status);
+            if let Op::SaveStatus {
+                status: ScheduleStatus::Preempting,
+                message: Some(message),
+                ..
+            } = op
+            {
+                may_preempt(at, core, id, message);
+            }
             let before = self
                 .statuses
                 .insert(id.clone(), status)
@@ -252,6 +260,27 @@ impl Invariants {
             );
         }
     }
+}
+
+/// Who has to go is of lower standing than the one in whose favor.
+fn may_preempt(at: &str, core: &Core, victim: &TaskId, message: &str) {
+    let view = core.store().read();
+    let favored = message.trim_start_matches("Preempting in favor of ");
+    let (Some(victim), Some(favored)) = (view.task(victim), view.task(favored)) else {
+        panic!("{at}: preemption: {message}, of {victim}");
+    };
+    let standing = |task: &store::Task| {
+        let config = &task.config.task;
+        (config.production == Some(true), config.priority)
+    };
+    let (low, high) = (standing(victim), standing(favored));
+    // All jobs are of one role.
+    let is_fair = if low.0 == high.0 {
+        low.1 < high.1
+    } else {
+        high.0
+    };
+    assert!(is_fair, "{at}: preemption: {low:?} for {high:?}: {message}");
 }
 
 /// Every pending task has a turn to come, within the longest wait.

@@ -31,12 +31,15 @@ const HEALING: Millis = 30 * MINUTE;
 struct Faults {
     lose: i64,
     repeat: i64,
+    /// Offers that are taken back when they are used.
+    snatch: i64,
     delay: Millis,
 }
 
 const HEALTHY: Faults = Faults {
     lose: 0,
     repeat: 0,
+    snatch: 0,
     delay: 50,
 };
 
@@ -54,6 +57,7 @@ enum Event {
     Break,
     AgentBack(usize),
     Subscribe,
+    Quota,
     User,
     /// A call that a test makes.
     Call(Box<Call>),
@@ -102,6 +106,9 @@ fn flags(run: u64, seed: u64) -> Config {
         history_max_per_job_threshold: 5,
         history_min_retention_threshold: MINUTE,
         history_prune_threshold: 10 * MINUTE,
+        preemption_delay: 10 * SECOND,
+        preemption_slot_search_initial_delay: 10 * SECOND,
+        preemption_slot_search_interval: 10 * SECOND,
         ..config()
     }
 }
@@ -120,6 +127,7 @@ impl Simulation {
             faults: Faults {
                 lose: random.below(150),
                 repeat: random.below(100),
+                snatch: random.below(100),
                 delay: 1 + random.below(4_000),
             },
             random,
@@ -134,6 +142,7 @@ impl Simulation {
         };
         for (delay, event) in [
             (0, Event::Subscribe),
+            (1, Event::Quota),
             (1, Event::User),
             (2, Event::Allocate),
             (3, Event::Resend),
@@ -223,6 +232,7 @@ impl Simulation {
                 let answer = self.operations.coordinator(&mut self.random);
                 self.step(Input::Coordinator { id, answer });
             }
+            Event::Quota => self.write(Users::quota()),
             Event::User => {
                 let write = self.users.think_of_something(&mut self.random);
                 self.write(write);
@@ -381,7 +391,7 @@ fn simulation_holds_the_invariants() {
         steps > 1_000,
         "only {steps} steps: the simulation stood still"
     );
-    // All that can happen without preemption and maintenance did.
+    // All that can happen without maintenance did.
     use ScheduleStatus::*;
     let all = [
         Pending,
@@ -396,6 +406,7 @@ fn simulation_holds_the_invariants() {
         Restarting,
         Throttled,
         Partitioned,
+        Preempting,
     ];
     assert_eq!(seen, BTreeSet::from(all), "{steps} steps");
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const JOBS: [&str; 4] = ["plain", "spread", "racks", "batch"];
+const JOBS: [&str; 5] = ["plain", "spread", "racks", "batch", "urgent"];
 
 /// The instances that each job should have, by what was answered OK.
 #[derive(Default)]
@@ -17,7 +17,11 @@ fn key(name: &str) -> JobKey {
 fn description(name: &str, instances: i32) -> JobConfiguration {
     let mut job = job(name, instances);
     match name {
-        "spread" => job.task_config.constraints.insert(limit("host", 1)),
+        // Where the places are that a limit leaves, others may have to go.
+        "spread" => {
+            job.task_config.priority = 1;
+            job.task_config.constraints.insert(limit("host", 1))
+        }
         "plain" => {
             job.task_config.partition_policy = Some(PartitionPolicy {
                 reschedule: true,
@@ -25,7 +29,17 @@ fn description(name: &str, instances: i32) -> JobConfiguration {
             });
             true
         }
-        "racks" => job.task_config.constraints.insert(limit("rack", 2)),
+        "racks" => {
+            job.task_config.priority = 2;
+            job.task_config.constraints.insert(limit("rack", 2))
+        }
+        // Half of an agent each, which others often have.
+        "urgent" => {
+            job.task_config.tier = Some("preferred".to_owned());
+            let resources = &mut job.task_config.resources;
+            resources.retain(|resource| !matches!(resource, Resource::NumCpus(_)));
+            resources.insert(Resource::NumCpus(Double(6.0)))
+        }
         "batch" => {
             job.task_config.is_service = false;
             job.task_config.max_task_failures = 3;
@@ -46,6 +60,22 @@ pub(super) fn limits(name: &str) -> (usize, usize) {
 }
 
 impl Users {
+    /// What the jobs are allowed to use.
+    pub(super) fn quota() -> Call {
+        let resources = [
+            Resource::NumCpus(Double(1000.0)),
+            Resource::RamMb(1 << 30),
+            Resource::DiskMb(1 << 30),
+        ];
+        arguments::SetQuota {
+            owner_role: Some("www".to_owned()),
+            quota: Some(ResourceAggregate {
+                resources: resources.into(),
+            }),
+        }
+        .into()
+    }
+
     pub(super) fn think_of_something(&self, random: &mut Random) -> Call {
         let name = JOBS[random.below(JOBS.len() as i64) as usize];
         let instances = self.wanted.get(name).cloned().unwrap_or_default();
