@@ -3,6 +3,7 @@
 use aurora_client::clusters::ClustersError;
 use aurora_client::directory::LookupError;
 use aurora_client::http::describe;
+use aurora_client::leader::LeaderError;
 use aurora_client::scheduler::CallError;
 
 /// Exit codes of `aurora` (aurora: `cli/__init__.py`).
@@ -73,12 +74,20 @@ impl From<LookupError> for CommandError {
         let code = match &error {
             LookupError::Unknown { .. }
             | LookupError::Endpoints(_)
-            | LookupError::ZooKeeper { .. }
+            | LookupError::Leader {
+                cause: LeaderError::NoPath | LeaderError::Servers(_),
+                ..
+            }
             | LookupError::NoAddress { .. }
             | LookupError::BadUrl { .. } => ExitCode::InvalidConfiguration,
             LookupError::Clusters(_) => ExitCode::Crash,
             LookupError::Stale { .. } => ExitCode::NetworkError,
-            LookupError::Secret { .. } => ExitCode::AuthError,
+            LookupError::Leader {
+                cause: LeaderError::Silent(_) | LeaderError::Nobody(_),
+                ..
+            } => ExitCode::Timeout,
+            // Upstream's code for whatever else goes wrong while the leader is looked up.
+            LookupError::Leader { .. } | LookupError::Secret { .. } => ExitCode::AuthError,
         };
         CommandError::new(code, describe(&error))
     }

@@ -16,6 +16,10 @@ pub struct Cluster {
     pub name: String,
     /// ZooKeeper hosts, comma-separated; comes before `scheduler_uri`.
     pub zk: Option<String>,
+    /// The port of all of them, 2181 unless given.
+    pub zk_port: u16,
+    /// The node below which the leading scheduler has its member.
+    pub scheduler_zk_path: Option<String>,
     /// The scheduler's URL.
     pub scheduler_uri: Option<String>,
     /// What is shown instead of the scheduler's URL (ZooKeeper clusters).
@@ -136,8 +140,21 @@ fn parse(path: &Path, text: &str) -> Result<Vec<Cluster>, ClustersError> {
                 "`{key}` of cluster `{name}` must be a text, got {other}"
             ))),
         };
+        let zk_port = match all.get("zk_port") {
+            None | Some(Value::Null) => 2181,
+            Some(value) => value
+                .as_u64()
+                .and_then(|port| u16::try_from(port).ok())
+                .ok_or_else(|| {
+                    layout(format!(
+                        "`zk_port` of cluster `{name}` must be a port, got {value}"
+                    ))
+                })?,
+        };
         clusters.push(Cluster {
             zk: text("zk")?,
+            zk_port,
+            scheduler_zk_path: text("scheduler_zk_path")?,
             scheduler_uri: text("scheduler_uri")?,
             proxy_url: text("proxy_url")?,
             auth_mechanism: text("auth_mechanism")?.unwrap_or_else(|| "UNAUTHENTICATED".to_owned()),

@@ -12,6 +12,7 @@ use reqwest::Url;
 use crate::auth::Auth;
 use crate::clusters::{self, Cluster, ClustersError};
 use crate::endpoints::{Endpoints, EndpointsError, Liveness};
+use crate::leader::{self, LeaderError};
 use crate::netrc::{self, Netrc};
 
 /// What of the process's environment decides where clusters are looked for.
@@ -135,16 +136,14 @@ pub enum LookupError {
         /// The file that is out of date.
         file: PathBuf,
     },
-    /// The cluster is found through ZooKeeper only.
-    #[error(
-        "cluster `{name}` is found through ZooKeeper ({zk}), which is not available in this version; \
-         give its entry a `scheduler_uri` and no `zk`"
-    )]
-    ZooKeeper {
+    /// The cluster's leader is not found in ZooKeeper.
+    #[error("Could not connect to the scheduler of cluster `{name}`: {cause}")]
+    Leader {
         /// The name.
         name: String,
-        /// The ensemble.
-        zk: String,
+        /// Why.
+        #[source]
+        cause: LeaderError,
     },
     /// The entry says neither.
     #[error("cluster `{name}` does not specify zk or scheduler_uri")]
@@ -230,7 +229,7 @@ impl Directory {
         self.described.get(name)
     }
 
-    /// Finds a cluster.
+    /// Finds a cluster. Looks into ZooKeeper where the entry says so, for up to half a minute.
     ///
     /// # Errors
     /// When nobody knows it, or it is known but cannot be reached this way.
@@ -253,18 +252,23 @@ impl Directory {
     }
 
     fn described_target(&self, cluster: &Cluster) -> Result<Target, LookupError> {
-        if let Some(zk) = &cluster.zk {
-            return Err(LookupError::ZooKeeper {
+        let scheduler = match (&cluster.zk, &cluster.scheduler_uri) {
+            (Some(_), _) => leader::find(cluster).map_err(|cause| LookupError::Leader {
                 name: cluster.name.clone(),
-                zk: zk.clone(),
-            });
-        }
-        let Some(uri) = &cluster.scheduler_uri else {
-            return Err(LookupError::NoAddress {
-                name: cluster.name.clone(),
-            });
+                cause,
+            })?,
+            (None, Some(uri)) => parse_url(&cluster.name, uri)?,
+            (None, None) => {
+                return Err(LookupError::NoAddress {
+                    name: cluster.name.clone(),
+                });
+            }
         };
-        let scheduler = parse_url(&cluster.name, uri)?;
+        // What is shown is another address only where the real one is found.
+        let display = match (&cluster.zk, &cluster.proxy_url) {
+            (Some(_), Some(proxy)) => parse_url(&cluster.name, proxy)?,
+            _ => scheduler.clone(),
+        };
         let netrc = Netrc::load(&netrc::candidates(
             self.environment.netrc.as_deref(),
             self.environment.home.as_deref(),
@@ -283,7 +287,7 @@ impl Directory {
         };
         Ok(Target {
             cluster: cluster.name.clone(),
-            display: scheduler.clone(),
+            display,
             scheduler,
             auth,
             netrc,
@@ -405,7 +409,7 @@ mod tests {
         std::fs::write(
             dir.path().join("etc/clusters.json"),
             r#"[{"name":"direct","scheduler_uri":"http://sched.example:8081"},
-                {"name":"zk","zk":"z1,z2","scheduler_uri":"http://x"},
+                {"name":"zk","zk":"127.0.0.1","zk_port":1,"scheduler_uri":"http://x"},
                 {"name":"none"},{"name":"bad","scheduler_uri":"ftp://x"}]"#,
         )
         .unwrap();
@@ -419,10 +423,8 @@ mod tests {
         assert_eq!(target.scheduler.as_str(), "http://sched.example:8081/");
         assert!(matches!(&target.auth, Auth::Basic { user, .. } if user == "u"));
         for (name, expected) in [
-            (
-                "zk",
-                "ZooKeeper (z1,z2), which is not available in this version",
-            ),
+            // ZooKeeper comes first, and the entry says no path.
+            ("zk", "no `scheduler_zk_path`"),
             ("none", "does not specify zk or scheduler_uri"),
             ("bad", "its scheme is `ftp`"),
             ("nobody", "Unknown cluster: nobody"),

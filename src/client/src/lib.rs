@@ -36,6 +36,7 @@ pub mod eval;
 mod fake;
 pub mod feed;
 pub mod http;
+pub mod leader;
 pub mod local;
 pub mod netrc;
 pub mod observer;

@@ -29,4 +29,4 @@ mod session;
 
 pub use error::{Error, Refusal};
 pub use keeper::{Change, Keeper, Lifetime, Node, State};
-pub use session::{Config, MIN_TIMEOUT, Session};
+pub use session::{Config, MIN_TIMEOUT, ServersError, Session};
