@@ -43,6 +43,18 @@ const EXIT_CODES: &[(ExitCode, &str)] = &[
     (ExitCode::Interrupted, "Ctrl-C"),
 ];
 
+const FORMATS: &str = "
+## Formats
+
+`aurora config check` prints `FILE:LINE:COLUMN: SEVERITY: MESSAGE (in FIELD)` on standard error, as far as the place is known, with a hint on a line of its own; a file without errors gets a line on standard output.
+With `--write-json` it prints one object: `valid`, and in `files` for each file `path`, `valid`, `jobs` (their keys) and `diagnostics`.
+A diagnostic has `severity` (`error`, `warning`), `kind`, `message`, `file`, and where they are known `line` and `column` (from 1), `field` (such as `jobs[2].task.processes[0].cmdline`) and `hint`.
+
+`aurora events follow` prints the lines of the event feed as the scheduler sends them.
+
+Programs that wait show a line on standard error that says how far it is, when that is a terminal.
+";
+
 fn page() -> String {
     let mut page = String::from(
         "# Command lines\n\n\
@@ -54,6 +66,7 @@ fn page() -> String {
     for (code, when) in EXIT_CODES {
         line(&mut page, &format!("| {} | {when} |", *code as i32));
     }
+    page.push_str(FORMATS);
     line(&mut page, "\n## aurora\n");
     line(&mut page, "With every verb:\n");
     options(&mut page, COMMON);

@@ -155,7 +155,7 @@ fn list_matches_patterns_and_echoes_full_keys() {
     let stderr = world.check(&["job", "list", "nowhere/www"], 3, "");
     assert!(stderr.contains("Unknown cluster: nowhere\n"), "{stderr}");
     let stderr = world.check(&["job", "list", "zk/www"], 3, "");
-    assert!(stderr.contains("ZooKeeper"), "{stderr}");
+    assert!(stderr.contains("no `scheduler_zk_path`"), "{stderr}");
     let stderr = world.check(&["job", "list", "a/b/c/d/e"], 2, "");
     assert!(stderr.contains("no more than 4 segments"), "{stderr}");
 }

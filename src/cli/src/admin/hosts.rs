@@ -2,6 +2,7 @@
 //! (aurora: `admin/maintenance.py`, `admin/host_maintenance.py`, `admin/admin_util.py`).
 
 use std::collections::BTreeSet;
+use std::io::Read;
 
 use aurora_api::model::{
     EndMaintenanceResult, HostStatus, Hosts, MaintenanceMode, MaintenanceStatusResult,
@@ -139,9 +140,18 @@ fn names<'a>(parts: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
         .collect()
 }
 
-/// A file that the user names.
+/// A file that the user names: a line for each of a fleet's hosts or jobs, which is no more than this.
 pub(super) fn read(path: &str) -> Outcome<String> {
-    std::fs::read_to_string(path).map_err(|error| fatal(format!("Cannot read {path}: {error}")))
+    const MAX: u64 = 64 * 1024 * 1024;
+    let unreadable = |why: String| fatal(format!("Cannot read {path}: {why}"));
+    let file = std::fs::File::open(path).map_err(|error| unreadable(error.to_string()))?;
+    let mut text = String::new();
+    let read = file.take(MAX + 1).read_to_string(&mut text);
+    read.map_err(|error| unreadable(error.to_string()))?;
+    if text.len() as u64 > MAX {
+        return Err(unreadable(format!("it is larger than {MAX} bytes")));
+    }
+    Ok(text)
 }
 
 /// A percentage in (0, 100].

@@ -172,6 +172,18 @@ mod tests {
             &[&["a", "gone"]],
             &["a", "finally", "├─ final-1", "└─ final-2"],
         );
+        // x comes after c, so y is drawn below x.
+        check(
+            &["a", "b", "c", "x", "y"],
+            &[&["a", "b", "c", "x", "y"], &["a", "x"], &["c", "y"]],
+            &[
+                "a",
+                "└─ b",
+                "   └─ c",
+                "      └─ x (after c, a)",
+                "         └─ y (after x, c)",
+            ],
+        );
         check(&[], &[], &[]);
     }
 

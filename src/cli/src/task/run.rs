@@ -12,6 +12,9 @@ use crate::context::{Context, Outcome, print_out};
 use crate::exit::{CommandError, ExitCode};
 use crate::keys::InstanceSpec;
 
+/// How much of what one machine says is kept.
+const MAX_OUTPUT: u64 = 64 * 1024 * 1024;
+
 pub(crate) async fn run(context: &Context<'_>) -> Outcome {
     let spec = context.positional(0, "instance_spec", InstanceSpec::parse)?;
     let threads = context.positive("threads")?;
@@ -52,15 +55,16 @@ fn ssh(context: &Context<'_>, task: &AssignedTask, command: &str) -> Command {
     ssh
 }
 
-/// What a program says on both its outputs, in its order. How it ends does not matter.
+/// What a program says on both its outputs, in its order, up to [`MAX_OUTPUT`]: then it finds them closed. How it ends does
+/// not matter.
 fn output(mut command: Command) -> std::io::Result<Vec<u8>> {
-    let (mut reader, writer) = std::io::pipe()?;
+    let (reader, writer) = std::io::pipe()?;
     command.stdout(writer.try_clone()?).stderr(writer);
     let mut child = command.spawn()?;
     // It holds the writing ends; the reading one ends when the child alone has held them.
     drop(command);
     let mut said = Vec::new();
-    reader.read_to_end(&mut said)?;
+    reader.take(MAX_OUTPUT).read_to_end(&mut said)?;
     child.wait()?;
     Ok(said)
 }

@@ -17,30 +17,23 @@ pub(super) struct Sandboxes {
 impl Sandboxes {
     /// From the cluster's entry; a local cluster's agent lies in its state directory.
     pub(super) fn of(context: &Context<'_>, cluster: &str) -> Outcome<Sandboxes> {
-        let target = context.directory()?.find(cluster)?;
         let missing = |field: &str| {
             CommandError::new(
                 ExitCode::InvalidConfiguration,
                 format!("The entry of cluster {cluster} in clusters.json lacks {field}"),
             )
         };
-        let (root, run) = match (&target.entry, &target.local) {
-            (Some(entry), _) => (
-                entry
-                    .slave_root
-                    .clone()
-                    .ok_or_else(|| missing("slave_root"))?,
-                entry
-                    .slave_run_directory
-                    .clone()
-                    .ok_or_else(|| missing("slave_run_directory"))?,
-            ),
-            (None, Some(local)) => (
-                local.agent_work_dir().display().to_string(),
-                "latest".to_owned(),
-            ),
-            (None, None) => return Err(missing("slave_root")),
+        let directory = context.directory()?;
+        let (root, run) = match directory.described(cluster) {
+            Some(entry) => (entry.slave_root.clone(), entry.slave_run_directory.clone()),
+            None => {
+                let local = directory.find(cluster)?.local;
+                let root = local.map(|local| local.agent_work_dir().display().to_string());
+                (root, Some("latest".to_owned()))
+            }
         };
+        let root = root.ok_or_else(|| missing("slave_root"))?;
+        let run = run.ok_or_else(|| missing("slave_run_directory"))?;
         Ok(Sandboxes {
             root,
             run,

@@ -145,19 +145,24 @@ fn progress_line(status: JobUpdateStatus, details: &JobUpdateDetails) -> String 
     format!("{status}: {done} of {total} instances done, {failed} failed, {working} at work")
 }
 
-/// How many instances the update has to look at: those before, those after.
-fn touched(details: &JobUpdateDetails) -> usize {
+/// How many instances the update has to look at: those before, those after, each once.
+fn touched(details: &JobUpdateDetails) -> i64 {
     let instructions = &details.update.instructions;
-    let mut ids = std::collections::BTreeSet::new();
-    let ranges = instructions
+    let states = instructions
         .initial_state
         .iter()
-        .chain(&instructions.desired_state)
-        .flat_map(|state| &state.instances);
-    for Range { first, last } in ranges {
-        ids.extend(*first..=*last);
+        .chain(&instructions.desired_state);
+    let mut ranges: Vec<&Range> = states.flat_map(|state| &state.instances).collect();
+    ranges.sort_by_key(|range| range.first);
+    let mut count = 0;
+    // The first id that is not counted yet.
+    let mut next = i64::MIN;
+    for range in ranges {
+        let after = i64::from(range.last) + 1;
+        count += (after - next.max(i64::from(range.first))).max(0);
+        next = next.max(after);
     }
-    ids.len()
+    count
 }
 
 #[cfg(test)]
@@ -174,7 +179,9 @@ mod tests {
             instances: [Range { first, last }].into(),
             ..InstanceTaskConfig::default()
         };
-        details.update.instructions.initial_state = [state(0, 2)].into();
+        // 0 to 4, whoever names them how often, and 8.
+        let before = [state(0, 2), state(1, 1), state(8, 8)];
+        details.update.instructions.initial_state = before.into();
         details.update.instructions.desired_state = Some(state(0, 4));
         for (instance_id, action) in [
             (0, InstanceUpdating),
@@ -191,7 +198,7 @@ mod tests {
         }
         assert_eq!(
             progress_line(JobUpdateStatus::RollingForward, &details),
-            "ROLLING_FORWARD: 1 of 5 instances done, 1 failed, 1 at work"
+            "ROLLING_FORWARD: 1 of 6 instances done, 1 failed, 1 at work"
         );
     }
 }
