@@ -359,7 +359,7 @@ fn drains_keep_promises_of_all_three_kinds() {
         &["sla_host_drain", "--hosts=agent-a", "devcluster"],
     );
     let mut fewest = [usize::MAX; 2];
-    wait::until("agent-a to be drained", || {
+    wait::until_within("agent-a to be drained", Duration::from_secs(180), || {
         for (fewest, (job, _)) in fewest.iter_mut().zip(&names) {
             *fewest = (*fewest).min(running(&fleet.active(job)));
         }

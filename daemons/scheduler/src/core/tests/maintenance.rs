@@ -26,18 +26,7 @@ fn coordinated(name: &str, instances: i32) -> JobConfiguration {
 }
 
 fn play(script: &str) {
-    let jobs = [
-        preferred("five", 5),
-        coordinated("asking", 2),
-        with_policy(
-            "keen",
-            5,
-            SlaPolicy::CountSlaPolicy(CountSlaPolicy {
-                count: 4,
-                duration_secs: 0,
-            }),
-        ),
-    ];
+    let jobs = [preferred("five", 5), coordinated("asking", 2)];
     Play::new(small_limits(), jobs).play(script);
 }
 
@@ -110,11 +99,14 @@ fn a_drain_with_a_promise_takes_one_after_the_other() {
 fn a_promise_that_cannot_be_kept_is_forced_in_the_end() {
     play(
         "12:00:00
-         create keen
-         keen runs on a
+         create five
+         five runs on a
          drain a keeping 100% for 3600s until 300s
-         keen: 0 RUNNING@a, 1 RUNNING@a, 2 RUNNING@a, 3 RUNNING@a, 4 DRAINING@a
-         12:04:00",
+         five: 0 RUNNING@a, 1 RUNNING@a, 2 RUNNING@a, 3 RUNNING@a, 4 RUNNING@a
+         12:05:00                       # nobody has been up for an hour
+         five: 0 RUNNING@a, 1 RUNNING@a, 2 RUNNING@a, 3 RUNNING@a, 4 RUNNING@a
+         12:06:30
+         five: 0 DRAINING@a, 1 DRAINING@a, 2 DRAINING@a, 3 DRAINING@a, 4 DRAINING@a",
     );
 }
 
@@ -359,7 +351,10 @@ fn inverse_offers_are_accepted_and_drain_when_the_time_is_near() {
         };
         // Six minutes before the machine goes.
         let far = world.now + 6 * 60_000;
-        assert_eq!(world.mesos(inverse_offer(far, named)), std::slice::from_ref(&accepted));
+        assert_eq!(
+            world.mesos(inverse_offer(far, named)),
+            std::slice::from_ref(&accepted)
+        );
         assert_eq!(world.active("web", 0).status, ScheduleStatus::Running);
         let calls = world.mesos(inverse_offer(far - 1, named));
         assert_eq!(calls[0], accepted);
