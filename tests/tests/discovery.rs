@@ -1,0 +1,146 @@
+//! ZooKeeper between the parts: a real one, with kazoo in the place of Mesos and of other readers.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use aurora_tests::cluster::Cluster;
+use aurora_tests::zookeeper::ZooKeeper;
+use aurora_tests::{process, programs, python, skip, wait};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+/// Runs a few lines of Python with kazoo's client as `c`; what they print.
+fn kazoo(zookeeper: &ZooKeeper, lines: &str) -> String {
+    let script = format!(
+        "from kazoo.client import KazooClient\nc = KazooClient(hosts='{}'); c.start(timeout=20)\n{lines}\nc.stop()\n",
+        zookeeper.address()
+    );
+    let output = Command::new(python::interpreter().unwrap())
+        .args(["-c", &script])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn members(zookeeper: &ZooKeeper) -> String {
+    let list = "p = '/aurora/scheduler'\n\
+                print('\\n'.join(n + ' ' + c.get(p + '/' + n)[0].decode() for n in sorted(c.get_children(p))) if c.exists(p) else '')";
+    kazoo(zookeeper, list).trim().to_owned()
+}
+
+/// A scheduler finds its master by `zk://`, tells where it serves, is found by the client, and is gone with its end.
+#[test]
+fn masters_and_schedulers_are_found_through_zookeeper() {
+    const NAME: &str = "masters_and_schedulers_are_found_through_zookeeper";
+    let zookeeper =
+        match ZooKeeper::start().and_then(|server| python::interpreter().map(|_| server)) {
+            Ok(zookeeper) => zookeeper,
+            Err(reason) => return skip::skip(NAME, &reason),
+        };
+    let cluster = Cluster::start();
+    let master = cluster.url("master");
+    let port = master.rsplit(':').next().unwrap();
+    // As a master of Mesos writes it; the smallest number leads, and other nodes are no masters.
+    kazoo(
+        &zookeeper,
+        &format!(
+            "import json\nc.create('/mesos/log_replicas', makepath=True)\n\
+             c.create('/mesos/json.info_', json.dumps({{'address': {{'ip': '127.0.0.1', 'port': {port}}}, 'port': {port}}}).encode(), sequence=True)"
+        ),
+    );
+    let mut scheduler = programs::command("aurora-scheduler")
+        .args([
+            "--cluster-name",
+            "elsewhere",
+            "--ip",
+            "127.0.0.1",
+            "--thermos-executor-path",
+            "/no/executor",
+        ])
+        .arg(format!(
+            "-mesos_master_address=zk://{}/mesos",
+            zookeeper.address()
+        ))
+        .arg(format!("-zk_endpoints={}", zookeeper.address()))
+        .args([
+            "-serverset_path=/aurora/scheduler",
+            "-zk_session_timeout=5secs",
+        ])
+        .arg("--token-file")
+        .arg(cluster.state().join("token"))
+        .arg("--state-dir")
+        .arg(cluster.directory().join("elsewhere"))
+        .stdout(Stdio::piped())
+        .stderr(fs::File::create(cluster.directory().join("elsewhere.log")).unwrap())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(scheduler.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let ready: Value = serde_json::from_str(&line).unwrap();
+    let address = ready["ready"]["address"].as_str().unwrap();
+    let port: u16 = address.rsplit(':').next().unwrap().parse().unwrap();
+
+    let member = wait::until("the scheduler's member", || {
+        let members = members(&zookeeper);
+        let log = || fs::read_to_string(cluster.directory().join("elsewhere.log"));
+        if members.is_empty() {
+            Err(log().unwrap())
+        } else {
+            Ok(members)
+        }
+    });
+    let (node, data) = member.split_once(' ').unwrap();
+    assert_eq!(node, "member_0000000000");
+    let endpoint = json!({"host": "127.0.0.1", "port": port});
+    assert_eq!(
+        serde_json::from_str::<Value>(data).unwrap(),
+        json!({"serviceEndpoint": endpoint, "additionalEndpoints": {"http": endpoint}, "status": "ALIVE"})
+    );
+
+    let config = cluster.directory().join("config");
+    fs::create_dir(&config).unwrap();
+    let (host, zk_port) = zookeeper
+        .address()
+        .split_once(':')
+        .map(|(host, port)| (host.to_owned(), port.parse::<u16>().unwrap()))
+        .unwrap();
+    let entry = json!([{"name": "elsewhere", "zk": host, "zk_port": zk_port, "scheduler_zk_path": "/aurora/scheduler", "proxy_url": "http://proxy.example"}]);
+    fs::write(config.join("clusters.json"), entry.to_string()).unwrap();
+    let aurora = |arguments: &[&str]| {
+        let mut command = programs::command("aurora");
+        let output = command
+            .args(arguments)
+            .env("AURORA_CONFIG_ROOT", &config)
+            .env("HOME", cluster.directory())
+            .output()
+            .unwrap();
+        let text = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        (output.status.code(), text)
+    };
+    let (code, text) = aurora(&["quota", "get", "elsewhere/www-data"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("Allocated:"), "{text}");
+
+    process::signal(scheduler.id().cast_signed(), Signal::SIGTERM);
+    assert!(scheduler.wait().unwrap().success());
+    // By the end of its process, not by the end of its session's time.
+    assert_eq!(members(&zookeeper), "");
+    let (code, text) = aurora(&["quota", "get", "elsewhere/www-data"]);
+    assert!(
+        code != Some(0) && text.contains("No schedulers detected in elsewhere!"),
+        "{text}"
+    );
+}
