@@ -6,18 +6,19 @@ use anyhow::Context;
 use aurora_tui_model::event::{Effect, Event};
 use aurora_tui_model::screen;
 use aurora_tui_model::state::State;
-use aurora_tui_model::update::{settle, update};
+use aurora_tui_model::update::{configure, settle, update};
 use crossterm::event::{Event as Input, EventStream};
 use futures_util::StreamExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::config::{Env, Wanted};
 use crate::data::{Data, Wish, now_ms};
+use crate::keys;
 use crate::output::Output;
 use crate::paint::{Look, paint};
 use crate::terminal::Terminal;
-use crate::{config::Env, keys};
 
 /// At most this often is a frame drawn.
 const FRAME: Duration = Duration::from_millis(33);
@@ -41,10 +42,12 @@ pub(crate) async fn run(
     mut state: State,
     mut data: Data,
     mut heard: mpsc::Receiver<Event>,
-    look: Look,
+    mut look: Look,
     env: &Env,
+    wanted: Option<&Wanted>,
     first: Vec<Event>,
 ) -> anyhow::Result<Ending> {
+    let mut loaded = wanted.map(|wanted| env.load(wanted));
     let mut signals = Signals::install().context("cannot handle signals")?;
     let mut terminal = Terminal::take().context("cannot set up the terminal")?;
     let mut output = Output::new();
@@ -119,7 +122,15 @@ pub(crate) async fn run(
                     pending.push(event);
                 }
             }
-            _ = clock.tick() => pending.push(Event::Tick(now_ms())),
+            _ = clock.tick() => {
+                pending.push(Event::Tick(now_ms()));
+                if let (Some(old), Some(wanted)) = (&loaded, wanted) && old.is_old() {
+                    let new = env.load(wanted);
+                    look = new.look.clone();
+                    configure(&mut state, new.keymap.clone(), new.warnings.clone());
+                    loaded = Some(new);
+                }
+            }
             () = tokio::time::sleep_until(next_frame), if dirty => {}
             what = signals.next() => match what {
                 Signal::End => return Ok(Ending::Ended),

@@ -113,17 +113,21 @@ pub(crate) enum Glyphs {
 }
 
 /// Looking after key maps and themes.
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Tool {
-    /// Key maps: what is bound (show), and whether the files are right (check).
+    /// Key maps: what is bound (show), whether files are right (check), the manual's page (docs).
     Keymap {
         /// What to do.
         action: Look,
+        /// With check: this file instead of those that are in use.
+        file: Option<PathBuf>,
     },
-    /// Themes: what can be styled (show), and whether the files are right (check).
+    /// Themes: what can be styled (show), whether files are right (check), the manual's page (docs).
     Theme {
         /// What to do.
         action: Look,
+        /// With check: this file instead of those that are in use.
+        file: Option<PathBuf>,
     },
 }
 
@@ -131,8 +135,9 @@ pub(crate) enum Tool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Look {
     /// Print it.
-    #[value(alias = "docs")]
     Show,
+    /// Print the page of the manual.
+    Docs,
     /// Print its faults; exit code 2 if there are any.
     Check,
 }

@@ -1,12 +1,47 @@
 //! What the environment and configuration files say.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use aurora_tui_model::keymap::Keymap;
 use aurora_tui_model::theme::{Depth, Theme, Warning, known_themes};
 
 use crate::args::{Color, Glyphs};
 use crate::paint::Look;
+
+/// What was asked for on the command line.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) cluster: String,
+    pub(crate) theme: Option<String>,
+    pub(crate) color: Color,
+    pub(crate) glyphs: Glyphs,
+}
+
+/// Keys and colours, and what is wrong with their files.
+#[derive(Clone, Debug)]
+pub(crate) struct Loaded {
+    pub(crate) look: Look,
+    pub(crate) keymap: Keymap,
+    pub(crate) warnings: Vec<Warning>,
+    /// The files that it was made of, and when each was last changed; none: it is not there.
+    stamps: Vec<(PathBuf, Option<SystemTime>)>,
+}
+
+impl Loaded {
+    /// Whether a file is not as it was read.
+    pub(crate) fn is_old(&self) -> bool {
+        self.stamps
+            .iter()
+            .any(|(path, stamp)| changed(path) != *stamp)
+    }
+}
+
+fn changed(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path)
+        .and_then(|data| data.modified())
+        .ok()
+}
 
 /// The variables that matter here.
 #[derive(Clone, Debug, Default)]
@@ -108,14 +143,10 @@ impl Env {
     ) -> (Look, Vec<Warning>) {
         let depth = self.depth(color);
         let name = theme.unwrap_or_else(|| self.default_theme(depth));
-        let own = self
-            .config_dir
-            .as_ref()
-            .map(|dir| dir.join("themes").join(format!("{name}.toml")));
-        let plain = !name.contains('/');
-        let (theme, warnings) = match own.filter(|path| plain && path.is_file()) {
+        let own = self.theme_file(name).filter(|path| path.is_file());
+        let (theme, warnings) = match own {
             Some(path) => match std::fs::read_to_string(&path) {
-                Ok(text) => Theme::load(name, &text),
+                Ok(text) => Theme::parse(&path.display().to_string(), name, &text),
                 Err(error) => (Theme::default(), vec![fault(&path, error.to_string())]),
             },
             None => Theme::built_in(name).unwrap_or_else(|| {
@@ -134,20 +165,63 @@ impl Env {
         (look, warnings)
     }
 
-    /// Files that are laid over the default key map, in order.
-    pub(crate) fn keymap_files(&self) -> Vec<PathBuf> {
-        let own = self.config_dir.as_ref().map(|dir| dir.join("keymap.toml"));
-        [Some(PathBuf::from("/etc/aurora/keymap.toml")), own]
+    /// Everything from its files.
+    pub(crate) fn load(&self, wanted: &Wanted) -> Loaded {
+        let theme = wanted
+            .theme
+            .as_deref()
+            .unwrap_or_else(|| self.default_theme(self.depth(wanted.color)));
+        let files = self
+            .keymap_files(Some(&wanted.cluster))
             .into_iter()
-            .flatten()
-            .collect()
+            .chain(self.theme_file(theme));
+        // The stamps come first: a file that changes while it is read is read again.
+        let stamps = files
+            .map(|path| {
+                let stamp = changed(&path);
+                (path, stamp)
+            })
+            .collect();
+        let (look, mut warnings) = self.look(wanted.theme.as_deref(), wanted.color, wanted.glyphs);
+        let (keymap, more) = self.keymap(Some(&wanted.cluster));
+        warnings.extend(more);
+        Loaded {
+            look,
+            keymap,
+            warnings,
+            stamps,
+        }
+    }
+
+    /// Where an own theme of this name would be.
+    fn theme_file(&self, name: &str) -> Option<PathBuf> {
+        let dir = self.config_dir.as_ref().filter(|_| !name.contains('/'))?;
+        Some(dir.join("themes").join(format!("{name}.toml")))
+    }
+
+    /// Files that are laid over the default key map, in order.
+    fn keymap_files(&self, cluster: Option<&str>) -> Vec<PathBuf> {
+        let own = self.config_dir.as_ref().map(|dir| dir.join("keymap.toml"));
+        let of_cluster = self
+            .config_dir
+            .as_ref()
+            .zip(cluster.filter(|name| !name.contains('/') && !name.starts_with('.')))
+            .map(|(dir, name)| dir.join("clusters").join(name).join("keymap.toml"));
+        [
+            Some(PathBuf::from("/etc/aurora/keymap.toml")),
+            own,
+            of_cluster,
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
     /// The key map, and what is wrong with its files.
-    pub(crate) fn keymap(&self) -> (Keymap, Vec<Warning>) {
+    pub(crate) fn keymap(&self, cluster: Option<&str>) -> (Keymap, Vec<Warning>) {
         let mut keymap = Keymap::built_in();
         let mut warnings = Vec::new();
-        for path in self.keymap_files() {
+        for path in self.keymap_files(cluster) {
             match std::fs::read_to_string(&path) {
                 Ok(text) => {
                     let (next, faults) = keymap.over(&path.display().to_string(), &text);
@@ -248,6 +322,39 @@ mod tests {
     }
 
     #[test]
+    fn a_changed_file_is_noticed_and_clusters_have_their_own_keys() {
+        let dir = tempfile::tempdir().unwrap();
+        let env = Env {
+            config_dir: Some(dir.path().to_owned()),
+            ..env("xterm-256color", "", false)
+        };
+        let wanted = |cluster: &str| Wanted {
+            cluster: cluster.to_owned(),
+            theme: Some("mine".to_owned()),
+            color: Color::Auto,
+            glyphs: Glyphs::Auto,
+        };
+        let before = env.load(&wanted("west"));
+        assert!(!before.is_old());
+        let own = dir.path().join("clusters/west");
+        std::fs::create_dir_all(&own).unwrap();
+        std::fs::write(own.join("keymap.toml"), "[global]\nZ = \"quit\"\n").unwrap();
+        assert!(before.is_old());
+        let has_key = |cluster: &str| {
+            let bindings = env.load(&wanted(cluster)).keymap;
+            let all = bindings.bindings("jobs");
+            all.iter()
+                .any(|(keys, _, _)| aurora_tui_model::key::show_sequence(keys) == "Z")
+        };
+        assert!(has_key("west") && !has_key("east") && !has_key("../clusters/west"));
+        let before = env.load(&wanted("west"));
+        std::fs::create_dir(dir.path().join("themes")).unwrap();
+        std::fs::write(dir.path().join("themes/mine.toml"), "inherits = \"mono\"\n").unwrap();
+        assert!(before.is_old());
+        assert_eq!(env.load(&wanted("west")).look.theme.name, "mine");
+    }
+
+    #[test]
     fn own_files_are_read_and_faults_told() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("themes")).unwrap();
@@ -267,7 +374,7 @@ mod tests {
         };
         let (look, warnings) = env.look(Some("mine"), Color::Auto, Glyphs::Ascii);
         assert_eq!((look.theme.name.as_str(), warnings.len()), ("mine", 1));
-        let (keymap, warnings) = env.keymap();
+        let (keymap, warnings) = env.keymap(None);
         assert_eq!(warnings.len(), 1);
         assert!(
             keymap

@@ -12,12 +12,14 @@ mod data;
 mod examples;
 mod headless;
 mod keys;
+mod manual;
 mod observe;
 mod output;
 mod paint;
 mod recorder;
 mod run;
 mod terminal;
+mod tools;
 
 pub use run::run;
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use aurora_client::http::{HttpError, describe};
 use aurora_client::observer::{Chunk, EntryKind, LogStream, Observer};
 use aurora_tui_model::event::{
-    Event, FileEntry, FileKind, Process, Seen, Stream, TaskInfo, Usage, Watch, WatchWhat,
+    Event, FileEntry, FileKind, Process, Seen, Start, Stream, TaskInfo, Usage, WINDOW, Watch,
+    WatchWhat,
 };
 
 use crate::data::{Events, report};
@@ -14,8 +15,6 @@ const TASK_PERIOD: Duration = Duration::from_secs(1);
 const DIRECTORY_PERIOD: Duration = Duration::from_secs(2);
 const TAIL_PERIOD: Duration = Duration::from_millis(300);
 const TROUBLE_PERIOD: Duration = Duration::from_secs(1);
-/// How much of a file is read before its end.
-const WINDOW: u64 = 1 << 20;
 const PIECE: i64 = 256 * 1024;
 /// A file that gives nothing is looked at for having become shorter after this many empty reads.
 const PROBE_EVERY: u32 = 5;
@@ -50,13 +49,14 @@ pub(crate) async fn watch(observer: Observer, generation: u64, watch: Watch, eve
             )
             .await;
         }
-        WatchWhat::File(path) => {
+        WatchWhat::File { path, start } => {
             tail(
                 &Tailed {
                     observer,
                     task,
                     what: TailedWhat::File(path),
                 },
+                start,
                 generation,
                 &events,
             )
@@ -66,6 +66,7 @@ pub(crate) async fn watch(observer: Observer, generation: u64, watch: Watch, eve
             process,
             run,
             stream,
+            start,
         } => {
             let stream = match stream {
                 Stream::Stdout => LogStream::Stdout,
@@ -77,6 +78,7 @@ pub(crate) async fn watch(observer: Observer, generation: u64, watch: Watch, eve
                     task,
                     what: TailedWhat::Log(process, run, stream),
                 },
+                start,
                 generation,
                 &events,
             )
@@ -156,8 +158,10 @@ async fn poll(looked: &Looked, generation: u64, events: &Events, period: Duratio
     }
 }
 
-/// Reads a file's last part and then what is added.
-async fn tail(tailed: &impl Read, generation: u64, events: &Events) {
+/// Reads a file's last part and then what is added; or a window from a chosen place, and what is added when that is up to
+/// the end.
+async fn tail(tailed: &impl Read, start: Start, generation: u64, events: &Events) {
+    let mut window_end: Option<u64> = None;
     let mut offset: Option<u64> = None;
     let mut cut_first_line = false;
     let mut empty_reads = 0;
@@ -170,15 +174,21 @@ async fn tail(tailed: &impl Read, generation: u64, events: &Events) {
                 Some(TAIL_PERIOD),
             ),
             Ok(Step::Begin(size)) => {
-                let start = size.saturating_sub(WINDOW);
-                offset = Some(start);
-                cut_first_line = start > 0;
+                let begin = match start {
+                    Start::End => size.saturating_sub(WINDOW),
+                    Start::At(offset) => offset.min(size),
+                };
+                offset = Some(begin);
+                // A chosen place is shown to the byte, so that windows side by side have everything.
+                cut_first_line = start == Start::End && begin > 0;
+                window_end = (start != Start::End && begin + WINDOW < size).then(|| begin + WINDOW);
                 // An empty piece tells that the file is there.
                 let nothing = Seen::Bytes {
-                    offset: start,
+                    offset: begin,
+                    next: begin,
                     bytes: Vec::new(),
                 };
-                ((size == 0).then_some(nothing), None)
+                ((size == begin).then_some(nothing), None)
             }
             Ok(Step::Shrunk) => {
                 offset = Some(0);
@@ -210,6 +220,7 @@ async fn tail(tailed: &impl Read, generation: u64, events: &Events) {
                 (
                     Some(Seen::Bytes {
                         offset: from,
+                        next: chunk.offset.saturating_add(chunk.length),
                         bytes,
                     }),
                     (!full).then_some(TAIL_PERIOD),
@@ -223,10 +234,26 @@ async fn tail(tailed: &impl Read, generation: u64, events: &Events) {
                 return;
             }
         }
+        if window_end.is_some_and(|end| offset.is_some_and(|offset| offset >= end)) {
+            match rest(tailed, offset.unwrap_or(0)).await {
+                Some(rest) => {
+                    report(events, Event::Seen(generation, Seen::Rest(rest))).await;
+                    return;
+                }
+                // It cannot be told now: it is read on, which loses nothing.
+                None => window_end = None,
+            }
+        }
         if let Some(pause) = pause {
             tokio::time::sleep(pause).await;
         }
     }
+}
+
+/// How many bytes follow an offset.
+async fn rest(tailed: &impl Read, offset: u64) -> Option<u64> {
+    let end = tailed.read(-1, -1).await.ok()??;
+    Some(end.offset.saturating_sub(offset)).filter(|rest| *rest > 0)
 }
 
 enum Step {
@@ -404,11 +431,19 @@ mod tests {
     }
 
     async fn follow(steps: Vec<Vec<u8>>, wanted: usize) -> Vec<Seen> {
+        follow_from(Start::End, steps, wanted).await
+    }
+
+    async fn follow_from(start: Start, steps: Vec<Vec<u8>>, wanted: usize) -> Vec<Seen> {
         let file = File {
             steps: Mutex::new(steps),
         };
         let (events, mut heard) = mpsc::channel(64);
-        let running = tail(&file, 7, &events);
+        // A window that does not reach the end is read and that is all.
+        let running = async {
+            tail(&file, start, 7, &events).await;
+            std::future::pending::<()>().await;
+        };
         let listen = async {
             let mut out = Vec::new();
             while out.len() < wanted {
@@ -429,6 +464,7 @@ mod tests {
     fn bytes(offset: u64, text: &str) -> Seen {
         Seen::Bytes {
             offset,
+            next: offset + text.len() as u64,
             bytes: text.as_bytes().to_vec(),
         }
     }
@@ -475,6 +511,49 @@ mod tests {
             panic!("{seen:?}")
         };
         assert!(bytes.ends_with(b"last\n"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_window_from_any_place_says_what_follows() {
+        let content: Vec<u8> = (0..3 * WINDOW)
+            .map(|at| b'a' + (at / WINDOW) as u8)
+            .collect();
+        let begin = WINDOW / 2;
+        let pieces = (WINDOW / PIECE as u64) as usize;
+        let seen = follow_from(Start::At(begin), vec![content.clone()], pieces + 1).await;
+        let mut read = Vec::new();
+        for piece in &seen[..pieces] {
+            let Seen::Bytes {
+                offset,
+                next,
+                bytes,
+            } = piece
+            else {
+                panic!("{piece:?}")
+            };
+            assert_eq!(*offset, begin + read.len() as u64);
+            read.extend_from_slice(bytes);
+            assert_eq!(*next, begin + read.len() as u64);
+        }
+        let (from, to) = (begin as usize, (begin + WINDOW) as usize);
+        assert_eq!(read, content[from..to]);
+        assert_eq!(seen[pieces], Seen::Rest(3 * WINDOW - begin - WINDOW));
+        // Near the end it goes on with what is added.
+        let seen = follow_from(
+            Start::At(2),
+            vec![
+                b"a\nb\n".to_vec(),
+                b"a\nb\n".to_vec(),
+                b"a\nb\nc\n".to_vec(),
+            ],
+            2,
+        )
+        .await;
+        assert_eq!(seen, [bytes(2, "b\n"), bytes(4, "c\n")]);
+        assert_eq!(
+            follow_from(Start::At(99), vec![b"x".to_vec()], 1).await,
+            [bytes(1, "")]
+        );
     }
 
     #[tokio::test(start_paused = true)]

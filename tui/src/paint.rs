@@ -38,7 +38,7 @@ impl Canvas<'_> {
         let over = self.look.theme.style(scope, self.look.depth);
         convert(Style {
             fg: over.fg.or(under.fg),
-            bg: over.bg,
+            bg: over.bg.or(under.bg),
             emphasis: over.emphasis,
         })
     }
@@ -103,6 +103,8 @@ pub(crate) fn paint(state: &State, screen: &Screen, look: &Look) -> (Buffer, Opt
     if width == 0 || height == 0 {
         return (canvas.buffer, None);
     }
+    let paper = canvas.style(Scope::Ui);
+    canvas.buffer.set_style(canvas.buffer.area, paper);
     let mut y = 0;
     canvas.fill(y, canvas.style(Scope::Status));
     let mut x = 0;

@@ -12,21 +12,19 @@ use aurora_client::directory::{Directory, Environment, Target, local_target};
 use aurora_client::local::{self, StartOptions};
 use aurora_client::programs;
 use aurora_tui_model::event::Event;
-use aurora_tui_model::key::show_sequence;
-use aurora_tui_model::place::{Link, VIEWS};
+use aurora_tui_model::place::Link;
 use aurora_tui_model::state::{Setup, State};
-use aurora_tui_model::theme::{BUILT_IN, Scope, Theme, Warning};
 use clap::Parser;
 use tokio::sync::mpsc;
 
 use crate::app::{self, Ending};
-use crate::args::{Args, Local, Look, Tool};
+use crate::args::{Args, Local};
 use crate::cluster::Cluster;
-use crate::config::{self, Env};
+use crate::config::{self, Env, Wanted};
 use crate::data::{BUFFER, Data, now_ms};
 use crate::headless::{self, Errand, FAILED, NO_TERMINAL, USAGE};
 use crate::recorder::Recorder;
-use crate::terminal;
+use crate::{terminal, tools};
 
 /// The local cluster's name when nothing else is said.
 const LOCAL_NAME: &str = "devcluster";
@@ -59,8 +57,8 @@ pub fn run() -> ExitCode {
 
 fn start(args: Args) -> Result<u8, Fault> {
     let env = Env::of_process();
-    if let Some(tool) = args.tool {
-        return Ok(tool_output(tool, &env)?);
+    if let Some(tool) = &args.tool {
+        return Ok(tools::run(tool, &env, &mut std::io::stdout().lock())?);
     }
     log_to(args.log.as_deref())?;
     terminal::restore_on_panic(args.log.as_deref());
@@ -131,9 +129,18 @@ async fn work(
         Some(Local::Start) => attach_or_start(&args, &environment, name.as_deref()).await?,
         None => find(environment, name.as_deref())?,
     };
-    let (look, mut warnings) = env.look(args.theme.as_deref(), args.color, args.glyphs);
-    let (keymap, more) = env.keymap();
-    warnings.extend(more);
+    let wanted = Wanted {
+        cluster: target.cluster.clone(),
+        theme: args.theme.clone(),
+        color: args.color,
+        glyphs: args.glyphs,
+    };
+    let config::Loaded {
+        look,
+        keymap,
+        warnings,
+        ..
+    } = env.load(&wanted);
     let setup = Setup {
         cluster: target.cluster.clone(),
         user: config::user(),
@@ -171,7 +178,7 @@ async fn work(
     let first = std::iter::once(journal)
         .chain(args.open.map(|link| Event::Run(format!("open {link}"))))
         .collect();
-    let ending = app::run(state, data, heard, look, &env, first).await?;
+    let ending = app::run(state, data, heard, look, &env, Some(&wanted), first).await?;
     if ending == (Ending::Quit { stop_cluster: true })
         && let Some(dir) = state_dir
     {
@@ -321,70 +328,4 @@ fn looked_for(environment: &Environment) -> String {
         .map(|path| format!("  {}", path.display()))
         .collect();
     lines.join("\n")
-}
-
-fn tool_output(tool: Tool, env: &Env) -> anyhow::Result<u8> {
-    let mut out = std::io::stdout().lock();
-    let mut told = |warnings: Vec<Warning>| -> std::io::Result<u8> {
-        for warning in &warnings {
-            writeln!(out, "{warning}")?;
-        }
-        Ok(if warnings.is_empty() {
-            headless::DONE
-        } else {
-            USAGE
-        })
-    };
-    let code = match tool {
-        Tool::Keymap {
-            action: Look::Check,
-        } => told(env.keymap().1)?,
-        Tool::Theme {
-            action: Look::Check,
-        } => {
-            let mut warnings: Vec<Warning> = BUILT_IN
-                .iter()
-                .flat_map(|(name, text)| Theme::load(name, text).1)
-                .collect();
-            let own = env.config_dir.as_ref().map(|dir| dir.join("themes"));
-            for entry in own
-                .and_then(|dir| std::fs::read_dir(dir).ok())
-                .into_iter()
-                .flatten()
-            {
-                let path = entry.context("cannot list themes")?.path();
-                let text = std::fs::read_to_string(&path)
-                    .with_context(|| format!("cannot read {}", path.display()))?;
-                let name = path
-                    .file_stem()
-                    .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-                warnings.extend(Theme::load(&name, &text).1);
-            }
-            told(warnings)?
-        }
-        Tool::Keymap { action: Look::Show } => {
-            let (keymap, _) = env.keymap();
-            for view in VIEWS {
-                for (keys, binding, place) in keymap.bindings(view) {
-                    if place == format!("view.{view}") || *view == VIEWS[0] {
-                        writeln!(
-                            out,
-                            "{place:<16} {:<12} {:<28} {}",
-                            show_sequence(&keys),
-                            binding.run.join("; "),
-                            binding.describe()
-                        )?;
-                    }
-                }
-            }
-            headless::DONE
-        }
-        Tool::Theme { action: Look::Show } => {
-            for (_, name, meaning) in Scope::ALL {
-                writeln!(out, "{name:<18} {meaning}")?;
-            }
-            headless::DONE
-        }
-    };
-    Ok(code)
 }

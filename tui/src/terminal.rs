@@ -102,13 +102,14 @@ fn release(out: &mut impl Write) -> io::Result<()> {
     disable_raw_mode().and(written)
 }
 
-/// Gives the terminal back before a panic is reported, and says where the log is.
+/// Gives the terminal back before a panic is reported, and says where the log is. To be called on the thread that draws.
 pub(crate) fn restore_on_panic(log: Option<&Path>) {
     let log = log.map(Path::to_owned);
     let report = std::panic::take_hook();
+    let drawing = std::thread::current().id();
     std::panic::set_hook(Box::new(move |panic| {
         // A panic in a job of the data layer ends that job only; the screen stays, the log has it.
-        if std::thread::current().name() != Some("main") && HELD.load(Ordering::SeqCst) {
+        if std::thread::current().id() != drawing && HELD.load(Ordering::SeqCst) {
             tracing::error!("{panic}");
             return;
         }

@@ -3,6 +3,7 @@
 //! A frame is written as its text and, beside it, a grid of letters for its styles, with a list of what they mean.
 
 mod fake;
+mod panic;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -59,6 +59,7 @@ pub enum Verb {
     Reverse,
     Problems,
     Follow,
+    Offset,
     Mark,
     Unmark,
     Copy,
@@ -140,6 +141,7 @@ commands! {
     "reverse" Reverse "" (0, 0) false Shows "turn the order around";
     "problems" Problems "" (0, 0) false Shows "only problems, or all";
     "follow" Follow "" (0, 0) false Shows "follow the end, or stop";
+    "offset" Offset "BYTES | N% | end" (1, 1) false Shows "read a file or output from there";
     "mark" Mark "" (0, 0) false Shows "mark the row, or unmark it";
     "unmark" Unmark "" (0, 0) false Shows "forget all marks";
     "copy" Copy "name | link | row | cli" (1, 1) false Shows "copy to the clipboard";

@@ -29,6 +29,19 @@ impl Stream {
     }
 }
 
+/// How much of a file is read at once: before its end, or from a chosen place.
+pub const WINDOW: u64 = 1 << 20;
+
+/// Where reading of a file or log begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Start {
+    /// [`WINDOW`] before its end; what is added is read as it comes.
+    #[default]
+    End,
+    /// At this byte. [`WINDOW`] bytes are read; when that is up to the end, what is added is read as it comes.
+    At(u64),
+}
+
 /// Something on a host that is read again and again while it is on the screen.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Watch {
@@ -47,9 +60,14 @@ pub enum WatchWhat {
     Task,
     /// A directory of the sandbox.
     Directory(String),
-    /// The end of a file of the sandbox.
-    File(String),
-    /// The end of a process run's output.
+    /// A file of the sandbox.
+    File {
+        /// Its path, relative to the sandbox.
+        path: String,
+        /// Where to begin.
+        start: Start,
+    },
+    /// A process run's output.
     Log {
         /// Process.
         process: String,
@@ -57,6 +75,8 @@ pub enum WatchWhat {
         run: i64,
         /// Which output.
         stream: Stream,
+        /// Where to begin.
+        start: Start,
     },
 }
 
@@ -140,9 +160,13 @@ pub enum Seen {
     Bytes {
         /// Where the first one stands in the file.
         offset: u64,
+        /// Where the next one will stand; not always `offset` and their number, since what is not UTF-8 was replaced.
+        next: u64,
         /// They themselves; empty: the file is there and has nothing (more).
         bytes: Vec<u8>,
     },
+    /// Reading has stopped at the end of its window; so many bytes follow in the file.
+    Rest(u64),
     /// The file became shorter: what follows comes from its new beginning.
     Truncated,
     /// It is not there (yet).

@@ -11,8 +11,12 @@ use crate::command::{self, Weight};
 use crate::key::{self, Key};
 use crate::theme::{Warning, line_of};
 
-/// The default key map, compiled in.
-pub const DEFAULT: &str = include_str!("../../../keymaps/default.toml");
+/// The key maps that are compiled in, by name.
+pub const BUILT_IN: &[(&str, &str)] = &[
+    ("default", include_str!("../../../keymaps/default.toml")),
+    ("vim", include_str!("../../../keymaps/vim.toml")),
+    ("emacs", include_str!("../../../keymaps/emacs.toml")),
+];
 
 /// What a sequence of keys does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +47,13 @@ pub struct Keymap {
 impl Keymap {
     /// The default key map.
     pub fn built_in() -> Keymap {
-        Keymap::default().over("default.toml", DEFAULT).0
+        Keymap::shipped("default").unwrap_or_default()
+    }
+
+    /// A key map that is compiled in.
+    pub fn shipped(name: &str) -> Option<Keymap> {
+        let (name, text) = BUILT_IN.iter().find(|(known, _)| *known == name)?;
+        Some(Keymap::default().over(&format!("{name}.toml"), text).0)
     }
 
     /// This key map with a file's bindings over it, and the file's faults.
@@ -71,12 +81,12 @@ impl Keymap {
                 .as_table()
                 .and_then(|table| table.get("base"))
                 .and_then(|base| base.get_ref().as_str());
-            match base {
-                Some("default") => {}
-                Some("none") => self = Keymap::default(),
+            match base.map(|name| (name, Keymap::shipped(name))) {
+                Some(("none", _)) => self = Keymap::default(),
+                Some((_, Some(base))) => self = base,
                 _ => warnings.push(warn(
                     preset.span().start,
-                    "[preset] takes base = \"default\" or \"none\"".to_owned(),
+                    format!("[preset] takes base = one of {}, none", known().join(", ")),
                 )),
             }
         }
@@ -108,6 +118,7 @@ impl Keymap {
                 )),
             }
         }
+        let mut spans: BTreeMap<(String, Vec<Key>), usize> = BTreeMap::new();
         for (place, table) in tables {
             for (keys, value) in table.iter() {
                 let at = keys.span().start;
@@ -125,6 +136,7 @@ impl Keymap {
                 }
                 match read_binding(value.get_ref(), sequence.len()) {
                     Ok(binding) => {
+                        spans.insert((place.clone(), sequence.clone()), at);
                         self.places
                             .entry(place.clone())
                             .or_default()
@@ -133,37 +145,54 @@ impl Keymap {
                     Err(message) => warnings.push(warn(at, message)),
                 }
             }
-            warnings.extend(
-                self.shadowed(&place)
-                    .into_iter()
-                    .map(|message| warn(0, message)),
-            );
         }
+        warnings.extend(
+            self.shadowed(&spans)
+                .into_iter()
+                .map(|(at, message)| warn(at, message)),
+        );
         (self, warnings)
     }
 
-    fn shadowed(&self, place: &str) -> Vec<String> {
-        let Some(bindings) = self.places.get(place) else {
-            return Vec::new();
+    /// Bindings that can never be reached, where this file has a part in it: a shorter sequence acts before a longer one
+    /// of its own place, and what a view binds comes before what is bound everywhere.
+    fn shadowed(&self, spans: &BTreeMap<(String, Vec<Key>), usize>) -> Vec<(usize, String)> {
+        let live = |place: &str| {
+            self.places
+                .get(place)
+                .into_iter()
+                .flatten()
+                .filter(|(_, binding)| binding.is_some())
+                .map(|(keys, _)| keys)
         };
-        let live: Vec<&Vec<Key>> = bindings
-            .iter()
-            .filter(|(_, binding)| binding.is_some())
-            .map(|(keys, _)| keys)
-            .collect();
-        live.iter()
-            .flat_map(|long| {
-                live.iter()
-                    .filter(move |short| short.len() < long.len() && long.starts_with(short))
-                    .map(move |short| {
-                        format!(
-                            "in {place}, `{}` can never be reached: `{}` acts first",
-                            key::show_sequence(long),
-                            key::show_sequence(short)
-                        )
-                    })
-            })
-            .collect()
+        let mut out = Vec::new();
+        for place in self.places.keys() {
+            let below = (place != "global").then_some("global");
+            for own in live(place) {
+                let at_own = spans.get(&(place.clone(), own.clone()));
+                for (other_place, other) in live(place).map(|keys| (place.as_str(), keys)).chain(
+                    below
+                        .into_iter()
+                        .flat_map(|below| live(below).map(move |keys| (below, keys))),
+                ) {
+                    let longer = other.len() > own.len() && other.starts_with(own);
+                    let shorter =
+                        other_place != place && other.len() < own.len() && own.starts_with(other);
+                    let at = at_own.or_else(|| spans.get(&(other_place.to_owned(), other.clone())));
+                    if let Some(at) = at.filter(|_| longer || shorter) {
+                        let keys = (key::show_sequence(other), key::show_sequence(own));
+                        out.push((
+                            *at,
+                            format!(
+                                "in {place}, `{}` can never be reached: `{}` acts first",
+                                keys.0, keys.1
+                            ),
+                        ));
+                    }
+                }
+            }
+        }
+        out
     }
 
     /// What the keys pressed so far mean in a view: its own bindings come before the global ones.
@@ -245,6 +274,11 @@ impl Keymap {
     }
 }
 
+/// Names of the key maps that are compiled in.
+pub fn known() -> Vec<&'static str> {
+    BUILT_IN.iter().map(|(name, _)| *name).collect()
+}
+
 impl Binding {
     /// What it does, in words.
     pub fn describe(&self) -> String {
@@ -311,9 +345,76 @@ mod tests {
     }
 
     #[test]
-    fn the_default_has_no_faults() {
-        let (_, warnings) = Keymap::default().over("default.toml", DEFAULT);
-        assert_eq!(warnings, []);
+    fn shipped_key_maps_have_no_faults_and_every_key_acts() {
+        for (name, text) in BUILT_IN {
+            let (map, warnings) = Keymap::default().over(&format!("{name}.toml"), text);
+            assert_eq!(warnings, [], "{name}");
+            for view in crate::place::VIEWS {
+                for (sequence, binding, _) in map.bindings(view) {
+                    assert_eq!(
+                        map.lookup(view, &sequence),
+                        Lookup::Found(binding),
+                        "{name} {view}"
+                    );
+                    for short in 1..sequence.len() {
+                        assert_eq!(
+                            map.lookup(view, &sequence[..short]),
+                            Lookup::Prefix,
+                            "{name}"
+                        );
+                    }
+                }
+            }
+            for line in [
+                "up", "down", "enter", "back", "prompt", "filter", "help", "quit", "actions",
+            ] {
+                assert!(
+                    map.keys_for("jobs", line).is_some(),
+                    "{name}: {line} has no key"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn presets() {
+        for (base, line, keys) in [
+            ("vim", "page-down", "ctrl-f"),
+            ("emacs", "prompt", "alt-x"),
+            ("default", "quit", "q"),
+        ] {
+            let text = format!("[preset]\nbase = \"{base}\"\n");
+            let (map, warnings) = Keymap::built_in().over("p.toml", &text);
+            assert_eq!(warnings, []);
+            assert!(map.bindings("jobs").iter().any(|(sequence, binding, _)| {
+                binding.run == [line] && key::show_sequence(sequence) == keys
+            }));
+        }
+        let (_, warnings) = Keymap::built_in().over("p.toml", "[preset]\nbase = \"nano\"\n");
+        assert!(
+            warnings[0]
+                .to_string()
+                .contains("default, vim, emacs, none")
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_reached_is_told_with_its_line() {
+        for (text, line) in [
+            ("[global]\nv = \"up\"\n\"v v\" = \"up\"\n", 2),
+            ("[view.jobs]\ng = \"up\"\n", 2),
+            ("[view.jobs]\n\"q q\" = \"up\"\n", 2),
+        ] {
+            let (_, warnings) = Keymap::built_in().over("u.toml", text);
+            assert!(!warnings.is_empty(), "{text}");
+            for warning in warnings {
+                assert_eq!(warning.line, line, "{warning}");
+                assert!(
+                    warning.message.contains("can never be reached"),
+                    "{warning}"
+                );
+            }
+        }
     }
 
     #[test]

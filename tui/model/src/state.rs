@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aurora_api::job_key::JobPath;
 
 use crate::actions::{Action, Change, Plan};
-use crate::event::{FileEntry, Stream, TaskInfo, Watch};
+use crate::event::{FileEntry, Start, Stream, TaskInfo, Watch};
 use crate::filter::Filter;
 use crate::journal::Entry;
 use crate::key::Key;
@@ -94,8 +94,14 @@ pub struct Logs {
 pub struct Pane {
     /// The lines.
     pub buffer: LogBuffer,
+    /// Where reading begins.
+    pub start: Start,
     /// Bytes of the file before the first one that was read.
     pub skipped: u64,
+    /// Where the next byte to read stands in the file.
+    pub next: u64,
+    /// Bytes of the file that follow and are not read.
+    pub rest: u64,
     /// Whether anything was read yet.
     pub read: bool,
     /// How far above the end the last visible line is, in visible lines; 0 follows.
@@ -110,6 +116,25 @@ pub struct Pane {
     pub search: bool,
     /// Why there is nothing, or nothing new.
     pub trouble: Option<String>,
+}
+
+impl Pane {
+    /// Reads another part of the file. What was read is forgotten; the new part is shown from its beginning, or at its
+    /// end.
+    pub(crate) fn turn_to(&mut self, start: Start, at_beginning: bool) {
+        *self = Pane {
+            start,
+            paused: at_beginning,
+            left: self.left,
+            search: self.search,
+            ..Pane::default()
+        };
+    }
+
+    /// The file's size, as far as is known.
+    pub(crate) fn size(&self) -> u64 {
+        self.next + self.rest
+    }
 }
 
 /// One view in the history.

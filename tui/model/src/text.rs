@@ -99,6 +99,19 @@ pub fn bytes(count: u64) -> String {
     }
 }
 
+/// Reads an amount of bytes: `4096`, `20k`, `3M`, `2G`.
+pub fn parse_bytes(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match &text[digits.len()..] {
+        "" => 0,
+        "k" | "K" | "KiB" => 10,
+        "M" | "MiB" => 20,
+        "G" | "GiB" => 30,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
 /// Date and time of day in UTC: `2026-01-31 23:59:07`.
 pub fn utc(milliseconds: i64) -> String {
     let seconds = milliseconds.div_euclid(1000);
@@ -182,6 +195,17 @@ mod tests {
         assert_eq!(utc(1_767_225_599_999), "2025-12-31 23:59:59");
         assert_eq!(utc_time(0), "00:00:00");
         assert_eq!(utc(-1), "1969-12-31 23:59:59");
+        for (text, count) in [
+            ("4096", Some(4096)),
+            ("20k", Some(20_480)),
+            ("3MiB", Some(3_145_728)),
+            ("99999999999G", None),
+            ("G", None),
+            ("-1", None),
+            ("1.5M", None),
+        ] {
+            assert_eq!(parse_bytes(text), count, "{text}");
+        }
         for (count, text) in [
             (0, "0 B"),
             (1023, "1023 B"),

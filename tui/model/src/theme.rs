@@ -3,6 +3,7 @@
 //! Widgets ask for a [`Scope`], never for a colour. A scope that a theme does not set takes its parent's style
 //! (`state.failed` → `state`), then the default. Faults in a file are [`Warning`]s with a line; the rest is used.
 
+mod contrast;
 mod read;
 
 use std::collections::BTreeMap;
@@ -327,105 +328,43 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("16-dark", include_str!("../../../themes/16-dark.toml")),
     ("16-light", include_str!("../../../themes/16-light.toml")),
     ("mono", include_str!("../../../themes/mono.toml")),
+    (
+        "high-contrast",
+        include_str!("../../../themes/high-contrast.toml"),
+    ),
+    ("cvd-dark", include_str!("../../../themes/cvd-dark.toml")),
+    ("cvd-light", include_str!("../../../themes/cvd-light.toml")),
 ];
+
+/// The background that a shipped theme is made for, when it does not bring its own.
+pub fn is_for_light(name: &str) -> bool {
+    name.ends_with("light")
+}
+
+const MOST_ANCESTORS: usize = 4;
 
 impl Theme {
     /// A theme that is compiled in.
     pub fn built_in(name: &str) -> Option<(Theme, Vec<Warning>)> {
         let (name, text) = BUILT_IN.iter().find(|(known, _)| *known == name)?;
-        Some(Theme::parse(name, text, 0))
+        Some(Theme::load(name, text))
     }
 
-    /// Reads a theme file. `inherits` names a theme that is compiled in. Faults come back beside what could be used.
+    /// Reads a theme file. `inherits` names a theme that is compiled in; names of the own palette come before those of its
+    /// palette in its scopes too. Faults come back beside what could be used.
     pub fn load(name: &str, text: &str) -> (Theme, Vec<Warning>) {
-        Theme::parse(name, text, 0)
+        Theme::parse(&format!("{name}.toml"), name, text)
     }
 
-    fn parse(name: &str, text: &str, depth: usize) -> (Theme, Vec<Warning>) {
-        let mut warnings = Vec::new();
-        let warn = |at: usize, message: String| Warning {
-            file: format!("{name}.toml"),
-            line: line_of(text, at),
-            message,
+    /// Reads a theme file that faults are to name by its path.
+    pub fn parse(file: &str, name: &str, text: &str) -> (Theme, Vec<Warning>) {
+        let mut reading = Reading {
+            file,
+            text,
+            warnings: Vec::new(),
         };
-        let mut theme = Theme {
-            name: name.to_owned(),
-            ..Theme::default()
-        };
-        let document = match DeTable::parse(text) {
-            Ok(document) => document,
-            Err(fault) => {
-                let at = fault.span().map_or(0, |span| span.start);
-                warnings.push(warn(at, format!("not TOML: {}", fault.message())));
-                return (theme, warnings);
-            }
-        };
-        let document = document.get_ref();
-        if let Some(base) = document.get("inherits") {
-            let base_name = base.get_ref().as_str().unwrap_or_default();
-            match BUILT_IN.iter().find(|(known, _)| *known == base_name) {
-                Some((_, base_text)) if depth < 4 => {
-                    theme = Theme {
-                        name: name.to_owned(),
-                        ..Theme::parse(base_name, base_text, depth + 1).0
-                    };
-                }
-                _ => warnings.push(warn(
-                    base.span().start,
-                    format!(
-                        "there is no theme `{base_name}` to inherit from; known are {}",
-                        known_themes()
-                    ),
-                )),
-            }
-        }
-        for (key, value) in document.iter() {
-            let at = key.span().start;
-            match (key.get_ref().as_ref(), value.get_ref()) {
-                ("inherits", _) => {}
-                ("palette", DeValue::Table(palette)) => {
-                    for (key, value) in palette.iter() {
-                        match read::choice(value.get_ref(), &theme.palette) {
-                            Ok(choice) => {
-                                theme.palette.insert(key.get_ref().to_string(), choice);
-                            }
-                            Err(message) => warnings.push(warn(value.span().start, message)),
-                        }
-                    }
-                }
-                ("scope", DeValue::Table(scopes)) => {
-                    for (key, value) in scopes.iter() {
-                        let Some(scope) = Scope::named(key.get_ref()) else {
-                            warnings.push(warn(
-                                key.span().start,
-                                format!(
-                                    "there is no scope `{}`; `aurora-tui theme docs` lists them",
-                                    key.get_ref()
-                                ),
-                            ));
-                            continue;
-                        };
-                        let mut entry = theme.entries.remove(&scope).unwrap_or_default();
-                        for (at, message) in read::read_entry(
-                            value.get_ref(),
-                            value.span().start,
-                            &theme.palette,
-                            &mut entry,
-                        ) {
-                            warnings.push(warn(at, message));
-                        }
-                        theme.entries.insert(scope, entry);
-                    }
-                }
-                (other, _) => warnings.push(warn(
-                    at,
-                    format!(
-                        "`{other}` is not known here; a theme has inherits, [palette] and [scope]"
-                    ),
-                )),
-            }
-        }
-        (theme, warnings)
+        let theme = reading.theme(name, &BTreeMap::new(), MOST_ANCESTORS);
+        (theme, reading.warnings)
     }
 
     /// The style of a scope on a terminal of this depth.
@@ -466,6 +405,131 @@ impl Theme {
     }
 }
 
+/// A file that is being read.
+struct Reading<'a> {
+    file: &'a str,
+    text: &'a str,
+    warnings: Vec<Warning>,
+}
+
+impl Reading<'_> {
+    fn warn(&mut self, at: usize, message: String) {
+        self.warnings.push(Warning {
+            file: self.file.to_owned(),
+            line: line_of(self.text, at),
+            message,
+        });
+    }
+
+    /// The theme, with these colours before those of its own palette.
+    fn theme(&mut self, name: &str, over: &BTreeMap<String, Choice>, ancestors: usize) -> Theme {
+        let mut theme = Theme {
+            name: name.to_owned(),
+            ..Theme::default()
+        };
+        let document = match DeTable::parse(self.text) {
+            Ok(document) => document,
+            Err(fault) => {
+                let at = fault.span().map_or(0, |span| span.start);
+                self.warn(at, format!("not TOML: {}", fault.message()));
+                return theme;
+            }
+        };
+        let document = document.get_ref();
+        let base = document.get("inherits").and_then(|base| {
+            let found = self.base(base.get_ref().as_str().unwrap_or_default(), ancestors);
+            if found.is_none() {
+                let message = format!(
+                    "there is no theme `{}` to inherit from; known are {}",
+                    base.get_ref().as_str().unwrap_or_default(),
+                    known_themes()
+                );
+                self.warn(base.span().start, message);
+            }
+            found
+        });
+        if let Some((base_name, base_text)) = base {
+            theme.palette = inherited(base_name, base_text, &BTreeMap::new(), ancestors).palette;
+        }
+        let mut own = BTreeMap::new();
+        if let Some(palette) = document
+            .get("palette")
+            .and_then(|palette| palette.get_ref().as_table())
+        {
+            for (key, value) in palette.iter() {
+                match read::choice(value.get_ref(), &theme.palette) {
+                    Ok(choice) => {
+                        own.insert(key.get_ref().to_string(), choice);
+                        theme.palette.insert(key.get_ref().to_string(), choice);
+                    }
+                    Err(message) => self.warn(value.span().start, message),
+                }
+            }
+        }
+        own.extend(over.iter().map(|(name, choice)| (name.clone(), *choice)));
+        theme
+            .palette
+            .extend(over.iter().map(|(name, choice)| (name.clone(), *choice)));
+        if let Some((base_name, base_text)) = base {
+            theme.entries = inherited(base_name, base_text, &own, ancestors).entries;
+        }
+        for (key, value) in document.iter() {
+            match (key.get_ref().as_ref(), value.get_ref()) {
+                ("inherits", _) | ("palette", DeValue::Table(_)) => {}
+                ("scope", DeValue::Table(scopes)) => self.scopes(&mut theme, scopes),
+                (other, _) => self.warn(
+                    key.span().start,
+                    format!(
+                        "`{other}` is not known here; a theme has inherits, [palette] and [scope]"
+                    ),
+                ),
+            }
+        }
+        theme
+    }
+
+    fn base(&self, name: &str, ancestors: usize) -> Option<(&'static str, &'static str)> {
+        BUILT_IN
+            .iter()
+            .find(|(known, text)| *known == name && ancestors > 0 && *text != self.text)
+            .copied()
+    }
+
+    fn scopes(&mut self, theme: &mut Theme, scopes: &DeTable<'_>) {
+        for (key, value) in scopes.iter() {
+            let Some(scope) = Scope::named(key.get_ref()) else {
+                let message = format!(
+                    "there is no scope `{}`; `aurora-tui theme docs` lists them",
+                    key.get_ref()
+                );
+                self.warn(key.span().start, message);
+                continue;
+            };
+            let mut entry = theme.entries.remove(&scope).unwrap_or_default();
+            let at = value.span().start;
+            for (at, message) in read::read_entry(value.get_ref(), at, &theme.palette, &mut entry) {
+                self.warn(at, message);
+            }
+            theme.entries.insert(scope, entry);
+        }
+    }
+}
+
+/// A theme that is compiled in, as a base; it has no faults (a test holds that).
+fn inherited(
+    name: &'static str,
+    text: &'static str,
+    over: &BTreeMap<String, Choice>,
+    ancestors: usize,
+) -> Theme {
+    let mut reading = Reading {
+        file: name,
+        text,
+        warnings: Vec::new(),
+    };
+    reading.theme(name, over, ancestors - 1)
+}
+
 /// Names of the themes that are compiled in.
 pub fn known_themes() -> String {
     let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
@@ -473,86 +537,4 @@ pub fn known_themes() -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shipped_themes_have_no_faults() {
-        for (name, text) in BUILT_IN {
-            let (theme, warnings) = Theme::load(name, text);
-            assert_eq!(warnings, [], "{name}");
-            assert!(!theme.entries.is_empty(), "{name} sets nothing");
-        }
-    }
-
-    #[test]
-    fn in_every_theme_the_selection_differs_from_the_rest() {
-        for (name, _) in BUILT_IN {
-            let (theme, _) = Theme::built_in(name).unwrap();
-            for depth in [Depth::True, Depth::Indexed, Depth::Sixteen] {
-                assert_ne!(
-                    theme.style(Scope::Selection, depth),
-                    theme.style(Scope::Ui, depth),
-                    "{name} {depth:?}"
-                );
-            }
-            assert!(
-                theme.style(Scope::Selection, Depth::None).emphasis.reversed,
-                "{name} without colours"
-            );
-        }
-    }
-
-    #[test]
-    fn parents_and_inheritance() {
-        let (theme, warnings) = Theme::load(
-            "mine",
-            "inherits = \"16-dark\"\n[palette]\nx = { true = \"#102030\", 16 = \"light-red\" }\n[scope]\n\"state\" = \"x\"\n\"state.failed\" = { mod = [\"bold\"] }\n\"state.running\" = { fg = 120, glyph = \"R\" }\n",
-        );
-        assert_eq!(warnings, []);
-        let failed = theme.style(Scope::StateFailed, Depth::True);
-        assert!(failed.emphasis.bold);
-        assert_eq!(
-            theme.style(Scope::State, Depth::True).fg,
-            Some(Color::Rgb(0x10, 0x20, 0x30))
-        );
-        assert_eq!(
-            theme.style(Scope::State, Depth::Sixteen).fg,
-            Some(Color::Ansi(9))
-        );
-        assert_eq!(
-            theme.style(Scope::StateRunning, Depth::Indexed).fg,
-            Some(Color::Indexed(120))
-        );
-        assert_eq!(theme.style(Scope::State, Depth::None).fg, None);
-        assert_eq!(theme.glyph(Scope::StateRunning), "R");
-        assert_eq!(theme.glyph(Scope::StateFailed), "x");
-    }
-
-    #[test]
-    fn faults_have_lines() {
-        let (_, warnings) = Theme::load(
-            "bad",
-            "inherits = \"nope\"\n[scope]\n\"ui.nothing\" = \"red\"\n\"ui\" = { fg = \"#12\", mod = [\"blink\"] }\nextra = 300\n",
-        );
-        let lines: Vec<usize> = warnings.iter().map(|warning| warning.line).collect();
-        for line in [1, 3, 4, 5] {
-            assert!(
-                lines.contains(&line),
-                "no fault on line {line}: {warnings:?}"
-            );
-        }
-        let (_, warnings) = Theme::load("worse", "a = = 1");
-        assert_eq!(warnings.len(), 1);
-    }
-
-    #[test]
-    fn colours_are_brought_down() {
-        let red = Choice {
-            rgb: Some((255, 0, 0)),
-            ..Choice::default()
-        };
-        assert_eq!(red.at(Depth::Indexed), Some(Color::Indexed(196)));
-        assert_eq!(red.at(Depth::Sixteen), Some(Color::Ansi(9)));
-    }
-}
+mod tests;

@@ -246,12 +246,14 @@ impl Source for Fake {
                         permissions: "rwxr-xr-x".to_owned(),
                     },
                 ]),
-                WatchWhat::File(path) => Seen::Bytes {
+                WatchWhat::File { path, .. } => Seen::Bytes {
                     offset: 0,
+                    next: 10,
                     bytes: format!("content of {path}\n").into_bytes(),
                 },
                 WatchWhat::Log { stream, .. } => Seen::Bytes {
                     offset: 0,
+                    next: 10,
                     bytes: format!(
                         "{} plain\n\x1b[31mred\x1b[0m \x1b]0;title\x07\x1b[2Jrest\n",
                         stream.name()

@@ -227,7 +227,7 @@ fn text_view(
             0 => "paused".to_owned(),
             unseen => format!("paused, {unseen} new"),
         });
-    } else if pane.read {
+    } else if pane.read && pane.rest == 0 {
         remarks.push("following".to_owned());
     }
     if hides {
@@ -243,6 +243,9 @@ fn text_view(
             "{} before this not read",
             text::bytes(pane.skipped)
         ));
+    }
+    if pane.rest > 0 {
+        remarks.push(format!("{} after this not read", text::bytes(pane.rest)));
     }
     if pane.buffer.dropped() > 0 {
         remarks.push(format!("{} lines dropped", pane.buffer.dropped()));

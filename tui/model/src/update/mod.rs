@@ -2,12 +2,15 @@
 
 mod change;
 mod keys;
+mod movement;
 mod run;
 mod watch;
 
 use crate::event::{Effect, Event, Launch, LinkEvent};
+use crate::keymap::Keymap;
 use crate::place::Place;
 use crate::state::{Detail, FilterBox, Level, LinkState, Mode, Notice, Pane, State, View};
+use crate::theme::Warning;
 use crate::{screen, text, views};
 
 /// How many views `back` remembers.
@@ -68,6 +71,18 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
     }
     effects.extend(watch::reconcile(state));
     effects
+}
+
+/// Takes another key map into use, as its files have changed.
+pub fn configure(state: &mut State, keymap: Keymap, warnings: Vec<Warning>) {
+    let text = match warnings.len() {
+        0 => "keys and colours were read anew".to_owned(),
+        count => format!("keys and colours were read anew, with {count} fault(s)"),
+    };
+    state.setup.keymap = keymap;
+    state.setup.warnings = warnings;
+    state.pressed.clear();
+    notice(state, Level::Info, &text);
 }
 
 /// Brings selection and scroll position in line with the rows; call it before drawing.

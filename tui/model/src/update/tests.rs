@@ -9,7 +9,7 @@ use aurora_api::model::ScheduleStatus;
 
 use super::*;
 use crate::actions::Progress;
-use crate::event::{Effect, Process, Seen, TaskInfo, WatchWhat};
+use crate::event::{Effect, Process, Seen, Start, TaskInfo, WatchWhat};
 use crate::key::parse_sequence;
 use crate::keymap::Keymap;
 use crate::screen::{Body, Bottom, screen, snapshot};
@@ -386,6 +386,7 @@ fn logs_tail_the_running_process_and_pause() {
         let text: String = (from..to).map(|line| format!("line {line}\n")).collect();
         Seen::Bytes {
             offset: 0,
+            next: 0,
             bytes: text.into_bytes(),
         }
     };
@@ -429,6 +430,65 @@ fn logs_tail_the_running_process_and_pause() {
 }
 
 #[test]
+fn what_was_not_read_is_read_from_any_place() {
+    let mut bench = at_logs();
+    let stdout_start = |bench: &Bench| match &bench.state.watches[&stdout_of(bench)].what {
+        WatchWhat::Log { start, .. } => *start,
+        other => panic!("{other:?}"),
+    };
+    let mib = 1 << 20;
+    let bytes = |offset: u64, next: u64| Seen::Bytes {
+        offset,
+        next,
+        bytes: "line\n".repeat(100).into_bytes(),
+    };
+    let remarks = |bench: &Bench| {
+        let pane = bench.state.view.pane().unwrap();
+        (pane.skipped, pane.rest)
+    };
+    assert_eq!(stdout_start(&bench), Start::End);
+    bench.event(Event::Seen(stdout_of(&bench), bytes(4 * mib, 5 * mib)));
+    for (keys, start, first, after) in [
+        // The beginning of what was read is not that of the file.
+        (
+            "G pageup pageup pageup pageup pageup pageup pageup pageup pageup pageup pageup pageup",
+            Start::At(3 * mib),
+            3,
+            1,
+        ),
+        ("pagedown", Start::At(4 * mib), 4, 0),
+        ("g g", Start::At(0), 0, 4),
+        ("G", Start::End, 4, 0),
+        (
+            ": o f f s e t space 5 0 % enter",
+            Start::At(5 * mib / 100 * 50),
+            2,
+            2,
+        ),
+        (": o f f s e t space 1 M enter", Start::At(mib), 1, 3),
+        (": o f f s e t space e n d enter", Start::End, 4, 0),
+    ] {
+        bench.keys(keys);
+        assert_eq!(stdout_start(&bench), start, "{keys}");
+        let generation = stdout_of(&bench);
+        bench.event(Event::Seen(
+            generation,
+            bytes(first * mib, (first + 1) * mib),
+        ));
+        if after > 0 {
+            bench.event(Event::Seen(generation, Seen::Rest(after * mib)));
+        }
+        assert_eq!(remarks(&bench), (first * mib, after * mib), "{keys}");
+    }
+    bench.keys(": o f f s e t space x enter");
+    assert!(
+        bench.bottom().contains("is not an offset"),
+        "{}",
+        bench.bottom()
+    );
+}
+
+#[test]
 fn a_new_run_is_followed_and_said() {
     let mut bench = at_logs();
     let generation = bench.watch_of(|what| *what == WatchWhat::Task);
@@ -464,6 +524,7 @@ fn a_new_run_is_followed_and_said() {
     let lines = bench.state.view.pane().unwrap().buffer.len();
     let late = Seen::Bytes {
         offset: 0,
+        next: 0,
         bytes: b"late\n".to_vec(),
     };
     bench.event(Event::Seen(of_old_run, late));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::event::{Effect, Process, Seen, Stream, Watch, WatchWhat};
+use crate::event::{Effect, Process, Seen, Start, Stream, Watch, WatchWhat};
 use crate::place::Place;
 use crate::state::{Detail, Pane, State};
 use crate::store::{SUMMARY, job_topic};
@@ -75,17 +75,24 @@ fn wanted(state: &State) -> Vec<Watch> {
     match (&state.view.place, &state.view.detail) {
         (Place::Task(_), _) => vec![watch(WatchWhat::Task)],
         (Place::Sandbox(_, path), _) => vec![watch(WatchWhat::Directory(path.clone()))],
-        (Place::File(_, path), _) => vec![watch(WatchWhat::File(path.clone()))],
+        (Place::File(_, path), Detail::File(pane)) => vec![watch(WatchWhat::File {
+            path: path.clone(),
+            start: pane.start,
+        })],
         (Place::Logs(..), Detail::Logs(logs)) => {
             let mut out = vec![watch(WatchWhat::Task)];
             if let (Some(process), Some(run)) = (&logs.process, logs.run) {
-                out.extend([Stream::Stdout, Stream::Stderr].map(|stream| {
-                    watch(WatchWhat::Log {
+                for (stream, pane) in [Stream::Stdout, Stream::Stderr]
+                    .into_iter()
+                    .zip(&logs.panes)
+                {
+                    out.push(watch(WatchWhat::Log {
                         process: process.clone(),
                         run,
                         stream,
-                    })
-                }));
+                        start: pane.start,
+                    }));
+                }
             }
             out
         }
@@ -115,6 +122,7 @@ pub(super) fn seen(state: &mut State, generation: u64, seen: Seen) {
                 if run.is_some() && logs.run != run {
                     if let (Some(_), Some(run)) = (logs.run, run) {
                         for pane in &mut logs.panes {
+                            pane.start = Start::End;
                             pane.buffer.notice(&format!("run {run} begins"));
                         }
                     }
@@ -134,9 +142,9 @@ pub(super) fn seen(state: &mut State, generation: u64, seen: Seen) {
             Seen::Absent(why) | Seen::Trouble(why) => {
                 state.view.trouble = Some(crate::text::clean(&why))
             }
-            Seen::Task(_) | Seen::Bytes { .. } | Seen::Truncated => {}
+            Seen::Task(_) | Seen::Bytes { .. } | Seen::Rest(_) | Seen::Truncated => {}
         },
-        (WatchWhat::File(_), found) => {
+        (WatchWhat::File { .. }, found) => {
             let filter = state.view.filter.filter.clone();
             if let Detail::File(pane) = &mut state.view.detail {
                 into_pane(pane, found, &filter);
@@ -148,7 +156,10 @@ pub(super) fn seen(state: &mut State, generation: u64, seen: Seen) {
                 into_pane(pane, found, &filter);
             }
         }
-        (WatchWhat::Task, Seen::Directory(_) | Seen::Bytes { .. } | Seen::Truncated) => {}
+        (
+            WatchWhat::Task,
+            Seen::Directory(_) | Seen::Bytes { .. } | Seen::Rest(_) | Seen::Truncated,
+        ) => {}
     }
 }
 
@@ -168,8 +179,14 @@ fn matters_most(processes: &[Process]) -> Option<&Process> {
 
 fn into_pane(pane: &mut Pane, seen: Seen, filter: &crate::filter::Filter) {
     match seen {
-        Seen::Bytes { offset, bytes } => {
+        Seen::Bytes {
+            offset,
+            next,
+            bytes,
+        } => {
             pane.trouble = None;
+            pane.next = next;
+            pane.rest = 0;
             if !pane.read {
                 pane.read = true;
                 pane.skipped = offset;
@@ -186,9 +203,12 @@ fn into_pane(pane: &mut Pane, seen: Seen, filter: &crate::filter::Filter) {
                 pane.up += shown;
             }
         }
-        Seen::Truncated => pane
-            .buffer
-            .notice("the file became shorter; from its new beginning:"),
+        Seen::Rest(bytes) => pane.rest = bytes,
+        Seen::Truncated => {
+            (pane.next, pane.skipped) = (0, 0);
+            pane.buffer
+                .notice("the file became shorter; from its new beginning:");
+        }
         Seen::Absent(why) | Seen::Trouble(why) => pane.trouble = Some(crate::text::clean(&why)),
         Seen::Task(_) | Seen::Directory(_) => {}
     }

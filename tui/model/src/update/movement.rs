@@ -1,0 +1,170 @@
+//! Moving: the selection in tables, the lines in texts, and where texts are read.
+
+use crate::event::{Start, WINDOW};
+use crate::place::Place;
+use crate::screen;
+use crate::state::{Detail, Pane, State, View};
+use crate::{text, views};
+
+pub(super) fn page(state: &State) -> isize {
+    let rows = match state.view.pane() {
+        Some(_) => screen::pane_rows(state),
+        None => screen::table_rows(state),
+    };
+    isize::try_from(rows.max(1)).unwrap_or(1)
+}
+
+/// Moves the selection, or scrolls text: `isize::MIN` to the beginning, `isize::MAX` to the end.
+pub(super) fn step(state: &mut State, by: isize) {
+    if state.view.pane().is_some() {
+        let rows = screen::pane_rows(state);
+        let shown = screen::shown_lines(state);
+        if let Some(pane) = state.view.pane_mut() {
+            let most = shown.saturating_sub(rows);
+            if turn_page(pane, by, most) {
+                return;
+            }
+            pane.up = match by {
+                isize::MIN => most,
+                isize::MAX => 0,
+                by => pane.up.saturating_add_signed(by.saturating_neg()).min(most),
+            };
+            // Leaving the end pauses; only the explicit way to the end goes on following.
+            if by == isize::MAX {
+                pane.paused = false;
+                pane.unseen = 0;
+            } else if pane.up > 0 {
+                pane.paused = true;
+            }
+        }
+        return;
+    }
+    let Some(table) = views::table(state) else {
+        return;
+    };
+    let Some(at) = views::selected(state, &table) else {
+        return;
+    };
+    let at = match by {
+        isize::MIN => 0,
+        isize::MAX => table.rows.len() - 1,
+        by => at.saturating_add_signed(by).min(table.rows.len() - 1),
+    };
+    state.view.index = at;
+    state.view.selected = Some(table.rows[at].id.clone());
+}
+
+/// Where what was read ends and the file goes on, the part before or after it is read instead. Says whether it was.
+fn turn_page(pane: &mut Pane, by: isize, most: usize) -> bool {
+    let (start, at_beginning) = match by {
+        isize::MIN if pane.skipped > 0 => (Start::At(0), true),
+        isize::MAX if pane.rest > 0 => (Start::End, false),
+        ..=-1 if pane.up >= most && pane.skipped > 0 => {
+            (Start::At(pane.skipped.saturating_sub(WINDOW)), false)
+        }
+        1.. if pane.up == 0 && pane.rest > 0 => (Start::At(pane.next), true),
+        _ => return false,
+    };
+    pane.turn_to(start, at_beginning);
+    true
+}
+
+/// Reads a file or log from `BYTES` (with k, M or G), from `N%` of it, or its end.
+pub(super) fn turn_to(state: &mut State, text: &str) -> Result<(), String> {
+    let pane = state
+        .view
+        .pane_mut()
+        .ok_or("only files and output are read from an offset")?;
+    let start = match text.strip_suffix('%') {
+        _ if text == "end" => Start::End,
+        Some(share) => {
+            let share: u64 = share
+                .parse()
+                .ok()
+                .filter(|share| *share <= 100)
+                .ok_or_else(|| format!("`{text}`: a share is from 0% to 100%"))?;
+            Start::At(pane.size() / 100 * share)
+        }
+        None => Start::At(text::parse_bytes(text).ok_or_else(|| {
+            format!(
+                "`{text}` is not an offset; write bytes such as 4096, 20k, 3M, 2G, or 50%, or end"
+            )
+        })?),
+    };
+    pane.turn_to(start, start != Start::End);
+    Ok(())
+}
+
+pub(super) fn next_process(state: &mut State) -> Result<(), String> {
+    let Place::Logs(task, _) = state.view.place.clone() else {
+        return Err("this is not a process's output".to_owned());
+    };
+    let names: Vec<String> = state
+        .view
+        .task
+        .iter()
+        .flat_map(|info| info.processes.iter().map(|process| process.name.clone()))
+        .collect();
+    let Detail::Logs(logs) = &state.view.detail else {
+        return Err("this is not a process's output".to_owned());
+    };
+    let at = names
+        .iter()
+        .position(|name| Some(name) == logs.process.as_ref());
+    let next = names
+        .get(at.map_or(0, |at| (at + 1) % names.len().max(1)))
+        .cloned();
+    match next {
+        Some(next) if names.len() > 1 => {
+            // The same view with another process, not one more step to go back.
+            let focus = logs.focus;
+            let zoomed = logs.zoomed;
+            state.view = View::new(Place::Logs(task, Some(next)));
+            if let Detail::Logs(logs) = &mut state.view.detail {
+                logs.focus = focus;
+                logs.zoomed = zoomed;
+            }
+            Ok(())
+        }
+        _ => Err("there is no other process".to_owned()),
+    }
+}
+
+pub(super) fn search(state: &mut State, forward: bool) -> Result<(), String> {
+    let rows = screen::pane_rows(state);
+    let filter = state.view.filter.filter.clone();
+    if filter.is_empty() {
+        return Err("nothing to look for; / takes what to find".to_owned());
+    }
+    let key = state
+        .setup
+        .keymap
+        .keys_for(state.view.place.view(), "convert")
+        .unwrap_or_default();
+    let pane = state
+        .view
+        .pane_mut()
+        .ok_or("tables are filtered, not searched")?;
+    if !pane.search {
+        return Err(format!(
+            "only matching lines are shown; {key} shows all and searches"
+        ));
+    }
+    let length = pane.buffer.len();
+    let bottom = length.saturating_sub(pane.up + 1);
+    let found = if forward {
+        (bottom + 1..length).find(|at| screen::line_matches(pane, *at, &filter))
+    } else {
+        (0..bottom)
+            .rev()
+            .find(|at| screen::line_matches(pane, *at, &filter))
+    };
+    match found {
+        Some(at) => {
+            pane.up = (length - 1 - at).min(length.saturating_sub(rows));
+            pane.paused = pane.up > 0;
+            Ok(())
+        }
+        None => Err("no further match".to_owned()),
+    }
+}
