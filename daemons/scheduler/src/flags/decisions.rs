@@ -7,7 +7,7 @@ use aurora_api::model::DockerParameter;
 use aurora_mesos::v1::Volume;
 
 use super::executors::{custom_executors, mount};
-use super::parse::{duration, megabytes};
+use super::parse::{duration, megabytes, sla_metrics};
 use crate::core::Config;
 use crate::core::config::{NamePattern, OfferOrder, SlaMetrics, Tier, Tiers};
 use crate::core::cron::Zone;
@@ -490,24 +490,6 @@ impl Order {
             Order::Random => OfferOrder::Random,
         }
     }
-}
-
-/// A list of kinds of SLA metrics; the empty list is also written `''`.
-fn sla_metrics(text: &str) -> Result<SlaMetrics, String> {
-    let mut metrics = SlaMetrics::default();
-    for name in text.split(',').filter(|name| !matches!(*name, "" | "''")) {
-        match name {
-            "JOB_UPTIMES" => metrics.job_uptimes = true,
-            "PLATFORM_UPTIME" => metrics.platform_uptime = true,
-            "MEDIANS" => metrics.medians = true,
-            _ => {
-                return Err(format!(
-                    "`{name}` is none of JOB_UPTIMES, PLATFORM_UPTIME, MEDIANS"
-                ));
-            }
-        }
-    }
-    Ok(metrics)
 }
 
 fn docker_parameters(text: &str) -> anyhow::Result<Vec<DockerParameter>> {

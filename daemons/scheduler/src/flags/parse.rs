@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 
+use crate::core::config::SlaMetrics;
+
 /// Rewrites `-cluster_name=x` and `--cluster_name x` into the form that the parser knows, `--cluster-name=x`. What is
 /// not a flag stays as it is.
 pub(crate) fn normalize(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
@@ -90,9 +92,48 @@ pub(crate) fn megabytes(text: &str) -> Result<i64, String> {
         .ok_or_else(|| format!("`{text}` is too much"))
 }
 
+/// A list of kinds of SLA metrics; the empty list is also written `''`.
+pub(super) fn sla_metrics(text: &str) -> Result<SlaMetrics, String> {
+    let mut metrics = SlaMetrics::default();
+    for name in text.split(',').filter(|name| !matches!(*name, "" | "''")) {
+        match name {
+            "JOB_UPTIMES" => metrics.job_uptimes = true,
+            "PLATFORM_UPTIME" => metrics.platform_uptime = true,
+            "MEDIANS" => metrics.medians = true,
+            _ => {
+                return Err(format!(
+                    "`{name}` is none of JOB_UPTIMES, PLATFORM_UPTIME, MEDIANS"
+                ));
+            }
+        }
+    }
+    Ok(metrics)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_of_sla_metrics() {
+        let shown = |text: &str| {
+            let metrics = sla_metrics(text)?;
+            Ok((
+                metrics.job_uptimes,
+                metrics.platform_uptime,
+                metrics.medians,
+            ))
+        };
+        for (text, expected) in [
+            ("JOB_UPTIMES,PLATFORM_UPTIME,MEDIANS", (true, true, true)),
+            ("MEDIANS", (false, false, true)),
+            ("", (false, false, false)),
+            ("''", (false, false, false)),
+        ] {
+            assert_eq!(shown(text), Ok::<_, String>(expected), "{text}");
+        }
+        assert!(shown("UPTIME").is_err());
+    }
 
     #[test]
     fn upstreams_forms_of_flags_are_understood() {
