@@ -23,6 +23,7 @@ use crate::metrics::Metrics;
 use crate::recovery::{Recovered, encode_entry, snapshot_of};
 use crate::storage::{Committed, Disk, Log, Snapshot, StorageError, save_snapshot};
 use crate::time::Time;
+use crate::watch::Watch;
 
 /// The newest durable state.
 pub(crate) struct Durable {
@@ -228,6 +229,7 @@ pub(crate) struct Parts<L> {
     pub(crate) questions: mpsc::Sender<CoordinatorCall>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) watch: Watch,
     /// Where copies of snapshots go.
     pub(crate) backups: Option<Arc<Backups>>,
 }
@@ -521,6 +523,9 @@ impl<L: Log> Engine<L> {
         self.parts
             .hub
             .publish(entry.index, &entry.changes, &previous.view, &entry.view);
+        self.parts
+            .watch
+            .committed(&entry.changes, &previous.view, &entry.view);
         self.perform(entry.effects);
         let size = *self
             .parts

@@ -85,6 +85,7 @@ fn parts<L: Log>(log: L, disk: Arc<dyn Disk>) -> (Parts<L>, mpsc::Receiver<Mesos
         questions: mpsc::channel(1).0,
         hub: Arc::new(Hub::new(Store::default().view(), &[], 0)),
         metrics: Arc::default(),
+        watch: Watch::new(Arc::default(), None),
         backups: None,
     };
     (parts, receiver)

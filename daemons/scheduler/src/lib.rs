@@ -18,3 +18,5 @@ mod recovery;
 pub mod server;
 mod storage;
 mod time;
+mod watch;
+mod webhook;

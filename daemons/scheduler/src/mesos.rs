@@ -147,6 +147,7 @@ async fn listen(
             SchedulerEvent::Rescind(id) => MesosEvent::Rescinded(id),
             SchedulerEvent::Update(status) => {
                 metrics.add("scheduler_status_update", 1);
+                count_status(&status, metrics);
                 MesosEvent::Status(vec![status])
             }
             SchedulerEvent::Failure(failure) => {
@@ -163,11 +164,19 @@ async fn listen(
                 }
             }
             SchedulerEvent::Error { message } => return MesosEnd::Refused(message),
-            SchedulerEvent::InverseOffers(offers) => MesosEvent::InverseOffers(offers),
+            SchedulerEvent::InverseOffers(offers) => {
+                metrics.add(
+                    "scheduler_inverse_offers",
+                    i64::try_from(offers.len()).unwrap_or(i64::MAX),
+                );
+                MesosEvent::InverseOffers(offers)
+            }
             // Only counted, as upstream does.
-            SchedulerEvent::Message(_)
-            | SchedulerEvent::RescindInverseOffer(_)
-            | SchedulerEvent::OperationStatus(_) => continue,
+            SchedulerEvent::Message(_) => {
+                metrics.add("scheduler_framework_message", 1);
+                continue;
+            }
+            SchedulerEvent::RescindInverseOffer(_) | SchedulerEvent::OperationStatus(_) => continue,
         };
         if handle.mesos(news).await.is_err() {
             return MesosEnd::Ending;
@@ -190,6 +199,27 @@ fn count(event: &SchedulerEvent, metrics: &Metrics) {
         SchedulerEvent::Error { .. } => "mesos_scheduler_event_ERROR",
     };
     metrics.add(name, 1);
+}
+
+/// (aurora: `TaskStatusStats.java`)
+fn count_status(status: &TaskStatus, metrics: &Metrics) {
+    let has_ended = status.state.is_terminal();
+    if let (Some(source), TaskState::Lost) = (status.source, status.state) {
+        metrics.add(&format!("task_lost_{source}"), 1);
+    }
+    if let (Some(reason), true) = (status.reason, has_ended) {
+        metrics.add(&format!("task_exit_{reason}"), 1);
+    }
+    let sent = status
+        .timestamp
+        .and_then(|at| Duration::try_from_secs_f64(at).ok());
+    if let (Some(source), Some(sent)) = (status.source, sent) {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let name = format!("task_delivery_delay_{source}");
+        metrics.timed(&name, now.saturating_sub(sent));
+    }
 }
 
 async fn speak(

@@ -11,6 +11,9 @@ pub(crate) struct Metrics {
     started: Instant,
 }
 
+/// How many names are kept; some hold the name of a job, and jobs come and go. Later ones are not counted.
+const MAX_NAMES: usize = 100_000;
+
 impl Default for Metrics {
     fn default() -> Self {
         Metrics {
@@ -29,8 +32,10 @@ impl Metrics {
     /// Adds to a counter.
     pub(crate) fn add(&self, name: &str, amount: i64) {
         let mut values = self.values();
+        let is_full = values.len() >= MAX_NAMES;
         match values.get_mut(name) {
             Some(value) => *value = value.saturating_add(amount),
+            None if is_full => {}
             None => {
                 values.insert(name.to_owned(), amount);
             }

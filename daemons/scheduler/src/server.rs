@@ -28,6 +28,8 @@ use crate::mesos::{self, Framework, MesosEnd, Registration};
 use crate::metrics::Metrics;
 use crate::recovery::recover;
 use crate::storage::{LocalLog, WalOptions, claim};
+use crate::watch::Watch;
+use crate::webhook::{Webhook, WebhookConfig};
 
 /// Calls to Mesos that may wait. More than a burst of launches can make; beyond it calls are dropped, which Mesos might do too.
 const CALLS: usize = 1 << 16;
@@ -49,6 +51,7 @@ fn clock() -> Millis {
 /// # Errors
 /// It could not start, or cannot go on; the message says what to do.
 pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
+    flags.log();
     let token = match &flags.daemon.token_file {
         Some(path) => Some(Token::load(path)?),
         None => None,
@@ -111,6 +114,7 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
         questions,
         hub: hub.clone(),
         metrics: metrics.clone(),
+        watch: Watch::new(metrics.clone(), webhook(&flags, &metrics)?),
         backups: Some(backups.clone()),
     };
     let (engine, handle) = Engine::new(start, parts);
@@ -236,6 +240,14 @@ fn backups(flags: &Flags, metrics: &Arc<Metrics>) -> anyhow::Result<Arc<Backups>
     );
     let backups = Backups::new(&directory, interval, keep, clock(), metrics.clone())?;
     Ok(Arc::new(backups))
+}
+
+fn webhook(flags: &Flags, metrics: &Arc<Metrics>) -> anyhow::Result<Option<Webhook>> {
+    let Some(path) = &flags.webhook_config else {
+        return Ok(None);
+    };
+    let config = WebhookConfig::load(path)?;
+    Webhook::start(config, metrics.clone()).map(Some)
 }
 
 fn span(millis: i64) -> Duration {

@@ -4,13 +4,32 @@ use std::ffi::OsString;
 
 use crate::core::config::SlaMetrics;
 
-/// Rewrites `-cluster_name=x` and `--cluster_name x` into the form that the parser knows, `--cluster-name=x`. What is
-/// not a flag stays as it is.
-pub(crate) fn normalize(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    arguments.into_iter().map(normalize_one).collect()
+/// Rewrites `-cluster_name=x`, `--cluster_name x` and `-no_partition_aware` into the form that the parser knows,
+/// `--cluster-name=x`, `--cluster-name x` and `--partition-aware=false`. What is not a flag stays as it is. `is_bool` tells the
+/// flags that are true or false by their names with hyphens.
+pub(crate) fn normalize(
+    arguments: impl IntoIterator<Item = OsString>,
+    is_bool: &dyn Fn(&str) -> bool,
+) -> Vec<OsString> {
+    let mut done: Vec<OsString> = Vec::new();
+    for argument in arguments {
+        let previous = done.last_mut().and_then(|previous| {
+            let name = previous.to_str()?.strip_prefix("--")?;
+            is_bool(name).then_some(previous)
+        });
+        match (previous, argument.to_str()) {
+            // A flag that is true when it stands alone takes a value that follows it all the same.
+            (Some(previous), Some(value @ ("true" | "false"))) => {
+                previous.push("=");
+                previous.push(value);
+            }
+            _ => done.push(normalize_one(argument, is_bool)),
+        }
+    }
+    done
 }
 
-fn normalize_one(argument: OsString) -> OsString {
+fn normalize_one(argument: OsString, is_bool: &dyn Fn(&str) -> bool) -> OsString {
     let Some(text) = argument.to_str() else {
         return argument;
     };
@@ -27,9 +46,12 @@ fn normalize_one(argument: OsString) -> OsString {
         return argument;
     }
     let name = bare.replace('_', "-");
-    match value {
-        Some(value) => format!("--{name}={value}").into(),
-        None => format!("--{name}").into(),
+    match (value, name.strip_prefix("no-")) {
+        (None, Some(denied)) if is_bool(denied) => format!("--{denied}=false").into(),
+        // Upstream's way to write an empty list where the shell does not take the quotes away.
+        (Some("''"), _) => format!("--{name}=").into(),
+        (Some(value), _) => format!("--{name}={value}").into(),
+        (None, _) => format!("--{name}").into(),
     }
 }
 
@@ -137,22 +159,26 @@ mod tests {
 
     #[test]
     fn upstreams_forms_of_flags_are_understood() {
+        let is_bool = |name: &str| name == "partition-aware";
         for (given, expected) in [
-            ("-cluster_name=a_b", "--cluster-name=a_b"),
-            ("--cluster_name=a_b", "--cluster-name=a_b"),
-            ("--cluster-name=a-b", "--cluster-name=a-b"),
-            ("-ip", "--ip"),
-            ("-h", "-h"),
-            ("a_b", "a_b"),
-            ("-5", "-5"),
-            ("-", "-"),
-            ("/path_with/under_score", "/path_with/under_score"),
+            (&["-cluster_name=a_b"][..], &["--cluster-name=a_b"][..]),
+            (&["--cluster_name=a_b"], &["--cluster-name=a_b"]),
+            (&["--cluster-name=a-b"], &["--cluster-name=a-b"]),
+            (&["--cluster_name", "a_b"], &["--cluster-name", "a_b"]),
+            (&["-cluster_name", "true"], &["--cluster-name", "true"]),
+            (&["-no_partition_aware"], &["--partition-aware=false"]),
+            (&["-no_such", "x"], &["--no-such", "x"]),
+            (&["-partition_aware", "false"], &["--partition-aware=false"]),
+            (&["-partition_aware", "-ip"], &["--partition-aware", "--ip"]),
+            (&["-offer_order=''"], &["--offer-order="]),
+            (&["-ip"], &["--ip"]),
+            (&["-h"], &["-h"]),
+            (&["a_b", "-5", "-"], &["a_b", "-5", "-"]),
+            (&["/path_with/under_score"], &["/path_with/under_score"]),
         ] {
-            assert_eq!(
-                normalize_one(given.into()),
-                OsString::from(expected),
-                "{given}"
-            );
+            let arguments = given.iter().map(OsString::from);
+            let expected: Vec<OsString> = expected.iter().map(OsString::from).collect();
+            assert_eq!(normalize(arguments, &is_bool), expected, "{given:?}");
         }
     }
 

@@ -51,7 +51,9 @@ impl Routes {
         }
         vars.insert("event_feeds".to_owned(), number(self.hub.feeds() as u64));
         vars.insert("event_feed_lines".to_owned(), number(self.hub.lines()));
-        let counts = vars.into_iter().map(|(name, count)| (name, Number::from(count)));
+        let counts = vars
+            .into_iter()
+            .map(|(name, count)| (name, Number::from(count)));
         let figures = report.iter().flat_map(|report| report.metrics());
         let figures = figures.filter_map(|(name, figure)| Some((name, Number::from_f64(figure)?)));
         counts.chain(figures).collect()
