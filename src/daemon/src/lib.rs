@@ -30,6 +30,7 @@ compile_error!(
     "Aurora's daemons run on Linux only; `aurora` and `aurora-tui` are built with `cargo build -p aurora-cli -p aurora-tui`"
 );
 
+mod budget;
 pub mod flags;
 pub mod guard;
 pub mod holder;

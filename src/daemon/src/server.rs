@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as HttpBody, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::budget::Budget;
 use crate::guard::Guard;
 use crate::holder::{self, Holder};
 use crate::lifecycle::Shutdown;
@@ -160,6 +161,9 @@ impl Listener {
 pub struct Options {
     /// The largest request body in bytes; larger ones are answered 413.
     pub max_body: usize,
+    /// The most bytes of request bodies in memory at a time, of those who present the secret; requests wait for room. Others
+    /// share a quarter of it, so that they cannot keep anybody out.
+    pub max_bodies: usize,
     /// The most connections at a time; further ones wait to be accepted.
     pub max_connections: usize,
     /// How long requests under way may take once the daemon ends.
@@ -179,6 +183,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             max_body: 16 << 20,
+            max_bodies: 256 << 20,
             max_connections: 4096,
             grace: Duration::from_secs(2),
             guard: None,
@@ -199,6 +204,8 @@ pub async fn serve<S: Service>(
     let slots = Arc::new(Semaphore::new(options.max_connections));
     let bounds = Arc::new(Bounds {
         max_body: options.max_body,
+        bodies: Budget::new(options.max_bodies.max(options.max_body)),
+        strangers: Budget::new((options.max_bodies / 4).max(STRANGERS_BODY)),
         guard: options.guard,
     });
     let mut connections = JoinSet::new();
@@ -236,23 +243,25 @@ pub async fn serve<S: Service>(
 /// What a request may bring.
 struct Bounds {
     max_body: usize,
+    bodies: Budget,
+    strangers: Budget,
     guard: Option<Guard>,
 }
 
 impl Bounds {
-    /// The largest body that a request with these headers may have.
+    /// The largest body that a request with these headers may have, and what it is charged to.
     #[allow(
         clippy::result_large_err,
         reason = "the error is the answer, made once per refusal"
     )]
-    fn of(&self, headers: &HeaderMap) -> Result<usize, Response> {
+    fn of(&self, headers: &HeaderMap) -> Result<(usize, &Budget), Response> {
         let Some(guard) = &self.guard else {
-            return Ok(self.max_body);
+            return Ok((self.max_body, &self.bodies));
         };
         guard.check_origin(headers)?;
         Ok(match guard.check_secret(headers) {
-            Ok(()) => self.max_body,
-            Err(_) => self.max_body.min(STRANGERS_BODY),
+            Ok(()) => (self.max_body, &self.bodies),
+            Err(_) => (self.max_body.min(STRANGERS_BODY), &self.strangers),
         })
     }
 }
@@ -309,9 +318,29 @@ async fn answer<S: Service>(
     bounds: &Bounds,
 ) -> Response {
     let (head, body) = request.into_parts();
-    let max_body = match bounds.of(&head.headers) {
-        Ok(max_body) => max_body,
+    let (max_body, budget) = match bounds.of(&head.headers) {
+        Ok(bounds) => bounds,
         Err(refusal) => return refusal,
+    };
+    let too_large = || {
+        reply::text(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("The request is larger than {max_body} bytes.\n"),
+        )
+    };
+    // A body of unknown length may become as large as it may be.
+    let announced = body.size_hint().upper();
+    let announced = announced.map_or(max_body, |size| usize::try_from(size).unwrap_or(usize::MAX));
+    if announced > max_body {
+        return too_large();
+    }
+    // Held until the request is answered: what was made from the body is about as large.
+    let room = tokio::time::timeout(BODY_TIMEOUT, budget.take(announced));
+    let Ok(_room) = room.await else {
+        return reply::text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Too many large requests are being answered; try again.\n",
+        );
     };
     let body = Limited::new(body, max_body).collect();
     let Ok(body) = tokio::time::timeout(BODY_TIMEOUT, body).await else {
@@ -322,12 +351,7 @@ async fn answer<S: Service>(
     };
     let body = match body {
         Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => {
-            return reply::text(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!("The request is larger than {max_body} bytes.\n"),
-            );
-        }
+        Err(error) if error.is::<LengthLimitError>() => return too_large(),
         Err(error) => {
             return reply::text(
                 StatusCode::BAD_REQUEST,
@@ -451,6 +475,80 @@ mod tests {
             let mut answer = vec![0; 12];
             stream.read_exact(&mut answer).await.unwrap();
             assert_eq!(&answer[9..], status.as_bytes(), "{head}");
+        }
+        shutdown.trigger();
+    }
+
+    /// Keeps the requests of strangers until it is told to go on.
+    struct Slow {
+        go_on: Shutdown,
+        kept: tokio::sync::watch::Sender<usize>,
+    }
+    impl Service for Slow {
+        async fn call(self: Arc<Self>, request: Request) -> Response {
+            if request.headers.get("authorization").is_none() {
+                self.kept.send_modify(|kept| *kept += 1);
+                self.go_on.wait().await;
+            }
+            reply::text(StatusCode::OK, request.body.len().to_string())
+        }
+    }
+
+    #[tokio::test]
+    async fn bodies_wait_for_room_and_strangers_do_not_take_it() {
+        const SIZE: usize = 1 << 20;
+        let listener = Listener::bind("127.0.0.1".parse().unwrap(), 0)
+            .await
+            .unwrap();
+        let address = listener.address();
+        let token = crate::guard::Token::new("s3cret");
+        let options = Options {
+            max_body: STRANGERS_BODY,
+            // Room for four bodies; those without the secret have as much of their own.
+            max_bodies: STRANGERS_BODY,
+            guard: Some(Guard::new(Some(token), address)),
+            ..Options::default()
+        };
+        let service = Arc::new(Slow {
+            go_on: Shutdown::new(),
+            kept: tokio::sync::watch::Sender::new(0),
+        });
+        let shutdown = Shutdown::new();
+        tokio::spawn(serve(listener, service.clone(), options, shutdown.clone()));
+        // Sends a body to its end; the server has taken it in when there is room for it.
+        let send = |secret: &'static str| async move {
+            let head = format!(
+                "POST / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{secret}content-length: {SIZE}\r\n\r\n"
+            );
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(&vec![b'x'; SIZE]).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        let mut strangers = JoinSet::new();
+        for _ in 0..6 {
+            strangers.spawn(send(""));
+        }
+        let patience = Duration::from_secs(20);
+        let mut kept = service.kept.subscribe();
+        tokio::time::timeout(patience, kept.wait_for(|kept| *kept == 4))
+            .await
+            .expect("four have room")
+            .unwrap();
+        let friend = send("authorization: Bearer s3cret\r\n");
+        let answer = tokio::time::timeout(patience, friend)
+            .await
+            .expect("there is room for those with the secret");
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        assert_eq!(*kept.borrow(), 4, "the others wait for room");
+        service.go_on.trigger();
+        while let Some(answer) = tokio::time::timeout(patience, strangers.join_next())
+            .await
+            .expect("there is room when others are done")
+        {
+            assert!(answer.unwrap().ends_with(&SIZE.to_string()));
         }
         shutdown.trigger();
     }
