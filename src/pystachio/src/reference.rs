@@ -1,9 +1,7 @@
 //! References: the address inside `{{…}}`.
 
 use std::fmt;
-use std::sync::{Arc, LazyLock};
-
-use regex::Regex;
+use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind};
 
@@ -31,11 +29,25 @@ impl Component {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ref(Arc<[Component]>);
 
-/// `.identifier` or `[index]`; identifiers and indexes take any letter or digit of Unicode, as Python 3's `\w` does.
-static COMPONENT: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\.(?P<name>[\w--\d]\w*)|\[(?P<index>[\w\-./]+)\]")
-        .expect("the pattern is a constant")
-});
+/// Reads `.identifier` or `[index]` at the beginning of a text; gives it and what follows. Identifiers and indexes take any
+/// letter or digit of Unicode, as Python 3's `\w` does. By hand: expressions would be most of what an executor links.
+fn component(text: &str) -> Option<(Component, &str)> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let (value, rest) = match text.strip_prefix('.') {
+        Some(name) => name.split_at(name.find(|c| !is_word(c)).unwrap_or(name.len())),
+        None => text.strip_prefix('[')?.split_once(']')?,
+    };
+    let first = value.chars().next()?;
+    if text.starts_with('.') {
+        let begins_well = first.is_alphabetic() || first == '_';
+        begins_well.then(|| (Component::Dereference(value.into()), rest))
+    } else {
+        let is_index = value
+            .chars()
+            .all(|c| is_word(c) || matches!(c, '-' | '.' | '/'));
+        is_index.then(|| (Component::Index(value.into()), rest))
+    }
+}
 
 impl Ref {
     /// Parses an address. `a`, `a.b`, `a[b].c`, `.a` and `[a]` are addresses.
@@ -55,20 +67,12 @@ impl Ref {
             Some(_) => return Err(invalid(address.to_owned())),
         };
         let mut components = Vec::new();
-        let mut end = 0;
-        for found in COMPONENT.captures_iter(dotted) {
-            let all = found.get(0).expect("group 0 is the whole match");
-            if all.start() != end {
-                break;
-            }
-            end = all.end();
-            components.push(match (found.name("name"), found.name("index")) {
-                (Some(name), _) => Component::Dereference(name.as_str().into()),
-                (None, Some(index)) => Component::Index(index.as_str().into()),
-                (None, None) => break,
-            });
+        let mut ahead = dotted;
+        while let Some((next, rest)) = component(ahead) {
+            components.push(next);
+            ahead = rest;
         }
-        if end != dotted.len() {
+        if !ahead.is_empty() {
             return Err(invalid(format!("Badly formed address {dotted}")));
         }
         Ok(Ref(components.into()))
@@ -149,6 +153,9 @@ mod tests {
             ("a.", "Badly formed address .a."),
             (".", "Badly formed address ."),
             ("a-b", "Badly formed address .a-b"),
+            ("a[b", "Badly formed address .a[b"),
+            ("a[b c]", "Badly formed address .a[b c]"),
+            ("a]", "Badly formed address .a]"),
             ("print $1", "Badly formed address .print $1"),
         ] {
             let error = Ref::parse(bad).expect_err(bad);
