@@ -98,20 +98,20 @@ impl Machine {
     }
 
     pub(crate) fn append(&self, record: &RunnerCkpt) {
-        let path = self
-            .run()
-            .join("checkpoints/checkpoints")
-            .join(TASK)
-            .join("runner");
-        let mut file = fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(path)
-            .unwrap();
-        let body = binary::encode(record);
-        file.write_all(&u32::try_from(body.len()).unwrap().to_be_bytes())
-            .unwrap();
-        file.write_all(&body).unwrap();
+        let stream = self.run().join("checkpoints/checkpoints").join(TASK);
+        append_to(&stream.join("runner"), record);
+    }
+
+    /// Appends a record of a process.
+    pub(crate) fn process(&self, process: &str, seq: i64, state: ProcessState, code: Option<i32>) {
+        self.append(&RunnerCkpt::ProcessStatus(ProcessStatus {
+            seq: Some(seq),
+            process: Some(process.to_owned()),
+            state: Some(state),
+            return_code: code,
+            stop_time: code.map(|_| Double(1_700_000_008.0)),
+            ..ProcessStatus::default()
+        }));
     }
 
     pub(crate) fn finish(&self) {
@@ -136,6 +136,19 @@ impl Machine {
         )
         .unwrap();
     }
+}
+
+/// Appends a record to a stream.
+pub(crate) fn append_to(path: &Path, record: &RunnerCkpt) {
+    let mut file = fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .unwrap();
+    let body = binary::encode(record);
+    file.write_all(&u32::try_from(body.len()).unwrap().to_be_bytes())
+        .unwrap();
+    file.write_all(&body).unwrap();
 }
 
 pub(crate) async fn start(root: &Path, shutdown: &Shutdown) -> SocketAddr {
