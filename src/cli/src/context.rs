@@ -129,7 +129,7 @@ impl<'a> Context<'a> {
         Ok(scheduler)
     }
 
-    /// Makes a call whose answer has to be OK: else `code`, after the words and the scheduler's own are printed.
+    /// Asks for something: a refusal ends the command with `code`, after `what` and the scheduler's words are printed.
     pub(crate) async fn ask<T: FromResult>(
         &self,
         cluster: &str,

@@ -173,7 +173,7 @@ async fn wait_until_drained(
         }
         waiting = found.iter().map(|(host, _)| host.clone()).collect();
         progress.show(&format!(
-            "{} of {} hosts drained, {} s; waiting for {}",
+            "hosts drained: {} of {} ({} s), waiting for {}",
             hosts.len() - waiting.len(),
             hosts.len(),
             wait.elapsed().as_secs(),
