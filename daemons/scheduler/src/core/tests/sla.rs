@@ -153,8 +153,7 @@ fn recount(world: &World, histories: &Histories, end: Millis) -> BTreeMap<String
             if group.ends_with("small_") {
                 continue;
             }
-            let mut instances: Vec<Place> =
-                tasks.iter().map(|task| place(task)).collect();
+            let mut instances: Vec<Place> = tasks.iter().map(|task| place(task)).collect();
             instances.sort();
             instances.dedup();
             let sums = instances
