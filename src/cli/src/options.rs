@@ -214,7 +214,7 @@ pub(crate) const PAGE: Positional = positional(
 pub(crate) const CONFIG_FILE: Positional = positional("pathname", "Job configuration file");
 pub(crate) const CONFIG_FILES: Positional = Positional {
     count: Count::Many,
-    ..CONFIG_FILE
+    ..positional("pathname", "Job configuration files; - is standard input")
 };
 pub(crate) const UPDATE_ID: Positional = Positional {
     count: Count::Optional,

@@ -321,6 +321,21 @@ fn config_check() {
         ],
     }]});
     assert_eq!(report, expected);
+    // An editor's text comes on standard input.
+    let stdin = std::fs::File::open(world.path("job.aurora")).unwrap();
+    std::fs::write(world.path("job.aurora"), "jobs = [").unwrap();
+    let output = world
+        .command(env!("CARGO_BIN_EXE_aurora"), &["config", "check", "-"])
+        .stdin(stdin)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let asked: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(world.path("asked")).unwrap()).unwrap();
+    assert_eq!(
+        (&asked["path"], &asked["source"]),
+        (&"<stdin>".into(), &"jobs = [".into())
+    );
     // A program that dies is a fault of the file that it was given.
     let world = world.with_program("aurora-eval", "echo oh >&2; exit 3");
     let stderr = world.check(&["config", "check", "job.aurora"], 3, "");

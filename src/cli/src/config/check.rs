@@ -1,5 +1,7 @@
 //! `aurora config check`: every job of some files, without a cluster.
 
+use std::io::Read;
+
 use aurora_api::eval::{Diagnostic, EvalAnswer, EvalRequest};
 use aurora_client::eval::{self, DEADLINE};
 use serde_json::{Value, json};
@@ -12,8 +14,12 @@ pub(crate) async fn run(context: &Context<'_>) -> Outcome {
     let as_json = context.options.flag("write-json");
     let mut reports = Vec::new();
     let mut faulty = false;
-    for path in context.options.positionals() {
-        let answer = check(context, path).await?;
+    for argument in context.options.positionals() {
+        let (path, source) = match argument.as_str() {
+            "-" => ("<stdin>", Some(read_input()?)),
+            path => (path, None),
+        };
+        let answer = check(context, path, source).await?;
         faulty |= !answer.errors.is_empty();
         if as_json {
             reports.push(render_json(path, &answer));
@@ -31,9 +37,10 @@ pub(crate) async fn run(context: &Context<'_>) -> Outcome {
 }
 
 /// What is wrong with a file; a file that cannot be evaluated at all has one fault. All diagnostics name the file.
-async fn check(context: &Context<'_>, path: &str) -> Outcome<EvalAnswer> {
+async fn check(context: &Context<'_>, path: &str, source: Option<String>) -> Outcome<EvalAnswer> {
     let request = EvalRequest {
         check: true,
+        source,
         ..context.eval_request(path)?
     };
     let mut answer = match eval::evaluate(&request, DEADLINE).await {
@@ -50,6 +57,24 @@ async fn check(context: &Context<'_>, path: &str) -> Outcome<EvalAnswer> {
         diagnostic.file.get_or_insert_with(|| path.to_owned());
     }
     Ok(answer)
+}
+
+/// Standard input, for editors: no more of it than a job file may have.
+fn read_input() -> Outcome<String> {
+    const MAX: u64 = 16 * 1024 * 1024;
+    let failed = |why: String| {
+        CommandError::new(
+            ExitCode::InvalidConfiguration,
+            format!("Cannot read standard input: {why}"),
+        )
+    };
+    let mut text = String::new();
+    let read = std::io::stdin().take(MAX + 1).read_to_string(&mut text);
+    read.map_err(|error| failed(error.to_string()))?;
+    if text.len() as u64 > MAX {
+        return Err(failed(format!("it is larger than {MAX} bytes")));
+    }
+    Ok(text)
 }
 
 fn show(path: &str, answer: &EvalAnswer) -> Outcome {
