@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use aurora_api::model::{
     ExecutorConfig, JobConfiguration, JobKey, Resource, ResponseCode, TaskConfig, TaskQuery,
 };
+use aurora_api::service::Call;
 use aurora_api::service::arguments::CreateJob;
 
 use super::*;

@@ -123,7 +123,7 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     let mut engine_end = spawn_engine(engine, engine_shutdown.clone())?;
 
     let (registration, registered) = watch::channel(Registration::default());
-    let guard = Guard::new(token, address);
+    let guard = Guard::new(token, address).admitting(cors.clone());
     let routes = Arc::new(Routes {
         api: Api {
             config: Arc::new(config.clone()),

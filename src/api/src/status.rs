@@ -88,4 +88,21 @@ mod tests {
             "FAILED FINISHED KILLED LOST"
         );
     }
+
+    #[test]
+    fn updates_are_active_until_they_end() {
+        use crate::model::JobUpdateStatus::*;
+        let active = crate::model::JobUpdateStatus::ALL
+            .iter()
+            .filter(|status| status.is_active());
+        let expected = [
+            RollingForward,
+            RollingBack,
+            RollForwardPaused,
+            RollBackPaused,
+            RollForwardAwaitingPulse,
+            RollBackAwaitingPulse,
+        ];
+        assert_eq!(active.copied().collect::<Vec<_>>(), expected);
+    }
 }

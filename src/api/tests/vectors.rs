@@ -274,3 +274,36 @@ fn unknown_enumeration_values_are_unset_where_they_may_be() {
         "{event:?}"
     );
 }
+
+#[test]
+fn unset_is_empty_and_written_as_set_and_equal_members_are_one() {
+    use aurora_api::model::{Resource, TaskConfig};
+    use aurora_api::service::Call;
+    let read = |config: serde_json::Value| -> TaskConfig {
+        let serde_json::Value::Object(arguments) =
+            serde_json::json!({"description": {"taskConfig": config}})
+        else {
+            unreachable!("it is an object")
+        };
+        match Call::from_json("populateJobConfig", arguments) {
+            Some(Ok(Call::PopulateJobConfig(call))) => call.description.unwrap().task_config,
+            other => panic!("{other:?}"),
+        }
+    };
+    let unset = read(serde_json::json!({}));
+    let empty = read(serde_json::json!({"priority": 0, "isService": false, "constraints": [], "taskLinks": {}}));
+    assert_eq!(unset, empty);
+    let written = aurora_api::simple::to_json(&unset);
+    for (field, value) in [
+        ("priority", serde_json::json!(0)),
+        ("isService", serde_json::json!(false)),
+        ("constraints", serde_json::json!([])),
+        ("taskLinks", serde_json::json!({})),
+    ] {
+        assert_eq!(written[field], value, "{field}");
+    }
+    assert_eq!(written.get("tier"), None, "a text that is unset stays so");
+    let ports = read(serde_json::json!({"resources": [{"namedPort": "http"}, {"namedPort": "http"}]}));
+    let http = Resource::NamedPort("http".to_owned());
+    assert_eq!(ports.resources.into_iter().collect::<Vec<_>>(), [http]);
+}

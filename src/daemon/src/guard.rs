@@ -121,12 +121,44 @@ pub fn presented_secret(headers: &HeaderMap) -> Option<String> {
 pub struct Guard {
     token: Option<Token>,
     address: SocketAddr,
+    admitted: Option<HeaderValue>,
 }
 
 impl Guard {
     /// A guard for a daemon that listens on `address`.
     pub fn new(token: Option<Token>, address: SocketAddr) -> Guard {
-        Guard { token, address }
+        Guard {
+            token,
+            address,
+            admitted: None,
+        }
+    }
+
+    /// Admits pages of an origin, or of all with `*`, where routes ask for that ([`Guard::check_admitted`]).
+    pub fn admitting(self, origin: Option<HeaderValue>) -> Guard {
+        Guard {
+            admitted: origin,
+            ..self
+        }
+    }
+
+    /// As [`Guard::check_origin`], but pages of the admitted origin pass.
+    ///
+    /// # Errors
+    /// The answer to give instead.
+    #[allow(
+        clippy::result_large_err,
+        reason = "the error is the answer, made once per refusal"
+    )]
+    pub fn check_admitted(&self, headers: &HeaderMap) -> Result<(), Response<Body>> {
+        let origin = headers.get(ORIGIN);
+        let admitted = self.admitted.as_ref();
+        if !admitted.is_some_and(|admitted| admitted == "*" || Some(admitted) == origin) {
+            return self.check_origin(headers);
+        }
+        let mut headers = headers.clone();
+        headers.remove(ORIGIN);
+        self.check_origin(&headers)
     }
 
     /// The secret, if there is one.

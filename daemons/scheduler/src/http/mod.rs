@@ -24,7 +24,7 @@ use flate2::write::GzEncoder;
 use http::header::{
     ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue,
-    LOCATION, ORIGIN, VARY,
+    LOCATION, VARY,
 };
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
@@ -53,7 +53,11 @@ impl Service for Routes {
     async fn call(self: Arc<Self>, request: Request) -> Response {
         let began = Instant::now();
         let for_browsers = request.path == "/api";
-        if let Err(refusal) = self.check_origin(&request.headers, for_browsers) {
+        let origin = match for_browsers {
+            true => self.guard.check_admitted(&request.headers),
+            false => self.guard.check_origin(&request.headers),
+        };
+        if let Err(refusal) = origin {
             return refusal;
         }
         let gzip = asks_for_gzip(&request.headers);
@@ -165,25 +169,6 @@ impl Routes {
             ["utilization", what @ ..] => self.utilization(what),
             path => nothing_here(path),
         }
-    }
-
-    #[allow(
-        clippy::result_large_err,
-        reason = "the error is the answer, made once per refusal"
-    )]
-    fn check_origin(&self, headers: &HeaderMap, for_browsers: bool) -> Result<(), Response> {
-        let origin = headers.get(ORIGIN);
-        let allowed = for_browsers
-            && self
-                .cors
-                .as_ref()
-                .is_some_and(|cors| cors == "*" || Some(cors) == origin);
-        if !allowed {
-            return self.guard.check_origin(headers);
-        }
-        let mut headers = headers.clone();
-        headers.remove(ORIGIN);
-        self.guard.check_origin(&headers)
     }
 }
 

@@ -3,6 +3,7 @@
     clippy::unwrap_used,
     reason = "this is test code; clippy sees that only inside test functions"
 )]
+#![allow(dead_code, reason = "each of the test programs uses a part of it")]
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -56,6 +57,8 @@ pub(crate) struct Master {
     calls: watch::Sender<Vec<MesosCall>>,
     stream: Mutex<Option<mpsc::Sender<Bytes>>>,
     secrets: Mutex<Vec<Option<String>>>,
+    /// Requests to other routes than a master has.
+    foreign: watch::Sender<Vec<server::Request>>,
     shutdown: Shutdown,
 }
 
@@ -63,6 +66,10 @@ struct Routes(Arc<Master>);
 
 impl Service for Routes {
     async fn call(self: Arc<Self>, request: server::Request) -> server::Response {
+        if request.path != "/api/v1/scheduler" {
+            self.0.foreign.send_modify(|seen| seen.push(request));
+            return reply::empty(StatusCode::ACCEPTED);
+        }
         let call: MesosCall = match aurora_mesos::message::from_slice(&request.body) {
             Ok(call) => call,
             Err(error) => return reply::text(StatusCode::BAD_REQUEST, error.to_string()),
@@ -113,6 +120,7 @@ impl Master {
             calls: watch::Sender::new(Vec::new()),
             stream: Mutex::new(None),
             secrets: Mutex::default(),
+            foreign: watch::Sender::new(Vec::new()),
             shutdown: Shutdown::new(),
         });
         tokio::spawn(serve(
@@ -139,6 +147,13 @@ impl Master {
         let what = format!("{count} calls of type {kind}");
         let mut receiver = self.calls.subscribe();
         of_kind(&until(&mut receiver, &what, |calls| of_kind(calls).len() >= count).await)
+    }
+
+    /// The first request to another route than a master has.
+    pub(crate) async fn foreign(&self) -> server::Request {
+        let mut receiver = self.foreign.subscribe();
+        let seen = until(&mut receiver, "a foreign request", |seen| !seen.is_empty()).await;
+        seen[0].clone()
     }
 
     /// The secrets that came with the calls.
@@ -274,6 +289,15 @@ impl Scheduler {
             .expect("the scheduler ends")
             .unwrap();
         (self.child.wait().await.unwrap().success(), text)
+    }
+
+    /// Waits for it to end by itself; whether it ended well.
+    pub(crate) async fn wait(&mut self) -> bool {
+        tokio::time::timeout(PATIENCE, self.child.wait())
+            .await
+            .expect("the scheduler ends")
+            .unwrap()
+            .success()
     }
 
     /// kill -9.
