@@ -47,6 +47,8 @@ impl Fleet {
             "--min-required-instances-for-sla-check=2",
             "--host-maintenance-polling-interval=1secs",
             "--cron-start-initial-backoff=1secs",
+            // What a launch leaves of an offer comes back sooner than after five seconds.
+            "--offer-filter-duration=1secs",
         ];
         let scheduler = Daemon::start(
             "aurora-scheduler",
