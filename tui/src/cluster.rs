@@ -3,21 +3,24 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use aurora_api::model::ResponseCode;
+use aurora_api::model::{Hosts, JobUpdateKey, ResponseCode};
 use aurora_api::service::Call as ThriftCall;
-use aurora_api::service::arguments::{KillTasks, RestartShards};
+use aurora_api::service::arguments::{
+    AbortJobUpdate, DescheduleCronJob, DrainHosts, EndMaintenance, KillTasks, PauseJobUpdate,
+    RestartShards, ResumeJobUpdate, RollbackJobUpdate, StartCronJob, StartMaintenance,
+};
 use aurora_client::auth::Auth;
 use aurora_client::directory::Target;
 use aurora_client::feed::{Feed, Item};
 use aurora_client::http::{HttpError, describe};
 use aurora_client::observer::Observer;
 use aurora_client::scheduler::{CallError, Retry, Scheduler, combine_messages};
-use aurora_tui_model::actions::{Action, Progress};
+use aurora_tui_model::actions::{Action, Progress, Subject};
 use aurora_tui_model::event::{Call, Event, Launch, LinkEvent, Seen, Watch};
 use tokio::sync::watch;
 
 use crate::data::{Events, Job, Source, now_ms, report};
-use crate::{USER_AGENT, examples, observe};
+use crate::{USER_AGENT, examples, observe, poll};
 
 /// The port of an observer when nothing else is said (aurora: the observer's `--port`).
 const OBSERVER_PORT: u16 = 1338;
@@ -65,8 +68,10 @@ impl Source for Cluster {
                     item = feed.next() => match item {
                         Some(Item::Line(line)) => Event::Feed(now_ms(), line),
                         Some(Item::Lost { why, .. }) => Event::Link(now_ms(), LinkEvent::Lost(why)),
-                        Some(Item::Unsupported) => Event::Link(now_ms(), LinkEvent::Unsupported),
-                        None => return,
+                        Some(Item::Unsupported) | None => {
+                            let scheduler = Scheduler::new(&target, USER_AGENT);
+                            return poll::follow(scheduler, topics, events).await;
+                        }
                     },
                 };
                 if !report(&events, event).await {
@@ -142,19 +147,49 @@ impl Source for Cluster {
 }
 
 fn thrift(call: Call) -> ThriftCall {
-    let reason = (!call.reason.is_empty()).then_some(call.reason);
-    match call.action {
-        Action::Kill => KillTasks {
-            job: Some(call.job.0),
-            instances: Some(call.instances),
-            message: reason,
+    let message = (!call.reason.is_empty()).then_some(call.reason);
+    match call.subject {
+        Subject::Instances { job, targets, .. } => {
+            let instances = targets.iter().map(|target| target.instance).collect();
+            match call.action {
+                Action::Restart => RestartShards {
+                    job: Some(job.0),
+                    shard_ids: instances,
+                }
+                .into(),
+                _ => KillTasks {
+                    job: Some(job.0),
+                    instances: Some(instances),
+                    message,
+                }
+                .into(),
+            }
         }
-        .into(),
-        Action::Restart => RestartShards {
-            job: Some(call.job.0),
-            shard_ids: call.instances,
+        Subject::Cron { job, .. } => {
+            let job = Some(job.0);
+            match call.action {
+                Action::CronStart => StartCronJob { job }.into(),
+                _ => DescheduleCronJob { job }.into(),
+            }
         }
-        .into(),
+        Subject::Update { job, id, .. } => {
+            let key = Some(JobUpdateKey { job: job.0, id });
+            match call.action {
+                Action::UpdatePause => PauseJobUpdate { key, message }.into(),
+                Action::UpdateResume => ResumeJobUpdate { key, message }.into(),
+                Action::UpdateRollback => RollbackJobUpdate { key, message }.into(),
+                _ => AbortJobUpdate { key, message }.into(),
+            }
+        }
+        Subject::Hosts(hosts) => {
+            let host_names = hosts.into_iter().map(|host| host.host).collect();
+            let hosts = Some(Hosts { host_names });
+            match call.action {
+                Action::HostDrain => DrainHosts { hosts }.into(),
+                Action::HostActivate => EndMaintenance { hosts }.into(),
+                _ => StartMaintenance { hosts }.into(),
+            }
+        }
     }
 }
 

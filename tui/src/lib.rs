@@ -16,6 +16,7 @@ mod manual;
 mod observe;
 mod output;
 mod paint;
+mod poll;
 mod recorder;
 mod run;
 mod terminal;

@@ -4,6 +4,10 @@
 
 mod fake;
 mod panic;
+mod polling;
+#[path = "../../src/client/src/fake.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with the client's tests")]
+mod scheduler;
 
 use std::sync::Arc;
 use std::time::Duration;

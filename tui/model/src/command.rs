@@ -28,7 +28,13 @@ pub enum Verb {
     File,
     Logs,
     Hosts,
+    Host,
     Quotas,
+    Roles,
+    Crons,
+    Updates,
+    Maintenance,
+    Audit,
     Journal,
     Help,
     Open,
@@ -64,8 +70,7 @@ pub enum Verb {
     Unmark,
     Copy,
     Actions,
-    Kill,
-    Restart,
+    Change,
     Examples,
     Redraw,
     Suspend,
@@ -110,7 +115,13 @@ commands! {
     "file" File "JOB/INSTANCE | TASK PATH" (2, 2) false Shows "a file of a task's sandbox";
     "logs" Logs "[JOB/INSTANCE | TASK] [PROCESS]" (0, 2) false Shows "output of a process, stdout and stderr";
     "hosts" Hosts "[FILTER]" (0, 0) true Shows "hosts and their maintenance";
+    "host" Host "[HOST]" (0, 1) false Shows "a host's tasks";
     "quotas" Quotas "[FILTER]" (0, 0) true Shows "quotas of roles";
+    "roles" Roles "[FILTER]" (0, 0) true Shows "roles: jobs, problems, quota";
+    "crons" Crons "[FILTER]" (0, 0) true Shows "cron jobs and what came of their latest minute";
+    "updates" Updates "[FILTER]" (0, 0) true Shows "updates of jobs";
+    "maintenance" Maintenance "[FILTER]" (0, 0) true Shows "hosts in maintenance";
+    "audit" Audit "[FILTER]" (0, 0) true Shows "who changed what, as the scheduler has it";
     "journal" Journal "[FILTER]" (0, 0) true Shows "what was done from here";
     "help" Help "[FILTER]" (0, 0) true Shows "keys and commands of this place";
     "open" Open "LINK" (1, 1) false Shows "a link";
@@ -146,8 +157,17 @@ commands! {
     "unmark" Unmark "" (0, 0) false Shows "forget all marks";
     "copy" Copy "name | link | row | cli" (1, 1) false Shows "copy to the clipboard";
     "actions" Actions "" (0, 0) false Shows "what can be done to this";
-    "kill" Kill "[JOB[/INSTANCES]] [reason=TEXT]" (0, 1) false Changes "end instances for good";
-    "restart" Restart "[JOB[/INSTANCES]] [reason=TEXT]" (0, 1) false Changes "end instances and start them again";
+    "kill" Change "[JOB[/INSTANCES]] [reason=TEXT]" (0, 1) false Changes "end instances for good";
+    "restart" Change "[JOB[/INSTANCES]] [reason=TEXT]" (0, 1) false Changes "end instances and start them again";
+    "cron-start" Change "[JOB]" (0, 1) false Changes "launch a cron job now";
+    "cron-deschedule" Change "[JOB]" (0, 1) false Changes "take a cron job's schedule away";
+    "update-pause" Change "[JOB] [reason=TEXT]" (0, 1) false Changes "stop an update until it is resumed";
+    "update-resume" Change "[JOB] [reason=TEXT]" (0, 1) false Changes "let a paused update go on";
+    "update-rollback" Change "[JOB] [reason=TEXT]" (0, 1) false Changes "turn an update around";
+    "update-abort" Change "[JOB] [reason=TEXT]" (0, 1) false Changes "end an update where it is";
+    "host-maintenance" Change "[HOST]..." (0, 100) false Changes "give hosts new tasks only where nothing else is free";
+    "host-drain" Change "[HOST]..." (0, 100) false Changes "move all tasks away from hosts";
+    "host-activate" Change "[HOST]..." (0, 100) false Changes "let hosts take tasks again";
     "examples" Examples "" (0, 0) false Shows "launch the example jobs (on an empty cluster)";
     "redraw" Redraw "" (0, 0) false Shows "draw everything anew";
     "suspend" Suspend "" (0, 0) false Shows "back to the shell; `fg` returns";
@@ -161,7 +181,6 @@ const ALIASES: &[(&str, &str)] = &[
     ("job", "instances"),
     ("tasks", "instances"),
     ("log", "logs"),
-    ("host", "hosts"),
     ("h", "help"),
     ("files", "sandbox"),
 ];

@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 
 use aurora_api::feed::Line;
-use aurora_api::job_key::JobPath;
 use serde::{Deserialize, Serialize};
 
-use crate::actions::{Action, Progress};
+use crate::actions::{Action, Progress, Subject};
 use crate::journal::Entry;
 use crate::key::Key;
 
@@ -182,8 +181,6 @@ pub enum LinkEvent {
     Connecting,
     /// The connection is gone, and is tried again.
     Lost(String),
-    /// This server has no event feed.
-    Unsupported,
 }
 
 /// What goes on with the examples.
@@ -237,10 +234,8 @@ pub struct Call {
     pub id: u64,
     /// What.
     pub action: Action,
-    /// On which job.
-    pub job: JobPath,
-    /// On which instances.
-    pub instances: BTreeSet<i32>,
+    /// On what.
+    pub subject: Subject,
     /// Why.
     pub reason: String,
 }

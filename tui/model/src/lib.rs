@@ -13,6 +13,7 @@ pub mod key;
 pub mod keymap;
 pub mod logs;
 pub mod place;
+mod plan;
 pub mod screen;
 pub mod state;
 pub mod store;

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use aurora_api::job_key::JobPath;
 use serde::{Deserialize, Serialize};
 
+use crate::store;
+
 /// Names of the views, as commands, key maps and links use them.
 pub const VIEWS: &[&str] = &[
     "jobs",
@@ -15,7 +17,13 @@ pub const VIEWS: &[&str] = &[
     "file",
     "logs",
     "hosts",
+    "host",
     "quotas",
+    "roles",
+    "crons",
+    "updates",
+    "maintenance",
+    "audit",
     "journal",
     "help",
 ];
@@ -46,8 +54,20 @@ pub enum Place {
     Logs(TaskRef, Option<String>),
     /// Hosts.
     Hosts,
+    /// One host: its tasks.
+    Host(String),
     /// Quotas.
     Quotas,
+    /// Roles.
+    Roles,
+    /// Cron jobs.
+    Crons,
+    /// Updates.
+    Updates,
+    /// Hosts in maintenance.
+    Maintenance,
+    /// Who changed what, as the scheduler has it.
+    Audit,
     /// What was done from here.
     Journal,
     /// Keys and commands of the view named.
@@ -65,7 +85,13 @@ impl Place {
             Place::File(..) => "file",
             Place::Logs(..) => "logs",
             Place::Hosts => "hosts",
+            Place::Host(_) => "host",
             Place::Quotas => "quotas",
+            Place::Roles => "roles",
+            Place::Crons => "crons",
+            Place::Updates => "updates",
+            Place::Maintenance => "maintenance",
+            Place::Audit => "audit",
             Place::Journal => "journal",
             Place::Help(_) => "help",
         }
@@ -79,7 +105,27 @@ impl Place {
             | Place::Sandbox(task, _)
             | Place::File(task, _)
             | Place::Logs(task, _) => Some(&task.job),
-            Place::Jobs | Place::Hosts | Place::Quotas | Place::Journal | Place::Help(_) => None,
+            _ => None,
+        }
+    }
+
+    /// The topic of the feed that this view needs besides the summary.
+    pub fn topic(&self) -> Option<String> {
+        match self {
+            Place::Updates => Some(store::UPDATES.to_owned()),
+            Place::Maintenance => Some(store::MAINTENANCE.to_owned()),
+            Place::Audit => Some(store::AUDIT.to_owned()),
+            Place::Host(host) => Some(store::host_topic(host)),
+            place => place.job().map(store::job_topic),
+        }
+    }
+
+    /// The version of the feed from which on it tells what this view shows; 0: a scheduler without a feed tells it too.
+    pub fn since_version(&self) -> u32 {
+        match self {
+            Place::Updates | Place::Maintenance | Place::Audit => 2,
+            Place::Hosts | Place::Host(_) | Place::Quotas => 1,
+            _ => 0,
         }
     }
 
@@ -98,11 +144,7 @@ impl Place {
     pub fn parent(&self) -> Option<Place> {
         Some(match self {
             Place::Jobs => return None,
-            Place::Instances(_)
-            | Place::Hosts
-            | Place::Quotas
-            | Place::Journal
-            | Place::Help(_) => Place::Jobs,
+            Place::Host(_) => Place::Hosts,
             Place::Task(task) => Place::Instances(task.job.clone()),
             Place::Logs(task, _) => Place::Task(task.clone()),
             Place::Sandbox(task, path) | Place::File(task, path) => match path.rsplit_once('/') {
@@ -112,6 +154,7 @@ impl Place {
                 }
                 None => Place::Task(task.clone()),
             },
+            _ => Place::Jobs,
         })
     }
 
@@ -131,6 +174,7 @@ impl Place {
             }
             Place::Logs(_, Some(process)) => parts.push(process),
             Place::Help(view) => parts.push(view),
+            Place::Host(host) => parts.push(host),
             _ => {}
         }
         let encoded: Vec<String> = parts.into_iter().map(encode).collect();
@@ -227,7 +271,19 @@ impl FromStr for Link {
         let (place, most) = match view.as_str() {
             "jobs" => (Place::Jobs, 0),
             "hosts" => (Place::Hosts, 0),
+            "host" => {
+                let host = rest.first().filter(|host| !host.is_empty()).cloned();
+                (
+                    Place::Host(host.ok_or_else(|| fault("this view needs a host"))?),
+                    1,
+                )
+            }
             "quotas" => (Place::Quotas, 0),
+            "roles" => (Place::Roles, 0),
+            "crons" => (Place::Crons, 0),
+            "updates" => (Place::Updates, 0),
+            "maintenance" => (Place::Maintenance, 0),
+            "audit" => (Place::Audit, 0),
             "journal" => (Place::Journal, 0),
             "help" => (
                 Place::Help(rest.first().cloned().unwrap_or_else(|| "jobs".to_owned())),
@@ -317,6 +373,12 @@ mod tests {
             "aurora://west/file/www-data/prod/hello/t1/a%20b/c.txt",
             "aurora://west/logs/www-data/prod/hello/t1/main",
             "aurora://west/help/jobs",
+            "aurora://west/host/h-1.example",
+            "aurora://west/updates",
+            "aurora://west/roles",
+            "aurora://west/crons",
+            "aurora://west/maintenance",
+            "aurora://west/audit",
         ] {
             assert_eq!(text.parse::<Link>().unwrap().to_string(), text);
         }
@@ -333,6 +395,7 @@ mod tests {
             "aurora://c/task/a/b/c",
             "aurora://c/file/a/b/c/t",
             "aurora://c/jobs/x",
+            "aurora://c/host",
             "aurora://c/jobs?colour=red",
             "aurora://c/jobs?filter=%zz",
         ] {

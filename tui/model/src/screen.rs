@@ -231,12 +231,15 @@ fn link_words(state: &State) -> Segment {
         LinkState::Live if silent > STALE_MS => {
             Segment::new(format!("stale {}", text::age(silent)), Scope::LinkStale)
         }
+        // Without an event feed nothing is told as it happens.
+        LinkState::Live if state.store.version == Some(0) => {
+            Segment::new("polling", Scope::LinkLive)
+        }
         LinkState::Live => Segment::new("live", Scope::LinkLive),
         LinkState::Down(since, _) => Segment::new(
             format!("down {}", text::age(state.now_ms - since)),
             Scope::LinkDown,
         ),
-        LinkState::Unsupported => Segment::new("no event feed", Scope::LinkDown),
     }
 }
 
@@ -305,6 +308,7 @@ fn crumb(state: &State) -> (String, String) {
             };
             format!("jobs > {} > logs {process}", instance(task))
         }
+        Place::Host(host) => format!("hosts > {host}"),
         Place::Help(view) => format!("help > {view}"),
         other => other.view().to_owned(),
     };

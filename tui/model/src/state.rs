@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aurora_api::job_key::JobPath;
-
-use crate::actions::{Action, Change, Plan};
+use crate::actions::{Change, Plan, Request};
 use crate::event::{FileEntry, Start, Stream, TaskInfo, Watch};
 use crate::filter::Filter;
 use crate::journal::Entry;
@@ -45,8 +43,6 @@ pub enum LinkState {
     Live,
     /// No longer; since when (our clock) and why.
     Down(i64, String),
-    /// The server has no event feed.
-    Unsupported,
 }
 
 /// A filter as typed and as it works.
@@ -252,19 +248,6 @@ pub enum Mode {
     Leave(bool),
 }
 
-/// A change that somebody asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// What.
-    pub action: Action,
-    /// On which job.
-    pub job: JobPath,
-    /// On which instances; none: all.
-    pub instances: Option<Vec<i32>>,
-    /// Why.
-    pub reason: String,
-}
-
 /// How news weigh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
@@ -390,20 +373,24 @@ impl State {
 
     /// What the view on the screen still waits for; nothing: it is complete.
     pub fn waiting_for(&self) -> Option<String> {
-        if self.link == LinkState::Unsupported {
-            return None;
-        }
         if !self.store.is_whole(crate::store::SUMMARY) {
             return Some("the cluster's summary".to_owned());
         }
         if let Some(request) = &self.awaiting {
-            return Some(format!("the tasks of {}", request.job));
+            return Some(match request.wish.job() {
+                Some(job) => format!("the tasks of {job}"),
+                None => "what the change is about".to_owned(),
+            });
         }
-        if let Some(job) = self.view.place.job() {
-            let topic = crate::store::job_topic(job);
-            if !self.store.is_whole(&topic) && !self.store.is_denied(&topic) {
-                return Some(format!("the tasks of {job}"));
-            }
+        if let Some(topic) = self.view.place.topic()
+            && self.is_told()
+            && !self.store.is_whole(&topic)
+            && !self.store.is_denied(&topic)
+        {
+            return Some(match self.view.place.job() {
+                Some(job) => format!("the tasks of {job}"),
+                None => format!("the {} of the cluster", self.view.place.view()),
+            });
         }
         if self.view.trouble.is_some() {
             return None;
@@ -433,6 +420,12 @@ impl State {
             Detail::None => !matches!(self.view.place, Place::Task(_)) || self.view.task.is_some(),
         };
         (!ready).then(|| "the host's observer".to_owned())
+    }
+
+    /// Whether this scheduler's feed tells what the view shows, as far as is known.
+    pub(crate) fn is_told(&self) -> bool {
+        let least = self.view.place.since_version();
+        self.store.version.is_none_or(|version| version >= least)
     }
 
     /// The pane of a stream.

@@ -1,12 +1,29 @@
 //! What is known of a cluster: the records of its event feed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use aurora_api::feed::{HostRecord, JobRecord, Line, QuotaRecord, Seq, SnapshotPart, TaskRecord};
+use aurora_api::feed::{
+    AuditRecord, HostRecord, JobRecord, Line, MaintenanceRecord, QuotaRecord, Seq, SnapshotPart,
+    TaskRecord, UpdateRecord,
+};
 use aurora_api::job_key::JobPath;
 
 /// The topic that is always followed.
 pub const SUMMARY: &str = "summary";
+
+/// The topic of updates.
+pub const UPDATES: &str = "updates";
+/// The topic of hosts in maintenance.
+pub const MAINTENANCE: &str = "maintenance";
+/// The topic of who changed what.
+pub const AUDIT: &str = "audit";
+/// So many records of who changed what are kept, the newest ones.
+const MOST_AUDIT: usize = 5_000;
+
+/// The topic of a host's tasks.
+pub fn host_topic(host: &str) -> String {
+    format!("host/{host}")
+}
 
 /// The topic of a job's tasks.
 pub fn job_topic(job: &JobPath) -> String {
@@ -41,6 +58,14 @@ pub struct Store {
     pub quotas: BTreeMap<String, QuotaRecord>,
     /// Tasks by id.
     pub tasks: BTreeMap<String, TaskRecord>,
+    /// Updates by job and id.
+    pub updates: BTreeMap<(JobPath, String), UpdateRecord>,
+    /// Hosts that are or were in maintenance.
+    pub maintenance: BTreeMap<String, MaintenanceRecord>,
+    /// Who changed what, oldest first.
+    pub audit: VecDeque<AuditRecord>,
+    /// The feed's version, once it said hello.
+    pub version: Option<u32>,
     configs: BTreeMap<String, serde_json::Value>,
     topics: BTreeMap<String, Topic>,
 }
@@ -53,6 +78,7 @@ impl Store {
                 self.clock_offset_ms = hello.server_time_ms - at_ms;
                 self.cluster = Some(hello.cluster);
                 self.leader = Some(hello.leader);
+                self.version = Some(hello.version);
                 self.seq = hello.seq;
             }
             Line::Reset { .. } => {
@@ -65,7 +91,13 @@ impl Store {
             Line::Snapshot(snapshot) => {
                 let topic = self.topics.entry(snapshot.topic.clone()).or_default();
                 match snapshot.part {
-                    SnapshotPart::Begin => topic.seen = Some(BTreeSet::new()),
+                    SnapshotPart::Begin => {
+                        topic.seen = Some(BTreeSet::new());
+                        // Its records have no names by which they could be told apart from old ones.
+                        if snapshot.topic == AUDIT {
+                            self.audit.clear();
+                        }
+                    }
                     SnapshotPart::End => {
                         topic.whole = true;
                         topic.denied = false;
@@ -100,16 +132,37 @@ impl Store {
             Line::Task(task) => {
                 self.heard(task.seq);
                 self.see(&job_topic(&task.job), task.task_id.clone());
+                if let Some(host) = &task.host {
+                    self.see(&host_topic(host), task.task_id.clone());
+                }
                 self.tasks.insert(task.task_id.clone(), task);
             }
             Line::TaskRemoved(removed) => {
                 self.heard(removed.seq);
                 self.tasks.remove(&removed.task_id);
             }
-            Line::Update(record) => self.heard(record.seq),
-            Line::UpdateRemoved(record) => self.heard(record.seq),
-            Line::Maintenance(record) => self.heard(record.seq),
-            Line::Audit(record) => self.heard(record.seq),
+            Line::Update(update) => {
+                self.heard(update.seq);
+                self.see(UPDATES, format!("{} {}", update.job, update.id));
+                self.updates
+                    .insert((update.job.clone(), update.id.clone()), update);
+            }
+            Line::UpdateRemoved(removed) => {
+                self.heard(removed.seq);
+                self.updates.remove(&(removed.job, removed.id));
+            }
+            Line::Maintenance(record) => {
+                self.heard(record.seq);
+                self.see(MAINTENANCE, record.host.clone());
+                self.maintenance.insert(record.host.clone(), record);
+            }
+            Line::Audit(record) => {
+                self.heard(record.seq);
+                self.audit.push_back(record);
+                if self.audit.len() > MOST_AUDIT {
+                    self.audit.pop_front();
+                }
+            }
             Line::Denied(topic) => {
                 self.topics.entry(topic).or_default().denied = true;
             }
@@ -139,9 +192,14 @@ impl Store {
                 .retain(|host, _| seen.contains(&format!("host {host}")));
             self.quotas
                 .retain(|role, _| seen.contains(&format!("quota {role}")));
+        } else if topic == UPDATES {
+            self.updates
+                .retain(|(job, id), _| seen.contains(&format!("{job} {id}")));
+        } else if topic == MAINTENANCE {
+            self.maintenance.retain(|host, _| seen.contains(host));
         } else {
             self.tasks
-                .retain(|id, task| job_topic(&task.job) != topic || seen.contains(id));
+                .retain(|id, task| !is_of(task, topic) || seen.contains(id));
         }
     }
 
@@ -150,7 +208,16 @@ impl Store {
         self.topics
             .retain(|name, _| name == SUMMARY || topics.contains(name));
         self.tasks
-            .retain(|_, task| topics.contains(&job_topic(&task.job)));
+            .retain(|_, task| topics.iter().any(|topic| is_of(task, topic)));
+        if !topics.contains(UPDATES) {
+            self.updates.clear();
+        }
+        if !topics.contains(MAINTENANCE) {
+            self.maintenance.clear();
+        }
+        if !topics.contains(AUDIT) {
+            self.audit.clear();
+        }
         let used: BTreeSet<&String> = self.tasks.values().map(|task| &task.config).collect();
         // A configuration is sent once per feed; what is dropped here comes again only with a new feed, so they are
         // kept until there are many more than are in use.
@@ -200,9 +267,23 @@ impl Store {
         out
     }
 
+    /// An update.
+    pub fn update(&self, job: &JobPath, id: &str) -> Option<&UpdateRecord> {
+        self.updates.get(&(job.clone(), id.to_owned()))
+    }
+
     /// A task's configuration.
     pub fn config(&self, task: &TaskRecord) -> Option<&serde_json::Value> {
         self.configs.get(&task.config)
+    }
+}
+
+/// Whether a topic tells about a task.
+fn is_of(task: &TaskRecord, topic: &str) -> bool {
+    match (topic.strip_prefix("host/"), &task.host) {
+        (Some(name), Some(host)) => name == host,
+        (Some(_), None) => false,
+        (None, _) => job_topic(&task.job) == topic,
     }
 }
 

@@ -8,7 +8,7 @@ use aurora_api::feed::{
     SnapshotPart, TaskRecord,
 };
 use aurora_api::model::{MaintenanceMode, ScheduleStatus};
-use aurora_tui_model::actions::{Action, Progress};
+use aurora_tui_model::actions::{Action, Progress, Subject};
 use aurora_tui_model::event::{
     Call, Event, FileEntry, FileKind, Process, Seen, TaskInfo, Usage, Watch, WatchWhat,
 };
@@ -271,7 +271,10 @@ impl Source for Fake {
         let obeys = self.obeys;
         Box::pin(async move {
             report(&events, Event::Answer(call.id, answer)).await;
-            for instance in call.instances {
+            let Subject::Instances { targets, .. } = call.subject else {
+                return;
+            };
+            for instance in targets.into_iter().map(|target| target.instance) {
                 if obeys {
                     report(
                         &events,

@@ -25,10 +25,6 @@ fn table_view(state: &State, table: Table, empty: String) -> TableView {
 /// What the view shows.
 pub(super) fn body(state: &State) -> Body {
     let waiting = || match (&state.link, state.waiting_for()) {
-        (LinkState::Unsupported, _) => Some(
-            "This scheduler has no event feed (/ext/v1/events); the workbench needs one."
-                .to_owned(),
-        ),
         (LinkState::Down(_, why), Some(_)) => Some(format!(
             "Not connected: {why}. It is tried again by itself."
         )),
@@ -125,6 +121,13 @@ fn nothing_here(state: &State) -> &'static str {
 
 /// What is said when the object of a view does not exist (any more).
 fn gone(state: &State) -> Option<Vec<Vec<Segment>>> {
+    if !state.is_told() {
+        let text = format!(
+            "This scheduler's event feed does not tell about {}.",
+            state.view.place.view()
+        );
+        return Some(vec![vec![Segment::new(text, Scope::Warn)]]);
+    }
     let job = state.view.place.job()?;
     if !state.store.is_whole(&crate::store::job_topic(job)) {
         return None;

@@ -88,7 +88,23 @@ pub(super) fn bottom(state: &State) -> Bottom {
             ("filter", "filter"),
             ("convert", "search"),
         ],
-        Place::Hosts | Place::Quotas | Place::Journal | Place::Help(_) => {
+        Place::Hosts | Place::Crons | Place::Updates | Place::Maintenance => &[
+            ("enter", "into"),
+            ("mark", "mark"),
+            ("actions", "actions"),
+            ("filter", "filter"),
+        ],
+        Place::Host(_) => &[
+            ("enter", "task"),
+            ("actions", "actions"),
+            ("filter", "filter"),
+        ],
+        Place::Roles => &[
+            ("enter", "jobs"),
+            ("filter", "filter"),
+            ("next-sort", "sort"),
+        ],
+        Place::Quotas | Place::Audit | Place::Journal | Place::Help(_) => {
             &[("filter", "filter"), ("next-sort", "sort")]
         }
     };

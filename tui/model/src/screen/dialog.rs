@@ -1,7 +1,7 @@
 //! Questions and lists over the middle of a frame.
 
 use super::{Dialog, Segment, is_compact};
-use crate::actions::{Guard, Plan};
+use crate::actions::{Guard, Plan, Subject, Target};
 use crate::state::{LinkState, Mode, State};
 use crate::theme::Scope;
 use crate::{text, update};
@@ -20,7 +20,7 @@ fn confirm_lines(state: &State, plan: &Plan, drift: Option<&String>) -> Vec<Vec<
     };
     if is_compact(state) {
         // What may not be missing in little room: where, on what, what comes of it, and how to answer.
-        let object = format!("{}/{}/{}", plan.cluster, plan.job, plan.instances());
+        let object = format!("{}/{}", plan.cluster, plan.whole_object());
         out.push(vec![Segment::new(text::clean(&object), Scope::Crumb)]);
         let first = plan.consequence().into_iter().next().unwrap_or_default();
         out.push(vec![Segment::new(
@@ -45,31 +45,15 @@ fn confirm_lines(state: &State, plan: &Plan, drift: Option<&String>) -> Vec<Vec<
         false => plan.cluster.clone(),
     };
     out.push(field("cluster", cluster, Scope::Crumb));
-    out.push(field("job", plan.job.to_string(), Scope::Crumb));
-    let hosts: Vec<String> = plan
-        .targets
-        .iter()
-        .take(4)
-        .map(|target| {
-            let host = state
-                .store
-                .tasks
-                .get(&target.task)
-                .and_then(|task| task.host.as_deref());
-            format!("{} on {}", target.instance, host.unwrap_or("no host"))
-        })
-        .collect();
-    let more = plan.targets.len().saturating_sub(hosts.len());
-    let more = if more > 0 {
-        format!(", {more} more")
-    } else {
-        String::new()
-    };
-    out.push(field(
-        "instances",
-        format!("{} ({}{more})", plan.instances(), hosts.join(", ")),
-        Scope::Crumb,
-    ));
+    let label = if plan.job().is_some() { "job" } else { "hosts" };
+    out.push(field(label, plan.object(), Scope::Crumb));
+    if let Subject::Instances { targets, .. } = &plan.subject {
+        out.push(field(
+            "instances",
+            on_hosts(state, plan, targets),
+            Scope::Crumb,
+        ));
+    }
     if !plan.reason.is_empty() {
         out.push(field("reason", plan.reason.clone(), Scope::None));
     }
@@ -90,6 +74,24 @@ fn confirm_lines(state: &State, plan: &Plan, drift: Option<&String>) -> Vec<Vec<
     out.push(field("same as", plan.cli(), Scope::Dim));
     out.push(vec![Segment::new(answer, Scope::HintKey)]);
     out
+}
+
+/// Instances and where the first of them run.
+fn on_hosts(state: &State, plan: &Plan, targets: &[Target]) -> String {
+    let hosts: Vec<String> = targets
+        .iter()
+        .take(4)
+        .map(|target| {
+            let task = state.store.tasks.get(&target.task);
+            let host = task.and_then(|task| task.host.as_deref());
+            format!("{} on {}", target.instance, host.unwrap_or("no host"))
+        })
+        .collect();
+    let more = match targets.len() - hosts.len() {
+        0 => String::new(),
+        more => format!(", {more} more"),
+    };
+    format!("{} ({}{more})", plan.instances(), hosts.join(", "))
 }
 
 /// The question or list over the middle, if there is one.
@@ -131,7 +133,7 @@ pub(super) fn dialog(state: &State) -> Option<Dialog> {
             }
             Some(Dialog {
                 title: Segment::new(
-                    format!("{} {}?", plan.action.name(), plan.job),
+                    format!("{} {}?", plan.action.name(), plan.object()),
                     Scope::DialogDanger,
                 ),
                 lines,

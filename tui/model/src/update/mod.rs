@@ -41,7 +41,6 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
             state.now_ms = state.now_ms.max(at_ms);
             state.link = match (link, &state.link) {
                 (LinkEvent::Connecting, _) => LinkState::Connecting,
-                (LinkEvent::Unsupported, _) => LinkState::Unsupported,
                 // Since when it is down is the first of several reports.
                 (LinkEvent::Lost(why), LinkState::Down(since, _)) => {
                     LinkState::Down(*since, text::clean(&why))

@@ -35,6 +35,18 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
         Verb::Jobs => list(state, Place::Jobs, command)?,
         Verb::Hosts => list(state, Place::Hosts, command)?,
         Verb::Quotas => list(state, Place::Quotas, command)?,
+        Verb::Roles => list(state, Place::Roles, command)?,
+        Verb::Crons => list(state, Place::Crons, command)?,
+        Verb::Updates => list(state, Place::Updates, command)?,
+        Verb::Maintenance => list(state, Place::Maintenance, command)?,
+        Verb::Audit => list(state, Place::Audit, command)?,
+        Verb::Host => {
+            let host = match word(0) {
+                Some(host) => host.to_owned(),
+                None => selected_host(state)?,
+            };
+            list(state, Place::Host(host), command)?;
+        }
         Verb::Journal => list(state, Place::Journal, command)?,
         Verb::Help => {
             let view = match &state.view.place {
@@ -181,20 +193,17 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
             if state.setup.read_only {
                 return Err("this workbench is read-only (--read-only)".to_owned());
             }
+            if change::menu(state).is_empty() {
+                return Err("there is nothing here to change".to_owned());
+            }
             state.mode = Mode::Menu(0);
         }
-        Verb::Kill => change::ask(
-            state,
-            Action::Kill,
-            word(0),
-            command.reason.as_deref().unwrap_or_default(),
-        )?,
-        Verb::Restart => change::ask(
-            state,
-            Action::Restart,
-            word(0),
-            command.reason.as_deref().unwrap_or_default(),
-        )?,
+        Verb::Change => {
+            let action = Action::named(command.spec.name)
+                .ok_or_else(|| format!("`{}` changes nothing", command.spec.name))?;
+            let reason = command.reason.as_deref().unwrap_or_default();
+            change::ask(state, action, &command.words, reason)?;
+        }
         Verb::Examples => {
             if state.setup.read_only {
                 return Err(
@@ -239,6 +248,13 @@ fn quit(state: &mut State) -> Vec<Effect> {
 }
 
 fn list(state: &mut State, place: Place, command: &Command) -> Result<(), String> {
+    let least = place.since_version();
+    if state.store.version.is_some_and(|version| version < least) {
+        return Err(format!(
+            "this scheduler's event feed does not tell about {}",
+            place.view()
+        ));
+    }
     go(state, place);
     if !command.filter.is_empty() {
         set_filter(state, &command.filter)?;
@@ -271,14 +287,30 @@ fn selected_id(state: &State) -> Result<String, String> {
     Ok(table.rows[at].id.clone())
 }
 
-fn selected_job(state: &State) -> Result<aurora_api::job_key::JobPath, String> {
+fn selected_host(state: &State) -> Result<String, String> {
+    match &state.view.place {
+        Place::Hosts | Place::Maintenance => selected_id(state),
+        place => {
+            let task = place
+                .task()
+                .and_then(|task| state.store.tasks.get(&task.task));
+            task.and_then(|task| task.host.clone())
+                .ok_or_else(|| "which host? write its name".to_owned())
+        }
+    }
+}
+
+pub(super) fn selected_job(state: &State) -> Result<aurora_api::job_key::JobPath, String> {
     if let Some(job) = state.view.place.job() {
         return Ok(job.clone());
     }
     match &state.view.place {
-        Place::Jobs => selected_id(state)?
-            .parse()
-            .map_err(|fault| format!("{fault}")),
+        // An update's id comes after its job.
+        Place::Jobs | Place::Crons | Place::Updates => {
+            let id = selected_id(state)?;
+            let job = id.split(' ').next().unwrap_or_default();
+            job.parse().map_err(|fault| format!("{fault}"))
+        }
         Place::Journal => {
             let at: usize = selected_id(state)?
                 .parse()
@@ -354,7 +386,23 @@ fn newest(state: &State) -> Result<TaskRef, String> {
 
 fn enter(state: &mut State) -> Result<(), String> {
     let place = match state.view.place.clone() {
-        Place::Jobs | Place::Journal => Place::Instances(selected_job(state)?),
+        Place::Jobs | Place::Journal | Place::Crons | Place::Updates => {
+            Place::Instances(selected_job(state)?)
+        }
+        Place::Hosts | Place::Maintenance => Place::Host(selected_id(state)?),
+        Place::Roles => {
+            let filter = format!("@role={}", selected_id(state)?);
+            go(state, Place::Jobs);
+            return set_filter(state, &filter);
+        }
+        Place::Host(_) => {
+            let id = selected_id(state)?;
+            let task = state.store.tasks.get(&id).ok_or("this task is gone")?;
+            Place::Task(TaskRef {
+                job: task.job.clone(),
+                task: id,
+            })
+        }
         Place::Instances(_) => Place::Task(find_task(state, None)?),
         Place::Task(task) => match selected_id(state) {
             Ok(process) => Place::Logs(task, Some(process)),
@@ -382,7 +430,7 @@ fn enter(state: &mut State) -> Result<(), String> {
                 }
             }
         }
-        Place::Hosts | Place::Quotas | Place::Help(_) | Place::File(..) | Place::Logs(..) => {
+        Place::Quotas | Place::Audit | Place::Help(_) | Place::File(..) | Place::Logs(..) => {
             return Err("there is nothing further inside".to_owned());
         }
     };

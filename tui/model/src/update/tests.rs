@@ -1,6 +1,7 @@
 //! Keys and events in, state and effects out. (long: one bench and all scripts that use it)
 
 mod changes;
+mod fleet;
 
 use std::collections::BTreeMap;
 

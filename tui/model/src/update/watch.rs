@@ -5,28 +5,23 @@ use std::collections::BTreeSet;
 use crate::event::{Effect, Process, Seen, Start, Stream, Watch, WatchWhat};
 use crate::place::Place;
 use crate::state::{Detail, Pane, State};
-use crate::store::{SUMMARY, job_topic};
+use crate::store::SUMMARY;
 
 /// Starts and stops so that exactly what is needed is followed.
 pub(super) fn reconcile(state: &mut State) -> Vec<Effect> {
     let mut effects = Vec::new();
     let mut topics: BTreeSet<String> = [SUMMARY.to_owned()].into();
-    topics.extend(state.view.place.job().map(job_topic));
-    topics.extend(
-        state
-            .awaiting
-            .as_ref()
-            .map(|request| job_topic(&request.job)),
-    );
+    topics.extend(state.view.place.topic().filter(|_| state.is_told()));
+    topics.extend(state.awaiting.as_ref().map(|request| request.wish.topic()));
     topics.extend(
         state
             .changes
             .iter()
             .filter(|change| !change.progress.is_over())
-            .map(|change| job_topic(&change.plan.job)),
+            .map(|change| change.plan.request().wish.topic()),
     );
     if let crate::state::Mode::Confirm(plan, ..) = &state.mode {
-        topics.insert(job_topic(&plan.job));
+        topics.insert(plan.request().wish.topic());
     }
     if topics != state.topics {
         state.store.follow(&topics);

@@ -63,6 +63,20 @@ fn job_state(job: &JobRecord, counts: &Counts) -> (&'static str, Scope) {
     }
 }
 
+/// How long ago a job changed; nothing where the scheduler does not tell.
+pub(super) fn age_of(state: &State, job: &JobRecord) -> Cell {
+    match job.changed_ms {
+        0 => Cell::none(),
+        changed_ms => Cell::age(state.since(changed_ms)),
+    }
+}
+
+/// Whether somebody should look at a job.
+pub(super) fn is_problem(job: &JobRecord) -> bool {
+    let counts = counts(job);
+    counts.waiting > 0 || counts.failed > 0
+}
+
 pub(super) fn jobs(state: &State) -> Table {
     let columns = vec![
         Column::text("job", 0),
@@ -91,7 +105,7 @@ pub(super) fn jobs(state: &State) -> Table {
             let count = |count: u32| Cell::count(i64::from(count)).dim_zero();
             Row {
                 id: job.job.to_string(),
-                problem: counts.waiting > 0 || counts.failed > 0,
+                problem: is_problem(job),
                 cells: vec![
                     Cell::text(&job.job.to_string()),
                     Cell::text(word).scope(scope),
@@ -110,7 +124,7 @@ pub(super) fn jobs(state: &State) -> Table {
                     count(counts.ended),
                     Cell::text(kind),
                     Cell::text(&job.tier),
-                    Cell::age(state.since(job.changed_ms)),
+                    age_of(state, job),
                 ],
                 attributes: vec![
                     ("role".to_owned(), job.job.0.role.clone()),
@@ -219,6 +233,10 @@ pub(super) fn hosts(state: &State) -> Table {
     Table::new(columns, rows)
 }
 
+pub(super) fn mebibytes(count: i64) -> Cell {
+    Cell::bytes(u64::try_from(count).unwrap_or(0).saturating_mul(1 << 20))
+}
+
 pub(super) fn quotas(state: &State) -> Table {
     let columns = vec![
         Column::text("role", 0),
@@ -226,8 +244,6 @@ pub(super) fn quotas(state: &State) -> Table {
         Column::number("ram", 0),
         Column::number("disk", 0),
     ];
-    let mebibytes =
-        |count: i64| Cell::bytes(u64::try_from(count).unwrap_or(0).saturating_mul(1 << 20));
     let rows = state
         .store
         .quotas

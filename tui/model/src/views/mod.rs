@@ -1,6 +1,7 @@
 //! What each view shows, as tables.
 
 mod cluster;
+mod fleet;
 mod help;
 mod task;
 
@@ -17,7 +18,13 @@ fn all(state: &State) -> Option<Table> {
         Place::Jobs => cluster::jobs(state),
         Place::Instances(job) => cluster::instances(state, job),
         Place::Hosts => cluster::hosts(state),
+        Place::Host(host) => fleet::host(state, host),
         Place::Quotas => cluster::quotas(state),
+        Place::Roles => fleet::roles(state),
+        Place::Crons => fleet::crons(state),
+        Place::Updates => fleet::updates(state),
+        Place::Maintenance => fleet::maintenance(state),
+        Place::Audit => fleet::audit(state),
         Place::Task(_) => task::processes(state),
         Place::Sandbox(..) => task::directory(state),
         Place::Journal => cluster::journal(state),
@@ -32,8 +39,11 @@ pub(crate) fn default_sort(place: &Place) -> Option<&'static str> {
         Place::Jobs => Some("job"),
         Place::Instances(_) => Some("instance"),
         Place::Hosts => Some("host"),
-        Place::Quotas => Some("role"),
-        Place::Journal => Some("-time"),
+        Place::Quotas | Place::Roles => Some("role"),
+        Place::Crons | Place::Host(_) => Some("job"),
+        Place::Maintenance => Some("host"),
+        Place::Updates => Some("changed"),
+        Place::Journal | Place::Audit => Some("-time"),
         Place::Task(_)
         | Place::Sandbox(..)
         | Place::Help(_)

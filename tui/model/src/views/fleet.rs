@@ -1,0 +1,277 @@
+//! Views of roles, cron jobs, updates, maintenance and who changed what.
+
+use std::collections::BTreeMap;
+
+use aurora_api::model::{JobUpdateAction, JobUpdateStatus, MaintenanceMode};
+
+use crate::state::State;
+use crate::store::changed_ms;
+use crate::table::{Cell, Column, Row, Table};
+use crate::text;
+use crate::theme::Scope;
+
+use super::status_scope;
+
+#[derive(Default)]
+struct RoleSums {
+    jobs: u32,
+    active: u32,
+    problems: u32,
+    changed_ms: i64,
+}
+
+pub(super) fn roles(state: &State) -> Table {
+    let columns = vec![
+        Column::text("role", 0),
+        Column::number("jobs", 0),
+        Column::number("active", 0),
+        Column::number("problems", 1),
+        Column::number("cpus", 2),
+        Column::number("ram", 3),
+        Column::number("disk", 4),
+        Column::number("changed", 2),
+    ];
+    let mut sums: BTreeMap<&str, RoleSums> = BTreeMap::new();
+    for job in state.store.jobs.values() {
+        let sum = sums.entry(&job.job.0.role).or_default();
+        sum.jobs += 1;
+        sum.active += job.active;
+        sum.problems += u32::from(super::cluster::is_problem(job));
+        sum.changed_ms = sum.changed_ms.max(job.changed_ms);
+    }
+    for role in state.store.quotas.keys() {
+        sums.entry(role).or_default();
+    }
+    let rows = sums
+        .into_iter()
+        .map(|(role, sum)| {
+            let quota = state.store.quotas.get(role);
+            let count = |count: u32| Cell::count(i64::from(count)).dim_zero();
+            let problems = match sum.problems {
+                0 => count(0),
+                some => count(some).scope(Scope::StateFailed),
+            };
+            let amount = |mebibytes: i64| super::cluster::mebibytes(mebibytes);
+            Row {
+                id: role.to_owned(),
+                problem: sum.problems > 0,
+                cells: vec![
+                    Cell::text(role),
+                    count(sum.jobs),
+                    count(sum.active),
+                    problems,
+                    quota.map_or_else(Cell::none, |quota| {
+                        Cell::number(quota.cpus, quota.cpus.to_string())
+                    }),
+                    quota.map_or_else(Cell::none, |quota| amount(quota.ram_mb)),
+                    quota.map_or_else(Cell::none, |quota| amount(quota.disk_mb)),
+                    match sum.changed_ms {
+                        0 => Cell::none(),
+                        _ => Cell::age(state.since(sum.changed_ms)),
+                    },
+                ],
+                attributes: Vec::new(),
+            }
+        })
+        .collect();
+    Table::new(columns, rows)
+}
+
+pub(super) fn crons(state: &State) -> Table {
+    let columns = vec![
+        Column::text("job", 0),
+        Column::text("schedule", 0),
+        Column::number("active", 1),
+        Column::text("last", 2),
+        Column::text("outcome", 1),
+        Column::number("changed", 3),
+    ];
+    let jobs = state.store.jobs.values();
+    let rows = jobs
+        .filter_map(|job| Some((job, job.cron_schedule.as_deref()?)))
+        .map(|(job, schedule)| {
+            let last = job.cron_last.as_ref();
+            let outcome = last.map_or_else(Cell::none, |run| {
+                let cell = Cell::text(&run.outcome);
+                match run.outcome.as_str() {
+                    "missed" => cell.scope(Scope::Bad),
+                    "skipped" => cell.scope(Scope::Warn),
+                    _ => cell,
+                }
+            });
+            Row {
+                id: job.job.to_string(),
+                problem: last.is_some_and(|run| run.outcome == "missed"),
+                cells: vec![
+                    Cell::text(&job.job.to_string()),
+                    Cell::text(schedule),
+                    Cell::count(i64::from(job.active)).dim_zero(),
+                    last.map_or_else(Cell::none, |run| Cell::text(&text::utc(run.minute_ms))),
+                    outcome,
+                    super::cluster::age_of(state, job),
+                ],
+                attributes: vec![("role".to_owned(), job.job.0.role.clone())],
+            }
+        })
+        .collect();
+    Table::new(columns, rows)
+}
+
+fn update_scope(status: JobUpdateStatus) -> Scope {
+    use JobUpdateStatus::*;
+    match status {
+        RollingForward => Scope::StateStarting,
+        RollingBack => Scope::StateChanging,
+        RolledForward => Scope::StateRunning,
+        RolledBack | Aborted => Scope::StateEnded,
+        Error | Failed => Scope::StateFailed,
+        _ => Scope::StateWaiting,
+    }
+}
+
+pub(super) fn updates(state: &State) -> Table {
+    use JobUpdateAction::*;
+    let columns = vec![
+        Column::text("job", 0),
+        Column::text("status", 0),
+        Column::number("instances", 1),
+        Column::number("done", 1),
+        Column::number("failed", 2),
+        Column::text("user", 4),
+        Column::number("age", 5),
+        Column::number("changed", 3),
+        Column::text("message", 6),
+        Column::text("id", 7),
+    ];
+    let rows = state
+        .store
+        .updates
+        .values()
+        .map(|update| {
+            let count = |wanted: &[JobUpdateAction]| {
+                let found = update
+                    .actions
+                    .iter()
+                    .filter(|(action, _)| wanted.contains(action));
+                Cell::count(found.map(|(_, count)| i64::from(*count)).sum()).dim_zero()
+            };
+            let scope = update_scope(update.status);
+            let optional =
+                |text: &Option<String>| text.as_deref().map_or_else(Cell::none, Cell::text);
+            Row {
+                id: format!("{} {}", update.job, update.id),
+                problem: matches!(scope, Scope::StateFailed | Scope::StateChanging),
+                cells: vec![
+                    Cell::text(&update.job.to_string()),
+                    Cell::text(update.status.name()).scope(scope),
+                    Cell::count(i64::from(update.instances)),
+                    count(&[InstanceUpdated, InstanceRolledBack]),
+                    count(&[InstanceUpdateFailed, InstanceRollbackFailed]),
+                    optional(&update.user),
+                    Cell::age(state.since(update.created_ms)),
+                    Cell::age(state.since(update.changed_ms)),
+                    optional(&update.message),
+                    Cell::text(&update.id).scope(Scope::Dim),
+                ],
+                attributes: vec![("role".to_owned(), update.job.0.role.clone())],
+            }
+        })
+        .collect();
+    Table::new(columns, rows)
+}
+
+pub(super) fn maintenance(state: &State) -> Table {
+    let columns = vec![
+        Column::text("host", 0),
+        Column::text("mode", 0),
+        Column::number("tasks", 0),
+        Column::number("asked", 1),
+        Column::number("timeout", 2),
+    ];
+    let hosts = state.store.maintenance.values();
+    let rows = hosts
+        .filter(|host| host.mode != MaintenanceMode::None || host.request.is_some())
+        .map(|host| {
+            let request = host.request.as_ref();
+            Row {
+                id: host.host.clone(),
+                problem: host.mode == MaintenanceMode::Draining,
+                cells: vec![
+                    Cell::text(&host.host),
+                    Cell::text(host.mode.name()).scope(match host.mode {
+                        MaintenanceMode::Drained => Scope::StateEnded,
+                        _ => Scope::StateChanging,
+                    }),
+                    Cell::count(i64::from(host.tasks)).dim_zero(),
+                    request.map_or_else(Cell::none, |request| {
+                        Cell::age(state.since(request.created_ms))
+                    }),
+                    request.map_or_else(Cell::none, |request| {
+                        Cell::age(request.timeout_secs.saturating_mul(1000))
+                    }),
+                ],
+                attributes: Vec::new(),
+            }
+        })
+        .collect();
+    Table::new(columns, rows)
+}
+
+pub(super) fn audit(state: &State) -> Table {
+    let columns = vec![
+        Column::text("time", 0),
+        Column::text("user", 0),
+        Column::text("method", 0),
+        Column::text("target", 0),
+        Column::text("detail", 1),
+    ];
+    let rows = state
+        .store
+        .audit
+        .iter()
+        .enumerate()
+        .map(|(at, record)| Row {
+            id: format!("{} {at}", record.time_ms),
+            problem: false,
+            cells: vec![
+                Cell::text(&text::utc(record.time_ms)),
+                Cell::text(&record.user),
+                Cell::text(&record.method),
+                Cell::text(&record.target),
+                Cell::text(&record.detail),
+            ],
+            attributes: Vec::new(),
+        })
+        .collect();
+    Table::new(columns, rows)
+}
+
+/// The tasks of a host that have not ended.
+pub(super) fn host(state: &State, host: &str) -> Table {
+    let columns = vec![
+        Column::text("job", 0),
+        Column::number("instance", 0),
+        Column::text("status", 0),
+        Column::number("for", 1),
+        Column::number("failures", 2),
+        Column::text("task", 3),
+    ];
+    let tasks = state.store.tasks.values();
+    let rows = tasks
+        .filter(|task| task.host.as_deref() == Some(host) && task.status.is_active())
+        .map(|task| Row {
+            id: task.task_id.clone(),
+            problem: task.failure_count > 0,
+            cells: vec![
+                Cell::text(&task.job.to_string()),
+                Cell::count(i64::from(task.instance)),
+                Cell::text(task.status.name()).scope(status_scope(task.status)),
+                Cell::age(state.since(changed_ms(task))),
+                Cell::count(i64::from(task.failure_count)).dim_zero(),
+                Cell::text(&task.task_id).scope(Scope::Dim),
+            ],
+            attributes: Vec::new(),
+        })
+        .collect();
+    Table::new(columns, rows)
+}

@@ -1,0 +1,152 @@
+//! The workbench on an Apache Aurora scheduler: `/api` and nothing else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aurora_api::model::{
+    AssignedTask, JobConfiguration, JobKey, JobStats, JobSummary, JobSummaryResult, Result,
+    ScheduleStatus, ScheduleStatusResult, ScheduledTask, TaskConfig, TaskEvent,
+};
+use aurora_api::service::Call;
+use aurora_client::auth::Auth;
+use aurora_client::directory::Target;
+use aurora_client::netrc::Netrc;
+use aurora_tui_model::state::State;
+use aurora_tui_model::theme::Depth;
+use tokio::sync::mpsc;
+
+use super::fake::NOW;
+use super::scheduler::{Reply, Server, ok, thrift};
+use super::{exec, look, setup};
+use crate::args::Form;
+use crate::cluster::Cluster;
+use crate::data::{BUFFER, Data};
+use crate::headless::{self, Errand};
+use crate::recorder::Recorder;
+
+fn key() -> JobKey {
+    JobKey {
+        role: "www".to_owned(),
+        environment: "prod".to_owned(),
+        name: "web".to_owned(),
+    }
+}
+
+fn config() -> TaskConfig {
+    TaskConfig {
+        job: key(),
+        is_service: true,
+        ..TaskConfig::default()
+    }
+}
+
+/// What Apache Aurora answers; it knows nothing under `/ext`.
+fn upstream() -> Server {
+    let tasks = |call: &Call| match call {
+        Call::GetJobSummary(_) => Result::JobSummaryResult(JobSummaryResult {
+            summaries: [JobSummary {
+                job: JobConfiguration {
+                    key: key(),
+                    task_config: config(),
+                    cron_schedule: Some("*/5 * * * *".to_owned()),
+                    ..JobConfiguration::default()
+                },
+                stats: JobStats {
+                    active_task_count: 2,
+                    pending_task_count: 1,
+                    ..JobStats::default()
+                },
+                next_cron_run_ms: None,
+            }]
+            .into(),
+        }),
+        Call::GetTasksWithoutConfigs(_) => Result::ScheduleStatusResult(ScheduleStatusResult {
+            tasks: vec![ScheduledTask {
+                assigned_task: AssignedTask {
+                    task_id: "t-1".to_owned(),
+                    slave_host: Some("h-1".to_owned()),
+                    task: config(),
+                    instance_id: 4,
+                    ..AssignedTask::default()
+                },
+                status: ScheduleStatus::Running,
+                task_events: vec![TaskEvent {
+                    timestamp: NOW,
+                    status: ScheduleStatus::Running,
+                    message: Some("it runs".to_owned()),
+                    ..TaskEvent::default()
+                }],
+                ..ScheduledTask::default()
+            }],
+        }),
+        other => panic!("{other:?} is not a read of the workbench"),
+    };
+    Server::start(move |request| match request.target.as_str() {
+        "/api" => thrift(request, &|call| ok(tasks(call))),
+        _ => Reply::Full(404, Vec::new(), Vec::new()),
+    })
+}
+
+async fn shown(line: &str, form: Option<Form>) -> (u8, String, String) {
+    let server = upstream();
+    let target = Target {
+        cluster: "devcluster".to_owned(),
+        scheduler: server.url().parse().unwrap(),
+        display: server.url().parse().unwrap(),
+        auth: Auth::None,
+        netrc: Netrc::default(),
+        auth_help: String::new(),
+        patience: Duration::from_secs(5),
+        local: None,
+        entry: None,
+    };
+    let (events, heard) = mpsc::channel(BUFFER);
+    let data = Data::new(Arc::new(Cluster::new(target)), Recorder::new(None), events);
+    let state = State::new(setup(), (80, 24), NOW);
+    let errand = Errand {
+        snapshot: form,
+        ..exec(line)
+    };
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let look = look("mono", Depth::None);
+    let code = headless::run(state, data, heard, &look, errand, &mut out, &mut err).await;
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (code.unwrap(), text(out), text(err))
+}
+
+#[tokio::test]
+async fn an_apache_aurora_scheduler_is_polled() {
+    let (code, out, err) = shown("jobs", Some(Form::Json)).await;
+    assert_eq!(code, 0, "{err}");
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(json["link"], "polling");
+    let row = &json["data"]["rows"][0];
+    assert_eq!(
+        (
+            &row["job"],
+            &row["running"],
+            &row["waiting"],
+            &row["changed"]
+        ),
+        (
+            &"www/prod/web".into(),
+            &2.into(),
+            &1.into(),
+            &serde_json::Value::Null
+        )
+    );
+    let (code, out, err) = shown("instances www/prod/web", None).await;
+    assert_eq!(code, 0, "{err}");
+    for part in ["RUNNING", "h-1", "it runs"] {
+        assert!(out.contains(part), "{part} in {out}");
+    }
+    let (code, out, err) = shown("crons", None).await;
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("*/5 * * * *"), "{out}");
+    // What it cannot tell is said and not shown as empty.
+    for view in ["hosts", "quotas", "updates", "audit"] {
+        let (code, _, err) = shown(view, None).await;
+        assert_eq!(code, 1, "{view}");
+        assert!(err.contains("does not tell about"), "{view}: {err}");
+    }
+}
