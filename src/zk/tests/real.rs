@@ -1,4 +1,5 @@
 //! Sessions and recipes on a real ZooKeeper: restarts, kill -9, a wire that is cut, expiry, access lists; read by kazoo.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 use std::process::Command;
