@@ -35,7 +35,10 @@ async fn metrics_are_lines_values_and_an_object() {
     );
     let (_, threads) = page(address, "/threads").await;
     let main = format!("{} ", std::process::id());
-    assert!(threads.lines().any(|line| line.starts_with(&main)), "{threads}");
+    assert!(
+        threads.lines().any(|line| line.starts_with(&main)),
+        "{threads}"
+    );
     shutdown.trigger();
 }
 
