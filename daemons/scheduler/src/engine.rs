@@ -115,7 +115,13 @@ pub(crate) struct Engine<L> {
     in_flight: Option<InFlight>,
     snapshot: Snapshots,
     /// The state to leave behind.
-    restore: Option<(Vec<u8>, oneshot::Sender<Result<(), String>>)>,
+    restore: Option<Restore>,
+}
+
+/// A state to leave behind, and who waits for that.
+struct Restore {
+    content: Vec<u8>,
+    reply: oneshot::Sender<Result<(), String>>,
 }
 
 /// What goes on with snapshots.
@@ -262,16 +268,12 @@ impl<L: Log> Engine<L> {
         self.parts.log.close();
         match self.restore.take() {
             None => Ok(()),
-            Some((content, reply)) => self.leave_behind(content, reply).await,
+            Some(restore) => self.leave_behind(restore).await,
         }
     }
 
     /// Leaves a state behind as the snapshot after everything that is in the log.
-    async fn leave_behind(
-        &mut self,
-        content: Vec<u8>,
-        reply: oneshot::Sender<Result<(), String>>,
-    ) -> Result<(), EngineError> {
+    async fn leave_behind(&mut self, restore: Restore) -> Result<(), EngineError> {
         while self.snapshot.running {
             // It has the same temporary name.
             let _ = self.snapshot.done.recv().await;
@@ -281,11 +283,13 @@ impl<L: Log> Engine<L> {
             index: self.index,
             term: self.parts.log.term(),
             stamp: self.time.shown(),
-            content,
+            content: restore.content,
         };
         let saved = save_snapshot(&*self.parts.disk, &snapshot);
         // Whoever asked may have gone away.
-        let _ = reply.send(saved.as_ref().map(drop).map_err(ToString::to_string));
+        let _ = restore
+            .reply
+            .send(saved.as_ref().map(drop).map_err(ToString::to_string));
         saved?;
         Err(EngineError::Restored)
     }
@@ -316,7 +320,9 @@ impl<L: Log> Engine<L> {
             Request::Mesos(event) => self.step(Input::Mesos(event)),
             Request::Coordinator { id, answer } => self.step(Input::Coordinator { id, answer }),
             Request::Look(look) => look(&self.core),
-            Request::Restore { content, reply } => self.restore = Some((content, reply)),
+            Request::Restore { content, reply } => {
+                self.restore = Some(Restore { content, reply });
+            }
             Request::Snapshot { reply } => {
                 self.snapshot.waiting.push(reply);
                 if !self.snapshot.running {

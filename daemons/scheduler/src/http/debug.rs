@@ -89,7 +89,7 @@ impl Routes {
                 view.task(id).map(|task| simple::to_json(&task.to_thrift())),
             ),
             ["cron", role, environment, name] => {
-                let key = JobKey::new(*role, *environment, *name);
+                let key = JobKey::new(role, environment, name);
                 let cron = view.cron(&key);
                 let title = format!("Cron job {key}");
                 (title, cron.map(|cron| simple::to_json(&*cron.job)))

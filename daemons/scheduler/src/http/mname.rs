@@ -25,7 +25,7 @@ impl Routes {
             return none();
         };
         let durable = self.api.handle.durable();
-        let key = JobKey::new(*role, *environment, *job);
+        let key = JobKey::new(role, environment, job);
         let Some(task) = durable.view.active_task(&key, instance) else {
             return none();
         };

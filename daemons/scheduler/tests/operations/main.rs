@@ -1,5 +1,10 @@
 //! What operators and tools ask the real scheduler beside the Thrift service, and the ways back from a bad day.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "this is test code; clippy sees that only inside test functions"
+)]
+
 mod outward;
 mod pages;
 #[path = "../support/mod.rs"]
@@ -393,7 +398,7 @@ async fn a_backup_is_made_looked_at_changed_and_becomes_the_state() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_that_are_not_there_are_known() {
+async fn every_call_of_the_service_is_served() {
     let cluster = Cluster::start().await;
     let mut left = Vec::new();
     for method in Call::METHODS {
@@ -407,5 +412,5 @@ async fn calls_that_are_not_there_are_known() {
             left.push(*method);
         }
     }
-    assert_eq!(left, aurora_scheduler::core::UNSUPPORTED);
+    assert!(left.is_empty(), "{left:?}");
 }

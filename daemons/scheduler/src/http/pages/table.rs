@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use aurora_filter::{Filter, Subject, Value};
 use base64::Engine;
@@ -305,31 +305,11 @@ pub(super) struct Page {
     pub(super) next: Option<String>,
 }
 
-/// A row that may be on the page, ordered by its place.
-struct Candidate<T: Record>(Place, Row<T>);
-
-impl<T: Record> Ord for Candidate<T> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.0.cmp(&other.0)
-    }
-}
-impl<T: Record> PartialOrd for Candidate<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl<T: Record> PartialEq for Candidate<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
-}
-impl<T: Record> Eq for Candidate<T> {}
-
 /// The page of these records that is asked for. A cursor names the last row's place, so that rows that come and go between
 /// two pages neither repeat nor hide others.
 pub(super) fn page<T: Record>(records: impl IntoIterator<Item = T>, query: &Query) -> Page {
     let (mut total, mut shown) = (0, 0);
-    let mut best: BTreeSet<Candidate<T>> = BTreeSet::new();
+    let mut best: BTreeMap<Place, Row<T>> = BTreeMap::new();
     let mut is_more = false;
     for record in records {
         total += 1;
@@ -344,17 +324,17 @@ pub(super) fn page<T: Record>(records: impl IntoIterator<Item = T>, query: &Quer
         }
         let is_full = best.len() == query.limit;
         is_more |= is_full;
-        if is_full && best.last().is_some_and(|last| last.0 < place) {
+        if is_full && best.last_key_value().is_some_and(|(last, _)| *last < place) {
             continue;
         }
-        best.insert(Candidate(place, row));
+        best.insert(place, row);
         if best.len() > query.limit {
             best.pop_last();
         }
     }
-    let next = best.last().filter(|_| is_more);
-    let next = next.map(|last| query.cursor(&last.0));
-    let rows = best.iter().map(|Candidate(_, row)| {
+    let next = best.last_key_value().filter(|_| is_more);
+    let next = next.map(|(last, _)| query.cursor(last));
+    let rows = best.values().map(|row| {
         let columns = query.columns.iter();
         let cells = columns.map(|column| {
             let name = T::COLUMNS[*column].name.to_owned();
