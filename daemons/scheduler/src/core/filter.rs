@@ -117,7 +117,8 @@ impl<'a> Request<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Spread {
     counts: HashMap<String, HashMap<String, i64>>,
-    version: (u64, u64),
+    /// Changes whenever the counts may.
+    pub(super) version: (u64, u64),
 }
 
 impl Spread {

@@ -105,7 +105,11 @@ impl Core {
             .filter(|(id, _)| !self.preemption.slots.has_value(id));
         let counted = groups.map(|(id, group)| {
             let waiting = group.queue.iter().filter(|id| waited(id));
-            (*id, waiting.take(self.agents.len()).count())
+            let fruitless = self.preemption.fruitless.get(id);
+            let is_known = fruitless.is_some_and(|known| known.change == self.agents.last_change());
+            // Where nothing will be found it is enough to know that somebody waits.
+            let most = if is_known { 1 } else { self.agents.len() };
+            (*id, waiting.take(most).count())
         });
         counted.filter(|(_, count)| *count > 0).collect()
     }

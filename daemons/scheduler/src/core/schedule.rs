@@ -225,9 +225,10 @@ impl Core {
         // All tasks of a group need the same: where one finds nothing, the next finds nothing either.
         let mut is_exhausted = false;
         for id in ids {
-            let found = match self.agent_kept_for(&id) {
+            let kept_for = self.agent_kept_for(&id);
+            let found = match &kept_for {
                 Some(agent) => {
-                    self.search(stored, &mut candidates, |search, _| search.offer_of(&agent))
+                    self.search(stored, &mut candidates, |search, _| search.offer_of(agent))
                 }
                 None if is_exhausted => None,
                 None => {
@@ -242,7 +243,8 @@ impl Core {
                     let view = self.store.read();
                     let job = &stored.task.job;
                     candidates.spread.placed(view, job, &held.attributes);
-                    if let Some(instance) = view.task(&id).map(|task| task.instance) {
+                    let task = kept_for.and_then(|_| view.task(&id));
+                    if let Some(instance) = task.map(|task| task.instance) {
                         self.release_agent(job, instance);
                     }
                     launched += 1;
@@ -261,6 +263,9 @@ impl Core {
 
     /// The agent that is kept for a task's instance.
     fn agent_kept_for(&self, id: &TaskId) -> Option<Arc<str>> {
+        if self.reservations.for_instances.len() == 0 {
+            return None;
+        }
         let task = self.store.read().task(id)?;
         self.reserved_agent(task.job(), task.instance)
     }

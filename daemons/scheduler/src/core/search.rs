@@ -22,6 +22,8 @@ pub(crate) struct Candidates {
     kept: BTreeSet<OrderKey>,
     /// The same where a limit is reached, by what it is reached at.
     parked: BTreeMap<LimitedPlace, Vec<OrderKey>>,
+    /// The state of the job's tasks when the parked ones were last looked at.
+    unparked: (u64, u64),
     /// How many offers are parked, some of which may be gone.
     parked_count: usize,
     /// Where the job's tasks are.
@@ -184,14 +186,20 @@ impl Candidates {
 impl Search<'_> {
     fn run(&mut self, candidates: &mut Candidates) -> Option<OrderKey> {
         let core = self.core;
-        for held in core.offers.newer_than(candidates.seen) {
-            let is_before_cursor = candidates.cursor.is_some_and(|cursor| held.key <= cursor);
-            if is_before_cursor && self.suits_for_good(held) {
-                candidates.kept.insert(held.key);
+        // Before the first search nothing is behind anything: all offers are still ahead.
+        if let Some(cursor) = candidates.cursor {
+            for held in core.offers.newer_than(candidates.seen) {
+                if held.key <= cursor && self.suits_for_good(held) {
+                    candidates.kept.insert(held.key);
+                }
             }
         }
         candidates.seen = core.offers.last_sequence();
-        self.unpark(candidates);
+        // Where no task of the job moved no limit leaves more room than before.
+        if candidates.unparked != self.spread.version {
+            candidates.unparked = self.spread.version;
+            self.unpark(candidates);
+        }
         let mut for_others = Vec::new();
         let found = self.first(candidates, &mut for_others);
         candidates.kept.extend(for_others);

@@ -19,7 +19,7 @@ use super::Core;
 use super::audit;
 use super::op::Op;
 use super::quota::{self, QuotaFault};
-use super::store::{Task, TaskId, task_id};
+use super::store::{Change, Task, TaskId};
 use super::tasks::{Entry, Outcome};
 use super::validate;
 
@@ -203,7 +203,6 @@ impl Core {
 
     /// Inserts pending tasks for instances that have no active ones.
     pub(super) fn insert_tasks(&mut self, config: TaskConfig, instances: Range) {
-        let job = config.job.clone();
         let id = match self.store.config_id(&config) {
             Some(id) => id,
             None => {
@@ -216,18 +215,22 @@ impl Core {
             }
         };
         let seed = self.random.seed();
+        let before = self.out.changes.len();
         self.apply(Op::InsertTasks {
             config: id,
-            instances: vec![instances.clone()],
+            instances: vec![instances],
             seed,
             time: self.now,
         });
-        for instance in instances.first..=instances.last {
-            self.entered(
-                &task_id(&job, instance, seed),
-                ScheduleStatus::Pending,
-                Entry::Transition,
-            );
+        let new: Vec<TaskId> = self.out.changes[before..]
+            .iter()
+            .filter_map(|change| match change {
+                Change::Task { id, .. } => Some(Arc::clone(id)),
+                _ => None,
+            })
+            .collect();
+        for task in new {
+            self.enqueue(id, &task, None, Entry::Transition);
         }
     }
 

@@ -4,7 +4,7 @@
 //! after that costs a copy of its 16 elements.
 
 use std::borrow::Borrow;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 const PAGE: usize = 16;
@@ -99,6 +99,44 @@ impl<T: Clone> CowVec<T> {
 /// Entries per bucket, on average, at which a [`CowMap`] grows.
 const LOAD: usize = 2;
 
+/// A short hash for short keys: a multiplication for eight bytes, and a last round that spreads what they made. It is the
+/// same in every process, and nobody but the log's authors chooses what goes through it in what order.
+#[derive(Default)]
+struct Mixer(u64);
+
+/// Odd, and as many ones as zeros without a pattern: the fraction of the golden ratio.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+impl Hasher for Mixer {
+    fn write(&mut self, bytes: &[u8]) {
+        let mut words = bytes.chunks_exact(8);
+        for word in &mut words {
+            let mut eight = [0; 8];
+            eight.copy_from_slice(word);
+            self.write_u64(u64::from_le_bytes(eight));
+        }
+        let rest = words.remainder();
+        if !rest.is_empty() {
+            let mut eight = [0; 8];
+            eight[..rest.len()].copy_from_slice(rest);
+            self.write_u64(u64::from_le_bytes(eight));
+        }
+    }
+
+    fn write_u8(&mut self, byte: u8) {
+        self.write_u64(u64::from(byte));
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(GOLDEN);
+    }
+
+    fn finish(&self) -> u64 {
+        let spread = (self.0 ^ (self.0 >> 32)).wrapping_mul(GOLDEN);
+        spread ^ (spread >> 29)
+    }
+}
+
 /// A hash map over [`CowVec`]. It grows by one bucket at a time (linear hashing), so no insertion stalls for a rehash of
 /// everything. The hash has no random key: equal histories give equal maps.
 #[derive(Clone, Debug)]
@@ -117,7 +155,7 @@ impl<K, V> Default for CowMap<K, V> {
 }
 
 fn bucket_of<Q: Hash + ?Sized>(key: &Q, buckets: usize) -> usize {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = Mixer::default();
     key.hash(&mut hasher);
     let hash = hasher.finish() as usize;
     let low = 1 << buckets.ilog2();
@@ -143,12 +181,22 @@ impl<K: Hash + Eq, V> CowMap<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
+        let (at, found) = self.find(key)?;
+        Some(&self.buckets.get(at)?.get(found)?.1)
+    }
+
+    /// A key's bucket and its place there. To look before a page is opened for writing keeps a miss from copying it.
+    fn find<Q>(&self, key: &Q) -> Option<(usize, usize)>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
         if self.len == 0 {
             return None;
         }
-        let bucket = self.buckets.get(bucket_of(key, self.buckets.len()))?;
-        let entry = bucket.iter().find(|(k, _)| k.borrow() == key)?;
-        Some(&entry.1)
+        let at = bucket_of(key, self.buckets.len());
+        let bucket = self.buckets.get(at)?;
+        Some((at, bucket.iter().position(|(k, _)| k.borrow() == key)?))
     }
 }
 
@@ -158,11 +206,8 @@ impl<K: Hash + Eq + Clone, V: Clone> CowMap<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        // Looking first keeps a miss from copying the page.
-        self.get(key)?;
-        let at = bucket_of(key, self.buckets.len());
-        let bucket = self.buckets.get_mut(at)?;
-        let entry = bucket.iter_mut().find(|(k, _)| (*k).borrow() == key)?;
+        let (at, found) = self.find(key)?;
+        let entry = self.buckets.get_mut(at)?.get_mut(found)?;
         Some(&mut entry.1)
     }
 
@@ -170,15 +215,29 @@ impl<K: Hash + Eq + Clone, V: Clone> CowMap<K, V> {
         if let Some(place) = self.get_mut(&key) {
             return Some(std::mem::replace(place, value));
         }
+        self.insert_new(key, value);
+        None
+    }
+
+    /// Inserts what is not there yet; whether it was not.
+    pub(crate) fn insert_new(&mut self, key: K, value: V) -> bool {
         if self.len >= self.buckets.len() * LOAD {
             self.split();
         }
         let at = bucket_of(&key, self.buckets.len());
+        let is_there = |bucket: &Vec<(K, V)>| bucket.iter().any(|(k, _)| *k == key);
+        if self.buckets.get(at).is_none_or(is_there) {
+            return false;
+        }
         if let Some(bucket) = self.buckets.get_mut(at) {
+            // Most buckets hold about as many as the load says, and room for four is what a vector begins with.
+            if bucket.is_empty() {
+                bucket.reserve_exact(LOAD);
+            }
             bucket.push((key, value));
             self.len += 1;
         }
-        None
+        true
     }
 
     pub(crate) fn remove<Q>(&mut self, key: &Q) -> Option<V>
@@ -186,10 +245,8 @@ impl<K: Hash + Eq + Clone, V: Clone> CowMap<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.get(key)?;
-        let at = bucket_of(key, self.buckets.len());
+        let (at, found) = self.find(key)?;
         let bucket = self.buckets.get_mut(at)?;
-        let found = bucket.iter().position(|(k, _)| k.borrow() == key)?;
         self.len -= 1;
         Some(bucket.remove(found).1)
     }

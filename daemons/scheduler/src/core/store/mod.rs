@@ -1,11 +1,10 @@
 //! The state: tables and their indexes, changed by ops alone.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use aurora_api::model::{JobKey, JobUpdateKey, ScheduleStatus, TaskConfig};
 
-use self::cow::CowVec;
 use super::config::Millis;
 use super::op::{AuditRecord, Op};
 
@@ -14,6 +13,7 @@ pub(crate) mod cow;
 mod ids;
 mod record;
 mod snapshot;
+mod tasks;
 mod update;
 mod view;
 
@@ -24,8 +24,6 @@ pub use record::{
 pub use snapshot::{SnapshotError, decode_snapshot, encode_snapshot};
 pub use update::Update;
 pub use view::View;
-
-use record::{Role, STATUSES};
 
 /// A place in the task table.
 pub(crate) type Slot = u32;
@@ -159,15 +157,7 @@ impl Store {
                 seed,
                 time,
             } => {
-                let config = self.config(*config)?;
-                for range in instances {
-                    for instance in range.first..=range.last {
-                        let id = task_id(&config.task.job, instance, *seed);
-                        let event = self.event(*time, ScheduleStatus::Pending, None);
-                        let task = Task::new(id, Arc::clone(&config), instance, event);
-                        self.insert(task, changes)?;
-                    }
-                }
+                self.insert_new(*config, instances, *seed, *time, changes)?;
             }
             Op::InsertReplacement {
                 ancestor,
@@ -215,9 +205,10 @@ impl Store {
                     .map(|(name, port)| (name.as_str().into(), *port))
                     .collect();
                 bound.sort();
+                let (agent, host) = self.view.shared_names(agent, host);
                 self.change(task, *time, changes, |task, event| {
-                    task.agent = Some(Arc::clone(agent));
-                    task.host = Some(Arc::clone(host));
+                    task.agent = Some(agent);
+                    task.host = Some(Arc::clone(&host));
                     task.ports = bound.into();
                     task.enter(
                         ScheduleStatus::Assigned,
@@ -225,7 +216,7 @@ impl Store {
                     );
                 })?;
                 let (slot, _) = self.find(task)?;
-                self.view.add_to_host(host, slot);
+                self.view.add_to_host(&host, slot);
             }
             Op::RemoveTasks { tasks } => self.remove(tasks, changes)?,
             Op::SaveQuota { role, quota } => {
@@ -303,96 +294,6 @@ impl Store {
         Ok(())
     }
 
-    /// Puts a task into the tables.
-    pub(crate) fn insert(&mut self, task: Task, changes: &mut Changes) -> Result<(), ApplyError> {
-        if self.view.ids.get(&*task.id).is_some() {
-            return Err(ApplyError::Duplicate(format!("task {}", task.id)));
-        }
-        let job_slot = self.job_slot(&task);
-        if task.status.is_active() {
-            let taken = self
-                .view
-                .job_at(job_slot)
-                .is_some_and(|job| job.active_slot(task.instance).is_some());
-            if taken {
-                return Err(ApplyError::InstanceTaken(task.job().clone(), task.instance));
-            }
-        }
-        *self.config_users.entry(task.config.id).or_default() += 1;
-        let slot = match self.free_tasks.pop() {
-            Some(slot) => slot,
-            None => {
-                self.view.tasks.push(None);
-                (self.view.tasks.len() - 1) as Slot
-            }
-        };
-        self.view.ids.insert(Arc::clone(&task.id), slot);
-        if let Some(host) = &task.host {
-            self.view.add_to_host(host, slot);
-        }
-        let (status, instance, time) = (task.status, task.instance, task.last_event_time());
-        if status.is_active() {
-            self.view.charge(&task, 1);
-        }
-        if let Some(job) = self.view.job_mut(job_slot) {
-            job.counts[status as usize] += 1;
-            job.changed = job.changed.max(time);
-            job.put(status, instance, slot);
-            changes.push(Change::Task {
-                id: Arc::clone(&task.id),
-                job: Arc::clone(&job.key),
-            });
-        }
-        if let Some(place) = self.view.tasks.get_mut(slot as usize) {
-            *place = Some(task);
-        }
-        Ok(())
-    }
-
-    /// The job of a task, made if it is not there.
-    fn job_slot(&mut self, task: &Task) -> JobSlot {
-        if let Some(slot) = self.view.job_keys.get(task.job()) {
-            return *slot;
-        }
-        let slot = match self.free_jobs.pop() {
-            Some(slot) => slot,
-            None => {
-                self.view.jobs.push(None);
-                (self.view.jobs.len() - 1) as JobSlot
-            }
-        };
-        let key = Arc::new(task.job().clone());
-        if self.view.roles.get(key.role.as_str()).is_none() {
-            let role = Role {
-                jobs: CowVec::default(),
-                usage: Default::default(),
-            };
-            self.view
-                .roles
-                .insert(key.role.as_str().into(), Arc::new(role));
-        }
-        let mut role_position = 0;
-        if let Some(role) = self.view.roles.get_mut(key.role.as_str()) {
-            let role = Arc::make_mut(role);
-            role_position = role.jobs.len();
-            role.jobs.push(slot);
-        }
-        self.view.job_keys.insert(Arc::clone(&key), slot);
-        let job = Job {
-            key,
-            active: Vec::new(),
-            terminal: Vec::new(),
-            counts: [0; STATUSES],
-            changed: 0,
-            role_position,
-            placements: 0,
-        };
-        if let Some(place) = self.view.jobs.get_mut(slot as usize) {
-            *place = Some(Arc::new(job));
-        }
-        slot
-    }
-
     /// Changes a task's state with everything that hangs on it.
     fn change(
         &mut self,
@@ -440,86 +341,6 @@ impl Store {
             });
         }
         Ok(())
-    }
-
-    /// Takes tasks out of the tables. Work on a job's lists is done once per job, however many of its tasks go.
-    fn remove(&mut self, ids: &[TaskId], changes: &mut Changes) -> Result<(), ApplyError> {
-        let mut by_job: BTreeMap<JobSlot, HashSet<Slot>> = BTreeMap::new();
-        for id in ids {
-            let (slot, _) = self.find(id)?;
-            let Some(task) = self
-                .view
-                .tasks
-                .get_mut(slot as usize)
-                .and_then(Option::take)
-            else {
-                return Err(ApplyError::NoTask(id.to_string()));
-            };
-            self.view.ids.remove(&**id);
-            self.free_tasks.push(slot);
-            if task.status.is_active() {
-                self.view.charge(&task, -1);
-            }
-            if let Some(host) = &task.host {
-                self.view.take_from_host(host, slot);
-            }
-            if let Some(job_slot) = self.view.job_keys.get(task.job()).copied() {
-                by_job.entry(job_slot).or_default().insert(slot);
-                self.view.placements += 1;
-                let placements = self.view.placements;
-                if let Some(job) = self.view.job_mut(job_slot) {
-                    job.placements = placements;
-                    job.counts[task.status as usize] -= 1;
-                    changes.push(Change::TaskRemoved {
-                        id: Arc::clone(id),
-                        job: Arc::clone(&job.key),
-                    });
-                }
-            }
-            self.release_config(&task.config);
-        }
-        for (job_slot, slots) in by_job {
-            let Some(job) = self.view.job_mut(job_slot) else {
-                continue;
-            };
-            job.active.retain(|(_, slot)| !slots.contains(slot));
-            job.terminal.retain(|slot| !slots.contains(slot));
-            if job.task_count() == 0 {
-                self.remove_job(job_slot);
-            }
-        }
-        Ok(())
-    }
-
-    fn release_config(&mut self, config: &StoredConfig) {
-        let users = self.config_users.entry(config.id).or_default();
-        *users = users.saturating_sub(1);
-        if *users == 0 {
-            self.config_users.remove(&config.id);
-            self.view.configs.remove(&config.id);
-            self.view.reasons.remove(&config.id);
-            self.configs_by_value.remove(&config.task);
-        }
-    }
-
-    fn remove_job(&mut self, slot: JobSlot) {
-        let Some(job) = self.view.jobs.get_mut(slot as usize).and_then(Option::take) else {
-            return;
-        };
-        self.free_jobs.push(slot);
-        self.view.job_keys.remove(&*job.key);
-        let Some(role) = self.view.roles.get_mut(job.key.role.as_str()) else {
-            return;
-        };
-        let role = Arc::make_mut(role);
-        role.jobs.swap_remove(job.role_position);
-        let moved = role.jobs.get(job.role_position).copied();
-        if role.jobs.len() == 0 {
-            self.view.roles.remove(job.key.role.as_str());
-        }
-        if let Some(moved) = moved.and_then(|slot| self.view.job_mut(slot)) {
-            moved.role_position = job.role_position;
-        }
     }
 
     /// Sets a job's time of change, which a snapshot keeps because removed tasks take part in it.

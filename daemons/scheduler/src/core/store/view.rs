@@ -67,9 +67,24 @@ impl View {
             let tasks = hosts.iter().flat_map(|host| self.tasks_on_host(host));
             return Box::new(tasks.filter(|task| matches(query, task)));
         }
+        if *query == TaskQuery::default() {
+            // In the order of the table, which is the order of memory.
+            return Box::new(self.tasks.iter().flatten());
+        }
         let jobs = self
             .jobs_of_query(query)
             .filter(|job| job_may_match(query, job));
+        let instances = query.instance_ids.as_ref().filter(|ids| !ids.is_empty());
+        if let Some(instances) = instances {
+            let tasks = jobs.flat_map(|job| {
+                let active = instances
+                    .iter()
+                    .filter_map(|instance| job.active_slot(*instance));
+                let slots = active.chain(job.terminal.iter().copied());
+                slots.filter_map(|slot| self.task_at(slot))
+            });
+            return Box::new(tasks.filter(|task| matches(query, task)));
+        }
         Box::new(
             jobs.flat_map(|job| self.tasks_of_job(job))
                 .filter(|task| matches(query, task)),
@@ -307,15 +322,24 @@ impl View {
             .map(Arc::make_mut)
     }
 
-    pub(super) fn charge(&mut self, task: &Task, times: i64) {
-        self.charge_config(&task.config, times);
-    }
-
     pub(super) fn charge_config(&mut self, config: &StoredConfig, times: i64) {
         if let Some(role) = self.roles.get_mut(config.task.job.role.as_str()) {
             let usage = &mut Arc::make_mut(role).usage[config.pool as usize];
             *usage = usage.plus(&config.usage, times);
         }
+    }
+
+    /// The names of an agent and its host as another task there has them already: one text for all.
+    pub(super) fn shared_names(&self, agent: &Arc<str>, host: &Arc<str>) -> (Arc<str>, Arc<str>) {
+        let neighbour = self.host_tasks.get(&**host).and_then(|slots| slots.last());
+        let neighbour = neighbour.and_then(|slot| self.task_at(*slot));
+        let shared = |name: &Arc<str>, known: Option<&Arc<str>>| {
+            Arc::clone(known.filter(|known| *known == name).unwrap_or(name))
+        };
+        (
+            shared(agent, neighbour.and_then(|task| task.agent.as_ref())),
+            shared(host, neighbour.and_then(|task| task.host.as_ref())),
+        )
     }
 
     pub(super) fn add_to_host(&mut self, host: &Arc<str>, slot: Slot) {
