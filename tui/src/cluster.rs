@@ -82,7 +82,11 @@ impl Source for Cluster {
     }
 
     fn watch(&self, generation: u64, watch: Watch, events: Events) -> Job {
-        let observer = self.observer(&watch.host);
+        let Some(host) = &watch.host else {
+            let scheduler = Scheduler::new(&self.target, USER_AGENT);
+            return Box::pin(observe::explain(scheduler, generation, watch.task, events));
+        };
+        let observer = self.observer(host);
         Box::pin(async move {
             match observer {
                 Ok(observer) => observe::watch(observer, generation, watch, events).await,

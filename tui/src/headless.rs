@@ -165,7 +165,7 @@ impl Runner {
         let command = command::parse(line).ok()?;
         if !matches!(
             command.spec.verb,
-            Verb::Task | Verb::Logs | Verb::Sandbox | Verb::File
+            Verb::Task | Verb::Why | Verb::Logs | Verb::Sandbox | Verb::File
         ) {
             return None;
         }

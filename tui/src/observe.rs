@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aurora_client::http::{HttpError, describe};
 use aurora_client::observer::{Chunk, EntryKind, LogStream, Observer};
+use aurora_client::scheduler::Scheduler;
 use aurora_tui_model::event::{
     Event, FileEntry, FileKind, Process, Seen, Start, Stream, TaskInfo, Usage, WINDOW, Watch,
     WatchWhat,
@@ -12,6 +13,7 @@ use aurora_tui_model::event::{
 use crate::data::{Events, report};
 
 const TASK_PERIOD: Duration = Duration::from_secs(1);
+const WHY_PERIOD: Duration = Duration::from_secs(2);
 const DIRECTORY_PERIOD: Duration = Duration::from_secs(2);
 const TAIL_PERIOD: Duration = Duration::from_millis(300);
 const TROUBLE_PERIOD: Duration = Duration::from_secs(1);
@@ -23,12 +25,13 @@ const PROBE_EVERY: u32 = 5;
 pub(crate) async fn watch(observer: Observer, generation: u64, watch: Watch, events: Events) {
     let Watch { task, what, .. } = watch;
     match what {
+        // The scheduler explains, not an observer.
+        WatchWhat::Why => {}
         WatchWhat::Task => {
             poll(
                 &Looked {
-                    observer,
                     task,
-                    path: None,
+                    at: LookedAt::Task(observer),
                 },
                 generation,
                 &events,
@@ -39,9 +42,8 @@ pub(crate) async fn watch(observer: Observer, generation: u64, watch: Watch, eve
         WatchWhat::Directory(path) => {
             poll(
                 &Looked {
-                    observer,
                     task,
-                    path: Some(path),
+                    at: LookedAt::Directory(observer, path),
                 },
                 generation,
                 &events,
@@ -87,20 +89,43 @@ pub(crate) async fn watch(observer: Observer, generation: u64, watch: Watch, eve
     }
 }
 
-/// A task, or a directory of its sandbox.
+/// Something of a task that is looked at as a whole.
 struct Looked {
-    observer: Observer,
     task: String,
-    path: Option<String>,
+    at: LookedAt,
+}
+
+enum LookedAt {
+    /// Its processes.
+    Task(Observer),
+    /// A directory of its sandbox.
+    Directory(Observer, String),
+    /// Why it is as it is.
+    Why(Scheduler),
 }
 
 impl Looked {
     async fn look(&self) -> Result<Seen, HttpError> {
-        match &self.path {
-            None => look_at_task(&self.observer, &self.task).await,
-            Some(path) => look_at_directory(&self.observer, &self.task, path).await,
+        match &self.at {
+            LookedAt::Task(observer) => look_at_task(observer, &self.task).await,
+            LookedAt::Directory(observer, path) => {
+                look_at_directory(observer, &self.task, path).await
+            }
+            LookedAt::Why(scheduler) => Ok(match scheduler.explain(&self.task).await? {
+                Some(answer) => Seen::Why(answer),
+                None => Seen::Absent("The scheduler does not know this task.".to_owned()),
+            }),
         }
     }
+}
+
+/// Asks the scheduler again and again why a task is as it is.
+pub(crate) async fn explain(scheduler: Scheduler, generation: u64, task: String, events: Events) {
+    let looked = Looked {
+        task,
+        at: LookedAt::Why(scheduler),
+    };
+    poll(&looked, generation, &events, WHY_PERIOD).await;
 }
 
 /// Something that can be read in pieces, with the observer's conventions for offset and length.

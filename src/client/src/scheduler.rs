@@ -19,6 +19,9 @@ use crate::results::FromResult;
 /// The largest answer that is read: one million tasks are about this much.
 const MAX_ANSWER: usize = 1024 * 1024 * 1024;
 
+/// The largest explanation of a task that is read.
+const MAX_EXPLANATION: usize = 16 * 1024 * 1024;
+
 /// Upstream's `BYPASS_LEADER_REDIRECT_HEADER_NAME`; names of headers know no case.
 const BYPASS_LEADER_REDIRECT: HeaderName = HeaderName::from_static("bypass-leader-redirect");
 
@@ -236,6 +239,29 @@ impl Scheduler {
             });
         }
         take(method, response)
+    }
+
+    /// Why a task is as it is (`GET /ext/v1/explain/TASK`), in JSON; `None` for a task that the scheduler does not know.
+    ///
+    /// # Errors
+    /// Of the exchange; Apache Aurora has no such route and answers as for an unknown task.
+    pub async fn explain(&self, task_id: &str) -> Result<Option<serde_json::Value>, HttpError> {
+        let mut url = self.base.clone();
+        let fault = |why: &str| HttpError::Malformed {
+            url: self.base.to_string(),
+            why: why.to_owned(),
+        };
+        url.path_segments_mut()
+            .map_err(|()| fault("it cannot have a path"))?
+            .pop_if_empty()
+            .extend(["ext", "v1", "explain", task_id]);
+        let response = match self.http.send(Outgoing::get(url)).await {
+            Err(HttpError::Status { status: 404, .. }) => return Ok(None),
+            other => other?,
+        };
+        let body = read_all(response, MAX_EXPLANATION).await?;
+        let answer = serde_json::from_slice(&body).map_err(|error| fault(&error.to_string()))?;
+        Ok(Some(answer))
     }
 
     async fn exchange(&self, body: Bytes) -> Result<Bytes, HttpError> {

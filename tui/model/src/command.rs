@@ -24,6 +24,7 @@ pub enum Verb {
     Jobs,
     Instances,
     Task,
+    Why,
     Sandbox,
     File,
     Logs,
@@ -111,6 +112,7 @@ commands! {
     "jobs" Jobs "[FILTER]" (0, 0) true Shows "all jobs";
     "instances" Instances "[JOB] [FILTER]" (0, 1) true Shows "a job's instances";
     "task" Task "[JOB/INSTANCE | TASK]" (0, 1) false Shows "a task: processes, ports, resources, events";
+    "why" Why "[JOB/INSTANCE | TASK]" (0, 1) false Shows "why a task waits or failed";
     "sandbox" Sandbox "[JOB/INSTANCE | TASK] [PATH]" (0, 2) false Shows "files of a task's sandbox";
     "file" File "JOB/INSTANCE | TASK PATH" (2, 2) false Shows "a file of a task's sandbox";
     "logs" Logs "[JOB/INSTANCE | TASK] [PROCESS]" (0, 2) false Shows "output of a process, stdout and stderr";

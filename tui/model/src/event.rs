@@ -41,11 +41,11 @@ pub enum Start {
     At(u64),
 }
 
-/// Something on a host that is read again and again while it is on the screen.
+/// Something of a task that is read again and again while it is on the screen.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Watch {
-    /// The host.
-    pub host: String,
+    /// The host whose observer is asked; none: the scheduler is.
+    pub host: Option<String>,
     /// The task.
     pub task: String,
     /// What of it.
@@ -57,6 +57,8 @@ pub struct Watch {
 pub enum WatchWhat {
     /// Processes and consumption.
     Task,
+    /// Why it is as it is, by the scheduler.
+    Why,
     /// A directory of the sandbox.
     Directory(String),
     /// A file of the sandbox.
@@ -153,6 +155,8 @@ pub struct FileEntry {
 pub enum Seen {
     /// A task.
     Task(TaskInfo),
+    /// Why a task is as it is, as the scheduler puts it.
+    Why(serde_json::Value),
     /// A directory.
     Directory(Vec<FileEntry>),
     /// Bytes of a file or log, in order.

@@ -13,6 +13,7 @@ pub const VIEWS: &[&str] = &[
     "jobs",
     "instances",
     "task",
+    "why",
     "sandbox",
     "file",
     "logs",
@@ -46,6 +47,8 @@ pub enum Place {
     Instances(JobPath),
     /// One task: its processes, ports, resources, events.
     Task(TaskRef),
+    /// Why a task waits or failed.
+    Why(TaskRef),
     /// A directory of a task's sandbox; the path is relative, empty for the top.
     Sandbox(TaskRef, String),
     /// A file of a sandbox.
@@ -81,6 +84,7 @@ impl Place {
             Place::Jobs => "jobs",
             Place::Instances(_) => "instances",
             Place::Task(_) => "task",
+            Place::Why(_) => "why",
             Place::Sandbox(..) => "sandbox",
             Place::File(..) => "file",
             Place::Logs(..) => "logs",
@@ -102,6 +106,7 @@ impl Place {
         match self {
             Place::Instances(job) => Some(job),
             Place::Task(task)
+            | Place::Why(task)
             | Place::Sandbox(task, _)
             | Place::File(task, _)
             | Place::Logs(task, _) => Some(&task.job),
@@ -123,7 +128,7 @@ impl Place {
     /// The version of the feed from which on it tells what this view shows; 0: a scheduler without a feed tells it too.
     pub fn since_version(&self) -> u32 {
         match self {
-            Place::Updates | Place::Maintenance | Place::Audit => 2,
+            Place::Why(_) | Place::Updates | Place::Maintenance | Place::Audit => 2,
             Place::Hosts | Place::Host(_) | Place::Quotas => 1,
             _ => 0,
         }
@@ -133,6 +138,7 @@ impl Place {
     pub fn task(&self) -> Option<&TaskRef> {
         match self {
             Place::Task(task)
+            | Place::Why(task)
             | Place::Sandbox(task, _)
             | Place::File(task, _)
             | Place::Logs(task, _) => Some(task),
@@ -146,7 +152,7 @@ impl Place {
             Place::Jobs => return None,
             Place::Host(_) => Place::Hosts,
             Place::Task(task) => Place::Instances(task.job.clone()),
-            Place::Logs(task, _) => Place::Task(task.clone()),
+            Place::Logs(task, _) | Place::Why(task) => Place::Task(task.clone()),
             Place::Sandbox(task, path) | Place::File(task, path) => match path.rsplit_once('/') {
                 Some((directory, _)) => Place::Sandbox(task.clone(), directory.to_owned()),
                 None if matches!(self, Place::File(..)) || !path.is_empty() => {
@@ -291,6 +297,7 @@ impl FromStr for Link {
             ),
             "instances" => (Place::Instances(job()?), 3),
             "task" => (Place::Task(task()?), 4),
+            "why" => (Place::Why(task()?), 4),
             "logs" => (Place::Logs(task()?, rest.get(4).cloned()), 5),
             "sandbox" => (Place::Sandbox(task()?, tail()), usize::MAX),
             "file" if !tail().is_empty() => (Place::File(task()?, tail()), usize::MAX),
@@ -375,6 +382,7 @@ mod tests {
             "aurora://west/help/jobs",
             "aurora://west/host/h-1.example",
             "aurora://west/updates",
+            "aurora://west/why/www-data/prod/hello/t1",
             "aurora://west/roles",
             "aurora://west/crons",
             "aurora://west/maintenance",

@@ -68,6 +68,8 @@ pub enum Detail {
     Logs(Logs),
     /// A file.
     File(Box<Pane>),
+    /// Why a task is as it is, once it was told.
+    Why(Option<serde_json::Value>),
 }
 
 /// Output of one process: two panes.
@@ -170,6 +172,7 @@ impl View {
                 ..Logs::default()
             }),
             Place::File(..) => Detail::File(Box::default()),
+            Place::Why(_) => Detail::Why(None),
             _ => Detail::None,
         };
         View {
@@ -192,7 +195,7 @@ impl View {
         match &mut self.detail {
             Detail::Logs(logs) => logs.panes.get_mut(logs.focus),
             Detail::File(pane) => Some(pane),
-            Detail::None | Detail::Directory(_) => None,
+            Detail::None | Detail::Directory(_) | Detail::Why(_) => None,
         }
     }
 
@@ -201,7 +204,7 @@ impl View {
         match &self.detail {
             Detail::Logs(logs) => logs.panes.get(logs.focus),
             Detail::File(pane) => Some(pane),
-            Detail::None | Detail::Directory(_) => None,
+            Detail::None | Detail::Directory(_) | Detail::Why(_) => None,
         }
     }
 }
@@ -395,6 +398,11 @@ impl State {
         if self.view.trouble.is_some() {
             return None;
         }
+        if let Detail::Why(answer) = &self.view.detail {
+            return answer
+                .is_none()
+                .then(|| "the scheduler's explanation".to_owned());
+        }
         let on_host = self.view.place.task().is_some_and(|task| {
             self.store
                 .tasks
@@ -417,7 +425,9 @@ impl State {
                         .iter()
                         .all(|pane| pane.read || pane.trouble.is_some())
             }
-            Detail::None => !matches!(self.view.place, Place::Task(_)) || self.view.task.is_some(),
+            Detail::None | Detail::Why(_) => {
+                !matches!(self.view.place, Place::Task(_)) || self.view.task.is_some()
+            }
         };
         (!ready).then(|| "the host's observer".to_owned())
     }

@@ -246,6 +246,7 @@ impl Source for Fake {
                         permissions: "rwxr-xr-x".to_owned(),
                     },
                 ]),
+                WatchWhat::Why => Seen::Why(serde_json::json!({})),
                 WatchWhat::File { path, .. } => Seen::Bytes {
                     offset: 0,
                     next: 10,

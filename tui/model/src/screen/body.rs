@@ -70,7 +70,7 @@ pub(super) fn body(state: &State) -> Body {
                 missing,
             )])
         }
-        Detail::None | Detail::Directory(_) => {
+        Detail::None | Detail::Directory(_) | Detail::Why(_) => {
             let Some(table) = views::table(state) else {
                 return Body::Words(Vec::new());
             };
@@ -115,6 +115,11 @@ fn nothing_here(state: &State) -> &'static str {
         Place::Sandbox(..) => "The directory is empty.",
         Place::File(..) => "The file is empty.",
         Place::Logs(..) => "Nothing was written yet.",
+        Place::Host(_) => "No task is on this host.",
+        Place::Crons => "There are no cron jobs.",
+        Place::Updates => "No job was updated as far as the scheduler remembers.",
+        Place::Maintenance => "No host is in maintenance.",
+        Place::Audit => "Nobody has changed anything as far as the scheduler remembers.",
         _ => "Nothing here.",
     }
 }

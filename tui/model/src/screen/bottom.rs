@@ -68,7 +68,9 @@ pub(super) fn bottom(state: &State) -> Bottom {
             ("actions", "actions"),
             ("filter", "filter"),
         ],
+        Place::Why(_) => &[("logs", "logs"), ("sandbox", "files"), ("filter", "filter")],
         Place::Task(_) => &[
+            ("why", "why"),
             ("enter", "logs"),
             ("sandbox", "files"),
             ("actions", "actions"),

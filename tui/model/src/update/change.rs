@@ -58,6 +58,7 @@ fn kinds_here(state: &State) -> Vec<Kind> {
         Place::Jobs
         | Place::Instances(_)
         | Place::Task(_)
+        | Place::Why(_)
         | Place::Sandbox(..)
         | Place::File(..)
         | Place::Logs(..) => {

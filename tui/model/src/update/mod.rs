@@ -136,7 +136,7 @@ fn forget_text(view: &mut View) {
             logs.panes = Default::default();
         }
         Detail::File(pane) => **pane = Pane::default(),
-        Detail::Directory(_) | Detail::None => {}
+        Detail::Directory(_) | Detail::Why(_) | Detail::None => {}
     }
     view.trouble = None;
 }

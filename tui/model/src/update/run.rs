@@ -73,6 +73,10 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
             let task = find_task(state, word(0))?;
             go(state, Place::Task(task));
         }
+        Verb::Why => {
+            let task = find_task(state, word(0))?;
+            list(state, Place::Why(task), command)?;
+        }
         Verb::Sandbox => {
             let task = find_task(state, word(0))?;
             let path = word(1).unwrap_or_default().trim_matches('/').to_owned();
@@ -430,7 +434,12 @@ fn enter(state: &mut State) -> Result<(), String> {
                 }
             }
         }
-        Place::Quotas | Place::Audit | Place::Help(_) | Place::File(..) | Place::Logs(..) => {
+        Place::Quotas
+        | Place::Audit
+        | Place::Why(_)
+        | Place::Help(_)
+        | Place::File(..)
+        | Place::Logs(..) => {
             return Err("there is nothing further inside".to_owned());
         }
     };

@@ -54,6 +54,16 @@ fn wanted(state: &State) -> Vec<Watch> {
     let Some(place) = state.view.place.task() else {
         return Vec::new();
     };
+    if let Place::Why(_) = state.view.place {
+        return match state.is_told() {
+            true => vec![Watch {
+                host: None,
+                task: place.task.clone(),
+                what: WatchWhat::Why,
+            }],
+            false => Vec::new(),
+        };
+    }
     let Some(host) = state
         .store
         .tasks
@@ -63,7 +73,7 @@ fn wanted(state: &State) -> Vec<Watch> {
         return Vec::new();
     };
     let watch = |what: WatchWhat| Watch {
-        host: host.clone(),
+        host: Some(host.clone()),
         task: place.task.clone(),
         what,
     };
@@ -129,6 +139,13 @@ pub(super) fn seen(state: &mut State, generation: u64, seen: Seen) {
         (WatchWhat::Task, Seen::Absent(why) | Seen::Trouble(why)) => {
             state.view.trouble = Some(crate::text::clean(&why));
         }
+        (WatchWhat::Why, Seen::Why(answer)) => {
+            state.view.trouble = None;
+            state.view.detail = Detail::Why(Some(answer));
+        }
+        (WatchWhat::Why, Seen::Absent(why) | Seen::Trouble(why)) => {
+            state.view.trouble = Some(crate::text::clean(&why));
+        }
         (WatchWhat::Directory(_), found) => match found {
             Seen::Directory(entries) => {
                 state.view.trouble = None;
@@ -137,7 +154,8 @@ pub(super) fn seen(state: &mut State, generation: u64, seen: Seen) {
             Seen::Absent(why) | Seen::Trouble(why) => {
                 state.view.trouble = Some(crate::text::clean(&why))
             }
-            Seen::Task(_) | Seen::Bytes { .. } | Seen::Rest(_) | Seen::Truncated => {}
+            Seen::Task(_) | Seen::Why(_) | Seen::Bytes { .. } | Seen::Rest(_) | Seen::Truncated => {
+            }
         },
         (WatchWhat::File { .. }, found) => {
             let filter = state.view.filter.filter.clone();
@@ -151,10 +169,7 @@ pub(super) fn seen(state: &mut State, generation: u64, seen: Seen) {
                 into_pane(pane, found, &filter);
             }
         }
-        (
-            WatchWhat::Task,
-            Seen::Directory(_) | Seen::Bytes { .. } | Seen::Rest(_) | Seen::Truncated,
-        ) => {}
+        (WatchWhat::Task | WatchWhat::Why, _) => {}
     }
 }
 
@@ -205,6 +220,6 @@ fn into_pane(pane: &mut Pane, seen: Seen, filter: &crate::filter::Filter) {
                 .notice("the file became shorter; from its new beginning:");
         }
         Seen::Absent(why) | Seen::Trouble(why) => pane.trouble = Some(crate::text::clean(&why)),
-        Seen::Task(_) | Seen::Directory(_) => {}
+        Seen::Task(_) | Seen::Why(_) | Seen::Directory(_) => {}
     }
 }

@@ -4,6 +4,7 @@ mod cluster;
 mod fleet;
 mod help;
 mod task;
+mod why;
 
 use crate::place::Place;
 use crate::state::State;
@@ -26,6 +27,7 @@ fn all(state: &State) -> Option<Table> {
         Place::Maintenance => fleet::maintenance(state),
         Place::Audit => fleet::audit(state),
         Place::Task(_) => task::processes(state),
+        Place::Why(_) => why::why(state),
         Place::Sandbox(..) => task::directory(state),
         Place::Journal => cluster::journal(state),
         Place::Help(view) => help::help(state, view),
@@ -45,6 +47,7 @@ pub(crate) fn default_sort(place: &Place) -> Option<&'static str> {
         Place::Updates => Some("changed"),
         Place::Journal | Place::Audit => Some("-time"),
         Place::Task(_)
+        | Place::Why(_)
         | Place::Sandbox(..)
         | Place::Help(_)
         | Place::File(..)

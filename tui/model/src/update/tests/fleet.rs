@@ -182,6 +182,60 @@ fn what_a_scheduler_does_not_tell_cannot_be_reached() {
     );
 }
 
+#[test]
+fn a_waiting_task_is_explained() {
+    let mut bench = cluster(2);
+    bench.keys("enter");
+    bench.feed_all(whole(
+        "job/w/devel/hello",
+        vec![task("w/devel/hello", 0, "a", ScheduleStatus::Pending)],
+    ));
+    bench.keys("w");
+    assert_eq!(
+        bench.state.waiting_for().as_deref(),
+        Some("the scheduler's explanation")
+    );
+    let generation = bench.watch_of(|what| *what == WatchWhat::Why);
+    // As the scheduler's route answers.
+    let answer = serde_json::json!({
+        "status": "PENDING", "since_ms": NOW - 90_000, "vetoes": ["Insufficient: ram"],
+        "asks": {"cpus": 1.5, "ram_mb": 999_999, "gpus": 0},
+        "hosts": {"known": 7, "without_offer": 2, "looked_at": 5, "suitable": 0, "kept_for_others": 1,
+            "excluded": {"Insufficient: ram": 5},
+            "nearest": [{"host": "h9", "vetoes": ["Insufficient: ram"], "missing": {"ram_mb": 12.0}}]},
+        "next_attempt_ms": NOW + 5_000, "quota": null,
+        "evidence": [{"status": "FAILED", "host": "h3", "ended_ms": NOW - 120_000, "ran_for_ms": 4_000, "message": "exit 1"}],
+        "events": [{"time_ms": 0, "status": "PENDING", "message": null}],
+    });
+    bench.event(Event::Seen(generation, Seen::Why(answer)));
+    assert_eq!(
+        rows(&bench),
+        [
+            "status|PENDING for 1m",
+            "veto|Insufficient: ram",
+            "hosts|7 known, 2 without offer, 5 looked at, 0 suitable, 1 kept for others",
+            "excluded|5 host(s): Insufficient: ram",
+            "nearest|h9: Insufficient: ram; missing ram mb 12.0",
+            "asks|cpus 1.5, ram mb 999999",
+            "next try|in 5s",
+            "earlier|FAILED 2m ago after 4s of running on h3 because exit 1",
+            "event|1970-01-01 00:00:00 PENDING",
+        ]
+    );
+    let old = &mut cluster(1);
+    old.keys("enter");
+    old.feed_all(whole(
+        "job/w/devel/hello",
+        vec![task("w/devel/hello", 0, "a", ScheduleStatus::Pending)],
+    ));
+    old.keys("w");
+    assert!(
+        old.bottom().contains("does not tell about why"),
+        "{}",
+        old.bottom()
+    );
+}
+
 /// Asks, says yes, lets the scheduler accept, and gives the outcomes that were recorded before and after the news.
 fn done(
     bench: &mut Bench,

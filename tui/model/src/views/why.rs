@@ -1,0 +1,149 @@
+//! Why a task waits or failed, as the scheduler explains it.
+
+use serde_json::Value as Json;
+
+use crate::state::{Detail, State};
+use crate::table::{Cell, Column, Row, Table};
+use crate::text;
+use crate::theme::Scope;
+
+/// Rows as they are told, numbered, since they may be alike.
+#[derive(Default)]
+struct Told(Vec<Row>);
+
+impl Told {
+    fn add(&mut self, about: &str, what: &str, scope: Scope) {
+        self.0.push(Row {
+            id: self.0.len().to_string(),
+            problem: matches!(scope, Scope::Warn | Scope::Bad),
+            cells: vec![
+                Cell::text(about).scope(Scope::Label),
+                Cell::text(what).scope(scope),
+            ],
+            attributes: Vec::new(),
+        });
+    }
+}
+
+fn string<'a>(value: &'a Json, name: &str) -> &'a str {
+    value.get(name).and_then(Json::as_str).unwrap_or_default()
+}
+
+fn items<'a>(value: &'a Json, name: &str) -> impl Iterator<Item = &'a Json> {
+    value
+        .get(name)
+        .and_then(Json::as_array)
+        .into_iter()
+        .flatten()
+}
+
+/// A value in words: texts as they are, objects as `name value`, nothing for null.
+fn words(value: &Json) -> String {
+    match value {
+        Json::Null => String::new(),
+        Json::String(text) => text.clone(),
+        Json::Array(items) => {
+            let texts: Vec<String> = items.iter().map(words).collect();
+            texts.join(", ")
+        }
+        Json::Object(members) => {
+            let texts: Vec<String> = members
+                .iter()
+                .filter(|(_, value)| !value.is_null() && value.as_i64() != Some(0))
+                .map(|(name, value)| format!("{} {}", name.replace('_', " "), words(value)))
+                .collect();
+            texts.join(", ")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// What is known of the task on the screen; in the order in which one asks.
+pub(super) fn why(state: &State) -> Table {
+    let columns = vec![Column::text("about", 0), Column::text("what", 0)];
+    let Detail::Why(Some(answer)) = &state.view.detail else {
+        return Table::new(columns, Vec::new());
+    };
+    let mut told = Told::default();
+    let since = answer.get("since_ms").and_then(Json::as_i64);
+    let age = since.map_or_else(String::new, |since| {
+        format!(" for {}", text::age(state.since(since)))
+    });
+    let status = format!("{}{age}", string(answer, "status"));
+    told.add("status", &status, Scope::Crumb);
+    waiting(state, answer, &mut told);
+    for ended in items(answer, "evidence") {
+        let at = ended.get("ended_ms").and_then(Json::as_i64);
+        let ran = ended.get("ran_for_ms").and_then(Json::as_i64);
+        let mut parts = vec![string(ended, "status").to_owned()];
+        parts.extend(at.map(|at| format!("{} ago", text::age(state.since(at)))));
+        parts.extend(ran.map(|ran| format!("after {} of running", text::age(ran))));
+        parts.extend(
+            [("on", "host"), ("because", "message")]
+                .into_iter()
+                .filter(|(_, name)| !string(ended, name).is_empty())
+                .map(|(word, name)| format!("{word} {}", string(ended, name))),
+        );
+        told.add("earlier", &parts.join(" "), Scope::Warn);
+    }
+    for event in items(answer, "events") {
+        let time = event.get("time_ms").and_then(Json::as_i64).unwrap_or(0);
+        let line = format!(
+            "{} {} {}",
+            text::utc(time),
+            string(event, "status"),
+            string(event, "message")
+        );
+        told.add("event", line.trim_end(), Scope::Dim);
+    }
+    Table::new(columns, told.0)
+}
+
+/// What keeps a task that waits.
+fn waiting(state: &State, answer: &Json, told: &mut Told) {
+    for veto in items(answer, "vetoes") {
+        told.add("veto", &words(veto), Scope::Bad);
+    }
+    if let Some(hosts) = answer.get("hosts") {
+        let counts: Vec<String> = [
+            "known",
+            "without_offer",
+            "looked_at",
+            "suitable",
+            "kept_for_others",
+        ]
+        .into_iter()
+        .filter_map(|name| {
+            let count = hosts.get(name)?.as_u64()?;
+            Some(format!("{count} {}", name.replace('_', " ")))
+        })
+        .collect();
+        told.add("hosts", &counts.join(", "), Scope::None);
+        let excluded = hosts.get("excluded").and_then(Json::as_object);
+        for (veto, count) in excluded.into_iter().flatten() {
+            let line = format!("{} host(s): {veto}", words(count));
+            told.add("excluded", &line, Scope::Warn);
+        }
+        for near in items(hosts, "nearest") {
+            let missing = near.get("missing").map(words).unwrap_or_default();
+            let vetoes = near.get("vetoes").map(words).unwrap_or_default();
+            let line = format!("{}: {vetoes}; missing {missing}", string(near, "host"));
+            told.add("nearest", line.trim_end_matches("; missing "), Scope::None);
+        }
+    }
+    for name in ["asks", "quota"] {
+        let said = answer.get(name).map(words).unwrap_or_default();
+        if !said.is_empty() {
+            told.add(name, &said, Scope::None);
+        }
+    }
+    for (name, about) in [
+        ("next_attempt_ms", "next try"),
+        ("throttled_until_ms", "held back"),
+    ] {
+        if let Some(due) = answer.get(name).and_then(Json::as_i64) {
+            let left = text::age(due - state.server_now_ms());
+            told.add(about, &format!("in {left}"), Scope::None);
+        }
+    }
+}
