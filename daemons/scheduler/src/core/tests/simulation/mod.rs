@@ -322,7 +322,7 @@ impl Simulation {
         self.core = core;
         self.invariants
             .check(self.seed, self.now, &self.core, &step, &self.users);
-        // Whoever was asked tells the dead.
+        self.operations.died();
         self.queue
             .retain(|_, event| !matches!(event, Event::Answer(_)));
         self.cluster.subscribed = false;

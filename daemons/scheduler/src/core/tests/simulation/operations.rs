@@ -10,8 +10,8 @@ use crate::core::sla::needed;
 pub(super) struct Operations {
     /// What came of each minute of each cron job.
     decisions: BTreeMap<(String, Millis), CronOutcome>,
-    /// The instances that a job's coordinator was told to let go: it agrees once in a while.
-    answers: u64,
+    /// The coordinators that think about a question.
+    asked: BTreeSet<String>,
     /// How many tasks were drained without force.
     drained: usize,
 }
@@ -52,6 +52,12 @@ impl Operations {
             launches.values().all(|count| *count == 1),
             "{at}: cron: {launches:?}"
         );
+        for effect in &step.effects {
+            if let Effect::AskCoordinator(question) = effect {
+                let is_free = self.asked.insert(question.url.clone());
+                assert!(is_free, "{at}: drain: {} is asked twice", question.url);
+            }
+        }
         let view = core.store().read();
         for host in view
             .hosts()
@@ -142,8 +148,14 @@ impl Operations {
         self.drained += 1;
     }
 
+    /// The scheduler dies; whoever was asked tells the dead.
+    pub(super) fn died(&mut self) {
+        self.asked.clear();
+    }
+
+    /// The only coordinator answers: yes in two of four cases.
     pub(super) fn coordinator(&mut self, random: &mut Random) -> CoordinatorAnswer {
-        self.answers += 1;
+        self.asked.clear();
         match random.below(4) {
             0 => CoordinatorAnswer::Failed("nobody there".to_owned()),
             1 => CoordinatorAnswer::Said {
