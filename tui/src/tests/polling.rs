@@ -11,6 +11,7 @@ use aurora_api::service::Call;
 use aurora_client::auth::Auth;
 use aurora_client::directory::Target;
 use aurora_client::netrc::Netrc;
+use aurora_client::scheduler::Scheduler;
 use aurora_tui_model::state::State;
 use aurora_tui_model::theme::Depth;
 use tokio::sync::mpsc;
@@ -87,9 +88,8 @@ fn upstream() -> Server {
     })
 }
 
-async fn shown(line: &str, form: Option<Form>) -> (u8, String, String) {
-    let server = upstream();
-    let target = Target {
+fn target(server: &Server) -> Target {
+    Target {
         cluster: "devcluster".to_owned(),
         scheduler: server.url().parse().unwrap(),
         display: server.url().parse().unwrap(),
@@ -99,7 +99,12 @@ async fn shown(line: &str, form: Option<Form>) -> (u8, String, String) {
         patience: Duration::from_secs(5),
         local: None,
         entry: None,
-    };
+    }
+}
+
+async fn shown(line: &str, form: Option<Form>) -> (u8, String, String) {
+    let server = upstream();
+    let target = target(&server);
     let (events, heard) = mpsc::channel(BUFFER);
     let data = Data::new(Arc::new(Cluster::new(target)), Recorder::new(None), events);
     let state = State::new(setup(), (80, 24), NOW);
@@ -149,4 +154,18 @@ async fn an_apache_aurora_scheduler_is_polled() {
         assert_eq!(code, 1, "{view}");
         assert!(err.contains("does not tell about"), "{view}: {err}");
     }
+}
+
+#[tokio::test]
+async fn explanations_are_asked_for_by_task() {
+    let server = Server::start(|request| match request.target.as_str() {
+        "/ext/v1/explain/www-0%2Fx" => {
+            Reply::Full(200, Vec::new(), br#"{"status":"PENDING"}"#.to_vec())
+        }
+        _ => Reply::Full(404, Vec::new(), Vec::new()),
+    });
+    let scheduler = Scheduler::new(&target(&server), "test");
+    let answer = scheduler.explain("www-0/x").await.unwrap();
+    assert_eq!(answer, Some(serde_json::json!({"status": "PENDING"})));
+    assert_eq!(scheduler.explain("none").await.unwrap(), None);
 }

@@ -49,8 +49,10 @@ fn words(value: &Json) -> String {
         Json::Object(members) => {
             let texts: Vec<String> = members
                 .iter()
-                .filter(|(_, value)| !value.is_null() && value.as_i64() != Some(0))
-                .map(|(name, value)| format!("{} {}", name.replace('_', " "), words(value)))
+                .filter(|(_, value)| value.as_i64() != Some(0))
+                .map(|(name, value)| (name.replace('_', " "), words(value)))
+                .filter(|(_, value)| !value.is_empty())
+                .map(|(name, value)| format!("{name} {value}"))
                 .collect();
             texts.join(", ")
         }
