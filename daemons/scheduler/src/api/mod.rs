@@ -5,6 +5,7 @@ mod beta;
 pub(crate) mod read;
 mod recovery;
 pub(crate) mod transport;
+mod updates;
 
 use std::sync::Arc;
 use std::time::Instant;

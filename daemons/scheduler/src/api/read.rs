@@ -2,19 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aurora_api::instances::ranges;
 use aurora_api::model::{
-    ConfigGroup, ConfigSummary, ConfigSummaryResult, GetJobUpdateDetailsResult,
-    GetJobUpdateDiffResult, GetJobUpdateSummariesResult, GetJobsResult, GetPendingReasonResult,
-    GetQuotaResult, GetTierConfigResult, JobConfiguration, JobKey, JobStats, JobSummary,
-    JobSummaryResult, JobUpdateKey, JobUpdateQuery, JobUpdateRequest, PendingReason,
-    PopulateJobResult, Resource, ResourceAggregate, Response, Result as Payload, RoleSummary,
-    RoleSummaryResult, ScheduleStatus, ScheduleStatusResult, ScheduledTask, TaskConfig, TaskQuery,
-    TierConfig,
+    ConfigSummary, ConfigSummaryResult, GetJobsResult, GetPendingReasonResult, GetQuotaResult,
+    GetTierConfigResult, JobConfiguration, JobKey, JobStats, JobSummary, JobSummaryResult,
+    PendingReason, PopulateJobResult, Resource, ResourceAggregate, Response, Result as Payload,
+    RoleSummary, RoleSummaryResult, ScheduleStatus, ScheduleStatusResult, ScheduledTask,
+    TaskConfig, TaskQuery, TierConfig,
 };
 use aurora_api::service::Call;
 
 use super::answer::{error, invalid, ok};
+use super::updates::{self, groups};
 use crate::core::store::{Cron, Job, Pool, Task, Usage};
 use crate::core::{Config, Millis, View, consumption, next_run, validate};
 
@@ -46,14 +44,14 @@ pub(crate) fn read(config: &Config, view: &View, now: Millis, call: Call) -> Opt
             None => missing("description"),
         },
         Call::GetJobUpdateSummaries(arguments) => match arguments.job_update_query {
-            Some(query) => update_summaries(&query),
+            Some(query) => updates::summaries(view, &query),
             None => missing("jobUpdateQuery"),
         },
         Call::GetJobUpdateDetails(arguments) => {
-            update_details(arguments.key.as_ref(), arguments.query.as_ref())
+            updates::details(view, arguments.key.as_ref(), arguments.query.as_ref())
         }
         Call::GetJobUpdateDiff(arguments) => match arguments.request {
-            Some(request) => update_diff(config, view, request),
+            Some(request) => updates::difference(config, view, request),
             None => missing("request"),
         },
         Call::GetTierConfigs(_) => tiers(config),
@@ -258,20 +256,6 @@ fn pending_reason(view: &View, mut query: TaskQuery) -> Response {
     }))
 }
 
-fn groups<'a>(instances: impl IntoIterator<Item = (i32, &'a TaskConfig)>) -> BTreeSet<ConfigGroup> {
-    let mut by_config: BTreeMap<&TaskConfig, Vec<i32>> = BTreeMap::new();
-    for (instance, config) in instances {
-        by_config.entry(config).or_default().push(instance);
-    }
-    by_config
-        .into_iter()
-        .map(|(config, instances)| ConfigGroup {
-            config: config.clone(),
-            instances: ranges(instances).into_iter().collect(),
-        })
-        .collect()
-}
-
 fn active<'a>(view: &'a View, key: &JobKey) -> BTreeMap<i32, &'a TaskConfig> {
     let job = view.job(key);
     job.into_iter()
@@ -324,79 +308,6 @@ fn populate(config: &Config, description: JobConfiguration) -> Response {
         })),
         Err(fault) => invalid(format!("Invalid configuration: {fault}")),
     }
-}
-
-/// This scheduler starts no updates, so there are none to select.
-fn update_summaries(_query: &JobUpdateQuery) -> Response {
-    ok(Payload::GetJobUpdateSummariesResult(
-        GetJobUpdateSummariesResult::default(),
-    ))
-}
-
-fn update_details(key: Option<&JobUpdateKey>, query: Option<&JobUpdateQuery>) -> Response {
-    match (key, query) {
-        (_, Some(_)) => ok(Payload::GetJobUpdateDetailsResult(
-            GetJobUpdateDetailsResult::default(),
-        )),
-        (Some(key), None) => invalid(format!("Invalid update: {} of {}", key.id, key.job)),
-        (None, None) => error("Either key or query must be set."),
-    }
-}
-
-fn update_diff(config: &Config, view: &View, request: JobUpdateRequest) -> Response {
-    // Beyond this no update can be started; the answer would be as large as the number.
-    if request.instance_count > config.max_tasks_per_job {
-        return invalid(format!(
-            "Instance count must be between 1 and {} inclusive.",
-            config.max_tasks_per_job
-        ));
-    }
-    let desired = match validate::populate_task(config, request.task_config, request.instance_count)
-    {
-        Ok(task) => task,
-        Err(fault) => return invalid(fault),
-    };
-    if view.cron(&desired.job).is_some() {
-        return invalid("Cron jobs are not supported.");
-    }
-    let current = active(view, &desired.job);
-    let scope: Option<BTreeSet<i32>> = match &request.settings.update_only_these_instances {
-        ranges if ranges.is_empty() => None,
-        // Only instances of now or of then matter, however wide the ranges are.
-        ranges => Some(
-            current
-                .keys()
-                .copied()
-                .chain(0..request.instance_count)
-                .filter(|instance| {
-                    ranges
-                        .iter()
-                        .any(|range| (range.first..=range.last).contains(instance))
-                })
-                .collect(),
-        ),
-    };
-    let in_scope = |instance: i32| scope.as_ref().is_none_or(|scope| scope.contains(&instance));
-    let wanted = |instance: i32| (0..request.instance_count).contains(&instance);
-
-    let mut result = GetJobUpdateDiffResult::default();
-    let (mut remove, mut update, mut unchanged) = (Vec::new(), Vec::new(), Vec::new());
-    for (instance, config) in &current {
-        let same = wanted(*instance) && **config == desired;
-        match (same || !in_scope(*instance), wanted(*instance)) {
-            (true, _) => unchanged.push((*instance, *config)),
-            (false, true) => update.push((*instance, *config)),
-            (false, false) => remove.push((*instance, *config)),
-        }
-    }
-    let add = (0..request.instance_count)
-        .filter(|instance| !current.contains_key(instance) && in_scope(*instance))
-        .map(|instance| (instance, &desired));
-    result.add = groups(add);
-    result.remove = groups(remove);
-    result.update = groups(update);
-    result.unchanged = groups(unchanged);
-    ok(Payload::GetJobUpdateDiffResult(result))
 }
 
 fn tiers(config: &Config) -> Response {

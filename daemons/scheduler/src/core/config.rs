@@ -241,6 +241,18 @@ pub struct Config {
     pub preemption_reservation_max_batch_size: usize,
     /// `-offer_reservation_duration`: how long an agent is kept for the group that tasks were preempted for.
     pub offer_reservation_duration: Millis,
+    /// `-max_update_instance_failures`.
+    pub max_update_instance_failures: i32,
+    /// `-sla_aware_kill_retry_min_delay`.
+    pub sla_aware_kill_retry_min_delay: Millis,
+    /// `-sla_aware_kill_retry_max_delay`.
+    pub sla_aware_kill_retry_max_delay: Millis,
+    /// `-job_update_history_pruning_interval`.
+    pub job_update_history_pruning_interval: Millis,
+    /// `-job_update_history_pruning_threshold`.
+    pub job_update_history_pruning_threshold: Millis,
+    /// `-job_update_history_per_job_threshold`.
+    pub job_update_history_per_job_threshold: usize,
     /// `-enable_update_affinity`.
     pub enable_update_affinity: bool,
     /// `-update_affinity_reservation_hold_time`.
@@ -349,6 +361,12 @@ impl Default for Config {
             preemption_slot_search_interval: MINUTE,
             preemption_reservation_max_batch_size: 5,
             offer_reservation_duration: 3 * MINUTE,
+            max_update_instance_failures: 20_000,
+            sla_aware_kill_retry_min_delay: MINUTE,
+            sla_aware_kill_retry_max_delay: 5 * MINUTE,
+            job_update_history_pruning_interval: 15 * MINUTE,
+            job_update_history_pruning_threshold: 30 * 24 * 60 * MINUTE,
+            job_update_history_per_job_threshold: 10,
             enable_update_affinity: false,
             update_affinity_reservation_hold_time: 3 * MINUTE,
             sla_stat_refresh_interval: MINUTE,

@@ -44,6 +44,7 @@ pub mod sla;
 pub mod store;
 mod tasks;
 mod timers;
+pub(crate) mod updates;
 pub mod validate;
 mod victims;
 mod why;
@@ -57,7 +58,6 @@ pub use quota::consumption;
 pub use show::WaitingGroup;
 pub use store::{Change, Changes, Store, View};
 pub use why::{NearHost, Weighed};
-pub use writes::UNSUPPORTED;
 
 use cron::Crons;
 use offers::Offers;
@@ -70,6 +70,7 @@ use search::{Candidates, Nearest};
 use sla::{CoordinatorAnswer, CoordinatorCall, Coordinators, Tracker};
 use tasks::Entry;
 use timers::{Timer, Timers};
+use updates::Updates;
 use victims::Agents;
 
 /// Something that happened.
@@ -227,6 +228,7 @@ pub struct Core {
     sla: Tracker,
     coordinators: Coordinators,
     crons: Crons,
+    updates: Updates,
     /// When draining hosts are looked at next.
     next_poll: Option<Millis>,
     /// Whether the subscription stands.
@@ -270,13 +272,14 @@ impl Core {
             sla: Tracker::default(),
             coordinators: Coordinators::default(),
             crons: Crons::default(),
+            updates: Updates::default(),
             next_poll: None,
             registered: false,
             has_registered: false,
             crowded_jobs: BTreeSet::new(),
             prune_timers: BTreeSet::new(),
             began: now,
-            counters: [cron::COUNTERS, sla::COUNTERS]
+            counters: [cron::COUNTERS, sla::COUNTERS, updates::COUNTERS]
                 .concat()
                 .into_iter()
                 .map(|name| (Cow::Borrowed(name), 0))
@@ -305,6 +308,7 @@ impl Core {
         }
         core.recover_crons();
         core.recover_maintenance();
+        core.recover_updates();
         let step = core.finish();
         (core, step)
     }
@@ -352,6 +356,13 @@ impl Core {
             Timer::Prune(job) => self.kept_long_enough(&job),
             Timer::Cron(job, minute) => self.cron_due(&job, minute),
             Timer::CronFollowUp(job, waited) => self.cron_follow_up_due(job, waited),
+            Timer::UpdateLook(job, instance, generation) => {
+                self.update_look_due(&job, instance, generation);
+            }
+            Timer::UpdateKill(job, instance, generation, waited) => {
+                self.try_kill(&job, instance, generation, waited);
+            }
+            Timer::UpdateHistory => self.update_history_due(),
             Timer::MaintenancePoll => self.maintenance_poll_due(),
             Timer::Coordinator(id) => self.coordinator_silent(id),
             Timer::Explicit => self.explicit_due(),
@@ -363,6 +374,7 @@ impl Core {
     }
 
     fn finish(&mut self) -> Step {
+        self.attend_to_updates();
         self.thin_out_histories();
         let interval = self.config.sla_stat_refresh_interval.max(1);
         self.sla.arm(self.began, self.now, interval);

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use aurora_api::model::{JobConfiguration, Resource, ResourceAggregate, TaskConfig};
+use aurora_api::model::{
+    InstanceTaskConfig, JobConfiguration, JobUpdate, Range, Resource, ResourceAggregate, TaskConfig,
+};
 
 use super::store::{Pool, Usage, View};
 
@@ -44,6 +46,57 @@ pub(crate) fn exceeded_by_cron(view: &View, job: &JobConfiguration) -> Option<St
     lacking(&quota, &total)
 }
 
+/// What an update would exceed, in words; `None` when it fits, or is not for production on shared hosts.
+pub(crate) fn exceeded_by_update(view: &View, update: &JobUpdate) -> Option<String> {
+    let desired = &update.instructions.desired_state.as_ref()?.task;
+    if Pool::of(desired) != Pool::ProdShared {
+        return None;
+    }
+    let role = &desired.job.role;
+    let quota = view
+        .quota(role)
+        .map_or(Usage::default(), |quota| Usage::of(&quota.resources));
+    let total = consumption(view, role, Pool::ProdShared)
+        .plus(&update_charge(view, update, Pool::ProdShared), 1);
+    lacking(&quota, &total)
+}
+
+/// What an update is charged beyond the tasks that its job has: for each resource the larger of what its instances were and
+/// what they are to be, in the place of what they are.
+fn update_charge(view: &View, update: &JobUpdate, pool: Pool) -> Usage {
+    let instructions = &update.instructions;
+    let side = |groups: &mut dyn Iterator<Item = &InstanceTaskConfig>| {
+        let mut sum = Usage::default();
+        for group in groups.filter(|group| Pool::of(&group.task) == pool) {
+            let instances = group.instances.iter();
+            let count: i64 = instances
+                .map(|range| i64::from(range.last) - i64::from(range.first) + 1)
+                .sum();
+            sum = sum.plus(&Usage::of(&group.task.resources), count);
+        }
+        sum
+    };
+    let before = side(&mut instructions.initial_state.iter());
+    let after = side(&mut instructions.desired_state.iter());
+    let groups = instructions
+        .initial_state
+        .iter()
+        .chain(&instructions.desired_state);
+    let ranges: Vec<&Range> = groups.flat_map(|group| &group.instances).collect();
+    let is_theirs = |instance: i32| {
+        ranges
+            .iter()
+            .any(|range| (range.first..=range.last).contains(&instance))
+    };
+    let job = view.job(&update.summary.key.job);
+    let tasks = job.into_iter().flat_map(|job| view.active_tasks(job));
+    let mut charge = before.max(&after);
+    for task in tasks.filter(|task| task.config.pool == pool && is_theirs(task.instance)) {
+        charge = charge.plus(&task.config.usage, -1);
+    }
+    charge
+}
+
 /// What a role consumes in a pool. A cron job consumes what its template asks for whether it runs or not, and what runs of
 /// it where that is more.
 pub fn consumption(view: &View, role: &str, pool: Pool) -> Usage {
@@ -59,6 +112,9 @@ pub fn consumption(view: &View, role: &str, pool: Pool) -> Usage {
         if Pool::of(&cron.job.task_config) == pool {
             total = total.plus(&running.max(&whole(&cron.job)), 1);
         }
+    }
+    for update in view.active_updates_of_role(role) {
+        total = total.plus(&update_charge(view, &update.update, pool), 1);
     }
     total
 }

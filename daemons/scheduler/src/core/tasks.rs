@@ -160,6 +160,7 @@ impl Core {
             self.kill(&id);
         }
         if effects.delete {
+            self.task_vanishes(&id);
             self.apply(Op::RemoveTasks {
                 tasks: vec![Arc::clone(&id)],
             });
@@ -243,6 +244,12 @@ impl Core {
             return;
         };
         let last_event = task.last_event_time();
+        if entry == Entry::Transition {
+            self.task_changed(id, status);
+        }
+        let Some(task) = self.store.read().task(id) else {
+            return;
+        };
         match status {
             Pending => {
                 let (config, ancestor) = (task.config.id, task.ancestor.clone());

@@ -33,6 +33,12 @@ pub(crate) enum Timer {
     Cron(JobKey, Millis),
     /// Whether the earlier run of a cron job is gone; with the wait before this look.
     CronFollowUp(JobKey, Millis),
+    /// An instance of an update may have been running for long enough; with the updater's generation.
+    UpdateLook(JobKey, i32, u64),
+    /// Another try to kill an instance that an update waits for; with the updater's generation and the wait before.
+    UpdateKill(JobKey, i32, u64, Millis),
+    /// Old updates.
+    UpdateHistory,
     /// Draining hosts.
     MaintenancePoll,
     /// A coordinator should have answered; with the question's id.

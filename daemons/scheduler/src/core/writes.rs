@@ -23,26 +23,38 @@ use super::store::{Change, Task, TaskId};
 use super::tasks::{Entry, Outcome};
 use super::validate;
 
-/// Calls that change something and are not there yet. Snapshots and backups are not the core's: it holds no files.
-pub const UNSUPPORTED: &[&str] = &[
-    "startJobUpdate",
-    "pauseJobUpdate",
-    "resumeJobUpdate",
-    "abortJobUpdate",
-    "rollbackJobUpdate",
-    "pulseJobUpdate",
-];
-
 /// Why a call is refused.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Refusal(pub(crate) ResponseCode, pub(crate) String);
+pub(crate) struct Refusal {
+    code: ResponseCode,
+    text: String,
+    /// What the answer tells all the same.
+    result: Option<Box<model::Result>>,
+}
+
+impl Refusal {
+    fn new(code: ResponseCode, text: impl Into<String>) -> Refusal {
+        Refusal {
+            code,
+            text: text.into(),
+            result: None,
+        }
+    }
+
+    pub(super) fn with(self, result: model::Result) -> Refusal {
+        Refusal {
+            result: Some(Box::new(result)),
+            ..self
+        }
+    }
+}
 
 pub(super) fn invalid(text: impl Into<String>) -> Refusal {
-    Refusal(ResponseCode::InvalidRequest, text.into())
+    Refusal::new(ResponseCode::InvalidRequest, text)
 }
 
 pub(super) fn fault(text: impl Into<String>) -> Refusal {
-    Refusal(ResponseCode::Error, text.into())
+    Refusal::new(ResponseCode::Error, text)
 }
 
 /// What a call that went well says.
@@ -104,7 +116,10 @@ impl Core {
                     ..response(ResponseCode::Ok, said.message)
                 }
             }
-            Err(Refusal(code, text)) => response(code, Some(text)),
+            Err(refusal) => Response {
+                result: refusal.result.map(|result| *result),
+                ..response(refusal.code, Some(refusal.text))
+            },
         }
     }
 
@@ -118,6 +133,12 @@ impl Core {
             Call::ReplaceCronTemplate(call) => self.replace_cron_template(call),
             Call::DescheduleCronJob(call) => self.deschedule_cron_job(call),
             Call::StartCronJob(call) => self.start_cron_job(call),
+            Call::StartJobUpdate(call) => self.start_job_update(user, call),
+            Call::PauseJobUpdate(call) => self.pause_job_update(user, call),
+            Call::ResumeJobUpdate(call) => self.resume_job_update(user, call),
+            Call::AbortJobUpdate(call) => self.abort_job_update(user, call),
+            Call::RollbackJobUpdate(call) => self.rollback_job_update(user, call),
+            Call::PulseJobUpdate(call) => self.pulse_job_update(call),
             Call::StartMaintenance(call) => self.start_maintenance(call),
             Call::DrainHosts(call) => self.drain_hosts(call),
             Call::SlaDrainHosts(call) => self.sla_drain_hosts(call),
@@ -156,6 +177,7 @@ impl Core {
         if is_active || view.cron(&job.key).is_some() {
             return Err(invalid(format!("Job {} already exists", job.key)));
         }
+        self.check_not_updating(&job.key)?;
         self.check_limits(
             &job.task_config,
             i64::from(job.instance_count),
@@ -173,9 +195,9 @@ impl Core {
     pub(super) fn check_not_updating(&self, job: &JobKey) -> Result<(), Refusal> {
         match self.store.read().active_update(job) {
             None => Ok(()),
-            Some(_) => Err(Refusal(
+            Some(_) => Err(Refusal::new(
                 ResponseCode::JobUpdatingError,
-                "Job is currently updating".to_owned(),
+                "Job is currently updating",
             )),
         }
     }
@@ -236,6 +258,7 @@ impl Core {
 
     fn kill_tasks(&mut self, user: &str, call: KillTasks) -> Answer {
         let job = valid_key(call.job)?;
+        self.check_not_updating(&job)?;
         let wanted = call.instances.filter(|instances| !instances.is_empty());
         let ids = self.active_ids(&job, |task| {
             wanted
@@ -279,6 +302,7 @@ impl Core {
         if call.shard_ids.is_empty() {
             return Err(fault("shardIds cannot be blank"));
         }
+        self.check_not_updating(&job)?;
         let ids = self.active_ids(&job, |task| call.shard_ids.contains(&task.instance));
         if ids.len() != call.shard_ids.len() {
             return Err(invalid("Not all requested shards are active."));
@@ -305,6 +329,7 @@ impl Core {
         if view.cron(&job).is_some() {
             return Err(invalid("Instances may not be added to cron jobs."));
         }
+        self.check_not_updating(&job)?;
         let template = view.active_task(&job, key.instance_id);
         let template = template.map(|task| Arc::clone(&task.config));
         let template =

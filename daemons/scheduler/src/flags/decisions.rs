@@ -306,6 +306,30 @@ pub struct DecisionFlags {
     #[arg(long, value_name = "TIME", default_value = "3mins", value_parser = duration)]
     pub offer_reservation_duration: i64,
 
+    /// The most failures that an update may allow: those of an instance, times the instances.
+    #[arg(long, value_name = "N", default_value = "20000")]
+    pub max_update_instance_failures: i32,
+
+    /// How soon an update asks again whether it may take an instance down, at first.
+    #[arg(long, value_name = "TIME", default_value = "1mins", value_parser = duration)]
+    pub sla_aware_kill_retry_min_delay: i64,
+
+    /// How long an update waits at the most before it asks again.
+    #[arg(long, value_name = "TIME", default_value = "5mins", value_parser = duration)]
+    pub sla_aware_kill_retry_max_delay: i64,
+
+    /// How often old updates are looked for.
+    #[arg(long, value_name = "TIME", default_value = "15mins", value_parser = duration)]
+    pub job_update_history_pruning_interval: i64,
+
+    /// Updates that are over are forgotten when they began so long ago.
+    #[arg(long, value_name = "TIME", default_value = "30days", value_parser = duration)]
+    pub job_update_history_pruning_threshold: i64,
+
+    /// So many updates of a job that are over are kept, the newest.
+    #[arg(long, value_name = "N", default_value = "10")]
+    pub job_update_history_per_job_threshold: usize,
+
     /// Lets the instances of an update stay where they are, where the new configuration fits.
     #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub enable_update_affinity: bool,
@@ -462,6 +486,12 @@ impl DecisionFlags {
             preemption_slot_search_interval: self.preemption_slot_search_interval,
             preemption_reservation_max_batch_size: self.preemption_reservation_max_batch_size,
             offer_reservation_duration: self.offer_reservation_duration,
+            max_update_instance_failures: self.max_update_instance_failures,
+            sla_aware_kill_retry_min_delay: self.sla_aware_kill_retry_min_delay,
+            sla_aware_kill_retry_max_delay: self.sla_aware_kill_retry_max_delay,
+            job_update_history_pruning_interval: self.job_update_history_pruning_interval,
+            job_update_history_pruning_threshold: self.job_update_history_pruning_threshold,
+            job_update_history_per_job_threshold: self.job_update_history_per_job_threshold,
             enable_update_affinity: self.enable_update_affinity,
             update_affinity_reservation_hold_time: self.update_affinity_reservation_hold_time,
             partition_aware: self.partition_aware,

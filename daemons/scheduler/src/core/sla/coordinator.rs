@@ -28,6 +28,11 @@ pub(crate) enum Purpose {
         /// How long until that is forced, milliseconds.
         left: Millis,
     },
+    /// An update replaces or removes it.
+    Update {
+        /// The updater's generation.
+        generation: u64,
+    },
 }
 
 /// A question: `POST URL?task=TASK` with the body.
@@ -186,6 +191,7 @@ impl Core {
     fn permitted(&mut self, task: &TaskId, purpose: Purpose) {
         match purpose {
             Purpose::Drain { .. } => self.drain_permitted(task),
+            Purpose::Update { generation } => self.update_permitted(task, generation),
         }
     }
 
@@ -209,6 +215,7 @@ fn body(task: &Task, key: &str, purpose: &Purpose) -> String {
                 Value::from(left.to_string()),
             );
         }
+        Purpose::Update { .. } => {}
     }
     Value::Object(body).to_string()
 }

@@ -23,6 +23,7 @@ mod script;
 mod simulation;
 mod sla;
 mod transitions;
+mod updates;
 mod validation;
 mod waits;
 mod writes;

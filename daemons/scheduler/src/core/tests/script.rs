@@ -34,7 +34,7 @@ pub(super) struct Play {
     jobs: BTreeMap<String, JobConfiguration>,
 }
 
-fn key(name: &str) -> JobKey {
+pub(super) fn key(name: &str) -> JobKey {
     JobKey::new("www", "prod", name)
 }
 

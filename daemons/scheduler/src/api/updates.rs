@@ -1,0 +1,157 @@
+//! Reading updates (aurora: `ReadOnlySchedulerImpl.java`, `JobUpdateStore.java`).
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use aurora_api::instances::ranges;
+use aurora_api::model::{
+    ConfigGroup, GetJobUpdateDetailsResult, GetJobUpdateDiffResult, GetJobUpdateSummariesResult,
+    JobUpdateKey, JobUpdateQuery, JobUpdateRequest, JobUpdateSummary, Response, ResponseDetail,
+    Result as Payload, TaskConfig,
+};
+
+use super::answer::{error, invalid, ok};
+use crate::core::store::Update;
+use crate::core::updates::difference::Difference;
+use crate::core::{Config, View, validate};
+
+/// The updates that a query selects, the one that changed last first.
+fn selected<'a>(view: &'a View, query: &JobUpdateQuery) -> Vec<&'a Update> {
+    let is_wanted = |update: &&Update| {
+        let summary = &update.update.summary;
+        let job = &summary.key.job;
+        let fits = |wanted: Option<bool>| wanted.unwrap_or(true);
+        fits(query.role.as_ref().map(|role| *role == job.role))
+            && fits(query.key.as_ref().map(|key| *key == summary.key))
+            && fits(query.job_key.as_ref().map(|key| key == job))
+            && fits(
+                query
+                    .user
+                    .as_ref()
+                    .map(|user| Some(user) == summary.user.as_ref()),
+            )
+            && fits(
+                query
+                    .update_statuses
+                    .as_ref()
+                    .filter(|statuses| !statuses.is_empty())
+                    .map(|statuses| {
+                        update
+                            .status()
+                            .is_some_and(|status| statuses.contains(&status))
+                    }),
+            )
+    };
+    let mut updates: Vec<&Update> = match (&query.key, &query.job_key) {
+        (Some(key), _) => view.update(key).into_iter().filter(is_wanted).collect(),
+        (None, Some(job)) => view.updates_of_job(job).filter(is_wanted).collect(),
+        (None, None) => view.updates().filter(is_wanted).collect(),
+    };
+    updates.sort_by_key(|update| (Reverse(update.modified()), update.key().clone()));
+    let offset = usize::try_from(query.offset.unwrap_or(0)).unwrap_or(0);
+    let limit = match usize::try_from(query.limit.unwrap_or(0)).unwrap_or(0) {
+        0 => usize::MAX,
+        limit => limit,
+    };
+    updates.into_iter().skip(offset).take(limit).collect()
+}
+
+pub(super) fn summaries(view: &View, query: &JobUpdateQuery) -> Response {
+    let summaries = selected(view, query)
+        .into_iter()
+        .map(|update| JobUpdateSummary {
+            state: update.state(),
+            ..update.update.summary.clone()
+        });
+    ok(Payload::GetJobUpdateSummariesResult(
+        GetJobUpdateSummariesResult {
+            update_summaries: summaries.collect(),
+        },
+    ))
+}
+
+pub(super) fn details(
+    view: &View,
+    key: Option<&JobUpdateKey>,
+    query: Option<&JobUpdateQuery>,
+) -> Response {
+    match (key, query) {
+        (_, Some(query)) => ok(Payload::GetJobUpdateDetailsResult(
+            GetJobUpdateDetailsResult {
+                details: None,
+                details_list: selected(view, query)
+                    .into_iter()
+                    .map(Update::details)
+                    .collect(),
+            },
+        )),
+        (Some(key), None) => match view.update(key) {
+            Some(update) => Response {
+                details: vec![ResponseDetail {
+                    message: Some(
+                        "The key argument is deprecated, use the query argument instead".to_owned(),
+                    ),
+                }],
+                ..ok(Payload::GetJobUpdateDetailsResult(
+                    GetJobUpdateDetailsResult {
+                        details: Some(update.details()),
+                        details_list: Vec::new(),
+                    },
+                ))
+            },
+            None => invalid(format!("Invalid update: {} of {}", key.id, key.job)),
+        },
+        (None, None) => error("Either key or query must be set."),
+    }
+}
+
+pub(super) fn difference(config: &Config, view: &View, request: JobUpdateRequest) -> Response {
+    // Beyond this no update can be started; the answer would be as large as the number.
+    if request.instance_count > config.max_tasks_per_job {
+        return invalid(format!(
+            "Instance count must be between 1 and {} inclusive.",
+            config.max_tasks_per_job
+        ));
+    }
+    let desired = match validate::populate_task(config, request.task_config, request.instance_count)
+    {
+        Ok(task) => task,
+        Err(fault) => return invalid(fault),
+    };
+    if view.cron(&desired.job).is_some() {
+        return invalid("Cron jobs are not supported.");
+    }
+    let scope = &request.settings.update_only_these_instances;
+    let difference = Difference::new(view, &desired, request.instance_count, scope);
+    let is_changed = |instance: &i32| difference.replacements.contains(instance);
+    let replaced = || {
+        let replaced = difference.replaced.iter();
+        replaced.map(|(instance, config)| (*instance, &*config.task))
+    };
+    let new = difference.replacements.iter();
+    let new = new.filter(|instance| !difference.replaced.contains_key(instance));
+    let unchanged = difference.unchanged.iter();
+    ok(Payload::GetJobUpdateDiffResult(GetJobUpdateDiffResult {
+        add: groups(new.map(|instance| (*instance, &desired))),
+        remove: groups(replaced().filter(|(instance, _)| !is_changed(instance))),
+        update: groups(replaced().filter(|(instance, _)| is_changed(instance))),
+        unchanged: groups(unchanged.map(|(instance, config)| (*instance, &*config.task))),
+    }))
+}
+
+/// Instances by their configuration.
+pub(super) fn groups<'a>(
+    instances: impl IntoIterator<Item = (i32, &'a TaskConfig)>,
+) -> std::collections::BTreeSet<ConfigGroup> {
+    let mut by_config: BTreeMap<&TaskConfig, Vec<i32>> = BTreeMap::new();
+    for (instance, config) in instances {
+        by_config.entry(config).or_default().push(instance);
+    }
+    by_config
+        .into_iter()
+        .map(|(config, instances)| ConfigGroup {
+            config: config.clone(),
+            instances: ranges(instances).into_iter().collect(),
+        })
+        .collect()
+}
