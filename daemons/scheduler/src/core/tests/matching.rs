@@ -272,7 +272,10 @@ fn modes_of_hosts() {
             Some("Host drained for maintenance"),
         ),
     ] {
-        let mut world = World::registered(config());
+        let mut world = World::registered(Config {
+            hold_offers_forever: true,
+            ..config()
+        });
         world.core.save_host(mode_of("a", mode));
         world.create(job("hello", 1));
         world.offer(&host("a"));
@@ -282,7 +285,8 @@ fn modes_of_hosts() {
             continue;
         };
         assert_eq!(reason(&world, "hello").as_deref(), Some(expected));
-        // The same offer is good as soon as the host is.
+        // The same offer is good as soon as the host is, however long the group's wait has become.
+        world.pass(600_000);
         world.core.save_host(mode_of("a", MaintenanceMode::None));
         assert_eq!(launches(&world.pass(5)).len(), 1, "{mode:?}");
     }
