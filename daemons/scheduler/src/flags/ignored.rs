@@ -53,14 +53,6 @@ pub(crate) const IGNORED: &[Ignored] = ignored! {
         "task-assigner-modules" Kind::Text,
         "preemption-slot-finder-modules" Kind::Text,
     }
-    "updates have no such setting": {
-        "max-update-instance-failures" Kind::Whole,
-        "job-update-history-per-job-threshold" Kind::Whole,
-        "job-update-history-pruning-interval" Kind::Time,
-        "job-update-history-pruning-threshold" Kind::Time,
-        "sla-aware-kill-retry-min-delay" Kind::Time,
-        "sla-aware-kill-retry-max-delay" Kind::Time,
-    }
     "the Mesos v1 HTTP API is the only way to Mesos": {
         "mesos-driver" Kind::OneOf(&["SCHEDULER_DRIVER", "V0_DRIVER", "V1_DRIVER"]),
     }
