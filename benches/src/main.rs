@@ -19,6 +19,9 @@ mod tables;
 
 use measure::{Figure, Suite};
 
+/// Measures what belongs to one id.
+type Group = fn(&Suite) -> Vec<Figure>;
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     // The memory of a million tasks is measured by a process that has done nothing else.
@@ -35,7 +38,7 @@ fn main() -> ExitCode {
         smoke,
         wanted: wanted.cloned().unwrap_or_default(),
     };
-    let groups: [(&str, fn(&Suite) -> Vec<Figure>); 15] = [
+    let groups: [(&str, Group); 15] = [
         ("S1", placement::fill),
         ("S2", placement::insufficient),
         ("S3", placement::value_mismatch),
