@@ -22,6 +22,7 @@ mod replay;
 mod script;
 mod simulation;
 mod sla;
+mod tables;
 mod transitions;
 mod updates;
 mod validation;

@@ -167,7 +167,7 @@ impl Core {
         let status = self.store.read().update(&key).and_then(Update::status);
         let status = status
             .ok_or_else(|| invalid(format!("Update does not exist {} of {}", key.id, key.job)))?;
-        let to = after(command(self.is_blocked(&key.id)), status)
+        let to = after(command(self.is_blocked(&key)), status)
             .map_err(|to| invalid(format!("Cannot transition update from {status} to {to}")))?;
         self.change_update(&key, to, Some(user), message)
             .map_err(invalid)?;
@@ -177,7 +177,7 @@ impl Core {
     pub(crate) fn pulse_job_update(&mut self, call: PulseJobUpdate) -> Answer {
         let key = call.key.ok_or_else(|| fault("key is missing"))?;
         let now = self.now;
-        let status = match self.updates.pulses.get_mut(&key.id) {
+        let status = match self.updates.pulses.get_mut(&key) {
             Some(pulse) => {
                 pulse.last = now;
                 JobUpdatePulseStatus::Ok

@@ -11,24 +11,25 @@ use std::sync::Arc;
 use aurora_api::instances::ranges;
 use aurora_api::model::{
     JobInstanceUpdateEvent, JobKey, JobUpdateAction, JobUpdateEvent, JobUpdateKey, JobUpdateStatus,
-    JobUpdateStrategy, ScheduleStatus, SlaPolicy, TaskConfig,
+    JobUpdateStrategy, ScheduleStatus, TaskConfig,
 };
 
 use super::Core;
-use super::config::Millis;
 use super::op::Op;
-use super::sla::{Permission, Purpose};
-use super::store::{TaskId, Update, Usage};
+use super::store::{TaskId, Update};
 use super::timers::Timer;
 
 mod calls;
 pub(crate) mod difference;
 mod history;
 mod instance;
+mod kill;
+mod pulse;
 mod status;
 mod strategy;
 mod updater;
 
+use pulse::Pulse;
 use status::Direction;
 use updater::{Action, Evaluation, Finding, Outcome, Updater};
 
@@ -59,25 +60,17 @@ pub(crate) const COUNTERS: &[&str] = &[
 
 const AUTO_PAUSED: &str = "Update auto paused";
 const PULSE_OVERDUE: &str = "Pulses from external service have timed out.";
-const SLA_CHECK: &str = "Checking SLA before continuing.";
-const SLA_PASSED: &str = "SLA check passed, continuing.";
 
 /// Updates that are under way, as far as the log does not hold it.
 #[derive(Debug, Default)]
 pub(crate) struct Updates {
     rolling: BTreeMap<JobKey, Updater>,
     /// By update, for those that need pulses.
-    pulses: BTreeMap<String, Pulse>,
+    pulses: BTreeMap<JobUpdateKey, Pulse>,
     /// The instances that each update with pauses between its batches has touched.
     touched: BTreeMap<String, BTreeSet<i32>>,
     news: VecDeque<News>,
     generations: u64,
-}
-
-#[derive(Debug)]
-struct Pulse {
-    timeout: Millis,
-    last: Millis,
 }
 
 /// A task entered a state, or was deleted before it ended.
@@ -149,7 +142,7 @@ impl Core {
             return;
         };
         let (key, direction) = (update.key().clone(), updater.direction);
-        if self.is_blocked(&key.id) {
+        if self.is_blocked(&key) {
             let message = Some(PULSE_OVERDUE.to_owned());
             self.go_to(&key, direction.awaiting_pulse(), None, message);
             return;
@@ -321,128 +314,6 @@ impl Core {
         }
     }
 
-    /// Kills an instance's task, as soon as its policy allows it when the update keeps to policies.
-    fn kill_for_update(&mut self, job: &JobKey, instance: i32, generation: u64) {
-        match self.policy_of(job, instance) {
-            Some(_) => self.try_kill(job, instance, generation, 0),
-            None => self.kill_now(job, instance),
-        }
-    }
-
-    /// The policy that an update that keeps to policies keeps to for an instance: the new configuration's forwards, and
-    /// backwards that of what the instance goes back to.
-    fn policy_of(&self, job: &JobKey, instance: i32) -> Option<SlaPolicy> {
-        let update = self.store.read().active_update(job)?;
-        let instructions = &update.update.instructions;
-        if instructions.settings.sla_aware != Some(true) {
-            return None;
-        }
-        match self.updates.rolling.get(job)?.direction {
-            Direction::Forward => instructions.desired_state.as_ref()?.task.sla_policy.clone(),
-            Direction::Back => {
-                let updater = self.updates.rolling.get(job)?;
-                updater.target(instance)?.sla_policy.clone()
-            }
-        }
-    }
-
-    fn kill_now(&mut self, job: &JobKey, instance: i32) {
-        let Some(task) = self.store.read().active_task(job, instance) else {
-            return;
-        };
-        let (id, agent) = (Arc::clone(&task.id), task.agent.clone());
-        let Some(updater) = self.updates.rolling.get(job) else {
-            return;
-        };
-        let message = format!("Killed for job update {}", updater.id);
-        let fits = updater
-            .target(instance)
-            .is_some_and(|new| fits_in_place(&task.config.task, new));
-        if let Some(agent) = agent.filter(|_| fits) {
-            self.reserve_agent(job, instance, &agent);
-        }
-        self.change_state(&id, None, ScheduleStatus::Killing, Some(message));
-    }
-
-    /// Asks an instance's policy, kills if it agrees, and comes back later in any case: a kill may get lost, and a denial is
-    /// for now.
-    pub(crate) fn try_kill(
-        &mut self,
-        job: &JobKey,
-        instance: i32,
-        generation: u64,
-        waited: Millis,
-    ) {
-        let updater = self.updates.rolling.get(job);
-        let Some(direction) = updater
-            .filter(|updater| updater.generation == generation)
-            .map(|updater| updater.direction)
-        else {
-            return;
-        };
-        let view = self.store.read();
-        let (Some(policy), Some(task), Some(update)) = (
-            self.policy_of(job, instance),
-            view.active_task(job, instance),
-            view.active_update(job),
-        ) else {
-            return;
-        };
-        if task.status == ScheduleStatus::Killing {
-            return;
-        }
-        if !task.status.is_agent_assigned() {
-            self.kill_now(job, instance);
-            return;
-        }
-        let (id, key) = (Arc::clone(&task.id), update.key().clone());
-        if !has_said(update, instance, began(direction), SLA_CHECK) {
-            self.record(&key, instance, began(direction), Some(SLA_CHECK));
-        }
-        self.bump(format!("updates_sla_kill_attempt_{job}"));
-        if self.check_sla(&id, &policy, Purpose::Update { generation }) == Permission::Granted {
-            self.update_permitted(&id, generation);
-        }
-        let (initial, max) = (
-            self.config.sla_aware_kill_retry_min_delay,
-            self.config.sla_aware_kill_retry_max_delay,
-        );
-        let wait = self.random.backoff(waited, initial, max).max(1);
-        let timer = Timer::UpdateKill(job.clone(), instance, generation, wait);
-        self.timers.set(self.now.saturating_add(wait), timer);
-    }
-
-    /// An update may kill a task. When a coordinator thought about it for so long that the update is elsewhere by now,
-    /// nothing happens.
-    pub(crate) fn update_permitted(&mut self, id: &TaskId, generation: u64) {
-        let view = self.store.read();
-        let Some(task) = view.task(id) else {
-            return;
-        };
-        let (job, instance) = (task.job().clone(), task.instance);
-        let updater = self.updates.rolling.get(&job);
-        let Some(updater) = updater.filter(|updater| updater.generation == generation) else {
-            return;
-        };
-        let is_theirs = updater.is_working_on(instance)
-            && updater
-                .see(instance, Some(task))
-                .is_some_and(|seen| !seen.is_target)
-            && task.status != ScheduleStatus::Killing
-            && task.status.is_active();
-        let (direction, key) = (updater.direction, view.active_update(&job).map(Update::key));
-        if let Some(key) = key.filter(|_| is_theirs).cloned() {
-            self.record(&key, instance, began(direction), Some(SLA_PASSED));
-            self.kill_now(&job, instance);
-            self.bump(format!("updates_sla_kill_success_{job}"));
-        }
-    }
-
-    fn is_blocked(&self, id: &str) -> bool {
-        let pulse = self.updates.pulses.get(id);
-        pulse.is_some_and(|pulse| self.now.saturating_sub(pulse.last) >= pulse.timeout)
-    }
-
     /// Brings an update into a status that the state machine is known to allow.
     fn go_to(
         &mut self,
@@ -502,7 +373,7 @@ impl Core {
     fn status_entered(&mut self, key: &JobUpdateKey, status: JobUpdateStatus) {
         self.updates.rolling.remove(&key.job);
         if !status.is_active() {
-            self.updates.pulses.remove(&key.id);
+            self.updates.pulses.remove(key);
             self.updates.touched.remove(&key.id);
         }
         let Some((direction, update)) =
@@ -535,32 +406,6 @@ impl Core {
         self.prune_updates_later();
     }
 
-    /// Pulses are never written down: the latest event stands for the last one, unless it says that there was none.
-    fn recover_pulse(&mut self, key: &JobUpdateKey) {
-        let last = self.store.read().update(key).and_then(Update::last_event);
-        let last = last.map_or(0, |event| match event.status {
-            JobUpdateStatus::RollForwardAwaitingPulse | JobUpdateStatus::RollBackAwaitingPulse => 0,
-            _ => event.timestamp_ms,
-        });
-        self.expect_pulses(key, last);
-    }
-
-    fn expect_pulses(&mut self, key: &JobUpdateKey, last: Millis) {
-        let update = self.store.read().update(key);
-        let timeout = update.and_then(|update| {
-            let settings = &update.update.instructions.settings;
-            settings
-                .block_if_no_pulses_after_ms
-                .filter(|timeout| *timeout > 0)
-        });
-        if let Some(timeout) = timeout {
-            let timeout = Millis::from(timeout);
-            self.updates
-                .pulses
-                .insert(key.id.clone(), Pulse { timeout, last });
-        }
-    }
-
     fn recover_touched(&mut self, key: &JobUpdateKey, status: JobUpdateStatus) {
         let update = self.store.read().update(key);
         if status == JobUpdateStatus::RollingForward
@@ -585,14 +430,6 @@ fn pauses_between_batches(update: &Update) -> bool {
     }
 }
 
-fn has_said(update: &Update, instance: i32, action: JobUpdateAction, message: &str) -> bool {
-    update.instance_events().any(|event| {
-        event.instance_id == instance
-            && event.action == action
-            && event.message.as_deref() == Some(message)
-    })
-}
-
 const fn began(direction: Direction) -> JobUpdateAction {
     match direction {
         Direction::Forward => JobUpdateAction::InstanceUpdating,
@@ -607,27 +444,4 @@ const fn ended(direction: Direction, well: bool) -> JobUpdateAction {
         (Direction::Back, true) => JobUpdateAction::InstanceRolledBack,
         (Direction::Back, false) => JobUpdateAction::InstanceRollbackFailed,
     }
-}
-
-/// Whether a new task surely fits where the old one ran: nothing of it is larger, and it may go to the same hosts.
-fn fits_in_place(old: &TaskConfig, new: &TaskConfig) -> bool {
-    let (has, needs) = (Usage::of(&old.resources), Usage::of(&new.resources));
-    let others = |config: &TaskConfig| {
-        let mut counts = (0, 0);
-        for resource in &config.resources {
-            match resource {
-                aurora_api::model::Resource::NamedPort(_) => counts.0 += 1,
-                aurora_api::model::Resource::NumGpus(gpus) => counts.1 += gpus,
-                _ => {}
-            }
-        }
-        counts
-    };
-    let ((ports, gpus), (new_ports, new_gpus)) = (others(old), others(new));
-    old.constraints == new.constraints
-        && has.micro_cpus >= needs.micro_cpus
-        && has.ram_mb >= needs.ram_mb
-        && has.disk_mb >= needs.disk_mb
-        && ports >= new_ports
-        && gpus >= new_gpus
 }

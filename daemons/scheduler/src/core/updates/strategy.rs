@@ -96,9 +96,9 @@ mod tests {
         while idle > 0 {
             let next = strategy.next(direction, total, idle, 0);
             assert_eq!(
-                strategy.next(direction, total, idle, next) > 0,
-                false,
-                "nothing while a group is in motion"
+                strategy.next(direction, total, idle, next),
+                0,
+                "one after the other"
             );
             idle -= next;
             groups.push(next);

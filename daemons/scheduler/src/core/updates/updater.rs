@@ -203,6 +203,9 @@ impl Updater {
                 self.working.insert(instance);
                 let seen = self.see(instance, look(instance));
                 self.judge(instance, seen, true, now, &mut evaluation);
+                if evaluation.outcome.is_some() {
+                    break;
+                }
             }
         }
         evaluation

@@ -488,7 +488,7 @@ async fn counts_of_a_job_are_told_at_most_four_times_a_second() {
                 }
             }
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await; // moment between two changes
     }
     assert!(!told.is_empty());
     for (job, times) in told {

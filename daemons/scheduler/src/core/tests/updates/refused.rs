@@ -1,0 +1,169 @@
+//! What is not allowed, and what is forgotten.
+
+use super::*;
+
+#[test]
+fn while_it_is_updated_a_job_is_left_alone() {
+    let mut stage = Stage::new();
+    stage.play("job 2\nupdate 2");
+    let job = Some(key(NAME));
+    let calls: Vec<Call> = vec![
+        arguments::KillTasks {
+            job: job.clone(),
+            instances: None,
+            message: None,
+        }
+        .into(),
+        arguments::RestartShards {
+            job,
+            shard_ids: BTreeSet::from([0]),
+        }
+        .into(),
+        arguments::AddInstances {
+            key: Some(InstanceKey {
+                job_key: key(NAME),
+                instance_id: 1,
+            }),
+            count: 1,
+        }
+        .into(),
+    ];
+    for call in calls {
+        let (code, text) = stage.world.answer(call);
+        assert_eq!(
+            (code, &*text),
+            (ResponseCode::JobUpdatingError, "Job is currently updating")
+        );
+    }
+    let other = stage.start(3, &[]);
+    assert_eq!(other.response_code, ResponseCode::InvalidRequest);
+    let Some(model::Result::StartJobUpdateResult(result)) = other.result else {
+        panic!("the update in the way is not told");
+    };
+    assert_eq!(Some(result.key), stage.key);
+}
+
+/// Settings, and why they are refused; the checks come in upstream's order.
+#[test]
+fn settings_are_checked() {
+    for (settings, expected) in [
+        ("group=0", "Update results in no instance being modified."),
+        (
+            "group=1 failures=-1",
+            "maxPerInstanceFailures must be non-negative.",
+        ),
+        (
+            "group=1 failed=-1",
+            "maxFailedInstances must be non-negative.",
+        ),
+        (
+            "group=1 failures=10001",
+            "Your update allows too many failures to occur",
+        ),
+        (
+            "group=1 watch=-1s",
+            "minWaitInInstanceRunningMs must be non-negative.",
+        ),
+        (
+            "group=1 pulse=-1s",
+            "blockIfNoPulsesAfterMs must be positive.",
+        ),
+        (
+            "group=1 sla",
+            "slaAware is true, but no task slaPolicy is specified.",
+        ),
+        (
+            "group=1 only=7",
+            "some are irrelevant to the update and current job state: {7}",
+        ),
+    ] {
+        let mut stage = Stage::new();
+        stage.line("job 2");
+        let words: Vec<&str> = settings.split(' ').collect();
+        let answer = stage.start(2, &words);
+        let text = answer
+            .details
+            .first()
+            .and_then(|detail| detail.message.clone())
+            .unwrap_or_default();
+        assert_eq!(
+            answer.response_code,
+            ResponseCode::InvalidRequest,
+            "{settings}"
+        );
+        assert!(text.contains(expected), "{settings}: {text}");
+        assert_eq!(stage.world.core.store().read().updates().count(), 0);
+    }
+}
+
+#[test]
+fn unknown_updates_and_impossible_commands_are_refused() {
+    let mut stage = Stage::new();
+    stage.play("job 1\nupdate 1\nabort");
+    let resume = |key: Option<JobUpdateKey>| arguments::ResumeJobUpdate { key, message: None };
+    let (code, text) = stage.world.answer(resume(stage.key.clone()));
+    assert_eq!(code, ResponseCode::InvalidRequest);
+    assert_eq!(
+        text,
+        "Cannot transition update from ABORTED to ROLLING_FORWARD"
+    );
+    let unknown = JobUpdateKey {
+        job: key(NAME),
+        id: "u".to_owned(),
+    };
+    let (code, text) = stage.world.answer(resume(Some(unknown.clone())));
+    assert_eq!(
+        (code, &*text),
+        (
+            ResponseCode::InvalidRequest,
+            "Update does not exist u of www/prod/web"
+        )
+    );
+    let (answer, _) = stage
+        .world
+        .call(arguments::PulseJobUpdate { key: Some(unknown) });
+    let Some(model::Result::PulseJobUpdateResult(result)) = answer.result else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(result.status, JobUpdatePulseStatus::Finished);
+    let long = arguments::AbortJobUpdate {
+        key: stage.key.clone(),
+        message: Some("m".repeat(1025)),
+    };
+    assert_eq!(stage.world.answer(long).0, ResponseCode::Error);
+}
+
+#[test]
+fn old_updates_are_forgotten() {
+    let config = Config {
+        job_update_history_per_job_threshold: 2,
+        ..config()
+    };
+    let mut stage = Stage::with(config, JobUpdateSettings::default());
+    for instances in 1..=4 {
+        stage.play(&format!("update {instances}\nabort\nsettle\npass 1s"));
+    }
+    assert_eq!(stage.world.core.store().read().updates().count(), 4);
+    stage.play("restart\npass 900s");
+    assert_eq!(stage.world.core.store().read().updates().count(), 2);
+    stage.play("pass 2592001s\npass 900s");
+    assert_eq!(stage.world.core.store().read().updates().count(), 0);
+}
+
+/// The id alone is not the update: whoever may pulse one job may not keep another's update going.
+#[test]
+fn a_pulse_is_for_one_jobs_update() {
+    let mut stage = Stage::new();
+    stage.play("job 1\nupdate 1 pulse=60s");
+    let mut elsewhere = stage.key.clone().unwrap();
+    elsewhere.job = key("other");
+    let pulse = arguments::PulseJobUpdate {
+        key: Some(elsewhere),
+    };
+    let (answer, _) = stage.world.call(pulse);
+    let Some(model::Result::PulseJobUpdateResult(result)) = answer.result else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(result.status, JobUpdatePulseStatus::Finished);
+    stage.play("is ROLL_FORWARD_AWAITING_PULSE\npulse\nis ROLLING_FORWARD");
+}

@@ -1,0 +1,166 @@
+//! How an update takes a task down: at once, or when its policy allows it (aurora: `KillTaskHandler`, `SlaKillController.java`).
+
+use std::sync::Arc;
+
+use aurora_api::model::{JobKey, JobUpdateAction, Resource, ScheduleStatus, SlaPolicy, TaskConfig};
+
+use super::began;
+use super::status::Direction;
+use crate::core::Core;
+use crate::core::config::Millis;
+use crate::core::sla::{Permission, Purpose};
+use crate::core::store::{TaskId, Update, Usage};
+use crate::core::timers::Timer;
+
+const SLA_CHECK: &str = "Checking SLA before continuing.";
+const SLA_PASSED: &str = "SLA check passed, continuing.";
+
+impl Core {
+    /// Kills an instance's task, as soon as its policy allows it when the update keeps to policies.
+    pub(super) fn kill_for_update(&mut self, job: &JobKey, instance: i32, generation: u64) {
+        match self.policy_of(job, instance) {
+            Some(_) => self.try_kill(job, instance, generation, 0),
+            None => self.kill_now(job, instance),
+        }
+    }
+
+    /// The policy that an update that keeps to policies keeps to for an instance: the new configuration's forwards, and
+    /// backwards that of what the instance goes back to.
+    fn policy_of(&self, job: &JobKey, instance: i32) -> Option<SlaPolicy> {
+        let update = self.store.read().active_update(job)?;
+        let instructions = &update.update.instructions;
+        if instructions.settings.sla_aware != Some(true) {
+            return None;
+        }
+        match self.updates.rolling.get(job)?.direction {
+            Direction::Forward => instructions.desired_state.as_ref()?.task.sla_policy.clone(),
+            Direction::Back => {
+                let updater = self.updates.rolling.get(job)?;
+                updater.target(instance)?.sla_policy.clone()
+            }
+        }
+    }
+
+    fn kill_now(&mut self, job: &JobKey, instance: i32) {
+        let Some(task) = self.store.read().active_task(job, instance) else {
+            return;
+        };
+        let (id, agent) = (Arc::clone(&task.id), task.agent.clone());
+        let Some(updater) = self.updates.rolling.get(job) else {
+            return;
+        };
+        let message = format!("Killed for job update {}", updater.id);
+        let fits = updater
+            .target(instance)
+            .is_some_and(|new| fits_in_place(&task.config.task, new));
+        if let Some(agent) = agent.filter(|_| fits) {
+            self.reserve_agent(job, instance, &agent);
+        }
+        self.change_state(&id, None, ScheduleStatus::Killing, Some(message));
+    }
+
+    /// Asks an instance's policy, kills if it agrees, and comes back later in any case: a kill may get lost, and a denial is
+    /// for now.
+    pub(crate) fn try_kill(
+        &mut self,
+        job: &JobKey,
+        instance: i32,
+        generation: u64,
+        waited: Millis,
+    ) {
+        let updater = self.updates.rolling.get(job);
+        let Some(direction) = updater
+            .filter(|updater| updater.generation == generation)
+            .map(|updater| updater.direction)
+        else {
+            return;
+        };
+        let view = self.store.read();
+        let (Some(policy), Some(task), Some(update)) = (
+            self.policy_of(job, instance),
+            view.active_task(job, instance),
+            view.active_update(job),
+        ) else {
+            return;
+        };
+        if task.status == ScheduleStatus::Killing {
+            return;
+        }
+        if !task.status.is_agent_assigned() {
+            self.kill_now(job, instance);
+            return;
+        }
+        let (id, key) = (Arc::clone(&task.id), update.key().clone());
+        if !has_said(update, instance, began(direction), SLA_CHECK) {
+            self.record(&key, instance, began(direction), Some(SLA_CHECK));
+        }
+        self.bump(format!("updates_sla_kill_attempt_{job}"));
+        if self.check_sla(&id, &policy, Purpose::Update { generation }) == Permission::Granted {
+            self.update_permitted(&id, generation);
+        }
+        let (initial, max) = (
+            self.config.sla_aware_kill_retry_min_delay,
+            self.config.sla_aware_kill_retry_max_delay,
+        );
+        let wait = self.random.backoff(waited, initial, max).max(1);
+        let timer = Timer::UpdateKill(job.clone(), instance, generation, wait);
+        self.timers.set(self.now.saturating_add(wait), timer);
+    }
+
+    /// An update may kill a task. When a coordinator thought about it for so long that the update is elsewhere by now,
+    /// nothing happens.
+    pub(crate) fn update_permitted(&mut self, id: &TaskId, generation: u64) {
+        let view = self.store.read();
+        let Some(task) = view.task(id) else {
+            return;
+        };
+        let (job, instance) = (task.job().clone(), task.instance);
+        let updater = self.updates.rolling.get(&job);
+        let Some(updater) = updater.filter(|updater| updater.generation == generation) else {
+            return;
+        };
+        let is_theirs = updater.is_working_on(instance)
+            && updater
+                .see(instance, Some(task))
+                .is_some_and(|seen| !seen.is_target)
+            && task.status != ScheduleStatus::Killing
+            && task.status.is_active();
+        let (direction, key) = (updater.direction, view.active_update(&job).map(Update::key));
+        if let Some(key) = key.filter(|_| is_theirs).cloned() {
+            self.record(&key, instance, began(direction), Some(SLA_PASSED));
+            self.kill_now(&job, instance);
+            self.bump(format!("updates_sla_kill_success_{job}"));
+        }
+    }
+}
+
+fn has_said(update: &Update, instance: i32, action: JobUpdateAction, message: &str) -> bool {
+    update.instance_events().any(|event| {
+        event.instance_id == instance
+            && event.action == action
+            && event.message.as_deref() == Some(message)
+    })
+}
+
+/// Whether a new task surely fits where the old one ran: nothing of it is larger, and it may go to the same hosts.
+fn fits_in_place(old: &TaskConfig, new: &TaskConfig) -> bool {
+    let (has, needs) = (Usage::of(&old.resources), Usage::of(&new.resources));
+    let others = |config: &TaskConfig| {
+        let mut counts = (0, 0);
+        for resource in &config.resources {
+            match resource {
+                Resource::NamedPort(_) => counts.0 += 1,
+                Resource::NumGpus(gpus) => counts.1 += gpus,
+                _ => {}
+            }
+        }
+        counts
+    };
+    let ((ports, gpus), (new_ports, new_gpus)) = (others(old), others(new));
+    old.constraints == new.constraints
+        && has.micro_cpus >= needs.micro_cpus
+        && has.ram_mb >= needs.ram_mb
+        && has.disk_mb >= needs.disk_mb
+        && ports >= new_ports
+        && gpus >= new_gpus
+}
