@@ -291,7 +291,9 @@ fn unset_is_empty_and_written_as_set_and_equal_members_are_one() {
         }
     };
     let unset = read(serde_json::json!({}));
-    let empty = read(serde_json::json!({"priority": 0, "isService": false, "constraints": [], "taskLinks": {}}));
+    let empty = read(
+        serde_json::json!({"priority": 0, "isService": false, "constraints": [], "taskLinks": {}}),
+    );
     assert_eq!(unset, empty);
     let written = aurora_api::simple::to_json(&unset);
     for (field, value) in [
@@ -303,7 +305,8 @@ fn unset_is_empty_and_written_as_set_and_equal_members_are_one() {
         assert_eq!(written[field], value, "{field}");
     }
     assert_eq!(written.get("tier"), None, "a text that is unset stays so");
-    let ports = read(serde_json::json!({"resources": [{"namedPort": "http"}, {"namedPort": "http"}]}));
+    let ports =
+        read(serde_json::json!({"resources": [{"namedPort": "http"}, {"namedPort": "http"}]}));
     let http = Resource::NamedPort("http".to_owned());
     assert_eq!(ports.resources.into_iter().collect::<Vec<_>>(), [http]);
 }
