@@ -259,12 +259,12 @@ fn read_question(stream: &mut TcpStream) -> Option<(String, Value)> {
     loop {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let lengths = head.lines().filter_map(|line| {
+            let mut lengths = head.lines().filter_map(|line| {
                 line.to_lowercase()
                     .strip_prefix("content-length:")
                     .map(str::to_owned)
             });
-            let length: usize = lengths.last()?.trim().parse().ok()?;
+            let length: usize = lengths.next_back()?.trim().parse().ok()?;
             if body.len() >= length {
                 return Some((
                     head.lines().next()?.to_owned(),
