@@ -76,9 +76,14 @@ fn a_disk_that_fills_up_loses_nothing_that_was_promised() {
         }
     });
 
+    // Whatever is written to its logs, the supervisor tries to start it, and nothing panics.
+    let endings = fs::read_to_string(cluster.directory().join("supervisor.log")).unwrap();
+    assert!(!endings.contains("exit status: 101"), "{endings}");
+    drop(full);
     fs::remove_file(&filler).unwrap();
     wait::until("the scheduler to serve again", || {
-        cluster.get("scheduler", "/quotas").map(drop)
+        let answer = cluster.get("scheduler", "/quotas").map(drop);
+        answer.map_err(|error| format!("{error}\n{}", cluster.log()))
     });
     let quotas = cluster.get("scheduler", "/quotas").unwrap();
     for number in &kept {

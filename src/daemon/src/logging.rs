@@ -40,6 +40,9 @@ pub fn init(flags: &DaemonFlags) -> Result<(), LoggingError> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // A line that cannot be written, to a file on a full disk say, is lost; complaining about it on the same stream would
+        // end the daemon with a panic.
+        .log_internal_errors(false)
         .with_ansi(false);
     match flags.log_format {
         LogFormat::Text => builder.finish().try_init(),

@@ -31,7 +31,8 @@ fn start(flags: AgentFlags) -> anyhow::Result<()> {
         .block_on(agent::run(flags))
 }
 
-#[allow(clippy::print_stderr, reason = "logging may be what has failed")]
+/// Logging may be what has failed, and so may standard error: on a full disk there is nobody left to tell.
 fn report(error: &anyhow::Error) {
-    eprintln!("aurora-mesos-agent: {error:#}");
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "aurora-mesos-agent: {error:#}");
 }
