@@ -245,3 +245,34 @@ impl Updater {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aurora_api::model::{InstanceTaskConfig, Range};
+
+    /// aurora: `UpdateFactory.java`, by hand.
+    #[test]
+    fn new_ones_come_first_and_old_ones_go_last() {
+        let group = |ids: &[i32]| InstanceTaskConfig {
+            instances: ids
+                .iter()
+                .map(|id| Range {
+                    first: *id,
+                    last: *id,
+                })
+                .collect(),
+            ..InstanceTaskConfig::default()
+        };
+        let mut update = JobUpdate::default();
+        update
+            .instructions
+            .initial_state
+            .insert(group(&[0, 1, 5, 9]));
+        update.instructions.desired_state = Some(group(&[0, 1, 2, 3]));
+        let there = [2, 3, 0, 1, 5, 9];
+        assert_eq!(order(&update, Direction::Forward), there);
+        let back: Vec<i32> = there.iter().rev().copied().collect();
+        assert_eq!(order(&update, Direction::Back), back);
+    }
+}

@@ -43,33 +43,36 @@ fn while_it_is_updated_a_job_is_left_alone() {
     assert_eq!(Some(result.key), stage.key);
 }
 
-/// Settings, and why they are refused; the checks come in upstream's order.
+/// Settings with two faults, and the one that is told: the checks come in upstream's order.
 #[test]
 fn settings_are_checked() {
     for (settings, expected) in [
-        ("group=0", "Update results in no instance being modified."),
         (
-            "group=1 failures=-1",
+            "group=0 failures=-1",
+            "Update results in no instance being modified.",
+        ),
+        (
+            "group=1 failures=-1 failed=-1",
             "maxPerInstanceFailures must be non-negative.",
         ),
         (
-            "group=1 failed=-1",
+            "group=1 failures=10001 failed=-1",
             "maxFailedInstances must be non-negative.",
         ),
         (
-            "group=1 failures=10001",
+            "group=1 failures=10001 watch=-1s",
             "Your update allows too many failures to occur",
         ),
         (
-            "group=1 watch=-1s",
+            "group=1 watch=-1s pulse=-1s",
             "minWaitInInstanceRunningMs must be non-negative.",
         ),
         (
-            "group=1 pulse=-1s",
+            "group=1 pulse=-1s sla",
             "blockIfNoPulsesAfterMs must be positive.",
         ),
         (
-            "group=1 sla",
+            "group=1 sla only=7",
             "slaAware is true, but no task slaPolicy is specified.",
         ),
         (
