@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use aurora_api::model::{Hosts, JobUpdateKey, ResponseCode};
+use aurora_api::model::{Hosts as HostNames, JobUpdateKey, ResponseCode};
 use aurora_api::service::Call as ThriftCall;
 use aurora_api::service::arguments::{
     AbortJobUpdate, DescheduleCronJob, DrainHosts, EndMaintenance, KillTasks, PauseJobUpdate,
-    RestartShards, ResumeJobUpdate, RollbackJobUpdate, StartCronJob, StartMaintenance,
+    PulseJobUpdate, RestartShards, ResumeJobUpdate, RollbackJobUpdate, StartCronJob,
+    StartMaintenance,
 };
 use aurora_client::auth::Auth;
 use aurora_client::directory::Target;
@@ -15,7 +16,7 @@ use aurora_client::feed::{Feed, Item};
 use aurora_client::http::{HttpError, describe};
 use aurora_client::observer::Observer;
 use aurora_client::scheduler::{CallError, Retry, Scheduler, combine_messages};
-use aurora_tui_model::actions::{Action, Progress, Subject};
+use aurora_tui_model::actions::{Action, Cron, Hosts, Instances, Progress, Subject, Update};
 use aurora_tui_model::event::{Call, Event, Launch, LinkEvent, Seen, Watch};
 use tokio::sync::watch;
 
@@ -153,7 +154,7 @@ impl Source for Cluster {
 fn thrift(call: Call) -> ThriftCall {
     let message = (!call.reason.is_empty()).then_some(call.reason);
     match call.subject {
-        Subject::Instances { job, targets, .. } => {
+        Subject::Instances(Instances { job, targets, .. }) => {
             let instances = targets.iter().map(|target| target.instance).collect();
             match call.action {
                 Action::Restart => RestartShards {
@@ -169,25 +170,26 @@ fn thrift(call: Call) -> ThriftCall {
                 .into(),
             }
         }
-        Subject::Cron { job, .. } => {
+        Subject::Cron(Cron { job, .. }) => {
             let job = Some(job.0);
             match call.action {
                 Action::CronStart => StartCronJob { job }.into(),
                 _ => DescheduleCronJob { job }.into(),
             }
         }
-        Subject::Update { job, id, .. } => {
+        Subject::Update(Update { job, id, .. }) => {
             let key = Some(JobUpdateKey { job: job.0, id });
             match call.action {
                 Action::UpdatePause => PauseJobUpdate { key, message }.into(),
                 Action::UpdateResume => ResumeJobUpdate { key, message }.into(),
                 Action::UpdateRollback => RollbackJobUpdate { key, message }.into(),
+                Action::UpdatePulse => PulseJobUpdate { key }.into(),
                 _ => AbortJobUpdate { key, message }.into(),
             }
         }
-        Subject::Hosts(hosts) => {
+        Subject::Hosts(Hosts { hosts }) => {
             let host_names = hosts.into_iter().map(|host| host.host).collect();
-            let hosts = Some(Hosts { host_names });
+            let hosts = Some(HostNames { host_names });
             match call.action {
                 Action::HostDrain => DrainHosts { hosts }.into(),
                 Action::HostActivate => EndMaintenance { hosts }.into(),

@@ -30,6 +30,8 @@ const WIDEST_KEY: usize = 40;
 struct Canvas<'a> {
     buffer: Buffer,
     look: &'a Look,
+    /// The server's clock.
+    now_ms: i64,
 }
 
 impl Canvas<'_> {
@@ -98,6 +100,7 @@ pub(crate) fn paint(state: &State, screen: &Screen, look: &Look) -> (Buffer, Opt
     let mut canvas = Canvas {
         buffer: Buffer::empty(Rect::new(0, 0, width, height)),
         look,
+        now_ms: state.server_now_ms(),
     };
     let mut cursor = None;
     if width == 0 || height == 0 {
@@ -191,7 +194,7 @@ fn field(canvas: &mut Canvas<'_>, x: u16, y: u16, end: u16, typed: &str, at: usi
 }
 
 /// How wide each column is drawn; 0: left out.
-fn widths(view: &Table, rows: std::ops::Range<usize>, room: usize) -> Vec<usize> {
+fn widths(view: &Table, rows: std::ops::Range<usize>, room: usize, now_ms: i64) -> Vec<usize> {
     let natural: Vec<usize> = view
         .columns
         .iter()
@@ -200,7 +203,7 @@ fn widths(view: &Table, rows: std::ops::Range<usize>, room: usize) -> Vec<usize>
             view.rows[rows.clone()]
                 .iter()
                 .filter_map(|row| row.cells.get(at))
-                .map(|cell| text::width(&cell.text) + usize::from(has_glyph(cell)) * 2)
+                .map(|cell| text::width(&cell.shown(now_ms)) + usize::from(has_glyph(cell)) * 2)
                 // One more for the sign of the order.
                 .chain([text::width(column.name) + 1])
                 .max()
@@ -281,7 +284,7 @@ fn cells(
         let shown = if has_glyph(cell) {
             format!("{glyph} {}", cell.text)
         } else {
-            cell.text.clone()
+            cell.shown(canvas.now_ms).into_owned()
         };
         let shown = match column.name {
             // Of keys and paths the end tells more.
@@ -349,7 +352,7 @@ fn table(canvas: &mut Canvas<'_>, area: Rect, view: &TableView) {
     let rows = usize::from(area.height - 1);
     let top = view.top.min(view.table.rows.len());
     let bottom = (top + rows).min(view.table.rows.len());
-    let widths = widths(&view.table, top..bottom, usize::from(inner.width));
+    let widths = widths(&view.table, top..bottom, usize::from(inner.width), canvas.now_ms);
     let sort = view
         .sort
         .as_ref()
@@ -370,7 +373,7 @@ fn table(canvas: &mut Canvas<'_>, area: Rect, view: &TableView) {
         if let Some(style) = over {
             canvas.fill(y, style);
         }
-        if view.marked.get(at) == Some(&true) {
+        if view.marked.contains(&at) {
             let glyph = canvas.look.theme.glyph(Scope::Mark).to_owned();
             let style = over.unwrap_or_else(|| canvas.style(Scope::Mark));
             canvas.put(area.x, y, area.right(), &glyph, style);
@@ -405,7 +408,7 @@ fn task(
         let shown = if has_glyph(cell) {
             format!("{glyph} {}", cell.text)
         } else {
-            cell.text.clone()
+            cell.shown(canvas.now_ms).into_owned()
         };
         canvas.put(12, y, area.right(), &shown, canvas.style(cell.scope));
         y += 1;
@@ -425,7 +428,7 @@ fn task(
         area.bottom() - y,
     );
     let shown = usize::from(inner.height - 1).min(events.rows.len());
-    let widths = widths(events, 0..shown, usize::from(inner.width));
+    let widths = widths(events, 0..shown, usize::from(inner.width), canvas.now_ms);
     header(canvas, inner, events, &widths, None);
     for (row, event) in (inner.y + 1..inner.bottom()).zip(&events.rows) {
         cells(

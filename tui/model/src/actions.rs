@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::plan::{HostTarget, Plan, Request, Subject, Target, Wish};
+pub use crate::plan::{
+    Cron, HostTarget, Hosts, Instances, Plan, Request, Subject, Target, Update, Wish,
+};
 
 /// What kind of object an action is done to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +58,7 @@ actions! {
     UpdateResume "update-resume" 'C' Update "A paused update goes on.";
     UpdateRollback "update-rollback" 'B' Update "An update is turned around.";
     UpdateAbort "update-abort" 'A' Update "An update ends where it is.";
+    UpdatePulse "update-pulse" 'L' Update "An update that waits for a pulse gets one.";
     HostMaintenance "host-maintenance" 'M' Hosts "Hosts get new tasks only where nothing else is free.";
     HostDrain "host-drain" 'D' Hosts "Tasks leave the hosts, and no new ones come.";
     HostActivate "host-activate" 'V' Hosts "Hosts take tasks again.";

@@ -79,6 +79,35 @@ pub enum Verb {
     Quit,
 }
 
+impl Verb {
+    /// Whether it leaves everything that tables are made of as it is.
+    pub(crate) fn only_moves(self) -> bool {
+        use Verb::*;
+        matches!(
+            self,
+            Down | Up
+                | First
+                | Last
+                | PageDown
+                | PageUp
+                | HalfPageDown
+                | HalfPageUp
+                | ScrollLeft
+                | ScrollRight
+                | Mark
+                | Unmark
+                | Prompt
+                | Filter
+                | Sort
+                | NextSort
+                | Reverse
+                | Problems
+                | Copy
+                | Redraw
+        )
+    }
+}
+
 /// A command as the table describes it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Spec {
@@ -167,6 +196,7 @@ commands! {
     "update-resume" Change "[JOB] [reason=TEXT]" (0, 1) false Changes "let a paused update go on";
     "update-rollback" Change "[JOB] [reason=TEXT]" (0, 1) false Changes "turn an update around";
     "update-abort" Change "[JOB] [reason=TEXT]" (0, 1) false Changes "end an update where it is";
+    "update-pulse" Change "[JOB]" (0, 1) false Changes "tell an update that all is well";
     "host-maintenance" Change "[HOST]..." (0, 100) false Changes "give hosts new tasks only where nothing else is free";
     "host-drain" Change "[HOST]..." (0, 100) false Changes "move all tasks away from hosts";
     "host-activate" Change "[HOST]..." (0, 100) false Changes "let hosts take tasks again";

@@ -4,6 +4,9 @@ mod body;
 mod bottom;
 mod dialog;
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use serde_json::{Value as Json, json};
 
 use crate::filter::Filter;
@@ -42,13 +45,13 @@ impl Segment {
 #[derive(Clone, Debug, PartialEq)]
 pub struct TableView {
     /// Columns and rows, filtered and in order.
-    pub table: Table,
+    pub table: Arc<Table>,
     /// The selected row.
     pub selected: Option<usize>,
     /// The first row on the screen.
     pub top: usize,
-    /// Which rows are marked.
-    pub marked: Vec<bool>,
+    /// Which of the rows on the screen are marked.
+    pub marked: BTreeSet<usize>,
     /// The order.
     pub sort: Option<Sort>,
     /// What stands there when there are no rows.
@@ -339,13 +342,18 @@ fn crumb(state: &State) -> (String, String) {
 /// The view's data for `--snapshot json`; `version` changes when a member changes its meaning.
 pub fn snapshot(state: &State) -> Json {
     let body = match body::body(state) {
-        Body::Table(view) => view.table.to_json(),
+        Body::Table(view) => view.table.to_json(state.server_now_ms()),
         Body::Task(fields, processes, events) => {
             let fields: serde_json::Map<String, Json> = fields
                 .into_iter()
                 .map(|(name, cell)| (name.to_owned(), json!(cell.text)))
                 .collect();
-            json!({"fields": fields, "processes": processes.table.to_json(), "events": events.to_json()})
+            let now_ms = state.server_now_ms();
+            json!({
+                "fields": fields,
+                "processes": processes.table.to_json(now_ms),
+                "events": events.to_json(now_ms),
+            })
         }
         Body::Text(panes) => {
             let panes: Vec<Json> = panes

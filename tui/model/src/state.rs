@@ -13,6 +13,7 @@ use crate::place::{Link, Place};
 use crate::store::Store;
 use crate::table::Sort;
 use crate::theme::Warning;
+use crate::views::Cache;
 
 /// What does not change while the workbench runs.
 #[derive(Clone, Debug, Default)]
@@ -322,6 +323,10 @@ pub struct State {
     pub suggested: bool,
     /// Whether the last key was `cancel`.
     pub cancelled: bool,
+    /// Counts changes of what tables are made of.
+    pub(crate) revision: u64,
+    /// The table on the screen.
+    pub(crate) cache: Cache,
 }
 
 impl State {
@@ -351,6 +356,8 @@ impl State {
             create_line: None,
             suggested: false,
             cancelled: false,
+            revision: 0,
+            cache: Cache::default(),
         }
     }
 
@@ -362,6 +369,11 @@ impl State {
     /// How long ago something happened by the server's clock.
     pub fn since(&self, server_ms: i64) -> i64 {
         self.server_now_ms() - server_ms
+    }
+
+    /// Says that something changed of which tables are made. Time, the selection and marks are not among it.
+    pub(crate) fn touch(&mut self) {
+        self.revision += 1;
     }
 
     /// The address of the view on the screen.

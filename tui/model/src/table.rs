@@ -1,5 +1,8 @@
 //! Tables as data: columns, typed cells, filter, sort.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use serde_json::{Map, Value as Json, json};
 
 use crate::filter::{Filter, Subject, Value};
@@ -45,6 +48,24 @@ pub struct Cell {
     pub value: Value,
     /// Its style.
     pub scope: Scope,
+    /// Of an age: when it began, by the server's clock. Its text is made when it is looked at, so that a table does not
+    /// have to be computed again because time goes by.
+    pub since_ms: Option<i64>,
+}
+
+/// A stretch of time in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Age {
+    /// It is over.
+    Fixed(i64),
+    /// It began at this time of the server's clock and goes on.
+    Since(i64),
+}
+
+impl From<i64> for Age {
+    fn from(milliseconds: i64) -> Age {
+        Age::Fixed(milliseconds)
+    }
 }
 
 impl Cell {
@@ -54,7 +75,7 @@ impl Cell {
         Cell {
             value: Value::Text(text.clone()),
             text,
-            scope: Scope::None,
+            ..Cell::default()
         }
     }
 
@@ -68,13 +89,36 @@ impl Cell {
         Cell {
             text,
             value: Value::Number(value),
-            scope: Scope::None,
+            ..Cell::default()
         }
     }
 
     /// A duration.
-    pub fn age(milliseconds: i64) -> Cell {
-        Cell::number(milliseconds.max(0) as f64, crate::text::age(milliseconds))
+    pub fn age(age: impl Into<Age>) -> Cell {
+        match age.into() {
+            Age::Fixed(ms) => Cell::number(ms.max(0) as f64, crate::text::age(ms)),
+            // The later it began, the younger it is.
+            Age::Since(at_ms) => Cell {
+                since_ms: Some(at_ms),
+                ..Cell::number(-(at_ms as f64), String::new())
+            },
+        }
+    }
+
+    /// What is shown at a time of the server's clock.
+    pub fn shown(&self, now_ms: i64) -> Cow<'_, str> {
+        match self.since_ms {
+            Some(since) => Cow::Owned(crate::text::age(now_ms - since)),
+            None => Cow::Borrowed(&self.text),
+        }
+    }
+
+    /// What is compared at a time of the server's clock.
+    fn value_at(&self, now_ms: i64) -> Cow<'_, Value> {
+        match self.since_ms {
+            Some(since) => Cow::Owned(Value::Number((now_ms - since).max(0) as f64)),
+            None => Cow::Borrowed(&self.value),
+        }
     }
 
     /// Bytes.
@@ -119,7 +163,7 @@ pub struct Table {
     /// Columns.
     pub columns: Vec<Column>,
     /// Rows that are shown.
-    pub rows: Vec<Row>,
+    pub rows: Vec<Arc<Row>>,
     /// How many there are without filter.
     pub total: usize,
 }
@@ -127,6 +171,22 @@ pub struct Table {
 struct RowSubject<'a> {
     columns: &'a [Column],
     row: &'a Row,
+    /// Values of its ages at this moment, by column.
+    ages: Vec<(usize, Value)>,
+}
+
+impl<'a> RowSubject<'a> {
+    fn new(columns: &'a [Column], row: &'a Row, now_ms: i64) -> RowSubject<'a> {
+        let ages = row.cells.iter().enumerate();
+        let ages = ages
+            .filter(|(_, cell)| cell.since_ms.is_some())
+            .map(|(at, cell)| (at, cell.value_at(now_ms).into_owned()));
+        RowSubject {
+            columns,
+            row,
+            ages: ages.collect(),
+        }
+    }
 }
 
 impl Subject for RowSubject<'_> {
@@ -140,7 +200,11 @@ impl Subject for RowSubject<'_> {
 
     fn field(&self, name: &str) -> Option<&Value> {
         let at = self.columns.iter().position(|column| column.name == name)?;
-        self.row.cells.get(at).map(|cell| &cell.value)
+        let age = self.ages.iter().find(|(column, _)| *column == at);
+        match age {
+            Some((_, value)) => Some(value),
+            None => self.row.cells.get(at).map(|cell| &cell.value),
+        }
     }
 
     fn attribute(&self, name: &str) -> Vec<&str> {
@@ -194,7 +258,7 @@ impl Table {
         Table {
             total: rows.len(),
             columns,
-            rows,
+            rows: rows.into_iter().map(Arc::new).collect(),
         }
     }
 
@@ -203,13 +267,25 @@ impl Table {
         self.columns.iter().map(|column| column.name).collect()
     }
 
-    /// Only the rows that pass.
-    pub fn filtered(mut self, filter: &Filter, problems: bool) -> Table {
+    /// Only the rows that pass at a time of the server's clock.
+    pub fn filtered(mut self, filter: &Filter, problems: bool, now_ms: i64) -> Table {
         let columns = &self.columns;
         self.rows.retain(|row| {
-            (!problems || row.problem) && filter.matches(&RowSubject { columns, row })
+            (!problems || row.problem)
+                && (filter.is_empty() || filter.matches(&RowSubject::new(columns, row, now_ms)))
         });
         self
+    }
+
+    /// Whether time alone changes what passes a filter: it compares an age.
+    pub(crate) fn is_timed(&self, filter: &Filter) -> bool {
+        filter.fields().any(|field| {
+            let at = self.columns.iter().position(|column| column.name == field);
+            at.is_some_and(|at| {
+                let cells = self.rows.iter().filter_map(|row| row.cells.get(at));
+                cells.into_iter().any(|cell| cell.since_ms.is_some())
+            })
+        })
     }
 
     /// In this order; rows that compare equal stay as they are.
@@ -234,8 +310,8 @@ impl Table {
         self
     }
 
-    /// For `--snapshot json`: an object for each row, numbers as numbers.
-    pub fn to_json(&self) -> Json {
+    /// For `--snapshot json`: an object for each row, numbers as numbers, ages at a time of the server's clock.
+    pub fn to_json(&self, now_ms: i64) -> Json {
         let rows: Vec<Json> = self
             .rows
             .iter()
@@ -243,7 +319,7 @@ impl Table {
                 let mut object = Map::new();
                 object.insert("id".to_owned(), json!(row.id));
                 for (column, cell) in self.columns.iter().zip(&row.cells) {
-                    let value = match &cell.value {
+                    let value = match &*cell.value_at(now_ms) {
                         Value::None => Json::Null,
                         Value::Text(text) => json!(text),
                         Value::Number(number) if number.fract() == 0.0 && number.abs() < 9e15 => {

@@ -272,10 +272,10 @@ impl Source for Fake {
         let obeys = self.obeys;
         Box::pin(async move {
             report(&events, Event::Answer(call.id, answer)).await;
-            let Subject::Instances { targets, .. } = call.subject else {
+            let Subject::Instances(instances) = call.subject else {
                 return;
             };
-            for instance in targets.into_iter().map(|target| target.instance) {
+            for instance in instances.targets.into_iter().map(|target| target.instance) {
                 if obeys {
                     report(
                         &events,

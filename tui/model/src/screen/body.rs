@@ -1,5 +1,7 @@
 //! The middle of a frame.
 
+use std::sync::Arc;
+
 use super::{Body, Segment, TableView, TextView, body_rows, is_empty_cluster, line_matches};
 use crate::place::Place;
 use crate::state::{Detail, LinkState, Pane, State};
@@ -7,14 +9,15 @@ use crate::table::Table;
 use crate::theme::Scope;
 use crate::{text, views};
 
-fn table_view(state: &State, table: Table, empty: String) -> TableView {
+fn table_view(state: &State, table: Arc<Table>, empty: String) -> TableView {
+    let rows = table.rows.iter().enumerate();
+    let rows = rows.skip(state.view.top).take(body_rows(state));
     TableView {
         selected: views::selected(state, &table),
         top: state.view.top,
-        marked: table
-            .rows
-            .iter()
-            .map(|row| state.view.marks.contains(&row.id))
+        marked: rows
+            .filter(|(_, row)| state.view.marks.contains(&row.id))
+            .map(|(at, _)| at)
             .collect(),
         sort: views::sort(state, &table),
         empty,

@@ -1,7 +1,7 @@
 //! Questions and lists over the middle of a frame.
 
 use super::{Dialog, Segment, is_compact};
-use crate::actions::{Guard, Plan, Subject, Target};
+use crate::actions::{Guard, Instances, Plan, Subject, Target};
 use crate::state::{LinkState, Mode, State};
 use crate::theme::Scope;
 use crate::{text, update};
@@ -47,7 +47,7 @@ fn confirm_lines(state: &State, plan: &Plan, drift: Option<&String>) -> Vec<Vec<
     out.push(field("cluster", cluster, Scope::Crumb));
     let label = if plan.job().is_some() { "job" } else { "hosts" };
     out.push(field(label, plan.object(), Scope::Crumb));
-    if let Subject::Instances { targets, .. } = &plan.subject {
+    if let Subject::Instances(Instances { targets, .. }) = &plan.subject {
         out.push(field(
             "instances",
             on_hosts(state, plan, targets),

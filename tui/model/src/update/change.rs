@@ -290,6 +290,7 @@ fn record(state: &mut State, change: &Change) -> Entry {
         cli: change.plan.cli(),
     };
     state.journal.push(entry.clone());
+    state.touch();
     entry
 }
 

@@ -6,6 +6,8 @@ mod movement;
 mod run;
 mod watch;
 
+use aurora_api::feed::Line;
+
 use crate::event::{Effect, Event, Launch, LinkEvent};
 use crate::keymap::Keymap;
 use crate::place::Place;
@@ -19,6 +21,9 @@ const HISTORY: usize = 50;
 /// Takes in an event and says what is to be done.
 pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
     let mut effects = Vec::new();
+    if changes_data(&event) {
+        state.touch();
+    }
     match event {
         Event::Key(key) => effects.extend(keys::key(state, key)),
         Event::Paste(text) => keys::paste(state, &text),
@@ -72,6 +77,17 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
     effects
 }
 
+/// Whether an event may change what tables are made of. Commands say themselves whether they do.
+fn changes_data(event: &Event) -> bool {
+    match event {
+        Event::Feed(_, Line::Heartbeat(_)) => false,
+        Event::Key(_) | Event::Paste(_) | Event::Resize(..) | Event::Tick(_) | Event::Run(_) => {
+            false
+        }
+        _ => true,
+    }
+}
+
 /// Takes another key map into use, as its files have changed.
 pub fn configure(state: &mut State, keymap: Keymap, warnings: Vec<Warning>) {
     let text = match warnings.len() {
@@ -81,6 +97,7 @@ pub fn configure(state: &mut State, keymap: Keymap, warnings: Vec<Warning>) {
     state.setup.keymap = keymap;
     state.setup.warnings = warnings;
     state.pressed.clear();
+    state.touch();
     notice(state, Level::Info, &text);
 }
 
@@ -143,7 +160,7 @@ fn forget_text(view: &mut View) {
 
 /// Sets the filter of the view; a faulty one is marked, and the last good one goes on working.
 fn set_filter(state: &mut State, text: &str) -> Result<(), String> {
-    let fields = views::columns(state).map_or_else(Vec::new, |table| table.names());
+    let fields = views::table(state).map_or_else(Vec::new, |table| table.names());
     match crate::filter::Filter::parse(text, &fields) {
         Ok(filter) => {
             state.view.filter = FilterBox {

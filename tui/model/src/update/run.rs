@@ -17,7 +17,13 @@ pub(super) fn lines(state: &mut State, text: &str) -> Vec<Effect> {
     for line in command::split(text) {
         let outcome = command::parse(&line)
             .map_err(|fault| fault.to_string())
-            .and_then(|command| run(state, &command));
+            .and_then(|command| {
+                let outcome = run(state, &command);
+                if !command.spec.verb.only_moves() {
+                    state.touch();
+                }
+                outcome
+            });
         match outcome {
             Ok(more) => effects.extend(more),
             Err(fault) => {
@@ -162,7 +168,7 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
         Verb::Sort => sort(state, word(0).unwrap_or_default())?,
         Verb::NextSort => next_sort(state)?,
         Verb::Reverse => {
-            let table = views::columns(state).ok_or("text has no order to turn around")?;
+            let table = views::table(state).ok_or("text has no order to turn around")?;
             let sort = views::sort(state, &table).ok_or("this view has one order")?;
             state.view.sort = Some(Sort {
                 descending: !sort.descending,
@@ -469,13 +475,13 @@ fn back(state: &mut State) {
 }
 
 fn sort(state: &mut State, text: &str) -> Result<(), String> {
-    let table = views::columns(state).ok_or("text has no columns to sort by")?;
+    let table = views::table(state).ok_or("text has no columns to sort by")?;
     state.view.sort = Some(Sort::parse(text, &table.columns)?);
     Ok(())
 }
 
 fn next_sort(state: &mut State) -> Result<(), String> {
-    let table = views::columns(state).ok_or("text has no columns to sort by")?;
+    let table = views::table(state).ok_or("text has no columns to sort by")?;
     let names = table.names();
     let now = views::sort(state, &table)
         .and_then(|sort| names.iter().position(|name| *name == sort.column));
@@ -505,11 +511,9 @@ fn copied(state: &State, what: &str) -> Result<String, String> {
         "row" => {
             let table = views::table(state).ok_or("there are no rows here")?;
             let at = views::selected(state, &table).ok_or("there is nothing here to select")?;
-            let cells: Vec<&str> = table.rows[at]
-                .cells
-                .iter()
-                .map(|cell| cell.text.as_str())
-                .collect();
+            let now_ms = state.server_now_ms();
+            let cells = table.rows[at].cells.iter();
+            let cells: Vec<_> = cells.map(|cell| cell.shown(now_ms)).collect();
             Ok(cells.join("\t"))
         }
         "cli" if screen::is_empty_cluster(state) => state

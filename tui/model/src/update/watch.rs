@@ -25,6 +25,7 @@ pub(super) fn reconcile(state: &mut State) -> Vec<Effect> {
     }
     if topics != state.topics {
         state.store.follow(&topics);
+        state.touch();
         state.topics = topics.clone();
         effects.push(Effect::Topics(topics));
     }

@@ -6,7 +6,7 @@ use aurora_api::model::{MaintenanceMode, ScheduleStatus};
 
 use crate::state::State;
 use crate::store::changed_ms;
-use crate::table::{Cell, Column, Row, Table};
+use crate::table::{Age, Cell, Column, Row, Table};
 use crate::text;
 use crate::theme::Scope;
 
@@ -67,7 +67,7 @@ fn job_state(job: &JobRecord, counts: &Counts) -> (&'static str, Scope) {
 pub(super) fn age_of(state: &State, job: &JobRecord) -> Cell {
     match job.changed_ms {
         0 => Cell::none(),
-        changed_ms => Cell::age(state.since(changed_ms)),
+        changed_ms => Cell::age(Age::Since(changed_ms)),
     }
 }
 
@@ -171,7 +171,7 @@ pub(super) fn instances(state: &State, job: &JobPath) -> Table {
                 cells: vec![
                     Cell::count(i64::from(task.instance)),
                     Cell::text(task.status.name()).scope(status_scope(task.status)),
-                    Cell::age(state.since(changed_ms(task))),
+                    Cell::age(Age::Since(changed_ms(task))),
                     task.host.as_deref().map_or_else(Cell::none, Cell::text),
                     Cell::text(&ports(task)),
                     Cell::count(i64::from(task.failure_count)).dim_zero(),

@@ -6,7 +6,7 @@ use aurora_api::model::{JobUpdateAction, JobUpdateStatus, MaintenanceMode};
 
 use crate::state::State;
 use crate::store::changed_ms;
-use crate::table::{Cell, Column, Row, Table};
+use crate::table::{Age, Cell, Column, Row, Table};
 use crate::text;
 use crate::theme::Scope;
 
@@ -67,7 +67,7 @@ pub(super) fn roles(state: &State) -> Table {
                     quota.map_or_else(Cell::none, |quota| amount(quota.disk_mb)),
                     match sum.changed_ms {
                         0 => Cell::none(),
-                        _ => Cell::age(state.since(sum.changed_ms)),
+                        _ => Cell::age(Age::Since(sum.changed_ms)),
                     },
                 ],
                 attributes: Vec::new(),
@@ -168,8 +168,8 @@ pub(super) fn updates(state: &State) -> Table {
                     count(&[InstanceUpdated, InstanceRolledBack]),
                     count(&[InstanceUpdateFailed, InstanceRollbackFailed]),
                     optional(&update.user),
-                    Cell::age(state.since(update.created_ms)),
-                    Cell::age(state.since(update.changed_ms)),
+                    Cell::age(Age::Since(update.created_ms)),
+                    Cell::age(Age::Since(update.changed_ms)),
                     optional(&update.message),
                     Cell::text(&update.id).scope(Scope::Dim),
                 ],
@@ -204,7 +204,7 @@ pub(super) fn maintenance(state: &State) -> Table {
                     }),
                     Cell::count(i64::from(host.tasks)).dim_zero(),
                     request.map_or_else(Cell::none, |request| {
-                        Cell::age(state.since(request.created_ms))
+                        Cell::age(Age::Since(request.created_ms))
                     }),
                     request.map_or_else(Cell::none, |request| {
                         Cell::age(request.timeout_secs.saturating_mul(1000))
@@ -266,7 +266,7 @@ pub(super) fn host(state: &State, host: &str) -> Table {
                 Cell::text(&task.job.to_string()),
                 Cell::count(i64::from(task.instance)),
                 Cell::text(task.status.name()).scope(status_scope(task.status)),
-                Cell::age(state.since(changed_ms(task))),
+                Cell::age(Age::Since(changed_ms(task))),
                 Cell::count(i64::from(task.failure_count)).dim_zero(),
                 Cell::text(&task.task_id).scope(Scope::Dim),
             ],

@@ -1,5 +1,6 @@
 //! What each view shows, as tables.
 
+mod cache;
 mod cluster;
 mod fleet;
 mod help;
@@ -10,6 +11,7 @@ use crate::place::Place;
 use crate::state::State;
 use crate::table::{Sort, Table};
 
+pub(crate) use cache::{Cache, selected, table};
 pub(crate) use cluster::status_scope;
 pub(crate) use task::{events, fields};
 
@@ -60,34 +62,4 @@ pub(crate) fn sort(state: &State, table: &Table) -> Option<Sort> {
     state.view.sort.clone().or_else(|| {
         default_sort(&state.view.place).and_then(|text| Sort::parse(text, &table.columns).ok())
     })
-}
-
-/// The columns of the view on the screen.
-pub(crate) fn columns(state: &State) -> Option<Table> {
-    all(state).map(|table| Table {
-        columns: table.columns,
-        ..Table::default()
-    })
-}
-
-/// The rows of the view on the screen, filtered and in order.
-pub(crate) fn table(state: &State) -> Option<Table> {
-    let table = all(state)?.filtered(&state.view.filter.filter, state.view.problems);
-    Some(match sort(state, &table) {
-        Some(sort) => table.sorted(&sort),
-        None => table,
-    })
-}
-
-/// The place of the selected row: where its object is, else where it was.
-pub(crate) fn selected(state: &State, table: &Table) -> Option<usize> {
-    if table.rows.is_empty() {
-        return None;
-    }
-    let by_id = state
-        .view
-        .selected
-        .as_ref()
-        .and_then(|id| table.rows.iter().position(|row| row.id == *id));
-    Some(by_id.unwrap_or_else(|| state.view.index.min(table.rows.len() - 1)))
 }

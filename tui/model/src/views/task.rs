@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use crate::event::FileKind;
 use crate::state::{Detail, State};
-use crate::table::{Cell, Column, Row, Table};
+use crate::table::{Age, Cell, Column, Row, Table};
 use crate::text;
 use crate::theme::Scope;
 
@@ -43,7 +43,7 @@ pub(super) fn processes(state: &State) -> Table {
         .map(|process| {
             let since = match (process.start_ms, process.stop_ms) {
                 (Some(start), Some(stop)) => Cell::age(stop - start),
-                (Some(start), None) => Cell::age(state.since(start)),
+                (Some(start), None) => Cell::age(Age::Since(start)),
                 (None, _) => Cell::none(),
             };
             Row {
@@ -247,7 +247,7 @@ pub(crate) fn events(state: &State) -> Table {
             cells: vec![
                 Cell::text(&text::utc_time(event.time_ms)).scope(Scope::Dim),
                 Cell::text(event.status.name()).scope(status_scope(event.status)),
-                Cell::age(state.since(event.time_ms)),
+                Cell::age(Age::Since(event.time_ms)),
                 event.message.as_deref().map_or_else(Cell::none, Cell::text),
             ],
             attributes: Vec::new(),

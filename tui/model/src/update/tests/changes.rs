@@ -5,9 +5,11 @@ use super::*;
 /// Instances of the first change that was sent.
 fn instances_of(bench: &Bench) -> Vec<i32> {
     match &bench.sent()[0].subject {
-        crate::actions::Subject::Instances { targets, .. } => {
-            targets.iter().map(|target| target.instance).collect()
-        }
+        crate::actions::Subject::Instances(instances) => instances
+            .targets
+            .iter()
+            .map(|target| target.instance)
+            .collect(),
         other => panic!("{other:?}"),
     }
 }

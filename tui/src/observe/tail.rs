@@ -1,135 +1,21 @@
-//! Watching things through a host's observer: again and again, until stopped.
+//! Following a file or an output by its observer: its last part, and what is added.
 
 use std::time::Duration;
 
 use aurora_client::http::{HttpError, describe};
-use aurora_client::observer::{Chunk, EntryKind, LogStream, Observer};
-use aurora_client::scheduler::Scheduler;
-use aurora_tui_model::event::{
-    Event, FileEntry, FileKind, Process, Seen, Start, Stream, TaskInfo, Usage, WINDOW, Watch,
-    WatchWhat,
-};
+use aurora_client::observer::{Chunk, LogStream, Observer};
+use aurora_tui_model::event::{Event, Seen, Start, WINDOW};
 
+use super::TROUBLE_PERIOD;
 use crate::data::{Events, report};
 
-const TASK_PERIOD: Duration = Duration::from_secs(1);
-const WHY_PERIOD: Duration = Duration::from_secs(2);
-const DIRECTORY_PERIOD: Duration = Duration::from_secs(2);
 const TAIL_PERIOD: Duration = Duration::from_millis(300);
-const TROUBLE_PERIOD: Duration = Duration::from_secs(1);
 const PIECE: i64 = 256 * 1024;
 /// A file that gives nothing is looked at for having become shorter after this many empty reads.
 const PROBE_EVERY: u32 = 5;
 
-/// Watches until nobody listens.
-pub(crate) async fn watch(observer: Observer, generation: u64, watch: Watch, events: Events) {
-    let Watch { task, what, .. } = watch;
-    match what {
-        // The scheduler explains, not an observer.
-        WatchWhat::Why => {}
-        WatchWhat::Task => {
-            poll(
-                &Looked {
-                    task,
-                    at: LookedAt::Task(observer),
-                },
-                generation,
-                &events,
-                TASK_PERIOD,
-            )
-            .await
-        }
-        WatchWhat::Directory(path) => {
-            poll(
-                &Looked {
-                    task,
-                    at: LookedAt::Directory(observer, path),
-                },
-                generation,
-                &events,
-                DIRECTORY_PERIOD,
-            )
-            .await;
-        }
-        WatchWhat::File { path, start } => {
-            tail(
-                &Tailed {
-                    observer,
-                    task,
-                    what: TailedWhat::File(path),
-                },
-                start,
-                generation,
-                &events,
-            )
-            .await;
-        }
-        WatchWhat::Log {
-            process,
-            run,
-            stream,
-            start,
-        } => {
-            let stream = match stream {
-                Stream::Stdout => LogStream::Stdout,
-                Stream::Stderr => LogStream::Stderr,
-            };
-            tail(
-                &Tailed {
-                    observer,
-                    task,
-                    what: TailedWhat::Log(process, run, stream),
-                },
-                start,
-                generation,
-                &events,
-            )
-            .await;
-        }
-    }
-}
-
-/// Something of a task that is looked at as a whole.
-struct Looked {
-    task: String,
-    at: LookedAt,
-}
-
-enum LookedAt {
-    /// Its processes.
-    Task(Observer),
-    /// A directory of its sandbox.
-    Directory(Observer, String),
-    /// Why it is as it is.
-    Why(Scheduler),
-}
-
-impl Looked {
-    async fn look(&self) -> Result<Seen, HttpError> {
-        match &self.at {
-            LookedAt::Task(observer) => look_at_task(observer, &self.task).await,
-            LookedAt::Directory(observer, path) => {
-                look_at_directory(observer, &self.task, path).await
-            }
-            LookedAt::Why(scheduler) => Ok(match scheduler.explain(&self.task).await? {
-                Some(answer) => Seen::Why(answer),
-                None => Seen::Absent("The scheduler does not know this task.".to_owned()),
-            }),
-        }
-    }
-}
-
-/// Asks the scheduler again and again why a task is as it is.
-pub(crate) async fn explain(scheduler: Scheduler, generation: u64, task: String, events: Events) {
-    let looked = Looked {
-        task,
-        at: LookedAt::Why(scheduler),
-    };
-    poll(&looked, generation, &events, WHY_PERIOD).await;
-}
-
 /// Something that can be read in pieces, with the observer's conventions for offset and length.
-trait Read: Sync {
+pub(super) trait Read: Sync {
     fn read(
         &self,
         offset: i64,
@@ -137,13 +23,13 @@ trait Read: Sync {
     ) -> impl Future<Output = Result<Option<Chunk>, HttpError>> + Send;
 }
 
-struct Tailed {
-    observer: Observer,
-    task: String,
-    what: TailedWhat,
+pub(super) struct Tailed {
+    pub(super) observer: Observer,
+    pub(super) task: String,
+    pub(super) what: TailedWhat,
 }
 
-enum TailedWhat {
+pub(super) enum TailedWhat {
     File(String),
     Log(String, i64, LogStream),
 }
@@ -165,27 +51,9 @@ impl Read for Tailed {
     }
 }
 
-/// Looks again and again; what did not change is not reported again.
-async fn poll(looked: &Looked, generation: u64, events: &Events, period: Duration) {
-    let mut last = None;
-    loop {
-        let (seen, pause) = match looked.look().await {
-            Ok(seen) => (seen, period),
-            Err(error) => (Seen::Trouble(describe(&error)), TROUBLE_PERIOD),
-        };
-        if last.as_ref() != Some(&seen) {
-            if !report(events, Event::Seen(generation, seen.clone())).await {
-                return;
-            }
-            last = Some(seen);
-        }
-        tokio::time::sleep(pause).await;
-    }
-}
-
 /// Reads a file's last part and then what is added; or a window from a chosen place, and what is added when that is up to
 /// the end.
-async fn tail(tailed: &impl Read, start: Start, generation: u64, events: &Events) {
+pub(super) async fn tail(tailed: &impl Read, start: Start, generation: u64, events: &Events) {
     let mut window_end: Option<u64> = None;
     let mut offset: Option<u64> = None;
     let mut cut_first_line = false;
@@ -304,114 +172,6 @@ async fn next(tailed: &impl Read, offset: Option<u64>, probe: bool) -> Result<St
         Some(chunk) if chunk.length == 0 => Step::Nothing,
         Some(chunk) => Step::More(chunk),
     })
-}
-
-fn milliseconds(seconds: Option<f64>) -> Option<i64> {
-    // Seconds since 1970 with fractions; the cast saturates.
-    seconds.map(|seconds| (seconds * 1000.0) as i64)
-}
-
-async fn look_at_task(observer: &Observer, id: &str) -> Result<Seen, HttpError> {
-    let Some(task) = observer.task(id).await? else {
-        return Ok(Seen::Absent(
-            "The host's observer does not know this task (yet).".to_owned(),
-        ));
-    };
-    let runs = observer.processes(id).await?;
-    let defined = task
-        .task
-        .get("processes")
-        .and_then(serde_json::Value::as_array);
-    let text = |value: &serde_json::Value, name: &str| {
-        value
-            .get(name)
-            .and_then(serde_json::Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
-    // In the order of the definition; a process that is only in the records comes after them.
-    let mut names: Vec<(String, String)> = defined
-        .into_iter()
-        .flatten()
-        .map(|process| (text(process, "name"), text(process, "cmdline")))
-        .collect();
-    for name in runs.keys() {
-        if !names.iter().any(|(known, _)| known == name) {
-            names.push((name.clone(), String::new()));
-        }
-    }
-    let processes = names
-        .into_iter()
-        .map(|(name, cmdline)| match runs.get(&name) {
-            None => Process {
-                name,
-                cmdline,
-                state: "WAITING".to_owned(),
-                run: -1,
-                ..Process::default()
-            },
-            Some(run) => Process {
-                state: run.state.clone(),
-                run: run.process_run,
-                start_ms: milliseconds(run.start_time),
-                stop_ms: milliseconds(run.stop_time),
-                return_code: run.return_code,
-                used: run.used.as_ref().map(|used| Usage {
-                    cpu: used.cpu,
-                    ram: used.ram,
-                }),
-                name,
-                cmdline,
-            },
-        })
-        .collect();
-    Ok(Seen::Task(TaskInfo {
-        state: task.state,
-        used: Usage {
-            cpu: task.resource_consumption.cpu,
-            ram: task.resource_consumption.ram,
-        },
-        processes,
-    }))
-}
-
-async fn look_at_directory(observer: &Observer, id: &str, path: &str) -> Result<Seen, HttpError> {
-    let Some(listing) = observer.browse(id, path).await? else {
-        return Ok(Seen::Absent("There is no such directory (yet).".to_owned()));
-    };
-    let entries = listing
-        .entries
-        .into_iter()
-        .map(|entry| FileEntry {
-            permissions: entry.mode.as_ref().map_or_else(String::new, permissions),
-            kind: match entry.kind {
-                EntryKind::Dir => FileKind::Directory,
-                EntryKind::File => FileKind::File,
-                EntryKind::Link => FileKind::Link,
-                EntryKind::Other => FileKind::Other,
-            },
-            name: entry.name,
-            size: entry.size,
-            modified_ms: entry.mtime_ms,
-        })
-        .collect();
-    Ok(Seen::Directory(entries))
-}
-
-/// Permission bits as `ls -l` writes them, from a number or an octal text.
-fn permissions(mode: &serde_json::Value) -> String {
-    let bits = mode.as_u64().or_else(|| {
-        mode.as_str()
-            .and_then(|text| u64::from_str_radix(text, 8).ok())
-    });
-    let Some(bits) = bits else {
-        return mode.as_str().unwrap_or_default().to_owned();
-    };
-    (0..9)
-        .rev()
-        .zip("rwxrwxrwx".chars())
-        .map(|(bit, letter)| if bits >> bit & 1 == 1 { letter } else { '-' })
-        .collect()
 }
 
 #[cfg(test)]
@@ -584,16 +344,5 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_empty_file_is_there() {
         assert_eq!(follow(vec![Vec::new()], 1).await, [bytes(0, "")]);
-    }
-
-    #[test]
-    fn permission_bits() {
-        for (mode, text) in [
-            (serde_json::json!(0o100_644), "rw-r--r--"),
-            (serde_json::json!("750"), "rwxr-x---"),
-            (serde_json::json!("-rw-------"), "-rw-------"),
-        ] {
-            assert_eq!(permissions(&mode), text);
-        }
     }
 }

@@ -1,0 +1,137 @@
+//! Hosts into maintenance and out of it.
+
+use aurora_api::model::MaintenanceMode;
+
+use super::{Planned, Wish};
+use crate::actions::Action;
+use crate::store::Store;
+
+/// A host as it was when the plan was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostTarget {
+    /// Its name.
+    pub host: String,
+    /// Its place in maintenance.
+    pub mode: MaintenanceMode,
+    /// Tasks on it that have not ended.
+    pub tasks: u32,
+}
+
+/// Hosts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hosts {
+    /// They.
+    pub hosts: Vec<HostTarget>,
+}
+
+impl Hosts {
+    pub(super) fn resolve(
+        store: &Store,
+        action: Action,
+        names: &[String],
+    ) -> Result<Hosts, String> {
+        let mut hosts = Vec::new();
+        for name in names {
+            let record = store
+                .hosts
+                .get(name)
+                .ok_or_else(|| format!("there is no host {name}"))?;
+            let fits = match action {
+                Action::HostActivate => record.mode != MaintenanceMode::None,
+                Action::HostDrain => record.mode != MaintenanceMode::Drained,
+                _ => record.mode == MaintenanceMode::None,
+            };
+            if !fits {
+                return Err(format!(
+                    "cannot {} {name}: its mode is {}",
+                    action.name(),
+                    record.mode
+                ));
+            }
+            hosts.push(HostTarget {
+                host: name.clone(),
+                mode: record.mode,
+                tasks: record.tasks,
+            });
+        }
+        if hosts.is_empty() {
+            return Err("which hosts? name them, or mark them in the hosts' view".to_owned());
+        }
+        Ok(Hosts { hosts })
+    }
+}
+
+/// What is missing on a host. A drain is over when no active task remains, not when it was accepted.
+fn is_late(action: Action, store: &Store, host: &str) -> Option<String> {
+    let Some(record) = store.hosts.get(host) else {
+        return Some(format!("{host} is gone"));
+    };
+    let done = match action {
+        Action::HostDrain => record.mode == MaintenanceMode::Drained && record.tasks == 0,
+        Action::HostActivate => record.mode == MaintenanceMode::None,
+        _ => record.mode != MaintenanceMode::None,
+    };
+    (!done).then(|| format!("{host} is {} with {} task(s)", record.mode, record.tasks))
+}
+
+impl Planned for Hosts {
+    fn wish(&self) -> Wish {
+        Wish::Hosts(self.hosts.iter().map(|host| host.host.clone()).collect())
+    }
+
+    fn object(&self) -> String {
+        let names: Vec<&str> = self.hosts.iter().map(|host| host.host.as_str()).collect();
+        names.join(",")
+    }
+
+    fn count(&self) -> usize {
+        self.hosts.len()
+    }
+
+    fn always_typed(&self, action: Action) -> Option<String> {
+        (action == Action::HostDrain).then(|| match self.hosts.as_slice() {
+            [only] => only.host.clone(),
+            several => several.len().to_string(),
+        })
+    }
+
+    fn consequence(&self, action: Action) -> Vec<String> {
+        let tasks: u32 = self.hosts.iter().map(|host| host.tasks).sum();
+        vec![match action {
+            Action::HostDrain => format!(
+                "{tasks} task(s) on {} host(s) are killed and placed elsewhere; no new ones come.",
+                self.hosts.len()
+            ),
+            Action::HostActivate => "The hosts take tasks again.".to_owned(),
+            _ => format!(
+                "The hosts take new tasks only where nothing else is free; {tasks} task(s) stay."
+            ),
+        }]
+    }
+
+    fn cli(&self, action: Action, cluster: &str) -> String {
+        let verb = match action {
+            Action::HostDrain => "host_drain",
+            Action::HostActivate => "host_activate",
+            _ => "host_deactivate",
+        };
+        format!("aurora_admin {verb} --hosts={} {cluster}", self.object())
+    }
+
+    fn drift(&self, store: &Store) -> Option<String> {
+        let changed = self
+            .hosts
+            .iter()
+            .find(|host| store.hosts.get(&host.host).map(|now| now.mode) != Some(host.mode));
+        changed.map(|host| format!("{} has another mode now", host.host))
+    }
+
+    fn missing(&self, action: Action, store: &Store) -> Option<String> {
+        let late: Vec<String> = self
+            .hosts
+            .iter()
+            .filter_map(|host| is_late(action, store, &host.host))
+            .collect();
+        (!late.is_empty()).then(|| late.join(", "))
+    }
+}

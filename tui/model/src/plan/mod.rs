@@ -1,0 +1,231 @@
+//! What a change is about, and what will come of it: resolved and frozen before anybody says yes.
+//!
+//! Each kind of object has a file of its own, with its answers to the questions of [`Planned`].
+
+mod cron;
+mod hosts;
+mod instances;
+mod update;
+
+use aurora_api::job_key::JobPath;
+
+use crate::actions::{Action, Guard};
+use crate::store::{SUMMARY, Store, UPDATES, job_topic};
+
+pub use cron::Cron;
+pub use hosts::{HostTarget, Hosts};
+pub use instances::{Instances, Target};
+pub use update::Update;
+
+/// What somebody wants changed, by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Instances of a job; none named: all active ones.
+    Instances(JobPath, Option<Vec<i32>>),
+    /// A cron job.
+    Cron(JobPath),
+    /// The update of a job that goes on.
+    Update(JobPath),
+    /// Hosts.
+    Hosts(Vec<String>),
+}
+
+impl Wish {
+    /// The job that it is about.
+    pub fn job(&self) -> Option<&JobPath> {
+        match self {
+            Wish::Instances(job, _) | Wish::Cron(job) | Wish::Update(job) => Some(job),
+            Wish::Hosts(_) => None,
+        }
+    }
+
+    /// The topic that has to be whole before it can be resolved.
+    pub fn topic(&self) -> String {
+        match self {
+            Wish::Instances(job, _) => job_topic(job),
+            Wish::Update(_) => UPDATES.to_owned(),
+            Wish::Cron(_) | Wish::Hosts(_) => SUMMARY.to_owned(),
+        }
+    }
+}
+
+/// A change that somebody asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// What.
+    pub action: Action,
+    /// On what.
+    pub wish: Wish,
+    /// Why.
+    pub reason: String,
+}
+
+/// On what: frozen when the question is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Instances of a job.
+    Instances(Instances),
+    /// A cron job.
+    Cron(Cron),
+    /// An update.
+    Update(Update),
+    /// Hosts.
+    Hosts(Hosts),
+}
+
+/// What has to be known of every kind of object that is changed.
+trait Planned {
+    /// The wish that it came from, with its objects by name.
+    fn wish(&self) -> Wish;
+    /// Its name.
+    fn object(&self) -> String;
+    /// Its instances in brief; empty when it is not about instances.
+    fn instances(&self) -> String {
+        String::new()
+    }
+    /// The job that it is about.
+    fn job(&self) -> Option<&JobPath> {
+        None
+    }
+    /// How many objects it is.
+    fn count(&self) -> usize {
+        1
+    }
+    /// What has to be typed for a yes even where a key would do.
+    fn always_typed(&self, _action: Action) -> Option<String> {
+        None
+    }
+    /// What will happen, in sentences.
+    fn consequence(&self, action: Action) -> Vec<String>;
+    /// The same as a command line for another terminal.
+    fn cli(&self, action: Action, cluster: &str) -> String;
+    /// What has changed underneath since the plan was made, if anything.
+    fn drift(&self, store: &Store) -> Option<String>;
+    /// Reads back from what the feed tells: what is not there yet; nothing: all of it has happened.
+    fn missing(&self, action: Action, store: &Store) -> Option<String>;
+}
+
+impl Subject {
+    fn part(&self) -> &dyn Planned {
+        match self {
+            Subject::Instances(part) => part,
+            Subject::Cron(part) => part,
+            Subject::Update(part) => part,
+            Subject::Hosts(part) => part,
+        }
+    }
+}
+
+/// The command line of a change that only the workbench has a command for.
+fn own_cli(action: Action, cluster: &str, words: &str) -> String {
+    format!(
+        "aurora-tui --cluster {cluster} --exec '{} {words}'",
+        action.name()
+    )
+}
+
+/// A change, before anybody said yes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// What.
+    pub action: Action,
+    /// Cluster.
+    pub cluster: String,
+    /// On what.
+    pub subject: Subject,
+    /// Why, as the user said.
+    pub reason: String,
+}
+
+impl Plan {
+    /// Resolves a request to what there is now; the error says why it cannot be done.
+    pub fn resolve(store: &Store, cluster: &str, request: &Request) -> Result<Plan, String> {
+        let action = request.action;
+        let subject = match &request.wish {
+            Wish::Instances(job, wanted) => {
+                Instances::resolve(store, action, job, wanted.as_deref()).map(Subject::Instances)
+            }
+            Wish::Cron(job) => Cron::resolve(store, action, job).map(Subject::Cron),
+            Wish::Update(job) => Update::resolve(store, action, job).map(Subject::Update),
+            Wish::Hosts(names) => Hosts::resolve(store, action, names).map(Subject::Hosts),
+        }?;
+        Ok(Plan {
+            action,
+            cluster: cluster.to_owned(),
+            subject,
+            reason: request.reason.clone(),
+        })
+    }
+
+    /// The request that it came from, with its objects by name.
+    pub fn request(&self) -> Request {
+        Request {
+            action: self.action,
+            wish: self.subject.part().wish(),
+            reason: self.reason.clone(),
+        }
+    }
+
+    /// The job, or the hosts.
+    pub fn object(&self) -> String {
+        self.subject.part().object()
+    }
+
+    /// Instances in brief; empty when it is not about instances.
+    pub fn instances(&self) -> String {
+        self.subject.part().instances()
+    }
+
+    /// The object with its instances.
+    pub fn whole_object(&self) -> String {
+        match self.instances().as_str() {
+            "" => self.object(),
+            instances => format!("{}/{instances}", self.object()),
+        }
+    }
+
+    /// Whether it touches a production job.
+    pub fn is_production(&self) -> bool {
+        self.job().is_some_and(|job| job.0.environment == "prod")
+    }
+
+    /// The job that it is about.
+    pub fn job(&self) -> Option<&JobPath> {
+        self.subject.part().job()
+    }
+
+    /// What a yes takes: one object outside of production a key, anything else a text; a drain always a text.
+    pub fn guard(&self) -> Guard {
+        let part = self.subject.part();
+        if let Some(job) = self.job().filter(|_| self.is_production()) {
+            return Guard::Type(job.0.name.clone());
+        }
+        if let Some(text) = part.always_typed(self.action) {
+            return Guard::Type(text);
+        }
+        match part.count() {
+            1 => Guard::Yes,
+            count => Guard::Type(count.to_string()),
+        }
+    }
+
+    /// What will happen, in sentences.
+    pub fn consequence(&self) -> Vec<String> {
+        self.subject.part().consequence(self.action)
+    }
+
+    /// The same as a command line for another terminal.
+    pub fn cli(&self) -> String {
+        self.subject.part().cli(self.action, &self.cluster)
+    }
+
+    /// What has changed underneath since the plan was made, if anything.
+    pub fn drift(&self, store: &Store) -> Option<String> {
+        self.subject.part().drift(store)
+    }
+
+    /// Reads back from what the feed tells: what is not there yet; nothing: all of it has happened.
+    pub fn missing(&self, store: &Store) -> Option<String> {
+        self.subject.part().missing(self.action, store)
+    }
+}
