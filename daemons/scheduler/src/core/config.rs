@@ -243,6 +243,8 @@ pub struct Config {
     pub offer_reservation_duration: Millis,
     /// `-max_update_instance_failures`.
     pub max_update_instance_failures: i32,
+    /// `-sla_aware_action_max_batch_size`: how many kills ask their policies in one step.
+    pub sla_aware_action_max_batch_size: usize,
     /// `-sla_aware_kill_retry_min_delay`.
     pub sla_aware_kill_retry_min_delay: Millis,
     /// `-sla_aware_kill_retry_max_delay`.
@@ -362,6 +364,7 @@ impl Default for Config {
             preemption_reservation_max_batch_size: 5,
             offer_reservation_duration: 3 * MINUTE,
             max_update_instance_failures: 20_000,
+            sla_aware_action_max_batch_size: 300,
             sla_aware_kill_retry_min_delay: MINUTE,
             sla_aware_kill_retry_max_delay: 5 * MINUTE,
             job_update_history_pruning_interval: 15 * MINUTE,

@@ -360,8 +360,10 @@ impl Core {
                 self.update_look_due(&job, instance, generation);
             }
             Timer::UpdateKill(job, instance, generation, waited) => {
-                self.try_kill(&job, instance, generation, waited);
+                self.try_kill_again(job, instance, generation, waited);
             }
+            // They are made when the step ends.
+            Timer::UpdateKills => {}
             Timer::UpdateHistory => self.update_history_due(),
             Timer::MaintenancePoll => self.maintenance_poll_due(),
             Timer::Coordinator(id) => self.coordinator_silent(id),

@@ -37,6 +37,8 @@ pub(crate) enum Timer {
     UpdateLook(JobKey, i32, u64),
     /// Another try to kill an instance that an update waits for; with the updater's generation and the wait before.
     UpdateKill(JobKey, i32, u64, Millis),
+    /// The next batch of such tries.
+    UpdateKills,
     /// Old updates.
     UpdateHistory,
     /// Draining hosts.

@@ -310,6 +310,10 @@ pub struct DecisionFlags {
     #[arg(long, value_name = "N", default_value = "20000")]
     pub max_update_instance_failures: i32,
 
+    /// For how many instances updates ask in one go whether they may take them down.
+    #[arg(long, value_name = "N", default_value = "300")]
+    pub sla_aware_action_max_batch_size: usize,
+
     /// How soon an update asks again whether it may take an instance down, at first.
     #[arg(long, value_name = "TIME", default_value = "1mins", value_parser = duration)]
     pub sla_aware_kill_retry_min_delay: i64,
@@ -487,6 +491,7 @@ impl DecisionFlags {
             preemption_reservation_max_batch_size: self.preemption_reservation_max_batch_size,
             offer_reservation_duration: self.offer_reservation_duration,
             max_update_instance_failures: self.max_update_instance_failures,
+            sla_aware_action_max_batch_size: self.sla_aware_action_max_batch_size,
             sla_aware_kill_retry_min_delay: self.sla_aware_kill_retry_min_delay,
             sla_aware_kill_retry_max_delay: self.sla_aware_kill_retry_max_delay,
             job_update_history_pruning_interval: self.job_update_history_pruning_interval,

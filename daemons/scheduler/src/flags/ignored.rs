@@ -45,7 +45,6 @@ pub(crate) const IGNORED: &[Ignored] = ignored! {
         "scheduling-max-batch-size" Kind::Whole,
         "cron-scheduler-num-threads" Kind::Whole,
         "cron-scheduling-max-batch-size" Kind::Whole,
-        "sla-aware-action-max-batch-size" Kind::Whole,
     }
     "there are no plug-ins": {
         "thrift-method-interceptor-modules" Kind::Text,

@@ -193,10 +193,12 @@ impl World {
             user: "tester".to_owned(),
             call: call.into(),
         });
+        let is_reply = |effect: &mut Effect| matches!(effect, Effect::Reply { .. });
+        let mut replies: Vec<Effect> = effects.extract_if(.., is_reply).collect();
         let Some(Effect::Reply {
             id: replied,
             response,
-        }) = effects.pop()
+        }) = replies.pop()
         else {
             panic!("no reply: {effects:?}");
         };

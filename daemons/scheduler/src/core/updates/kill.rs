@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aurora_api::model::{JobKey, JobUpdateAction, Resource, ScheduleStatus, SlaPolicy, TaskConfig};
+use aurora_api::model::{JobKey, Resource, ScheduleStatus, SlaPolicy, TaskConfig};
 
 use super::began;
 use super::status::Direction;
@@ -12,16 +12,65 @@ use crate::core::sla::{Permission, Purpose};
 use crate::core::store::{TaskId, Update, Usage};
 use crate::core::timers::Timer;
 
-const SLA_CHECK: &str = "Checking SLA before continuing.";
+pub(super) const SLA_CHECK: &str = "Checking SLA before continuing.";
 const SLA_PASSED: &str = "SLA check passed, continuing.";
+
+/// An instance whose policy is to be asked before its task is killed.
+#[derive(Debug)]
+pub(super) struct Try {
+    pub(super) job: JobKey,
+    pub(super) instance: i32,
+    /// The updater's.
+    pub(super) generation: u64,
+    /// The wait before it.
+    pub(super) waited: Millis,
+}
 
 impl Core {
     /// Kills an instance's task, as soon as its policy allows it when the update keeps to policies.
     pub(super) fn kill_for_update(&mut self, job: &JobKey, instance: i32, generation: u64) {
-        match self.policy_of(job, instance) {
-            Some(_) => self.try_kill(job, instance, generation, 0),
-            None => self.kill_now(job, instance),
+        if self.policy_of(job, instance).is_none() {
+            self.kill_now(job, instance);
+            return;
         }
+        self.announce_check(job, instance);
+        self.updates.tries.push_back(Try {
+            job: job.clone(),
+            instance,
+            generation,
+            waited: 0,
+        });
+    }
+
+    /// Says, once in each direction, that a policy is asked.
+    fn announce_check(&mut self, job: &JobKey, instance: i32) {
+        let update = self.store.read().active_update(job);
+        let (Some(updater), Some(key)) = (
+            self.updates.rolling.get_mut(job),
+            update.map(Update::key).cloned(),
+        ) else {
+            return;
+        };
+        if updater.checked.insert(instance) {
+            let action = began(updater.direction);
+            self.record(&key, instance, action, Some(SLA_CHECK));
+        }
+    }
+
+    /// The time for another try has come: it is made when this step ends.
+    pub(crate) fn try_kill_again(
+        &mut self,
+        job: JobKey,
+        instance: i32,
+        generation: u64,
+        waited: Millis,
+    ) {
+        self.updates.tries.push_back(Try {
+            job,
+            instance,
+            generation,
+            waited,
+        });
     }
 
     /// The policy that an update that keeps to policies keeps to for an instance: the new configuration's forwards, and
@@ -61,41 +110,35 @@ impl Core {
 
     /// Asks an instance's policy, kills if it agrees, and comes back later in any case: a kill may get lost, and a denial is
     /// for now.
-    pub(crate) fn try_kill(
-        &mut self,
-        job: &JobKey,
-        instance: i32,
-        generation: u64,
-        waited: Millis,
-    ) {
-        let updater = self.updates.rolling.get(job);
-        let Some(direction) = updater
-            .filter(|updater| updater.generation == generation)
-            .map(|updater| updater.direction)
-        else {
+    pub(super) fn try_kill(&mut self, attempt: Try) {
+        let Try {
+            job,
+            instance,
+            generation,
+            waited,
+        } = attempt;
+        let updater = self.updates.rolling.get(&job);
+        if updater.is_none_or(|updater| updater.generation != generation) {
             return;
-        };
+        }
         let view = self.store.read();
-        let (Some(policy), Some(task), Some(update)) = (
-            self.policy_of(job, instance),
-            view.active_task(job, instance),
-            view.active_update(job),
+        let (Some(policy), Some(task)) = (
+            self.policy_of(&job, instance),
+            view.active_task(&job, instance),
         ) else {
             return;
         };
         if task.status == ScheduleStatus::Killing {
             return;
         }
-        if !task.status.is_agent_assigned() {
-            self.kill_now(job, instance);
-            return;
-        }
-        let (id, key) = (Arc::clone(&task.id), update.key().clone());
-        if !has_said(update, instance, began(direction), SLA_CHECK) {
-            self.record(&key, instance, began(direction), Some(SLA_CHECK));
-        }
+        let (id, has_place) = (Arc::clone(&task.id), task.status.is_agent_assigned());
         self.bump(format!("updates_sla_kill_attempt_{job}"));
-        if self.check_sla(&id, &policy, Purpose::Update { generation }) == Permission::Granted {
+        // What has no place yet keeps no promise.
+        let permission = match has_place {
+            true => self.check_sla(&id, &policy, Purpose::Update { generation }),
+            false => Permission::Granted,
+        };
+        if permission == Permission::Granted {
             self.update_permitted(&id, generation);
         }
         let (initial, max) = (
@@ -103,7 +146,7 @@ impl Core {
             self.config.sla_aware_kill_retry_max_delay,
         );
         let wait = self.random.backoff(waited, initial, max).max(1);
-        let timer = Timer::UpdateKill(job.clone(), instance, generation, wait);
+        let timer = Timer::UpdateKill(job, instance, generation, wait);
         self.timers.set(self.now.saturating_add(wait), timer);
     }
 
@@ -132,14 +175,6 @@ impl Core {
             self.bump(format!("updates_sla_kill_success_{job}"));
         }
     }
-}
-
-fn has_said(update: &Update, instance: i32, action: JobUpdateAction, message: &str) -> bool {
-    update.instance_events().any(|event| {
-        event.instance_id == instance
-            && event.action == action
-            && event.message.as_deref() == Some(message)
-    })
 }
 
 /// Whether a new task surely fits where the old one ran: nothing of it is larger, and it may go to the same hosts.

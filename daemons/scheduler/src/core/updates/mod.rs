@@ -29,6 +29,7 @@ mod status;
 mod strategy;
 mod updater;
 
+use kill::Try;
 use pulse::Pulse;
 use status::Direction;
 use updater::{Action, Evaluation, Finding, Outcome, Updater};
@@ -70,6 +71,8 @@ pub(crate) struct Updates {
     /// The instances that each update with pauses between its batches has touched.
     touched: BTreeMap<String, BTreeSet<i32>>,
     news: VecDeque<News>,
+    /// Kills whose policies are asked next.
+    tries: VecDeque<Try>,
     generations: u64,
 }
 
@@ -112,24 +115,40 @@ impl Core {
         }
     }
 
-    /// Lets updates react to what happened in this step.
+    /// Lets updates react to what happened in this step, and tries kills that need a policy's leave: not more of them than a
+    /// batch, so that a step is never long (aurora: `BatchWorker.java`).
     pub(crate) fn attend_to_updates(&mut self) {
-        while let Some(news) = self.updates.news.pop_front() {
-            let Some(updater) = self.updates.rolling.get(&news.job) else {
-                continue;
-            };
-            if !updater.is_working_on(news.instance) {
-                continue;
+        let mut tries = self.config.sla_aware_action_max_batch_size.max(1);
+        loop {
+            if let Some(news) = self.updates.news.pop_front() {
+                self.hear(&news);
+            } else if tries > 0
+                && let Some(next) = self.updates.tries.pop_front()
+            {
+                tries -= 1;
+                self.try_kill(next);
+            } else {
+                break;
             }
-            let task = self.store.read().task(&news.task);
-            // News that something else has overtaken is followed by newer news.
-            if news.status.is_some() && task.map(|task| task.status) != news.status {
-                continue;
-            }
-            let task = task.filter(|_| news.status.is_some());
-            let seen = updater.see(news.instance, task);
-            self.evaluate_update(&news.job, Some((news.instance, seen)));
         }
+        if !self.updates.tries.is_empty() {
+            self.timers.set(self.now + 1, Timer::UpdateKills);
+        }
+    }
+
+    fn hear(&mut self, news: &News) {
+        let updater = self.updates.rolling.get(&news.job);
+        let Some(updater) = updater.filter(|updater| updater.is_working_on(news.instance)) else {
+            return;
+        };
+        let task = self.store.read().task(&news.task);
+        // News that something else has overtaken is followed by newer news.
+        if news.status.is_some() && task.map(|task| task.status) != news.status {
+            return;
+        }
+        let task = task.filter(|_| news.status.is_some());
+        let seen = updater.see(news.instance, task);
+        self.evaluate_update(&news.job, Some((news.instance, seen)));
     }
 
     /// Looks at an update that rolls, for the sake of one instance or in order to begin.

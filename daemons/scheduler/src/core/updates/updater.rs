@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use aurora_api::model::{JobUpdate, JobUpdateAction, TaskConfig};
 
+use super::began;
 use super::instance::{Limits, Seen, Verdict, judge};
+use super::kill::SLA_CHECK;
 use super::status::Direction;
 use super::strategy::Strategy;
 use crate::core::config::Millis;
@@ -32,6 +34,8 @@ pub(super) struct Updater {
     working: BTreeSet<i32>,
     failures: BTreeMap<i32, i32>,
     failed: usize,
+    /// The instances of which this direction has said that their policy is asked.
+    pub(super) checked: BTreeSet<i32>,
     /// What the update has recorded of its instances, in both directions.
     pub(super) recorded: BTreeSet<(i32, JobUpdateAction)>,
 }
@@ -144,6 +148,12 @@ impl Updater {
             working: BTreeSet::new(),
             failures: BTreeMap::new(),
             failed: 0,
+            checked: update
+                .instance_events()
+                .filter(|event| event.action == began(direction))
+                .filter(|event| event.message.as_deref() == Some(SLA_CHECK))
+                .map(|event| event.instance_id)
+                .collect(),
             recorded: update
                 .instance_events()
                 .map(|event| (event.instance_id, event.action))

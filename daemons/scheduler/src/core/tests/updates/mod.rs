@@ -10,7 +10,7 @@ use crate::core::codec::{decode_ops, encode_ops};
 ///
 /// | Line | Meaning |
 /// |---|---|
-/// | `job 3` | a job of so many instances runs, in version `old` |
+/// | `job 3` | a job of so many instances runs, in version `old`; after `waiting`: has no place yet |
 /// | `update 3 group=1 watch=10s …` | startJobUpdate to so many instances of version `new`; also `failures=1 failed=1 stay` |
 /// | `pass 10s` | time passes |
 /// | `run` | pending instances come to run; what is being killed is gone first |
@@ -29,6 +29,8 @@ struct Stage {
     settings: JobUpdateSettings,
     /// What the new version has that the old one has not.
     policy: Option<SlaPolicy>,
+    /// What else is special about a version.
+    shape: fn(&str, &mut TaskConfig),
 }
 
 const NAME: &str = "web";
@@ -56,6 +58,7 @@ impl Stage {
             key: None,
             settings,
             policy: None,
+            shape: |_, _| {},
         }
     }
 
@@ -71,8 +74,13 @@ impl Stage {
     fn line(&mut self, line: &str) {
         let words: Vec<&str> = line.split_whitespace().collect();
         match *words.as_slice() {
-            ["job", count] => {
+            ["waiting", "job", count] => {
                 self.world.create(version("old", count.parse().unwrap()));
+            }
+            ["job", count] => {
+                let mut job = version("old", count.parse().unwrap());
+                (self.shape)("old", &mut job.task_config);
+                self.world.create(job);
                 self.run();
             }
             ["update", count, ref settings @ ..] => {
@@ -151,6 +159,7 @@ impl Stage {
         }
         let mut task_config = version("new", 1).task_config;
         task_config.sla_policy.clone_from(&self.policy);
+        (self.shape)("new", &mut task_config);
         let request = JobUpdateRequest {
             task_config,
             instance_count,
@@ -280,6 +289,7 @@ impl Stage {
     }
 }
 
+mod recorded;
 mod refused;
 mod rolling;
 mod steered;
