@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -17,9 +18,34 @@ pub struct Daemon {
     child: Child,
     address: String,
     log: std::path::PathBuf,
+    control_group: Option<String>,
 }
 
 impl Daemon {
+    /// Starts an agent on a port of the kernel's choice whose executors end with it, under control groups of its own that are
+    /// removed once it has ended.
+    ///
+    /// # Panics
+    /// When it is not ready in time.
+    pub fn agent(arguments: &[&str], directory: &Path) -> Daemon {
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let group = format!("aurora-test-{}-{number}", std::process::id());
+        let own = [
+            "--ip",
+            "127.0.0.1",
+            "--port",
+            "0",
+            "--stop-executors-on-shutdown",
+            "--cgroups-root",
+            &group,
+        ];
+        let arguments = [&own[..], arguments].concat();
+        let mut agent = Daemon::start("aurora-mesos-agent", &arguments, directory);
+        agent.control_group = Some(group);
+        agent
+    }
+
     /// Starts a program with these arguments and waits for its ready line; its log goes to a file in `directory`.
     ///
     /// # Panics
@@ -59,6 +85,7 @@ impl Daemon {
             address: address.to_owned(),
             child,
             log,
+            control_group: None,
         }
     }
 
@@ -93,8 +120,17 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
+        if self.control_group.is_some()
+            && process::is_alive(self.pid())
+            && !std::thread::panicking()
+        {
+            self.stop();
+        }
         // It may have ended already; either way it is over after this.
         drop(self.child.kill());
         drop(self.child.wait());
+        if let Some(group) = &self.control_group {
+            process::remove_control_group(group);
+        }
     }
 }

@@ -78,19 +78,25 @@ pub fn end_all(directory: &Path) {
         }
         for process in left {
             groups.extend(control_groups(process.pid));
+            groups.extend(root_group(&process.command));
             signal(process.pid, Signal::SIGKILL);
         }
     }
     for group in groups {
-        for hierarchy in fs::read_dir("/sys/fs/cgroup")
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
-            remove_group(&hierarchy.path().join(&group));
-        }
-        remove_group(&Path::new("/sys/fs/cgroup").join(&group));
+        remove_control_group(&group);
     }
+}
+
+/// Removes a control group and those in it from every hierarchy; one that is not there, or still in use, stays.
+pub fn remove_control_group(name: &str) {
+    for hierarchy in fs::read_dir("/sys/fs/cgroup")
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        remove_group(&hierarchy.path().join(name));
+    }
+    remove_group(&Path::new("/sys/fs/cgroup").join(name));
 }
 
 /// The names of control groups that an embedded cluster made and the process is in: `aurora-…`.
@@ -102,6 +108,16 @@ fn control_groups(pid: i32) -> Vec<String> {
         .filter(|name| name.starts_with("aurora-"))
         .map(str::to_owned)
         .collect()
+}
+
+/// The name that an agent was told to make its control groups under. They are there before its first task is, and after its last.
+fn root_group(command: &str) -> Option<String> {
+    let mut words = command.split_whitespace();
+    words.find(|word| *word == "--cgroups-root")?;
+    words
+        .next()
+        .filter(|name| name.starts_with("aurora-"))
+        .map(str::to_owned)
 }
 
 /// Removes a group and those in it; one that is not there, or still in use by a dying process, stays.

@@ -77,10 +77,6 @@ impl Fleet {
         let work = self.directory.path().join(name).display().to_string();
         let (host, master) = (format!("host:{name}"), self.master.address().to_owned());
         let flags = [
-            "--ip",
-            "127.0.0.1",
-            "--port",
-            "0",
             "--master",
             &master,
             "--work-dir",
@@ -91,9 +87,8 @@ impl Fleet {
             &host,
             "--resources",
             "cpus:20;mem:8192;disk:8192;ports:[31000-31100]",
-            "--stop-executors-on-shutdown",
         ];
-        let agent = Daemon::start("aurora-mesos-agent", &flags, self.directory.path());
+        let agent = Daemon::agent(&flags, self.directory.path());
         self.agents.push(agent);
     }
 

@@ -40,6 +40,8 @@ fn pymesos_runs_a_task_on_the_embedded_master_and_agent() {
     );
     let (agent_dir, address) = (work("agent"), master.address().to_owned());
     let agent_flags = [
+        "--token-file",
+        &token,
         "--work-dir",
         &agent_dir,
         "--master",
@@ -47,16 +49,7 @@ fn pymesos_runs_a_task_on_the_embedded_master_and_agent() {
         "--resources",
         "cpus:2;mem:1024;disk:1024;ports:[31000-31100]",
     ];
-    let mut agent = Daemon::start(
-        "aurora-mesos-agent",
-        &[
-            &loopback[..],
-            &agent_flags[..],
-            &["--stop-executors-on-shutdown"],
-        ]
-        .concat(),
-        directory.path(),
-    );
+    let mut agent = Daemon::agent(&agent_flags, directory.path());
 
     let output = Command::new(python)
         .arg(python::script("run_task.py"))

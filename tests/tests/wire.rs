@@ -66,13 +66,8 @@ fn check(file: &str) {
         directory.path(),
     );
     let agent_dir = work("agent");
-    let agent = Daemon::start(
-        "aurora-mesos-agent",
+    let agent = Daemon::agent(
         &[
-            "--ip",
-            "127.0.0.1",
-            "--port",
-            "0",
             "--master",
             master.address(),
             "--work-dir",
@@ -85,7 +80,6 @@ fn check(file: &str) {
             "rack:r1;zone:a;weight:2.5",
             "--executor-registration-timeout",
             "5secs",
-            "--stop-executors-on-shutdown",
         ],
         directory.path(),
     );
