@@ -352,7 +352,12 @@ fn table(canvas: &mut Canvas<'_>, area: Rect, view: &TableView) {
     let rows = usize::from(area.height - 1);
     let top = view.top.min(view.table.rows.len());
     let bottom = (top + rows).min(view.table.rows.len());
-    let widths = widths(&view.table, top..bottom, usize::from(inner.width), canvas.now_ms);
+    let widths = widths(
+        &view.table,
+        top..bottom,
+        usize::from(inner.width),
+        canvas.now_ms,
+    );
     let sort = view
         .sort
         .as_ref()

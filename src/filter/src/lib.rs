@@ -116,6 +116,14 @@ impl Filter {
         self.terms.is_empty()
     }
 
+    /// Names of the fields that it compares.
+    pub fn fields(&self) -> impl Iterator<Item = &str> {
+        self.terms.iter().filter_map(|term| match &term.kind {
+            Kind::Field(name, ..) => Some(name.as_str()),
+            Kind::Any(_) | Kind::Attribute(..) => None,
+        })
+    }
+
     /// Whether a row passes.
     pub fn matches(&self, subject: &dyn Subject) -> bool {
         self.terms.iter().all(|term| {

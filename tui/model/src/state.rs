@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aurora_api::observer::TaskHistory;
+
 use crate::actions::{Change, Plan, Request};
 use crate::event::{FileEntry, Start, Stream, TaskInfo, Watch};
 use crate::filter::Filter;
@@ -13,6 +15,7 @@ use crate::place::{Link, Place};
 use crate::store::Store;
 use crate::table::Sort;
 use crate::theme::Warning;
+use crate::told::Question;
 use crate::views::Cache;
 
 /// What does not change while the workbench runs.
@@ -69,8 +72,6 @@ pub enum Detail {
     Logs(Logs),
     /// A file.
     File(Box<Pane>),
-    /// Why a task is as it is, once it was told.
-    Why(Option<serde_json::Value>),
 }
 
 /// Output of one process: two panes.
@@ -159,6 +160,8 @@ pub struct View {
     pub detail: Detail,
     /// What the observer tells of the task that the view is about.
     pub task: Option<TaskInfo>,
+    /// What it used over the last hour, where the observer tells.
+    pub history: Option<TaskHistory>,
     /// Why that is missing.
     pub trouble: Option<String>,
 }
@@ -173,7 +176,6 @@ impl View {
                 ..Logs::default()
             }),
             Place::File(..) => Detail::File(Box::default()),
-            Place::Why(_) => Detail::Why(None),
             _ => Detail::None,
         };
         View {
@@ -187,6 +189,7 @@ impl View {
             problems: false,
             detail,
             task: None,
+            history: None,
             trouble: None,
         }
     }
@@ -196,7 +199,7 @@ impl View {
         match &mut self.detail {
             Detail::Logs(logs) => logs.panes.get_mut(logs.focus),
             Detail::File(pane) => Some(pane),
-            Detail::None | Detail::Directory(_) | Detail::Why(_) => None,
+            Detail::None | Detail::Directory(_) => None,
         }
     }
 
@@ -205,7 +208,7 @@ impl View {
         match &self.detail {
             Detail::Logs(logs) => logs.panes.get(logs.focus),
             Detail::File(pane) => Some(pane),
-            Detail::None | Detail::Directory(_) | Detail::Why(_) => None,
+            Detail::None | Detail::Directory(_) => None,
         }
     }
 }
@@ -366,8 +369,9 @@ impl State {
         self.now_ms + self.store.clock_offset_ms
     }
 
-    /// How long ago something happened by the server's clock.
-    pub fn since(&self, server_ms: i64) -> i64 {
+    /// How long ago something happened by the server's clock. Not for cells of tables, which take
+    /// [`Age::Since`](crate::table::Age::Since): tables are not computed again because time goes by.
+    pub fn elapsed_ms(&self, server_ms: i64) -> i64 {
         self.server_now_ms() - server_ms
     }
 
@@ -410,10 +414,10 @@ impl State {
         if self.view.trouble.is_some() {
             return None;
         }
-        if let Detail::Why(answer) = &self.view.detail {
-            return answer
-                .is_none()
-                .then(|| "the scheduler's explanation".to_owned());
+        if self.is_told()
+            && let Some(question) = self.unanswered().next()
+        {
+            return Some(question.describe().to_owned());
         }
         let on_host = self.view.place.task().is_some_and(|task| {
             self.store
@@ -437,11 +441,17 @@ impl State {
                         .iter()
                         .all(|pane| pane.read || pane.trouble.is_some())
             }
-            Detail::None | Detail::Why(_) => {
+            Detail::None => {
                 !matches!(self.view.place, Place::Task(_)) || self.view.task.is_some()
             }
         };
         (!ready).then(|| "the host's observer".to_owned())
+    }
+
+    /// What the view asks and has no answer to yet.
+    fn unanswered(&self) -> impl Iterator<Item = Question> {
+        let questions = self.view.place.questions().into_iter();
+        questions.filter(|question| self.store.answers.get(question).is_none())
     }
 
     /// Whether this scheduler's feed tells what the view shows, as far as is known.

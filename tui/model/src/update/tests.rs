@@ -2,6 +2,7 @@
 
 mod changes;
 mod fleet;
+mod speed;
 
 use std::collections::BTreeMap;
 

@@ -64,7 +64,7 @@ fn job_state(job: &JobRecord, counts: &Counts) -> (&'static str, Scope) {
 }
 
 /// How long ago a job changed; nothing where the scheduler does not tell.
-pub(super) fn age_of(state: &State, job: &JobRecord) -> Cell {
+pub(super) fn age_of(job: &JobRecord) -> Cell {
     match job.changed_ms {
         0 => Cell::none(),
         changed_ms => Cell::age(Age::Since(changed_ms)),
@@ -124,7 +124,7 @@ pub(super) fn jobs(state: &State) -> Table {
                     count(counts.ended),
                     Cell::text(kind),
                     Cell::text(&job.tier),
-                    age_of(state, job),
+                    age_of(job),
                 ],
                 attributes: vec![
                     ("role".to_owned(), job.job.0.role.clone()),

@@ -108,7 +108,7 @@ pub(super) fn crons(state: &State) -> Table {
                     Cell::count(i64::from(job.active)).dim_zero(),
                     last.map_or_else(Cell::none, |run| Cell::text(&text::utc(run.minute_ms))),
                     outcome,
-                    super::cluster::age_of(state, job),
+                    super::cluster::age_of(job),
                 ],
                 attributes: vec![("role".to_owned(), job.job.0.role.clone())],
             }

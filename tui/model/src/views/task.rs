@@ -136,7 +136,7 @@ pub(crate) fn fields(state: &State) -> Vec<(&'static str, Cell)> {
     let mut out = Vec::new();
     let last = task.events.last();
     let since = last.map_or_else(String::new, |event| {
-        format!(" for {}", text::age(state.since(event.time_ms)))
+        format!(" for {}", text::age(state.elapsed_ms(event.time_ms)))
     });
     let message = last
         .and_then(|event| event.message.as_deref())

@@ -69,7 +69,7 @@ pub(super) fn why(state: &State) -> Table {
     let mut told = Told::default();
     let since = answer.get("since_ms").and_then(Json::as_i64);
     let age = since.map_or_else(String::new, |since| {
-        format!(" for {}", text::age(state.since(since)))
+        format!(" for {}", text::age(state.elapsed_ms(since)))
     });
     let status = format!("{}{age}", string(answer, "status"));
     told.add("status", &status, Scope::Crumb);
@@ -78,7 +78,7 @@ pub(super) fn why(state: &State) -> Table {
         let at = ended.get("ended_ms").and_then(Json::as_i64);
         let ran = ended.get("ran_for_ms").and_then(Json::as_i64);
         let mut parts = vec![string(ended, "status").to_owned()];
-        parts.extend(at.map(|at| format!("{} ago", text::age(state.since(at)))));
+        parts.extend(at.map(|at| format!("{} ago", text::age(state.elapsed_ms(at)))));
         parts.extend(ran.map(|ran| format!("after {} of running", text::age(ran))));
         parts.extend(
             [("on", "host"), ("because", "message")]

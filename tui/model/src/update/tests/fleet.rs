@@ -73,10 +73,10 @@ fn cluster(version: u32) -> Bench {
 fn rows(bench: &Bench) -> Vec<String> {
     let table = crate::views::table(&bench.state).unwrap();
     let text = |row: &crate::table::Row| {
-        let cells: Vec<&str> = row.cells.iter().map(|cell| cell.text.as_str()).collect();
+        let cells: Vec<_> = row.cells.iter().map(|cell| cell.shown(NOW)).collect();
         cells.join("|")
     };
-    table.rows.iter().map(text).collect()
+    table.rows.iter().map(|row| text(row)).collect()
 }
 
 #[test]

@@ -1,0 +1,134 @@
+//! What is computed when: work is counted, not timed.
+
+use super::*;
+use crate::state::State;
+
+fn work(state: &State) -> (u64, u64) {
+    let work = state.cache.work();
+    (work.made, work.chosen)
+}
+
+/// A workbench with many jobs, drawn once.
+fn many(jobs: usize) -> Bench {
+    let mut bench = Bench::new(setup());
+    let jobs = (0..jobs).map(|at| {
+        job(
+            &format!("w/devel/j{at:06}"),
+            &[(ScheduleStatus::Running, 1)],
+        )
+    });
+    for line in whole("summary", jobs.collect()) {
+        update(&mut bench.state, Event::Feed(NOW, line));
+    }
+    bench.event(Event::Tick(NOW));
+    screen(&bench.state);
+    bench
+}
+
+#[test]
+fn tables_are_computed_again_only_when_something_changed() {
+    let heartbeat = Line::Heartbeat(feed::Heartbeat { seq: seq(9) });
+    let mut bench = many(300);
+    for (what, events, made, chosen) in [
+        ("a second", vec![Event::Tick(NOW + 1000)], 0, 0),
+        ("a sign of life", vec![Event::Feed(NOW, heartbeat)], 0, 0),
+        ("another size", vec![Event::Resize(200, 50)], 0, 0),
+        (
+            "moving",
+            keys("j j j G g g ctrl-d ctrl-u space space"),
+            0,
+            0,
+        ),
+        ("typing a command", keys(": j o b s esc"), 0, 0),
+        ("another order", keys("s"), 0, 1),
+        ("turned around", keys("S"), 0, 1),
+        ("problems and back", keys("p p"), 0, 2),
+        // Each letter shows at once what it would find; escape gives back what was there.
+        ("a filter", keys("/ j 1 esc"), 0, 3),
+        (
+            "a job",
+            vec![Event::Feed(NOW, job("w/devel/j000001", &[]))],
+            1,
+            1,
+        ),
+    ] {
+        let before = work(&bench.state);
+        for event in events {
+            bench.event(event);
+            screen(&bench.state);
+        }
+        let after = work(&bench.state);
+        assert_eq!(
+            (after.0 - before.0, after.1 - before.1),
+            (made, chosen),
+            "{what}"
+        );
+    }
+}
+
+fn keys(keys: &str) -> Vec<Event> {
+    let keys = parse_sequence(keys).unwrap();
+    keys.into_iter().map(Event::Key).collect()
+}
+
+#[test]
+fn what_is_selected_is_looked_for_once() {
+    let mut bench = many(300);
+    bench.keys("j j");
+    let before = bench.state.cache.work().searched;
+    // A job that comes in above moves the selected one.
+    bench.feed(job("a/devel/first", &[]));
+    screen(&bench.state);
+    assert_eq!(bench.state.cache.work().searched, before + 1);
+    for _ in 0..5 {
+        bench.event(Event::Tick(NOW + 1000));
+        screen(&bench.state);
+    }
+    assert_eq!(bench.state.cache.work().searched, before + 1);
+    assert_eq!(
+        bench.state.view.selected.as_deref(),
+        Some("w/devel/j000002")
+    );
+    assert_eq!(bench.state.view.index, 3);
+}
+
+#[test]
+fn a_filter_of_ages_goes_with_the_time() {
+    let mut bench = many(3);
+    bench.event(Event::Run("jobs changed<10s".to_owned()));
+    let shown = |bench: &Bench| crate::views::table(&bench.state).unwrap().rows.len();
+    // They changed five seconds ago.
+    assert_eq!(shown(&bench), 3);
+    bench.event(Event::Tick(NOW + 4_000));
+    assert_eq!(shown(&bench), 3);
+    let before = work(&bench.state);
+    bench.event(Event::Tick(NOW + 6_000));
+    assert_eq!(shown(&bench), 0);
+    assert_eq!(work(&bench.state).0, before.0, "rows were made again");
+}
+
+#[test]
+fn no_view_reads_the_clock_into_its_rows() {
+    for place in [
+        "jobs",
+        "instances w/devel/hello",
+        "hosts",
+        "roles",
+        "crons",
+        "quotas",
+        "updates",
+        "maintenance",
+        "audit",
+        "journal",
+        "help",
+    ] {
+        let mut bench = Bench::with_jobs();
+        bench.event(Event::Run(place.to_owned()));
+        bench.hello_tasks();
+        let before = crate::views::table(&bench.state).unwrap();
+        bench.event(Event::Tick(NOW + 3_600_000));
+        bench.state.touch();
+        let after = crate::views::table(&bench.state).unwrap();
+        assert_eq!(before, after, "{place}");
+    }
+}
