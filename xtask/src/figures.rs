@@ -37,12 +37,14 @@ pub(crate) fn bench(arguments: &[String]) -> Outcome {
     )
 }
 
-/// Links the executor without shared libraries, so that it runs in any image and starts without a loader.
+/// Builds the executor small (see the profile of its name in Cargo.toml) and without shared libraries, so that it runs in any
+/// image and starts without a loader, and puts it beside the release programs.
 pub(crate) fn static_executor() -> Outcome {
     crate::run(
         cargo().args([
             "rustc",
-            "--release",
+            "--profile",
+            "executor",
             "--package",
             "aurora-executor",
             "--bin",
@@ -54,5 +56,18 @@ pub(crate) fn static_executor() -> Outcome {
             "relocation-model=static",
         ]),
         "the build of a static executor",
-    )
+    )?;
+    let built = crate::target().join("executor/aurora-executor");
+    let release = crate::target().join("release");
+    // Renamed, since tasks may be running the one that is there.
+    let draft = release.join(".aurora-executor.new");
+    std::fs::copy(&built, &draft)
+        .and_then(|_| std::fs::rename(&draft, release.join("aurora-executor")))
+        .map_err(|error| {
+            format!(
+                "cannot put {} into {}: {error}",
+                built.display(),
+                release.display()
+            )
+        })
 }

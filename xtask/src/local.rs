@@ -3,7 +3,7 @@
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use crate::{Outcome, cargo, root};
+use crate::{Outcome, cargo};
 
 /// Builds every program and becomes `aurora-tui --local`; `--release` builds the optimised programs.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
@@ -19,9 +19,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     if release {
         crate::figures::static_executor()?;
     }
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
-    let program = target.join(profile).join("aurora-tui");
+    let program = crate::target().join(profile).join("aurora-tui");
     let passed = arguments.iter().filter(|argument| *argument != "--release");
     // Ctrl-c, ctrl-z and the terminal belong to the workbench alone from here on.
     let error = Command::new(&program).arg("--local").args(passed).exec();

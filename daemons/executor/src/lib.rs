@@ -18,6 +18,7 @@ mod disk;
 pub mod flags;
 mod health;
 mod local;
+mod log;
 mod sandbox;
 mod task;
 mod wake;
@@ -35,9 +36,6 @@ use aurora_zk::acl::Access;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::flags::{Command, Flags};
 use crate::task::{Context, Ending, Kill};
@@ -86,17 +84,8 @@ pub fn main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    // ZooKeeper's client logs each attempt to connect; our own session says what there is to say.
-    let quiet = Targets::new()
-        .with_default(LevelFilter::INFO)
-        .with_target("zookeeper_async", LevelFilter::OFF);
-    tracing_subscriber::fmt()
-        .with_max_level(LevelFilter::INFO)
-        .with_ansi(false)
-        .with_writer(std::io::stderr)
-        .finish()
-        .with(quiet)
-        .init();
+    // Fails only when there is a subscriber already, and this is the only one.
+    let _ = tracing::subscriber::set_global_default(log::Lines);
     match serve(flags, access) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
