@@ -93,7 +93,8 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
     );
     let framework_id = view.framework_id().map(str::to_owned);
     let recent = std::mem::take(&mut recovered.recent);
-    let hub = Arc::new(Hub::new(view, &recent, recovered.recent_after));
+    let hub = Hub::new(view, &recent, recovered.recent_after);
+    let hub = Arc::new(hub.in_zone(config.cron_timezone.clone()));
     let metrics = Arc::new(Metrics::default());
 
     let (start, wal) = Start::of(recovered);

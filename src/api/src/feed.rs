@@ -182,6 +182,9 @@ pub struct CronRun {
     pub minute_ms: i64,
     /// `launched`, `skipped`, `replacing`, `missed` or `scheduled`.
     pub outcome: String,
+    /// The five minutes at which the job runs next, likewise.
+    #[serde(default)]
+    pub next_ms: Vec<i64>,
 }
 
 /// An update that goes on or waits.

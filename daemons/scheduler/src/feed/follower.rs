@@ -264,7 +264,7 @@ impl Follower {
         let mut pending = std::mem::take(&mut self.pending);
         let mut lines: Vec<(Seq, Line)> = Vec::new();
         for (key, seq) in pending.jobs {
-            lines.push((seq, render::job(seq, &key, &view)));
+            lines.push((seq, render::job(seq, &key, &view, self.hub.zone())));
         }
         for (name, seq) in pending.hosts {
             if let Some(record) = render::host(seq, &name, &view) {
@@ -381,7 +381,7 @@ impl Follower {
         let idle = view.crons().map(|cron| &cron.job.key);
         let idle = idle.filter(|key| view.job(key).is_none());
         for key in view.jobs().map(|job| &*job.key).chain(idle) {
-            if let Some(record) = render::job_record(seq, key, view) {
+            if let Some(record) = render::job_record(seq, key, view, self.hub.zone()) {
                 self.line(&Line::Job(record)).await?;
             }
         }

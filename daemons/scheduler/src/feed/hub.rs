@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::topic::Wanted;
 use crate::core::store::TaskId;
-use crate::core::{AuditRecord, Change, Changes, View};
+use crate::core::{AuditRecord, Change, Changes, View, Zone};
 use crate::recovery::RECENT_CHANGES;
 
 /// What a change is about.
@@ -87,6 +87,8 @@ pub(crate) struct Hub {
     closed: Shutdown,
     feeds: Mutex<HashMap<String, Running>>,
     lines: AtomicU64,
+    /// The zone that schedules go by.
+    zone: Zone,
 }
 
 /// What happened after a position.
@@ -197,7 +199,17 @@ impl Hub {
             closed: Shutdown::new(),
             feeds: Mutex::default(),
             lines: AtomicU64::new(0),
+            zone: Zone::default(),
         }
+    }
+
+    /// With the zone that cron schedules go by.
+    pub(crate) fn in_zone(self, zone: Zone) -> Hub {
+        Hub { zone, ..self }
+    }
+
+    pub(crate) fn zone(&self) -> &Zone {
+        &self.zone
     }
 
     /// Appends what a durable entry changed.

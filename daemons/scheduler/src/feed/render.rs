@@ -14,8 +14,8 @@ use aurora_api::model::{
 use aurora_api::resources::Amounts;
 use aurora_api::simple;
 
-use crate::core::store::{StoredConfig, Task, Update};
-use crate::core::{self, CronOutcome, View};
+use crate::core::store::{Cron, StoredConfig, Task, Update};
+use crate::core::{self, CronOutcome, View, Zone, next_runs};
 
 /// A task as it is now.
 pub(super) fn task(seq: Seq, task: &Task) -> Line {
@@ -65,8 +65,8 @@ pub(super) fn config(config: &StoredConfig) -> Line {
 }
 
 /// A job as it is now, or that it is gone.
-pub(super) fn job(seq: Seq, key: &JobKey, view: &View) -> Line {
-    match job_record(seq, key, view) {
+pub(super) fn job(seq: Seq, key: &JobKey, view: &View, zone: &Zone) -> Line {
+    match job_record(seq, key, view, zone) {
         Some(record) => Line::Job(record),
         None => Line::JobRemoved(JobRemoved {
             seq,
@@ -75,8 +75,8 @@ pub(super) fn job(seq: Seq, key: &JobKey, view: &View) -> Line {
     }
 }
 
-/// A job in brief: it is there for as long as it has tasks or a schedule.
-pub(super) fn job_record(seq: Seq, key: &JobKey, view: &View) -> Option<JobRecord> {
+/// A job in brief: it is there for as long as it has tasks or a schedule, which goes by a zone.
+pub(super) fn job_record(seq: Seq, key: &JobKey, view: &View, zone: &Zone) -> Option<JobRecord> {
     let (job, cron) = (view.job(key), view.cron(key));
     if job.is_none() && cron.is_none() {
         return None;
@@ -109,10 +109,7 @@ pub(super) fn job_record(seq: Seq, key: &JobKey, view: &View) -> Option<JobRecor
             .and_then(|config| config.tier.clone())
             .unwrap_or_default(),
         cron_schedule: cron.and_then(|cron| cron.job.cron_schedule.clone()),
-        cron_last: last.map(|last| CronRun {
-            minute_ms: last.minute,
-            outcome: outcome(last.outcome).to_owned(),
-        }),
+        cron_last: cron.and_then(|cron| cron_run(cron, zone)),
         update: update.and_then(|update| {
             Some(ActiveUpdate {
                 id: update.key().id.clone(),
@@ -120,6 +117,16 @@ pub(super) fn job_record(seq: Seq, key: &JobKey, view: &View) -> Option<JobRecor
             })
         }),
         changed_ms: times.into_iter().flatten().max().unwrap_or(0),
+    })
+}
+
+/// Every minute is decided, so that those after the last one are yet to come.
+fn cron_run(cron: &Cron, zone: &Zone) -> Option<CronRun> {
+    let last = cron.last?;
+    Some(CronRun {
+        minute_ms: last.minute,
+        outcome: outcome(last.outcome).to_owned(),
+        next_ms: next_runs(&cron.job, zone, last.minute, 5),
     })
 }
 

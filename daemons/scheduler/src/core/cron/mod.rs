@@ -5,7 +5,7 @@
 //! goes on with the minute after. A minute for which nobody was there is recorded as missed, unless it is so short a while ago
 //! that it is made up for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use aurora_api::model::{CronCollisionPolicy, JobConfiguration, JobKey, Range, ScheduleStatus};
@@ -24,13 +24,16 @@ pub use zone::{UnknownZone, Zone, next_fire_time, next_fire_times};
 
 const MINUTE: Millis = 60_000;
 
-/// Where the search for the last minute that was missed begins, before the present.
+/// Of a row of minutes that were missed so many are recorded, the newest.
+const MISSED_KEPT: usize = 100;
+
+/// Where the search for them begins, before the present: the first of these that reaches far enough.
 const LOOK_BACK: [Millis; 5] = [
-    60 * MINUTE,
-    24 * 60 * MINUTE,
+    2 * 60 * MINUTE,
+    5 * 24 * 60 * MINUTE,
     32 * 24 * 60 * MINUTE,
     366 * 24 * 60 * MINUTE,
-    9 * 366 * 24 * 60 * MINUTE,
+    Millis::MAX,
 ];
 
 /// Upstream's counters of cron jobs, and ours of minutes that were missed.
@@ -136,18 +139,30 @@ impl Core {
             true => self.config.cron_catch_up.max(MINUTE),
             false => self.config.cron_catch_up,
         };
-        let (minute, outcome) = match self.now.saturating_sub(patience) {
-            oldest if minute < oldest => {
-                self.bump("cron_job_missed");
-                (
-                    self.last_before(&schedule, minute, oldest),
-                    CronOutcome::Missed,
-                )
-            }
-            _ => (minute, self.run_cron(key)),
+        let oldest = self.now.saturating_sub(patience);
+        let last = if minute < oldest {
+            self.miss(key, &schedule, minute, oldest)
+        } else {
+            let outcome = self.run_cron(key);
+            self.decide(key, minute, outcome);
+            minute
         };
-        self.decide(key, minute, outcome);
-        self.arm_cron(key, minute);
+        self.arm_cron(key, last);
+    }
+
+    /// Records the minutes of a schedule from `minute` to before `end`, for which nobody was there; the last of them.
+    fn miss(&mut self, key: &JobKey, schedule: &Schedule, minute: Millis, end: Millis) -> Millis {
+        let missed = self.newest_runs(schedule, minute, end);
+        self.count("cron_job_missed", missed.len() as u64);
+        tracing::warn!(
+            job = key.to_string(),
+            minutes = missed.len(),
+            "a cron job was not run: no scheduler was there at its time"
+        );
+        for minute in &missed {
+            self.decide(key, *minute, CronOutcome::Missed);
+        }
+        missed.back().copied().unwrap_or(minute)
     }
 
     fn decide(&mut self, key: &JobKey, minute: Millis, outcome: CronOutcome) {
@@ -160,19 +175,29 @@ impl Core {
         }
     }
 
-    /// The last time of a schedule before a time, where `minute` is one.
-    fn last_before(&self, schedule: &Schedule, minute: Millis, end: Millis) -> Millis {
-        let next = |after| {
-            let next = next_fire_time(schedule, &self.config.cron_timezone, after);
-            next.filter(|next| *next < end)
-        };
-        let starts = LOOK_BACK.iter().map(|span| end.saturating_sub(*span));
-        let near = starts.filter(|start| *start > minute).find_map(next);
-        let mut last = near.unwrap_or(minute);
-        while let Some(later) = next(last) {
-            last = later;
+    /// The newest times of a schedule before a time, in order, where `minute` is the first that counts.
+    fn newest_runs(&self, schedule: &Schedule, minute: Millis, end: Millis) -> VecDeque<Millis> {
+        let zone = &self.config.cron_timezone;
+        let mut runs = VecDeque::new();
+        for span in LOOK_BACK {
+            let start = end.saturating_sub(span).max(minute);
+            let first = match start == minute {
+                true => Some(minute),
+                false => next_fire_time(schedule, zone, start),
+            };
+            runs.clear();
+            let all = std::iter::successors(first, |last| next_fire_time(schedule, zone, *last));
+            for run in all.take_while(|run| *run < end) {
+                runs.push_back(run);
+                if runs.len() > MISSED_KEPT {
+                    runs.pop_front();
+                }
+            }
+            if runs.len() == MISSED_KEPT || start == minute {
+                break;
+            }
         }
-        last
+        runs
     }
 
     /// Runs a job, now, as its policy has it.

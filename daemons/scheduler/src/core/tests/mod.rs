@@ -11,6 +11,7 @@ use aurora_mesos::v1;
 use super::*;
 
 mod cron;
+mod cron_times;
 mod launching;
 mod lifecycle;
 mod maintenance;

@@ -38,7 +38,7 @@ pub(super) fn key(name: &str) -> JobKey {
     JobKey::new("www", "prod", name)
 }
 
-fn clock(text: &str) -> Option<Millis> {
+pub(super) fn clock(text: &str) -> Option<Millis> {
     let mut parts = text.split(':').map(|part| part.parse::<i64>());
     let (hours, minutes) = (parts.next()?.ok()?, parts.next()?.ok()?);
     let seconds = match parts.next() {

@@ -73,6 +73,7 @@ async fn updates_maintenance_and_audit_are_told_and_summaries_know_of_them() {
             ..Default::default()
         },
     };
+    let cron_key = cron.key.clone();
     publish(
         &mut world,
         &[
@@ -107,6 +108,12 @@ async fn updates_maintenance_and_audit_are_told_and_summaries_know_of_them() {
                     detail: String::new(),
                 }),
             },
+            // 2023-11-14, 02:00 UTC.
+            Op::CronDecided {
+                key: cron_key,
+                minute: 1_699_927_200_000,
+                outcome: crate::core::CronOutcome::Launched,
+            },
         ],
     );
     let Line::Audit(audit) = until(&mut pieces, |line| matches!(line, Line::Audit(_))).await else {
@@ -122,6 +129,9 @@ async fn updates_maintenance_and_audit_are_told_and_summaries_know_of_them() {
         panic!("{told:?}");
     };
     assert_eq!(told_job.cron_schedule.as_deref(), Some("0 2 * * *"));
+    let days = (1..=5).map(|day| 1_699_927_200_000 + day * 86_400_000);
+    let last = told_job.cron_last.as_ref().unwrap();
+    assert_eq!(last.next_ms, days.collect::<Vec<i64>>());
     let active = told_job.update.as_ref().unwrap();
     assert_eq!(active.status, JobUpdateStatus::RollingForward);
     let Some(Line::Update(told_update)) = told.iter().find(|line| matches!(line, Line::Update(_)))
