@@ -28,4 +28,4 @@ pub use pytext::{float_text, quote};
 pub use raw::{Foreign, Raw};
 pub use reference::{Component, Ref};
 pub use types::{Field, StructType, Type, TypeKind};
-pub use value::{Check, Value};
+pub use value::{Check, Finding, Origin, Value, Way};

@@ -139,6 +139,9 @@ mod tests {
             "a[x-1./y_2]",
             "[a]",
             "aé",
+            "a²",
+            "a[²]",
+            "[b].c",
         ] {
             assert_eq!(Ref::parse(good).map(|r| r.address()), Ok(good.to_owned()));
         }
@@ -156,6 +159,11 @@ mod tests {
             ("a[b", "Badly formed address .a[b"),
             ("a[b c]", "Badly formed address .a[b c]"),
             ("a]", "Badly formed address .a]"),
+            ("a[b]c", "Badly formed address .a[b]c"),
+            (".[a]", "Badly formed address .[a]"),
+            ("a\n", "Badly formed address .a\n"),
+            ("é", "é"),
+            ("²", "²"),
             ("print $1", "Badly formed address .print $1"),
         ] {
             let error = Ref::parse(bad).expect_err(bad);

@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 use pystachio::text::{Bindings, interpolate, refs};
-use pystachio::{Int, KeyOrder, from_json, json_text, to_json};
+use pystachio::{Int, KeyOrder, Ref, from_json, json_text, to_json};
+use regex::Regex;
 
 fn json() -> impl Strategy<Value = serde_json::Value> {
     let leaf = prop_oneof![
@@ -23,7 +24,57 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
+/// The grammar of addresses in ASCII, by another way than the crate's own.
+fn is_address(text: &str) -> bool {
+    let step = r"\.[A-Za-z_](?-u:\w)*|\[[A-Za-z0-9_./-]+\]";
+    let whole = format!(r"^(?:[A-Za-z_](?-u:\w)*|{step})(?:{step})*$");
+    Regex::new(&whole).expect("an expression").is_match(text)
+}
+
+/// A good address, a place in it, what to put there instead, and how many letters give way.
+fn damaged() -> impl Strategy<Value = String> {
+    let step = prop_oneof!["\\.[A-Za-z_][a-z0-9_]{0,3}", "\\[[a-z0-9_./-]{1,4}\\]"];
+    let good = ("[A-Za-z_][a-z0-9_]{0,3}", prop::collection::vec(step, 0..4))
+        .prop_map(|(first, rest)| first + &rest.concat());
+    (
+        good,
+        any::<prop::sample::Index>(),
+        "[ -~\n]{0,2}",
+        0_usize..3,
+    )
+        .prop_map(|(good, at, put, gone)| {
+            let at = at.index(good.len() + 1);
+            let end = (at + gone).min(good.len());
+            format!("{}{put}{}", &good[..at], &good[end..])
+        })
+}
+
 proptest! {
+    #[test]
+    fn damaged_references_are_taken_or_refused_by_the_grammar(address in damaged()) {
+        let found = Ref::parse(&address);
+        prop_assert_eq!(found.is_ok(), is_address(&address), "{:?}", address);
+        if let Ok(reference) = found {
+            // What is shown is read as the same reference; a dot in front is not needed.
+            prop_assert_eq!(reference.address(), address.strip_prefix('.').unwrap_or(&address));
+            prop_assert_eq!(Ref::parse(&reference.address()), Ok(reference));
+        }
+    }
+
+    /// Braces make a reference of just what is an address; anything else between them refuses the text.
+    #[test]
+    fn damaged_references_in_a_text_refuse_it(address in damaged(), before in "[^{}]{0,4}") {
+        prop_assume!(!address.is_empty() && !address.starts_with('&') && !address.contains(['{', '}']));
+        let text = format!("{before}{{{{{address}}}}}");
+        match interpolate(&text, &Bindings::default()) {
+            Ok((_, left)) => {
+                prop_assert!(is_address(&address), "{:?}", text);
+                prop_assert_eq!(left.len(), 1);
+            }
+            Err(_) => prop_assert!(!is_address(&address), "{:?}", text),
+        }
+    }
+
     #[test]
     fn any_text_is_split_without_panic(text in "[{}&a.\\[\\]0é ]{0,40}") {
         // A refusal is as good an answer as a list; what is found stands in the text.

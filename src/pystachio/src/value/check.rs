@@ -47,6 +47,35 @@ impl std::fmt::Display for Check {
     }
 }
 
+/// One thing that is wrong with a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// Something required is missing, or a datum does not read as its type.
+    Failed(Check),
+    /// What upstream does not turn into a failed check: a reference off the grammar, for one.
+    Broken(Error),
+}
+
+impl Finding {
+    fn fail(message: String, path: String) -> Finding {
+        Finding::Failed(Check {
+            failure: Some(message),
+            path,
+        })
+    }
+
+    /// The same seen from the value that holds the faulty one at `step`; `word` makes its message of the inner one.
+    fn under(self, step: &str, word: impl FnOnce(&str) -> String) -> Finding {
+        match self {
+            Finding::Failed(check) => Finding::fail(
+                word(check.message()),
+                format!("{step}{}", joint(&check.path)),
+            ),
+            Finding::Broken(error) => Finding::Broken(error.under(step)),
+        }
+    }
+}
+
 impl Value {
     /// Whether every required field is there and every datum reads as its type. A `String` always passes, even with
     /// references left in it. Stops at the first fault, in the order of declaration.
@@ -54,22 +83,109 @@ impl Value {
     /// # Errors
     /// What upstream does not turn into a failed check either: a reference off the grammar, for one.
     pub fn check(&self) -> Result<Check, Error> {
+        match self.findings(1).pop() {
+            None => Ok(Check::pass()),
+            Some(Finding::Failed(check)) => Ok(check),
+            Some(Finding::Broken(error)) => Err(error),
+        }
+    }
+
+    /// The faults of all parts of the value, at most `limit` of them, in the order in which [`Value::check`] meets them.
+    /// Each stands for itself: none is a consequence of another.
+    pub fn findings(&self, limit: usize) -> Vec<Finding> {
+        let mut found = Vec::new();
         match &self.data {
-            Data::Simple(_) => match self.interpolate() {
-                Ok((value, _)) => Ok(value
-                    .raw()
-                    .and_then(|raw| coerce::mismatch(&self.kind, raw))
-                    .map_or_else(Check::pass, Check::fail)),
-                Err(error)
-                    if matches!(
-                        error.kind,
-                        ErrorKind::Coercion | ErrorKind::Uninterpolatable
-                    ) =>
-                {
-                    Ok(Check::fail(format!("Unable to interpolate: {error}")))
-                }
-                Err(error) => Err(error),
+            Data::Simple(_) | Data::Choice(_) => match self.check_whole() {
+                Ok(check) if check.is_ok() => {}
+                Ok(check) => found.push(Finding::Failed(check)),
+                Err(error) => found.push(Finding::Broken(error)),
             },
+            Data::List(values) => {
+                for (index, value) in values.iter().enumerate() {
+                    let left = limit - found.len();
+                    let inner = value.within(&self.scopes).findings(left).into_iter();
+                    found.extend(inner.map(|finding| {
+                        finding.under(&format!("[{index}]"), |message| {
+                            format!("Element in {} failed check: {message}", self.kind.name())
+                        })
+                    }));
+                    if found.len() >= limit {
+                        break;
+                    }
+                }
+            }
+            Data::Map(pairs) => {
+                for (key, value) in pairs.iter() {
+                    if let Some(finding) = self.pair_finding(key, value) {
+                        found.push(finding);
+                    }
+                    if found.len() >= limit {
+                        break;
+                    }
+                }
+            }
+            Data::Struct(fields) => {
+                let scopes = self.effective_scopes();
+                let name_of_type = self.kind.name();
+                let declared = self
+                    .kind
+                    .as_struct()
+                    .map(|kind| kind.fields())
+                    .unwrap_or(&[]);
+                for ((name, field), value) in declared.iter().zip(fields.values.iter()) {
+                    let left = limit - found.len();
+                    match value {
+                        None if field.required => found.push(Finding::fail(
+                            format!("{name_of_type}[{name}] is required."),
+                            name.to_string(),
+                        )),
+                        None => {}
+                        Some(value) => {
+                            let inner = value.within(&scopes).findings(left).into_iter();
+                            found.extend(inner.map(|finding| {
+                                finding.under(name, |message| {
+                                    format!("{name_of_type}[{name}] failed: {message}")
+                                })
+                            }));
+                        }
+                    }
+                    if found.len() >= limit {
+                        break;
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// What is wrong with a pair of a map, its key first.
+    fn pair_finding(&self, key: &Value, value: &Value) -> Option<Finding> {
+        let name = self.kind.name();
+        let outcome = || -> Result<Option<Finding>, Error> {
+            let key_check = key.within(&self.scopes).check()?;
+            let value_check = value.within(&self.scopes).check()?;
+            if let Some(message) = key_check.failure {
+                let shown = key.text()?;
+                let message = format!("{name} key {shown} failed check: {message}");
+                return Ok(Some(Finding::fail(message, String::new())));
+            }
+            let Some(message) = value_check.failure else {
+                return Ok(None);
+            };
+            let key = key.text()?;
+            let message = format!(
+                "{name}[{key}] value {} failed check: {message}",
+                value.text()?
+            );
+            let path = format!("[{key}]{}", joint(&value_check.path));
+            Ok(Some(Finding::fail(message, path)))
+        };
+        outcome().unwrap_or_else(|error| Some(Finding::Broken(error)))
+    }
+
+    /// The check of a value without parts, and of a choice.
+    fn check_whole(&self) -> Result<Check, Error> {
+        match &self.data {
             Data::Choice(raw) => {
                 let passed = self.unwrap_choice(raw, |value| {
                     let check = value.check()?;
@@ -92,82 +208,21 @@ impl Value {
                     )),
                 })
             }
-            Data::List(values) => {
-                for (index, value) in values.iter().enumerate() {
-                    let at = format!("[{index}]");
-                    let check = value
-                        .within(&self.scopes)
-                        .check()
-                        .map_err(|e| e.under(format_args!("{at}")))?;
-                    if let Some(message) = &check.failure {
-                        return Ok(Check {
-                            failure: Some(format!(
-                                "Element in {} failed check: {message}",
-                                self.kind.name()
-                            )),
-                            path: at + &joint(&check.path),
-                        });
-                    }
+            _ => match self.interpolate() {
+                Ok((value, _)) => Ok(value
+                    .raw()
+                    .and_then(|raw| coerce::mismatch(&self.kind, raw))
+                    .map_or_else(Check::pass, Check::fail)),
+                Err(error)
+                    if matches!(
+                        error.kind,
+                        ErrorKind::Coercion | ErrorKind::Uninterpolatable
+                    ) =>
+                {
+                    Ok(Check::fail(format!("Unable to interpolate: {error}")))
                 }
-                Ok(Check::pass())
-            }
-            Data::Map(pairs) => {
-                let name = self.kind.name();
-                for (key, value) in pairs.iter() {
-                    let key_check = key.within(&self.scopes).check()?;
-                    let value_check = value.within(&self.scopes).check()?;
-                    if let Some(message) = key_check.failure {
-                        return Ok(Check::fail(format!(
-                            "{name} key {} failed check: {message}",
-                            key.text()?
-                        )));
-                    }
-                    if let Some(message) = value_check.failure {
-                        let key = key.text()?;
-                        return Ok(Check {
-                            failure: Some(format!(
-                                "{name}[{key}] value {} failed check: {message}",
-                                value.text()?
-                            )),
-                            path: format!("[{key}]{}", joint(&value_check.path)),
-                        });
-                    }
-                }
-                Ok(Check::pass())
-            }
-            Data::Struct(fields) => {
-                let scopes = self.effective_scopes();
-                let declared = self
-                    .kind
-                    .as_struct()
-                    .map(|kind| kind.fields())
-                    .unwrap_or(&[]);
-                for ((name, field), value) in declared.iter().zip(fields.values.iter()) {
-                    let check = match value {
-                        None if field.required => {
-                            return Ok(Check {
-                                failure: Some(format!("{}[{name}] is required.", self.kind.name())),
-                                path: name.to_string(),
-                            });
-                        }
-                        None => continue,
-                        Some(value) => value
-                            .within(&scopes)
-                            .check()
-                            .map_err(|e| e.under_field(name))?,
-                    };
-                    if let Some(message) = &check.failure {
-                        return Ok(Check {
-                            failure: Some(format!(
-                                "{}[{name}] failed: {message}",
-                                self.kind.name()
-                            )),
-                            path: format!("{name}{}", joint(&check.path)),
-                        });
-                    }
-                }
-                Ok(Check::pass())
-            }
+                Err(error) => Err(error),
+            },
         }
     }
 

@@ -125,7 +125,9 @@ impl Value {
                         }
                     });
                 }
-                Ok((Value::from_fields(&self.kind, values), unbound))
+                let mut interpolated = Value::from_fields(&self.kind, values);
+                interpolated.origin = self.origin;
+                Ok((interpolated, unbound))
             }
         }
     }

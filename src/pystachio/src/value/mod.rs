@@ -6,6 +6,7 @@ mod check;
 mod coerce;
 mod compare;
 mod interpolate;
+mod origin;
 
 use std::sync::Arc;
 
@@ -16,7 +17,8 @@ use crate::raw::Raw;
 use crate::reference::Component;
 use crate::types::{Type, TypeKind};
 
-pub use check::Check;
+pub use check::{Check, Finding};
+pub use origin::{Origin, Way};
 
 /// A typed value.
 #[derive(Clone, Debug)]
@@ -24,6 +26,7 @@ pub struct Value {
     kind: Type,
     data: Data,
     scopes: Arc<Vec<Scope>>,
+    origin: Option<Origin>,
 }
 
 #[derive(Clone, Debug)]
@@ -229,6 +232,7 @@ impl Value {
             kind: kind.clone(),
             data,
             scopes: Arc::default(),
+            origin: None,
         }
     }
 
@@ -274,6 +278,7 @@ impl Value {
         }
         let mut replaced = Value::from_fields(&self.kind, values);
         replaced.scopes = Arc::clone(&self.scopes);
+        replaced.origin = self.origin;
         Ok(replaced)
     }
 
@@ -373,6 +378,7 @@ impl Value {
             kind: self.kind.clone(),
             data: self.data.clone(),
             scopes: Arc::new(scopes),
+            origin: self.origin,
         }
     }
 
@@ -386,6 +392,7 @@ impl Value {
                 kind: self.kind.clone(),
                 data: self.data.clone(),
                 scopes: Arc::clone(outer),
+                origin: self.origin,
             };
         }
         let mut scopes = (*self.scopes).clone();
@@ -520,77 +527,4 @@ fn filter(kind: &Type, raw: Raw) -> Result<Raw, Error> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::error::ErrorKind;
-    use crate::schema;
-
-    /// What an executor does with a job's text: newer fields are passed over, what the agent knows is bound, the rest is told.
-    #[test]
-    fn an_executor_can_fill_in_a_task() {
-        let text = r#"{"name": "t", "added_later": {"x": 1}, "processes": [
-            {"name": "p", "cmdline": "{{thermos.ports[http]}} {{mesos.instance}} {{thermos.task_id}} {{other}}"}]}"#;
-        let task = Value::json_loads(schema::get("Task"), text, false).expect("a task");
-        let mut known = Environment::default();
-        for (address, value) in [
-            ("thermos.ports[http]", "31000"),
-            ("mesos.instance", "3"),
-            ("thermos.task_id", "id"),
-        ] {
-            known.insert(address, value).expect("an address");
-        }
-        let (task, unbound) = task
-            .bind_environment(known)
-            .interpolate()
-            .expect("a filled task");
-        let left: Vec<String> = unbound.iter().map(ToString::to_string).collect();
-        assert_eq!(left, ["{{other}}"]);
-        let plain = task.get().expect("data");
-        let process = &plain
-            .member("processes")
-            .and_then(Raw::items)
-            .expect("processes")[0];
-        let cmdline = process.member("cmdline").and_then(Raw::as_str);
-        assert_eq!(cmdline, Some("31000 3 id {{other}}"));
-    }
-
-    /// Each value is found through the one before; upstream exhausts Python's stack at some depth.
-    #[test]
-    fn long_chains_of_values_end_on_an_ordinary_stack() {
-        let chain = |length: usize| {
-            (0..length).try_fold(Value::new(&Type::string(), "end".into())?, |value, _| {
-                let binding = Raw::Dict(vec![("x".into(), value.into())]);
-                Value::new(&Type::string(), "{{x}}".into())?.bind(vec![binding])
-            })
-        };
-        assert_eq!(
-            chain(40).and_then(|value| value.text()),
-            Ok("end".to_owned())
-        );
-        let error = chain(1000)
-            .and_then(|value| value.text())
-            .expect_err("a long chain");
-        assert_eq!(error.kind, ErrorKind::Recursion);
-        // The depth is counted again from nothing afterwards.
-        assert_eq!(
-            chain(40).and_then(|value| value.text()),
-            Ok("end".to_owned())
-        );
-    }
-
-    #[test]
-    fn faults_name_the_field() {
-        let task = schema::get("Task");
-        let text = r#"{"processes": [{"name": "a"}, {"name": "b", "max_failures": "many"}]}"#;
-        let value = Value::json_loads(task, text, true).expect("late faults only");
-        let error = value.interpolate().expect_err("not a number");
-        assert_eq!(error.message, "Cannot coerce 'many' to Integer");
-        assert_eq!(error.path, "processes[1].max_failures");
-        let error = Value::json_loads(task, r#"{"resources": {"cpus": 1}}"#, true)
-            .expect_err("no such field");
-        assert_eq!(
-            (error.kind, error.path.as_str()),
-            (ErrorKind::Attribute, "resources")
-        );
-    }
-}
+mod tests;
