@@ -35,6 +35,8 @@ struct World {
     core: Core,
     now: Millis,
     ops: Vec<Op>,
+    /// Steps that wrote something.
+    entries: usize,
     replies: u64,
     offers: u64,
     questions: Vec<CoordinatorCall>,
@@ -154,6 +156,7 @@ impl World {
             core: Core::new(config),
             now: START,
             ops: Vec::new(),
+            entries: 0,
             replies: 0,
             offers: 0,
             questions: Vec::new(),
@@ -172,6 +175,7 @@ impl World {
 
     fn step(&mut self, input: Input) -> Vec<Effect> {
         let step = self.core.step(self.now, input);
+        self.entries += usize::from(!step.ops.is_empty());
         self.ops.extend(step.ops);
         let mut effects = step.effects;
         for effect in effects.extract_if(.., |effect| matches!(effect, Effect::AskCoordinator(_))) {

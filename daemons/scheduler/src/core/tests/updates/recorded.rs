@@ -242,3 +242,30 @@ fn policies_are_asked_in_batches() {
     assert_eq!(attempts("updates_sla_kill_attempt_www/prod/web"), Some(5));
     assert_eq!(attempts("updates_sla_kill_success_www/prod/web"), Some(5));
 }
+
+/// An entry of the log is what one step wrote. The least that an instance takes: its old task is killed (with what is recorded
+/// of the instance before it), is gone (and the new one is there), the new one is assigned, starts, runs; with a minimum
+/// time, that it is over.
+#[test]
+fn an_instance_takes_few_entries_of_the_log() {
+    for (settings, entries, ops) in [
+        ("group=1", 5, 8),
+        ("group=1 watch=10s", 6, 8),
+        ("group=5 watch=10s", 6, 8),
+        ("batch=5", 5, 8),
+    ] {
+        let count = 20;
+        let mut stage = Stage::new();
+        stage.play(&format!("job {count}"));
+        let before = (stage.world.entries, stage.world.ops.len());
+        stage.play(&format!(
+            "update {count} {settings}\nsettle\nsettle\nis ROLLED_FORWARD"
+        ));
+        let each = |now: usize, then: usize| (now - then) as f64 / f64::from(count);
+        let taken = each(stage.world.entries, before.0);
+        assert!(taken <= f64::from(entries), "{settings}: {taken} entries");
+        // The update itself: configuration, request, who asked, beginning, end.
+        let taken = each(stage.world.ops.len() - 5, before.1);
+        assert!(taken <= f64::from(ops), "{settings}: {taken} ops");
+    }
+}
