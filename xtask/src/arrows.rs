@@ -52,10 +52,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tui/model", &["aurora-api", "aurora-filter"]),
     ("tui", &["aurora-api", "aurora-client", "aurora-tui-model"]),
     ("tests", &["aurora-api", "aurora-client", "aurora-mesos"]),
-    // Measures the scheduler's core from within.
+    // Measures the scheduler's core and the workbench from within.
     (
         "benches",
-        &["aurora-api", "aurora-mesos", "aurora-scheduler"],
+        &[
+            "aurora-api",
+            "aurora-mesos",
+            "aurora-scheduler",
+            "aurora-tui",
+            "aurora-tui-model",
+        ],
     ),
     ("xtask", &[]),
 ];
