@@ -58,10 +58,9 @@ fn test_functions(code: &str) -> Vec<String> {
             marked = true;
         } else if let Some((before, after)) = line.split_once("fn ")
             && (before.is_empty() || before.ends_with(' '))
+            && std::mem::take(&mut marked)
         {
-            if std::mem::take(&mut marked) {
-                names.extend(after.split(['(', '<']).next().map(str::to_owned));
-            }
+            names.extend(after.split(['(', '<']).next().map(str::to_owned));
         }
     }
     names
