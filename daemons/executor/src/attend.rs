@@ -121,6 +121,34 @@ struct Checks<'a> {
     disk: Option<u64>,
 }
 
+/// What has been noticed about a task beside its own end.
+struct Noticed<'a> {
+    is_killed: bool,
+    health: &'a Health,
+    /// Bytes in use and bytes reserved.
+    overflow: Option<(u64, u64)>,
+    unannounced: bool,
+}
+
+impl Noticed<'_> {
+    /// Why the task has to end, if it has: the kill switch, health, resources, the announcer, in upstream's order.
+    fn trigger(&self) -> Option<Ending> {
+        if self.is_killed {
+            return Some(Ending::new(TaskState::Killed, ""));
+        }
+        if let Health::Unhealthy(reason) = self.health {
+            return Some(Ending::failed(format!("Failed health check! {reason}")));
+        }
+        if let Some((used, reserved)) = self.overflow {
+            return Some(Ending::failed(format!(
+                "Disk limit exceeded.  Reserved {reserved} bytes vs used {used} bytes."
+            )));
+        }
+        self.unannounced
+            .then(|| Ending::failed("Creating Announcer Serverset timed out."))
+    }
+}
+
 /// Lets the task run until something is the matter. All checks have stopped when this comes back.
 async fn watch_over(
     context: &Context,
@@ -159,28 +187,24 @@ async fn watch_over(
         None => Box::pin(pending()),
     };
     let (mut overflow, mut unannounced, mut running) = (None, false, false);
-    // Upstream asks, in this order, for whatever is terminal: the runner, the kill switch, health, resources, the announcer.
+    // The runner's own end comes first, as upstream; the others in the order of `Noticed::trigger`.
     loop {
         let wait = match runner.turn() {
             Ok(Turn::Over(state)) => return Outcome::Over(state),
             Ok(Turn::Wait(wait)) => wait,
             Err(error) => return Outcome::Broken(error),
         };
-        if kill.borrow().is_some() {
-            return Outcome::Trigger(Ending::new(TaskState::Killed, ""));
+        let state = healthy.borrow().clone();
+        let noticed = Noticed {
+            is_killed: kill.borrow().is_some(),
+            health: &state,
+            overflow: overflow.zip(disk),
+            unannounced,
+        };
+        if let Some(ending) = noticed.trigger() {
+            return Outcome::Trigger(ending);
         }
-        if let Health::Unhealthy(reason) = &*healthy.borrow() {
-            return Outcome::Trigger(Ending::failed(format!("Failed health check! {reason}")));
-        }
-        if let (Some(used), Some(reserved)) = (overflow, disk) {
-            return Outcome::Trigger(Ending::failed(format!(
-                "Disk limit exceeded.  Reserved {reserved} bytes vs used {used} bytes."
-            )));
-        }
-        if unannounced {
-            return Outcome::Trigger(Ending::failed("Creating Announcer Serverset timed out."));
-        }
-        if !running && *healthy.borrow() == Health::Running {
+        if !running && state == Health::Running {
             running = true;
             context.report(task, TaskState::Running, Some(reason)).await;
         }
@@ -212,7 +236,7 @@ async fn stop(
     let deadline = Instant::now() + limit;
     let left = || deadline.saturating_duration_since(Instant::now());
     if let Some((lifecycle, port)) = lifecycle {
-        let timeout = signal_timeout();
+        let timeout = signal_timeout(std::env::var(SIGNAL_TIMEOUT_VARIABLE).ok().as_deref());
         for (endpoint, wait) in &lifecycle.escalation {
             // Half of what is left stays for the signals.
             let patience = Duration::from_secs(*wait).min(left() / 2);
@@ -252,9 +276,8 @@ async fn drive(runner: &mut TaskRunner, wake: &Wake, deadline: Instant) -> Resul
     }
 }
 
-fn signal_timeout() -> Duration {
-    std::env::var(SIGNAL_TIMEOUT_VARIABLE)
-        .ok()
+fn signal_timeout(seconds: Option<&str>) -> Duration {
+    seconds
         .and_then(|text| text.parse::<f64>().ok())
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .unwrap_or(SIGNAL_TIMEOUT)
@@ -281,4 +304,86 @@ fn give_up(mut runner: TaskRunner, error: &CoreError) -> Ending {
         TaskState::Lost,
         format!("Runner died while task was active: {error}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_for_a_post() {
+        for (text, expected) in [
+            (None, 1_000),
+            (Some("2.5"), 2_500),
+            (Some("0.2"), 200),
+            (Some("-1"), 1_000),
+            (Some("soon"), 1_000),
+        ] {
+            assert_eq!(
+                signal_timeout(text),
+                Duration::from_millis(expected),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_terminal_is_asked_in_upstreams_order() {
+        let unhealthy = Health::Unhealthy("bad".to_owned());
+        for (is_killed, health, overflow, unannounced, expected) in [
+            (
+                true,
+                &unhealthy,
+                Some((2, 1)),
+                true,
+                Some((TaskState::Killed, "")),
+            ),
+            (
+                false,
+                &unhealthy,
+                Some((2, 1)),
+                true,
+                Some((TaskState::Failed, "Failed health check! bad")),
+            ),
+            (
+                false,
+                &Health::Running,
+                Some((2, 1)),
+                true,
+                Some((
+                    TaskState::Failed,
+                    "Disk limit exceeded.  Reserved 1 bytes vs used 2 bytes.",
+                )),
+            ),
+            (
+                false,
+                &Health::Starting,
+                None,
+                true,
+                Some((TaskState::Failed, "Creating Announcer Serverset timed out.")),
+            ),
+            (false, &Health::Running, None, false, None),
+        ] {
+            let noticed = Noticed {
+                is_killed,
+                health,
+                overflow,
+                unannounced,
+            };
+            let expected = expected.map(|(state, message)| Ending::new(state, message));
+            assert_eq!(noticed.trigger(), expected);
+        }
+    }
+
+    #[test]
+    fn the_runners_own_ends() {
+        for (end, state, message) in [
+            (RunState::Success, TaskState::Finished, "Task finished."),
+            (RunState::Failed, TaskState::Failed, "Task failed."),
+            (RunState::Killed, TaskState::Killed, "Task killed."),
+            (RunState::Lost, TaskState::Lost, "Task lost."),
+        ] {
+            assert_eq!(own_end(end), Ending::new(state, message));
+        }
+    }
 }

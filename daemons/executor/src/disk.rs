@@ -41,14 +41,18 @@ pub(crate) async fn usage(root: &Path) -> u64 {
     total
 }
 
-/// Comes back when the sandbox uses more than `reserved` bytes, with how much it uses.
+/// Comes back when the sandbox uses more than `reserved` bytes, with how much it uses. Looks once a minute.
 pub(crate) async fn exceeds(sandbox: PathBuf, reserved: u64) -> u64 {
+    exceeds_every(INTERVAL, sandbox, reserved).await
+}
+
+async fn exceeds_every(interval: Duration, sandbox: PathBuf, reserved: u64) -> u64 {
     loop {
         let used = usage(&sandbox).await;
         if used > reserved {
             return used;
         }
-        tokio::time::sleep(INTERVAL).await;
+        tokio::time::sleep(interval).await;
     }
 }
 
@@ -83,5 +87,24 @@ mod tests {
             runtime.block_on(exceeds(dir.path().to_owned(), 9_999)),
             blocks + 10
         );
+    }
+
+    #[tokio::test]
+    async fn a_sandbox_is_looked_at_again() {
+        assert_eq!(INTERVAL, Duration::from_secs(60));
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_owned();
+        let looking = exceeds_every(Duration::from_millis(5), path, 4096);
+        tokio::pin!(looking);
+        assert!(
+            tokio::time::timeout(Duration::from_millis(20), &mut looking)
+                .await
+                .is_err(),
+            "it is empty"
+        );
+        std::os::unix::fs::symlink("x".repeat(4000), dir.path().join("a")).unwrap();
+        std::os::unix::fs::symlink("x".repeat(97), dir.path().join("b")).unwrap();
+        let found = tokio::time::timeout(Duration::from_secs(10), looking).await;
+        assert_eq!(found, Ok(4097));
     }
 }

@@ -154,6 +154,18 @@ async fn once(
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn nobody_who_answers_is_upstreams_words() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        drop(taken);
+        let error = request(Method::GET, port, "/health", Duration::from_secs(5))
+            .await
+            .unwrap_err();
+        let expected = format!("Failed to signal http://localhost:{port}/health: ");
+        assert!(error.starts_with(&expected), "{error}");
+    }
+
     #[test]
     fn redirects_stay_on_this_machine() {
         for (location, expected) in [

@@ -65,7 +65,7 @@ pub(crate) struct Context {
 impl Context {
     /// Hands a status to the agent.
     pub(crate) async fn report(&self, task: &TaskId, state: TaskState, message: Option<&str>) {
-        tracing::info!(task = %task, %state, message, "status");
+        tracing::info!(task = %task, %state, reason = message, "status");
         let status = TaskStatus {
             task_id: task.clone(),
             state,
@@ -187,10 +187,7 @@ fn start(
         program: PathBuf::from("/proc/self/exe"),
         exemptions,
     };
-    let runner = TaskRunner::start(settings).map_err(|error| match error {
-        StartError::User(_) => unstarted(&"Task failed: Task started with unknown user."),
-        error => unstarted(&chain(&error)),
-    })?;
+    let runner = TaskRunner::start(settings).map_err(|error| unstarted(&refusal(&error)))?;
     let lifecycle = instance.lifecycle.and_then(|lifecycle| {
         let port = ports.get(&lifecycle.port).copied()?;
         Some((lifecycle, port))
@@ -203,6 +200,14 @@ fn start(
         announcer,
         disk,
     })
+}
+
+/// Why the runner would not start, in upstream's words where it has some.
+fn refusal(error: &StartError) -> String {
+    match error {
+        StartError::User(_) => "Task failed: Task started with unknown user.".to_owned(),
+        error => chain(error),
+    }
 }
 
 fn internal(error: &dyn std::fmt::Display) -> Ending {
@@ -289,4 +294,88 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aurora_api::model::{ExecutorConfig, JobKey, TaskConfig};
+    use aurora_mesos::client::executor::ExecutorConfig as ClientConfig;
+    use aurora_thermos::users::LookupError;
+
+    #[test]
+    fn refusals_of_the_runner() {
+        let who = "gone".to_owned();
+        for (error, expected) in [
+            (
+                StartError::User(LookupError::Unknown { who }),
+                "Task failed: Task started with unknown user.",
+            ),
+            (
+                StartError::Io(std::io::Error::from(std::io::ErrorKind::OutOfMemory)),
+                "cannot set up the runner: out of memory",
+            ),
+        ] {
+            assert_eq!(refusal(&error), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_kill_during_the_start_ends_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().to_str().unwrap().to_owned();
+        let config = ClientConfig::from_env(|name| {
+            Some(match name {
+                "MESOS_AGENT_ENDPOINT" => "127.0.0.1:1".to_owned(),
+                "MESOS_FRAMEWORK_ID" => "f".to_owned(),
+                "MESOS_EXECUTOR_ID" => "e".to_owned(),
+                "MESOS_SANDBOX" | "MESOS_DIRECTORY" => folder.clone(),
+                _ => return None,
+            })
+        })
+        .unwrap();
+        let (client, _events) = ExecutorClient::start(config);
+        let context = Context {
+            flags: Flags {
+                nosetuid: true,
+                ..Flags::default()
+            },
+            access: Access::default(),
+            places: Places {
+                directory: dir.path().to_owned(),
+                mounted: dir.path().to_owned(),
+            },
+            client,
+        };
+        let data = r#"{"name": "j", "role": "r", "cluster": "c", "environment": "e",
+            "task": {"name": "t", "processes": [{"name": "p", "cmdline": "sleep 1000"}]}}"#;
+        let assigned = AssignedTask {
+            task_id: "t-1".into(),
+            task: TaskConfig {
+                job: JobKey {
+                    role: "r".into(),
+                    environment: "e".into(),
+                    name: "j".into(),
+                },
+                executor_config: Some(ExecutorConfig {
+                    name: None,
+                    data: Some(data.to_owned()),
+                }),
+                ..TaskConfig::default()
+            },
+            ..AssignedTask::default()
+        };
+        let (order, kill) = watch::channel(None);
+        order.send_replace(Some(Kill {
+            reason: "Instructed to kill task.",
+            within: None,
+        }));
+        let ending = start(&context, &assigned, &kill).err();
+        let expected = Ending::new(TaskState::Killed, "Task killed during initialization.");
+        assert_eq!(ending, Some(expected));
+        assert!(
+            !dir.path().join("checkpoints").exists(),
+            "nothing has begun"
+        );
+    }
 }

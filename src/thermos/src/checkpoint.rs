@@ -384,6 +384,29 @@ mod tests {
     }
 
     #[test]
+    fn headers_of_old_runners_are_read() {
+        // RunnerCkpt.runner_header with task_id "t", launch_time_ms 1, sandbox "/s", hostname "h", user "u" and nothing else.
+        let body = bytes(
+            "0c0001 0b0001 00000001 74 0a0002 0000000000000001 0b0003 00000002 2f73 0b0004 00000001 68 \
+             0b0005 00000001 75 00 00",
+        );
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("runner");
+        let mut stream = u32::try_from(body.len()).unwrap().to_be_bytes().to_vec();
+        stream.extend(body);
+        std::fs::write(&path, stream).unwrap();
+        let Some(RunnerCkpt::RunnerHeader(header)) = Reader::new(&path).next().unwrap() else {
+            panic!("no header");
+        };
+        assert_eq!(header.user.as_deref(), Some("u"));
+        assert_eq!(header.sandbox.as_deref(), Some("/s"));
+        assert_eq!(
+            (header.uid, header.log_dir, header.ports),
+            (None, None, None)
+        );
+    }
+
+    #[test]
     fn a_growing_stream_is_read_as_it_grows() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("runner");

@@ -62,6 +62,11 @@ fn record(event: &Value) -> Bytes {
 impl Agent {
     /// Starts an agent and its executor with these flags, and waits for the subscription.
     pub(crate) async fn start(flags: &[&str]) -> Self {
+        Self::start_as(None, flags).await
+    }
+
+    /// The same with an executor of another user, which takes root.
+    pub(crate) async fn start_as(user: Option<&str>, flags: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a scratch directory");
         // A task's user has to be able to enter it.
         fs::set_permissions(
@@ -77,7 +82,13 @@ impl Agent {
         }));
         let (tell, calls) = mpsc::unbounded_channel();
         let server = tokio::spawn(serve(listener, Arc::clone(&shared), tell));
-        let child = Command::new(env!("CARGO_BIN_EXE_aurora-executor"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_aurora-executor"));
+        if let Some(user) = user {
+            let user = aurora_thermos::users::by_name(user).expect("an account");
+            std::os::unix::fs::chown(dir.path(), Some(user.uid), Some(user.gid)).expect("chown");
+            command.uid(user.uid).gid(user.gid);
+        }
+        let child = command
             .args(flags)
             .current_dir(dir.path())
             .env_clear()

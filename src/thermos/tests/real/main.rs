@@ -11,6 +11,7 @@
 )]
 
 mod hostile;
+mod odd;
 mod place;
 mod scenarios;
 
@@ -21,8 +22,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use self::hostile::HOSTILE;
+use self::odd::ODD;
 use self::place::{Place, nap};
-use self::scenarios::SCENARIOS;
+use self::scenarios::{SCENARIOS, Scenario};
 
 /// How long one scenario may take.
 const DEADLINE: Duration = Duration::from_secs(40);
@@ -36,9 +38,7 @@ fn main() -> ExitCode {
         }
         Some("scenario") => {
             let name = arguments.next().expect("a scenario's name");
-            let (_, run) = SCENARIOS
-                .iter()
-                .chain(HOSTILE)
+            let (_, run) = all()
                 .find(|(known, _)| *known == name)
                 .expect("a known scenario");
             run(&Place::new());
@@ -68,11 +68,7 @@ fn main() -> ExitCode {
         .filter(|text| !text.starts_with('-'))
         .unwrap_or_default();
     let mut failed = 0;
-    let chosen: Vec<_> = SCENARIOS
-        .iter()
-        .chain(HOSTILE)
-        .filter(|(name, _)| name.contains(&filter))
-        .collect();
+    let chosen: Vec<_> = all().filter(|(name, _)| name.contains(&filter)).collect();
     for batch in chosen.chunks(4) {
         let children: Vec<_> = batch
             .iter()
@@ -94,6 +90,10 @@ fn main() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+fn all() -> impl Iterator<Item = &'static (&'static str, Scenario)> {
+    SCENARIOS.iter().chain(HOSTILE).chain(ODD)
 }
 
 fn scenario(name: &str) -> Child {
