@@ -35,6 +35,16 @@ pub enum HttpError {
         /// Whether nobody answered in time (else the connection was refused).
         timed_out: bool,
     },
+    /// No secure connection could be agreed on: a certificate that nobody we know signed, say. Trying again does not help.
+    #[error(
+        "no secure connection to {url}: {cause} (SSL_CERT_FILE names a file with further authorities to trust)"
+    )]
+    Untrusted {
+        /// Where to.
+        url: String,
+        /// Why.
+        cause: String,
+    },
     /// The request may have reached the server; whether it was carried out is unknown.
     #[error("lost the connection to {url}: {cause}")]
     Transport {
@@ -308,7 +318,9 @@ pub(crate) fn transport_error(url: &str, error: &reqwest::Error) -> HttpError {
         Some(source) => describe(source),
         None => error.to_string(),
     };
-    if error.is_connect() {
+    if error.is_connect() && is_of_tls(error) {
+        HttpError::Untrusted { url, cause }
+    } else if error.is_connect() {
         HttpError::Connect {
             url,
             cause,
@@ -317,6 +329,23 @@ pub(crate) fn transport_error(url: &str, error: &reqwest::Error) -> HttpError {
     } else {
         HttpError::Transport { url, cause }
     }
+}
+
+/// Whether a connection failed by what TLS said: it is the one layer below that calls data invalid.
+fn is_of_tls(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let mut failure = error.downcast_ref::<std::io::Error>();
+        while let Some(error) = failure {
+            if error.kind() == std::io::ErrorKind::InvalidData {
+                return true;
+            }
+            // One that wraps another does not name it as its source.
+            failure = error.get_ref().and_then(|inner| inner.downcast_ref());
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Reads an answer of at most `limit` bytes.

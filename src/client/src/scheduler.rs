@@ -19,9 +19,6 @@ use crate::results::FromResult;
 /// The largest answer that is read: one million tasks are about this much.
 const MAX_ANSWER: usize = 1024 * 1024 * 1024;
 
-/// The largest explanation of a task that is read.
-const MAX_EXPLANATION: usize = 16 * 1024 * 1024;
-
 /// Upstream's `BYPASS_LEADER_REDIRECT_HEADER_NAME`; names of headers know no case.
 const BYPASS_LEADER_REDIRECT: HeaderName = HeaderName::from_static("bypass-leader-redirect");
 
@@ -204,7 +201,8 @@ impl Scheduler {
                     Retry::Never => return Err(CallError::NotRetriable(error)),
                 },
                 Err(
-                    error @ (HttpError::TooLarge { .. }
+                    error @ (HttpError::Untrusted { .. }
+                    | HttpError::TooLarge { .. }
                     | HttpError::Malformed { .. }
                     | HttpError::Setup(_)),
                 ) => return Err(CallError::Http(error)),
@@ -246,22 +244,11 @@ impl Scheduler {
     /// # Errors
     /// Of the exchange; Apache Aurora has no such route and answers as for an unknown task.
     pub async fn explain(&self, task_id: &str) -> Result<Option<serde_json::Value>, HttpError> {
-        let mut url = self.base.clone();
-        let fault = |why: &str| HttpError::Malformed {
-            url: self.base.to_string(),
-            why: why.to_owned(),
-        };
-        url.path_segments_mut()
-            .map_err(|()| fault("it cannot have a path"))?
-            .pop_if_empty()
-            .extend(["ext", "v1", "explain", task_id]);
-        let response = match self.http.send(Outgoing::get(url)).await {
-            Err(HttpError::Status { status: 404, .. }) => return Ok(None),
-            other => other?,
-        };
-        let body = read_all(response, MAX_EXPLANATION).await?;
-        let answer = serde_json::from_slice(&body).map_err(|error| fault(&error.to_string()))?;
-        Ok(Some(answer))
+        self.get(&["ext", "v1", "explain", task_id], &[]).await
+    }
+
+    pub(crate) fn http(&self) -> &Http {
+        &self.http
     }
 
     async fn exchange(&self, body: Bytes) -> Result<Bytes, HttpError> {

@@ -1,3 +1,4 @@
+use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aurora_api::model::{GetTierConfigResult, Result as ApiResult};
@@ -99,6 +100,33 @@ async fn a_lost_connection_is_tried_again_for_reads_only() {
         }
         assert_eq!(server.seen().len(), calls);
     }
+}
+
+#[tokio::test]
+async fn what_tls_refuses_is_final() {
+    // A server that speaks no TLS is refused by the same layer as one with a certificate that nobody signed.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            // What the client makes of it is what the test looks at.
+            drop((&stream).write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n"));
+        }
+    });
+    let scheduler = Scheduler::new(&target(&url, LONG), "t");
+    let error = scheduler
+        .call(GetTierConfigs::default(), Retry::Safe)
+        .await
+        .unwrap_err();
+    let text = error.to_string();
+    assert!(
+        matches!(error, CallError::Http(HttpError::Untrusted { .. })),
+        "{text}"
+    );
+    assert!(
+        text.contains("no secure connection to https://") && text.contains("SSL_CERT_FILE"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
