@@ -58,7 +58,7 @@ impl Watch {
         if status != ScheduleStatus::Lost {
             return;
         }
-        let host = task.host.as_deref().and_then(|host| view.host(host));
+        let host = task.host().and_then(|host| view.host(host));
         let attributes = host
             .into_iter()
             .flat_map(|host| &host.attributes.attributes);
@@ -77,7 +77,7 @@ impl Watch {
 
 /// The states that a task went through since an earlier look at it, each with the one before.
 fn transitions(before: Option<&Task>, task: &Task) -> Vec<(ScheduleStatus, ScheduleStatus)> {
-    let known = before.map_or(&[][..], |task| &task.events);
+    let known = before.map_or(&[][..], |task| &task.events[..]);
     let common = known.iter().zip(&task.events);
     let common = common.take_while(|(old, new)| old == new).count();
     let mut old = match common.checked_sub(1) {

@@ -17,7 +17,7 @@ use crate::core::store::{Cron, Job, Pool, Task, Usage};
 use crate::core::{Config, Millis, View, consumption, next_run, validate};
 
 /// Answers a reading call from a state; `None` for a call that is not one.
-pub(crate) fn read(config: &Config, view: &View, now: Millis, call: Call) -> Option<Response> {
+pub fn read(config: &Config, view: &View, now: Millis, call: Call) -> Option<Response> {
     Some(match call {
         Call::GetRoleSummary(_) => role_summary(view),
         Call::GetJobSummary(arguments) => job_summary(config, view, now, arguments.role.as_deref()),
@@ -197,7 +197,7 @@ fn selected<'a>(view: &'a View, query: &'a TaskQuery) -> Vec<&'a Task> {
     if offset > 0 || limit.is_some() {
         tasks.sort_by_key(|task| {
             let started = task.events.first().map_or(0, |event| event.time);
-            (task.job(), task.instance, started, &task.id)
+            (task.job(), task.instance, started, task.uuid())
         });
     }
     tasks
@@ -244,9 +244,9 @@ fn pending_reason(view: &View, mut query: TaskQuery) -> Response {
     let reasons = selected(view, &query)
         .into_iter()
         .map(|task| PendingReason {
-            task_id: task.id.to_string(),
+            task_id: task.id().to_string(),
             reason: view
-                .pending_reason(&task.id)
+                .pending_reason(&task.id())
                 .map(|reason| reason.to_string())
                 .unwrap_or_default(),
         })

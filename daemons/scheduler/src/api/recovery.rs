@@ -126,7 +126,7 @@ impl Recovery {
             return error(NOTHING_LOADED);
         };
         let tasks = staged.store.read().tasks(query);
-        let tasks: Vec<TaskId> = tasks.map(|task| task.id.clone()).collect();
+        let tasks: Vec<TaskId> = tasks.map(|task| task.id()).collect();
         match staged.store.apply(&Op::RemoveTasks { tasks }) {
             Ok(_) => done(),
             Err(fault) => error(fault.to_string()),

@@ -33,7 +33,7 @@ pub(super) fn executor_info(config: &Config, name: &str, task: &Task) -> Executo
             (info, EXECUTOR_PREFIX, &config.global_container_mounts)
         }
     };
-    info.executor_id = format!("{prefix}{}", task.id).into();
+    info.executor_id = format!("{prefix}{}", task.id()).into();
     info.container = container_info(&task.config.task.container, mounts);
     if let Some(command) = &mut info.command {
         command.uris.extend(fetched(task));

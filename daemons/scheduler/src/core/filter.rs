@@ -139,7 +139,7 @@ impl Spread {
                 .into_iter()
                 .flat_map(|job| view.active_tasks(job));
             for task in tasks.filter(|task| task.status.is_agent_assigned()) {
-                let host = task.host.as_deref().and_then(|host| view.host(host));
+                let host = task.host().and_then(|host| view.host(host));
                 for value in host
                     .into_iter()
                     .flat_map(|host| values_of(&host.attributes, attribute))

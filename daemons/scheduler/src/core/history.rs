@@ -1,7 +1,5 @@
 //! How long ended tasks are kept (aurora: `TaskHistoryPruner.java`).
 
-use std::sync::Arc;
-
 use aurora_api::model::JobKey;
 
 use super::Core;
@@ -57,7 +55,7 @@ impl Core {
             .into_iter()
             .flat_map(|job| view.ended_tasks(job));
         let old = old.take_while(|task| self.kept_until(task.last_event_time()) <= self.now);
-        let old = old.map(|task| Arc::clone(&task.id)).collect();
+        let old = old.map(|task| task.id()).collect();
         self.forget(old);
         self.set_prune_timer(key);
     }
@@ -85,7 +83,7 @@ impl Core {
             .ended_tasks(job)
             .take(excess)
             .take_while(|task| task.last_event_time() <= newest);
-        old.map(|task| Arc::clone(&task.id)).collect()
+        old.map(|task| task.id()).collect()
     }
 
     pub(crate) fn forget(&mut self, tasks: Vec<TaskId>) {

@@ -58,7 +58,7 @@ impl Core {
             ports: names.iter().cloned().zip(ports).collect(),
             time: self.now,
         });
-        let Some(task) = self.store.read().task(id) else {
+        let Some((slot, task)) = self.store.read().find(id) else {
             return false;
         };
         let framework = self.store.read().framework_id();
@@ -69,7 +69,7 @@ impl Core {
             task: Box::new(info),
             refuse_seconds,
         });
-        self.agents.came(&held.agent, &held.host, id, stored);
+        self.agents.came(&held.agent, &held.host, slot);
         let kept = &mut self.reservations.for_groups;
         kept.remove(&held.agent, &stored.id);
         self.entered(id, ScheduleStatus::Assigned, Entry::Transition);
@@ -107,8 +107,8 @@ fn task_info(
     }
     let mut info = TaskInfo {
         name: job.to_string(),
-        task_id: (&*task.id).into(),
-        agent_id: task.agent.as_deref().unwrap_or_default().into(),
+        task_id: (&*task.id()).into(),
+        agent_id: task.agent().unwrap_or_default().into(),
         resources,
         labels: Some(Labels { labels }),
         discovery: config

@@ -224,7 +224,7 @@ impl Core {
     /// Moves a host's tasks, as far as they may go now. The order is random, so that none is always asked last.
     fn drain_tasks(&mut self, host: &str) {
         let movable = active_on(self.store.read(), host).filter(|task| is_movable(task));
-        let mut tasks: Vec<TaskId> = movable.map(|task| Arc::clone(&task.id)).collect();
+        let mut tasks: Vec<TaskId> = movable.map(|task| task.id()).collect();
         while !tasks.is_empty() {
             let place = self.random.below(tasks.len() as i64) as usize;
             let id = tasks.swap_remove(place);
@@ -259,7 +259,7 @@ impl Core {
         let host = view
             .task(id)
             .filter(|task| is_movable(task))
-            .and_then(|task| task.host.as_deref());
+            .and_then(|task| task.host());
         if host.is_some_and(|host| view.maintenance_request(host).is_some()) {
             self.change_state(
                 id,
@@ -273,7 +273,10 @@ impl Core {
     /// A task ended. When it was the last of a draining host, the host is drained.
     pub(crate) fn ended_on_host(&mut self, id: &TaskId) {
         let view = self.store.read();
-        let Some(host) = view.task(id).and_then(|task| task.host.clone()) else {
+        let Some(host) = view
+            .task(id)
+            .and_then(|task| Some(Arc::clone(&task.place()?.host)))
+        else {
             return;
         };
         let is_draining = view

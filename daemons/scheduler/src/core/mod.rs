@@ -298,7 +298,7 @@ impl Core {
         let mut tasks: Vec<_> = view
             .jobs()
             .flat_map(|job| view.tasks_of_job(job))
-            .map(|task| (task.last_event_time(), Arc::clone(&task.id), task.status))
+            .map(|task| (task.last_event_time(), task.id(), task.status))
             .collect();
         tasks.sort_unstable();
         core.sign();

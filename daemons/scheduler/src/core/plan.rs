@@ -337,7 +337,7 @@ impl Limits {
             .into_iter()
             .flat_map(|job| view.active_tasks(job));
         let hosts = tasks
-            .filter_map(|task| task.host.as_deref())
+            .filter_map(|task| task.host())
             .filter(|host| !drained.contains(host));
         for host in hosts.filter_map(|host| view.host(host)) {
             limits.add(&request, &host.attributes);

@@ -15,11 +15,11 @@ use aurora_api::model::ScheduleStatus::{Pending, Preempting};
 use super::Core;
 use super::cache::Cache;
 use super::config::Config;
-use super::filter::{Request, Spread};
+use super::filter::Request;
 use super::schedule::ByConfig;
-use super::store::{ConfigId, StoredConfig, TaskId};
+use super::store::{ConfigId, StoredConfig, Task, TaskId};
 use super::timers::Timer;
-use super::victims::NoRoom;
+use super::victims::{NoRoom, Victims};
 
 /// Room that could be made on an agent.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -143,12 +143,11 @@ impl Core {
         let start = still_counts.map_or(0, |before| before.change);
         let mut change = start;
         self.note_fruitless(id, start, placements);
-        let mut spread = Spread::default();
-        spread.refresh(self.store.read(), &stored.task.job);
+        let mut victims = Victims::new(self, &request);
         let mut search = Probe::default();
         for _ in 0..count {
             self.count_for(&SEARCH_ATTEMPTS, &stored, 1);
-            let slot = self.next_slot(&request, &mut change, &mut spread, &mut search);
+            let slot = self.next_slot(&mut victims, &mut change, &mut search);
             *probes += search.probes;
             self.count("preemptor_missing_attributes", search.unknown_hosts);
             self.count_for(&SEARCH_FAILED, &stored, search.failed());
@@ -178,9 +177,8 @@ impl Core {
     /// The first agent after a change on which room can be made.
     fn next_slot(
         &self,
-        request: &Request<'_>,
+        victims: &mut Victims<'_>,
         change: &mut u64,
-        spread: &mut Spread,
         search: &mut Probe,
     ) -> Option<Slot> {
         for (at, id, agent) in self.agents.changed_after(*change) {
@@ -190,8 +188,7 @@ impl Core {
                 continue;
             }
             search.probes += 1;
-            let residents = agent.residents.iter();
-            match self.victims(request, id, &agent.host, residents, spread) {
+            match victims.on(self, id, agent, |_| true) {
                 Ok(victims) => {
                     search.has_found = true;
                     return Some(Slot {
@@ -237,10 +234,8 @@ impl Core {
     fn victims_now(&self, stored: &Arc<StoredConfig>, slot: &Slot) -> Result<Vec<TaskId>, NoRoom> {
         let agent = self.agents.get(&slot.agent).ok_or(NoRoom::Unsuitable)?;
         let request = Request::new(&self.config, stored);
-        let residents = agent.residents.iter();
-        let residents = residents.filter(|resident| slot.victims.contains(&resident.task));
-        let mut spread = Spread::default();
-        self.victims(&request, &slot.agent, &agent.host, residents, &mut spread)
+        let is_chosen = |task: &Task| slot.victims.contains(&task.id());
+        Victims::new(self, &request).on(self, &slot.agent, agent, is_chosen)
     }
 
     fn preempt(&mut self, victim: &TaskId, stored: &Arc<StoredConfig>, task: &TaskId) {

@@ -4,7 +4,6 @@
 //! tasks nobody knows of can be killed. The answers come as ordinary statuses.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use aurora_mesos::v1::{AgentId, TaskId as MesosTaskId};
 
@@ -71,7 +70,7 @@ impl Core {
         let view = self.store.read();
         let tasks = view.jobs().flat_map(|job| view.active_tasks(job));
         let assigned = tasks.filter(|task| task.status.is_agent_assigned());
-        let ids: Vec<TaskId> = assigned.map(|task| Arc::clone(&task.id)).collect();
+        let ids: Vec<TaskId> = assigned.map(|task| task.id()).collect();
         // A run that is still being sent is superseded: the new one asks about everything again.
         self.reconciliation.batches = ids
             .chunks(batch_size.max(1))
@@ -99,7 +98,7 @@ impl Core {
             .filter_map(|id| view.task(id))
             .filter(|task| task.status.is_agent_assigned());
         let tasks: Vec<(MesosTaskId, Option<AgentId>)> = tasks
-            .map(|task| ((&*task.id).into(), task.agent.as_deref().map(Into::into)))
+            .map(|task| ((&*task.id()).into(), task.agent().map(Into::into)))
             .collect();
         // An empty list would ask for everything.
         if !tasks.is_empty() {

@@ -87,11 +87,11 @@ impl Core {
 
     /// Remembers on which agent a task is, for preemption.
     pub(crate) fn note_whereabouts(&mut self, id: &TaskId) {
-        let task = self.store.read().task(id);
-        if let Some(task) = task.filter(|task| task.status.is_agent_assigned())
-            && let (Some(agent), Some(host)) = (&task.agent, &task.host)
+        if let Some((slot, task)) = self.store.read().find(id)
+            && task.status.is_agent_assigned()
+            && let Some(place) = task.place()
         {
-            self.agents.came(agent, host, id, &task.config);
+            self.agents.came(&place.agent, &place.host, slot);
         }
     }
 
@@ -103,8 +103,8 @@ impl Core {
         to: ScheduleStatus,
         message: Option<String>,
     ) -> Outcome {
-        let task = self.store.read().task(id);
-        let from = task.map(|task| task.status);
+        let found = self.store.read().find(id);
+        let from = found.map(|(_, task)| task.status);
         if expected.is_some() && from != expected {
             return Outcome::Unexpected;
         }
@@ -120,17 +120,17 @@ impl Core {
             }
             Verdict::Legal(effects) => effects,
         };
-        let Some(task) = task else {
+        let Some((slot, task)) = found else {
             // No transition of an unknown task is legal.
             return Outcome::Illegal;
         };
         let is_replaced = must_replace(task, effects.replace);
-        let (id, config) = (Arc::clone(&task.id), task.config.id);
+        let (id, config) = (task.id(), task.config.id);
         if task.status.is_agent_assigned()
             && !to.is_agent_assigned()
-            && let Some(agent) = &task.agent
+            && let Some(agent) = task.agent()
         {
-            self.agents.left(agent, &id);
+            self.agents.left(agent, slot);
         }
         if from == Some(Pending) {
             self.store.set_reason(config, None);
@@ -172,11 +172,7 @@ impl Core {
 
     /// Asks Mesos to kill a task.
     pub(crate) fn kill(&mut self, id: &str) {
-        let agent = self
-            .store
-            .read()
-            .task(id)
-            .and_then(|task| task.agent.as_deref());
+        let agent = self.store.read().task(id).and_then(|task| task.agent());
         let agent_id = agent.map(AgentId::from);
         self.call_mesos(MesosCall::Kill {
             task_id: id.into(),
@@ -190,7 +186,7 @@ impl Core {
             return;
         };
         let (config, instance) = (Arc::clone(&task.config), task.instance);
-        let ancestor = task.ancestor.clone();
+        let ancestor = task.ancestor();
         let penalty = self.flapping_penalty(ancestor);
         let (status, message) = if penalty > 0 {
             (
@@ -219,7 +215,7 @@ impl Core {
             if !has_flapped(task, self.config.flapping_task_threshold) {
                 break;
             }
-            ancestor = task.ancestor.clone();
+            ancestor = task.ancestor();
             let (initial, max) = (
                 self.config.initial_flapping_task_delay,
                 self.config.max_flapping_task_delay,
@@ -252,11 +248,11 @@ impl Core {
         };
         match status {
             Pending => {
-                let (config, ancestor) = (task.config.id, task.ancestor.clone());
+                let (config, ancestor) = (task.config.id, task.ancestor());
                 self.enqueue(config, id, ancestor, entry);
             }
             Throttled => {
-                let ancestor = task.ancestor.clone();
+                let ancestor = task.ancestor();
                 let ready = last_event.saturating_add(self.flapping_penalty(ancestor));
                 self.timers
                     .set(ready.max(self.now), Timer::Throttled(Arc::clone(id)));
@@ -362,7 +358,7 @@ fn must_replace(task: &Task, when: Replace) -> bool {
         Replace::FailureAllowed => {
             config.is_service
                 || config.max_task_failures == -1
-                || task.failure_count < config.max_task_failures.saturating_sub(1)
+                || task.failure_count() < config.max_task_failures.saturating_sub(1)
         }
         Replace::UnlessKilling => !task.events.iter().any(|event| event.status == Killing),
     }

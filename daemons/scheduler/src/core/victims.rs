@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Core;
 use super::filter::{Request, Spread, Unused, dynamic_veto, host_veto};
 use super::resources::Bag;
-use super::store::{StoredConfig, TaskId};
+use super::store::{ConfigId, Slot, StoredConfig, Task, TaskId};
 
 /// The tasks on each agent.
 #[derive(Debug, Default)]
@@ -22,15 +22,9 @@ pub(crate) struct Agents {
 #[derive(Debug)]
 pub(crate) struct Agent {
     pub(crate) host: Arc<str>,
-    pub(crate) residents: Vec<Resident>,
+    /// Places of its tasks in the task table. A task leaves its agent before it leaves the table.
+    pub(crate) residents: Vec<Slot>,
     changed: u64,
-}
-
-/// A task on an agent.
-#[derive(Debug)]
-pub(crate) struct Resident {
-    pub(crate) task: TaskId,
-    config: Arc<StoredConfig>,
 }
 
 impl Agents {
@@ -57,13 +51,7 @@ impl Agents {
     }
 
     /// A task came to an agent.
-    pub(crate) fn came(
-        &mut self,
-        agent: &Arc<str>,
-        host: &Arc<str>,
-        task: &TaskId,
-        config: &Arc<StoredConfig>,
-    ) {
+    pub(crate) fn came(&mut self, agent: &Arc<str>, host: &Arc<str>, task: Slot) {
         let place = self
             .by_id
             .entry(Arc::clone(agent))
@@ -72,19 +60,16 @@ impl Agents {
                 residents: Vec::new(),
                 changed: 0,
             });
-        place.residents.push(Resident {
-            task: Arc::clone(task),
-            config: Arc::clone(config),
-        });
+        place.residents.push(task);
         self.touch(agent);
     }
 
     /// A task left its agent. That alone makes no room that its offer does not show.
-    pub(crate) fn left(&mut self, agent: &str, task: &str) {
+    pub(crate) fn left(&mut self, agent: &str, task: Slot) {
         let Some(place) = self.by_id.get_mut(agent) else {
             return;
         };
-        place.residents.retain(|resident| *resident.task != *task);
+        place.residents.retain(|resident| *resident != task);
         if place.residents.is_empty()
             && let Some(gone) = self.by_id.remove(agent)
         {
@@ -116,53 +101,99 @@ pub(crate) enum NoRoom {
     Unsuitable,
 }
 
-impl Core {
+/// Looks for tasks that could make room for one request, on one agent after the other.
+///
+/// Most agents have no room to give, and that is found out without taking memory: what tasks of a configuration would give
+/// up is worked out once.
+pub(crate) struct Victims<'a> {
+    request: &'a Request<'a>,
+    spread: Spread,
+    /// What a task of a configuration gives up; `None` when it may not be preempted.
+    given_up: HashMap<ConfigId, Option<Bag>>,
+}
+
+impl<'a> Victims<'a> {
+    pub(crate) fn new(core: &Core, request: &'a Request<'a>) -> Victims<'a> {
+        let mut spread = Spread::default();
+        spread.refresh(core.store.read(), &request.config.task.job);
+        Victims {
+            request,
+            spread,
+            given_up: HashMap::new(),
+        }
+    }
+
     /// The tasks that have to go from an agent so that one of the request's fits: the largest first, as many as it takes.
     /// Free resources alone are not enough, that is what offers are for.
-    pub(crate) fn victims<'a>(
-        &self,
-        request: &Request<'_>,
-        agent: &str,
-        host: &str,
-        residents: impl Iterator<Item = &'a Resident>,
-        spread: &mut Spread,
+    pub(crate) fn on(
+        &mut self,
+        core: &Core,
+        id: &str,
+        agent: &Agent,
+        may_go: impl Fn(&Task) -> bool,
     ) -> Result<Vec<TaskId>, NoRoom> {
-        let eligible = residents.filter(|resident| self.may_preempt(request, &resident.config));
-        let mut eligible: Vec<(Bag, &TaskId)> = eligible
-            .map(|resident| (self.gives_up(&resident.config), &resident.task))
-            .collect();
-        let offer = self.offers.of_agent(agent);
+        let view = core.store.read();
+        let offer = core.offers.of_agent(id);
         let slack = offer.map_or(Bag::default(), |offer| offer.firm);
-        let all = eligible.iter().fold(slack, |sum, (bag, _)| sum.plus(bag));
-        if eligible.is_empty() || !all.covers(&request.need) {
+        let residents = || {
+            agent
+                .residents
+                .iter()
+                .filter_map(|slot| view.task_at(*slot))
+        };
+        let (mut has, mut is_empty) = (slack, true);
+        for task in residents().filter(|task| may_go(task)) {
+            if let Some(bag) = self.given_up(core, &task.config) {
+                has = has.plus(&bag);
+                is_empty = false;
+            }
+        }
+        if is_empty || !has.covers(&self.request.need) {
             return Err(NoRoom::Unsuitable);
         }
-        let view = self.store.read();
-        let host = view.host(host).ok_or(NoRoom::UnknownHost)?;
+        let host = view.host(&agent.host).ok_or(NoRoom::UnknownHost)?;
         let unused = Unused {
             host: &host.attributes,
-            has: &all,
+            has: &has,
             unavailable_from: offer.and_then(|offer| offer.unavailable_from),
         };
-        let (config, now) = (&self.config, self.now);
-        if host_veto(config, &unused, request, now).is_some()
-            || dynamic_veto(config, &unused, request, view, spread, now).is_some()
-        {
+        if !self.suits(core, &unused) {
             return Err(NoRoom::Unsuitable);
         }
+        let mut eligible: Vec<(Bag, &Task)> = residents()
+            .filter(|task| may_go(task))
+            .filter_map(|task| Some((self.given_up(core, &task.config)?, task)))
+            .collect();
         eligible.sort_by(|(left, _), (right, _)| right.cmp(left));
         let mut has = slack;
         let mut victims = Vec::new();
         for (bag, task) in eligible {
             has = has.plus(&bag);
-            victims.push(Arc::clone(task));
-            if has.covers(&request.need) {
+            victims.push(task.id());
+            if has.covers(&self.request.need) {
                 break;
             }
         }
         Ok(victims)
     }
 
+    fn suits(&mut self, core: &Core, unused: &Unused<'_>) -> bool {
+        let request = self.request;
+        let (config, view, now) = (&core.config, core.store.read(), core.now);
+        host_veto(config, unused, request, now).is_none()
+            && dynamic_veto(config, unused, request, view, &mut self.spread, now).is_none()
+    }
+
+    fn given_up(&mut self, core: &Core, victim: &StoredConfig) -> Option<Bag> {
+        let request = self.request;
+        *self.given_up.entry(victim.id).or_insert_with(|| {
+            core.may_preempt(request, victim)
+                .then(|| core.gives_up(victim))
+        })
+    }
+}
+
+impl Core {
     /// Whether tasks of a configuration may have to go for the request's.
     fn may_preempt(&self, request: &Request<'_>, victim: &StoredConfig) -> bool {
         let tier = |config: &StoredConfig| self.config.tier(config.task.tier.as_deref());

@@ -293,7 +293,7 @@ impl Core {
             .flat_map(|job| view.active_tasks(job));
         tasks
             .filter(|task| wanted(task))
-            .map(|task| Arc::clone(&task.id))
+            .map(|task| task.id())
             .collect()
     }
 
@@ -407,7 +407,7 @@ impl Core {
             .read()
             .tasks(&query)
             .take(limit)
-            .map(|task| Arc::clone(&task.id))
+            .map(|task| task.id())
             .collect();
         self.count("thrift_workload_pruneTasks", tasks.len() as u64);
         if !tasks.is_empty() {

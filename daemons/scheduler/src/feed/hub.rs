@@ -137,9 +137,9 @@ fn keys(changes: &Changes, before: Option<&View>, after: &View) -> Vec<(u32, Key
             .or_else(|| before.and_then(|view| view.task(id)));
         match task {
             None => TaskHost::Unknown,
-            Some(task) => match &task.host {
+            Some(task) => match task.place() {
                 None => TaskHost::Nowhere,
-                Some(host) => TaskHost::On(host.clone()),
+                Some(place) => TaskHost::On(place.host.clone()),
             },
         }
     };

@@ -21,19 +21,19 @@ use crate::core::{self, CronOutcome, View, Zone, next_runs};
 pub(super) fn task(seq: Seq, task: &Task) -> Line {
     Line::Task(TaskRecord {
         seq,
-        task_id: task.id.to_string(),
+        task_id: task.id().to_string(),
         job: JobPath(task.job().clone()),
         instance: task.instance,
         status: task.status,
-        host: task.host.as_deref().map(str::to_owned),
-        agent_id: task.agent.as_deref().map(str::to_owned),
+        host: task.host().map(str::to_owned),
+        agent_id: task.agent().map(str::to_owned),
         ports: task
             .ports
             .iter()
             .map(|(name, port)| (name.to_string(), *port))
             .collect(),
-        failure_count: task.failure_count,
-        ancestor: task.ancestor.as_deref().map(str::to_owned),
+        failure_count: task.failure_count(),
+        ancestor: task.ancestor().as_deref().map(str::to_owned),
         config: task.config.id.0.to_string(),
         events: task
             .events

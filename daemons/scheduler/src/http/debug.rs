@@ -43,7 +43,7 @@ impl Routes {
                 .map(|host| host.host.as_str())
                 .collect::<BTreeSet<&str>>()
         };
-        let draining: BTreeMap<&str, Vec<&str>> = in_mode(MaintenanceMode::Draining)
+        let draining: BTreeMap<&str, Vec<String>> = in_mode(MaintenanceMode::Draining)
             .into_iter()
             .map(|host| (host, tasks_on(view, host)))
             .filter(|(_, tasks)| !tasks.is_empty())
@@ -70,7 +70,7 @@ impl Routes {
             configs
                 .entry(key.clone())
                 .or_insert_with(|| simple::to_json(&*task.config.task));
-            let agent = task.agent.as_deref().unwrap_or_default();
+            let agent = task.agent().unwrap_or_default();
             agents.entry(agent).or_default().push(key);
         }
         reply::json(
@@ -124,10 +124,10 @@ impl Routes {
     }
 }
 
-fn tasks_on<'a>(view: &'a View, host: &str) -> Vec<&'a str> {
+fn tasks_on(view: &View, host: &str) -> Vec<String> {
     let tasks = view.tasks_on_host(host);
     let tasks = tasks.filter(|task| task.status.is_agent_assigned());
-    tasks.map(|task| &*task.id).collect()
+    tasks.map(|task| task.id().to_string()).collect()
 }
 
 fn config_key(config: &StoredConfig) -> String {

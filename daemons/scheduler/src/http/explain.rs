@@ -60,7 +60,7 @@ impl Routes {
             };
             weighed = self.api.handle.look(look).await?;
         }
-        let reason = view.pending_reason(&task.id);
+        let reason = view.pending_reason(&task.id());
         let nearest_fit: Vec<&str> = reason
             .as_deref()
             .map(|text| text.split(',').filter(|veto| !veto.is_empty()).collect())
@@ -86,7 +86,7 @@ impl Routes {
     }
 
     async fn why_throttled(&self, task: &Task) -> Result<Value, Ending> {
-        let id = task.id.clone();
+        let id = task.id();
         let look = move |core: &crate::core::Core| core.throttled_until(&id);
         let until = self.api.handle.look(look).await?;
         Ok(json!({ "throttled_until_ms": until }))
@@ -99,16 +99,16 @@ fn near(near: &NearHost) -> Value {
 
 fn what_it_is(task: &Task, now: i64) -> Value {
     json!({
-        "task_id": &*task.id,
+        "task_id": &*task.id(),
         "job": task.job().to_string(),
         "instance": task.instance,
         "status": task.status,
         "since_ms": task.last_event_time(),
         "for_ms": now.saturating_sub(task.last_event_time()),
-        "failure_count": task.failure_count,
-        "ancestor": task.ancestor.as_deref(),
-        "host": task.host.as_deref(),
-        "agent_id": task.agent.as_deref(),
+        "failure_count": task.failure_count(),
+        "ancestor": task.ancestor().as_deref(),
+        "host": task.host(),
+        "agent_id": task.agent(),
         "events": events(task),
     })
 }
@@ -127,7 +127,7 @@ fn events(task: &Task) -> Vec<Value> {
 
 /// How the earlier tasks of the instance ended, the oldest first, as far as they are remembered.
 fn evidence(view: &View, task: &Task) -> Value {
-    let ancestor = |task: &Task| task.ancestor.as_ref().and_then(|id| view.task(id));
+    let ancestor = |task: &Task| task.ancestor().and_then(|id| view.task(&id));
     let earlier = std::iter::successors(ancestor(task), |task| ancestor(task));
     let mut told: Vec<Value> = earlier.take(MAX_EVIDENCE).map(how_it_ended).collect();
     told.reverse();
@@ -141,8 +141,8 @@ fn how_it_ended(task: &Task) -> Value {
         .find(|event| event.status == ScheduleStatus::Running);
     let last = task.events.last();
     json!({
-        "task_id": &*task.id,
-        "host": task.host.as_deref(),
+        "task_id": &*task.id(),
+        "host": task.host(),
         "status": task.status,
         "ended_ms": task.last_event_time(),
         "ran_for_ms": running.map(|running| task.last_event_time() - running.time),

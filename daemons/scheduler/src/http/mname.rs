@@ -47,7 +47,7 @@ fn not_found(text: &str) -> Response {
 
 /// `host:port` of the page that the task serves.
 fn address(task: &Task) -> Option<String> {
-    let host = task.host.as_deref()?;
+    let host = task.host()?;
     let port = PORTS.iter().find_map(|wanted| {
         let mut ports = task.ports.iter();
         ports

@@ -269,7 +269,7 @@ impl Tracker {
 
     /// The task's last event has just happened.
     fn entered(&mut self, job: &Arc<JobKey>, task: &Task) {
-        let [.., before, last] = task.events.as_slice() else {
+        let [.., before, last] = &task.events[..] else {
             return;
         };
         let group = self.group(job, Class::of(&task.config));
@@ -304,7 +304,7 @@ impl Tracker {
             .find(|event| event.status == ScheduleStatus::Pending);
         if let Some(pending) = pending {
             self.waits.push(Wait {
-                task: Arc::clone(&task.id),
+                task: task.id(),
                 job: Arc::clone(job),
                 production: Class::of(&task.config).production,
                 config: Arc::clone(&task.config),

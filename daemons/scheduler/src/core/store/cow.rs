@@ -10,10 +10,12 @@ use std::sync::Arc;
 const PAGE: usize = 16;
 const CHUNK: usize = 128;
 
-/// A vector of shared pages.
+type Page<T> = Arc<[T; PAGE]>;
+
+/// A vector of shared pages. Places of the last page that are not in use hold the type's default.
 #[derive(Clone, Debug)]
 pub(crate) struct CowVec<T> {
-    chunks: Vec<Arc<Vec<Arc<Vec<T>>>>>,
+    chunks: Vec<Arc<Vec<Page<T>>>>,
     len: usize,
 }
 
@@ -32,6 +34,9 @@ impl<T> CowVec<T> {
     }
 
     pub(crate) fn get(&self, at: usize) -> Option<&T> {
+        if at >= self.len {
+            return None;
+        }
         let page = self
             .chunks
             .get(at / (PAGE * CHUNK))?
@@ -41,12 +46,15 @@ impl<T> CowVec<T> {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         let pages = self.chunks.iter().flat_map(|chunk| chunk.iter());
-        pages.flat_map(|page| page.iter())
+        pages.flat_map(|page| page.iter()).take(self.len)
     }
 }
 
-impl<T: Clone> CowVec<T> {
+impl<T: Clone + Default> CowVec<T> {
     pub(crate) fn get_mut(&mut self, at: usize) -> Option<&mut T> {
+        if at >= self.len {
+            return None;
+        }
         let chunk = Arc::make_mut(self.chunks.get_mut(at / (PAGE * CHUNK))?);
         let page = Arc::make_mut(chunk.get_mut(at / PAGE % CHUNK)?);
         page.get_mut(at % PAGE)
@@ -57,29 +65,29 @@ impl<T: Clone> CowVec<T> {
         if at.is_multiple_of(PAGE * CHUNK) {
             self.chunks.push(Arc::default());
         }
-        if let Some(chunk) = self.chunks.last_mut() {
-            let chunk = Arc::make_mut(chunk);
-            if at.is_multiple_of(PAGE) {
-                chunk.push(Arc::new(Vec::with_capacity(PAGE)));
-            }
-            if let Some(page) = chunk.last_mut() {
-                Arc::make_mut(page).push(value);
-            }
+        if at.is_multiple_of(PAGE)
+            && let Some(chunk) = self.chunks.last_mut()
+        {
+            Arc::make_mut(chunk).push(Arc::new(std::array::from_fn(|_| T::default())));
         }
         self.len += 1;
+        if let Some(place) = self.get_mut(at) {
+            *place = value;
+        }
     }
 
     pub(crate) fn pop(&mut self) -> Option<T> {
-        let chunk = Arc::make_mut(self.chunks.last_mut()?);
-        let page = Arc::make_mut(chunk.last_mut()?);
-        let value = page.pop();
-        if page.is_empty() {
-            chunk.pop();
+        let at = self.len.checked_sub(1)?;
+        let value = self.get_mut(at).map(std::mem::take);
+        self.len = at;
+        if at.is_multiple_of(PAGE)
+            && let Some(chunk) = self.chunks.last_mut()
+        {
+            Arc::make_mut(chunk).pop();
         }
-        if chunk.is_empty() {
+        if at.is_multiple_of(PAGE * CHUNK) {
             self.chunks.pop();
         }
-        self.len -= 1;
         value
     }
 
@@ -154,17 +162,22 @@ impl<K, V> Default for CowMap<K, V> {
     }
 }
 
+/// Which of so many buckets a hash belongs to when buckets are split one at a time (linear hashing); `None` without any.
+pub(super) fn bucket_at(hash: usize, buckets: usize) -> Option<usize> {
+    let low = 1 << buckets.checked_ilog2()?;
+    let at = hash & (2 * low - 1);
+    Some(if at < buckets { at } else { hash & (low - 1) })
+}
+
 fn bucket_of<Q: Hash + ?Sized>(key: &Q, buckets: usize) -> usize {
     let mut hasher = Mixer::default();
     key.hash(&mut hasher);
-    let hash = hasher.finish() as usize;
-    let low = 1 << buckets.ilog2();
-    let at = hash & (2 * low - 1);
-    if at < buckets { at } else { hash & (low - 1) }
+    bucket_at(hasher.finish() as usize, buckets).unwrap_or(0)
 }
 
 impl<K, V> CowMap<K, V> {
-    pub(crate) fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.len
     }
 

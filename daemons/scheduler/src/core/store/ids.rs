@@ -1,9 +1,14 @@
 //! How task ids are made.
+//!
+//! An id is `role-env-job-instance-UUID` (aurora: `TaskIdGenerator.java`): all of it but the UUID is known from the task's
+//! configuration and instance, so a record keeps 16 bytes of it, and the text is made where somebody wants to read it.
 
 use std::fmt::Write;
 use std::sync::Arc;
 
 use aurora_api::model::JobKey;
+use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 use super::TaskId;
 
@@ -15,27 +20,76 @@ fn mix(value: u64) -> u64 {
     value ^ (value >> 31)
 }
 
-/// The id of an instance's task: `role-env-job-instance-UUID`, every other character than letters, digits, `_` and `-`
-/// replaced by `-` (aurora: `TaskIdGenerator.java`). The UUID follows from the seed and the instance: ids are part of the
-/// log's meaning, so this function never changes.
-pub fn task_id(job: &JobKey, instance: i32, seed: u128) -> TaskId {
+/// The UUID of an instance's task. It follows from the seed and the instance: ids are part of the log's meaning, so this
+/// function never changes.
+pub(crate) fn task_uuid(instance: i32, seed: u128) -> Uuid {
     let salt = mix(u64::from(instance as u32));
     let high = mix((seed >> 64) as u64 ^ salt);
     let low = mix(seed as u64 ^ mix(high));
     let bytes = (u128::from(high) << 64 | u128::from(low)).to_be_bytes();
-    let uuid = uuid::Builder::from_random_bytes(bytes).into_uuid();
-    let mut id =
-        String::with_capacity(job.role.len() + job.environment.len() + job.name.len() + 50);
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
+}
+
+/// The id of an instance's task.
+pub fn task_id(job: &JobKey, instance: i32, seed: u128) -> TaskId {
+    IdText::of(&id_prefix(job)).with(instance, task_uuid(instance, seed))
+}
+
+/// How the ids of a job's tasks begin; every other character than letters, digits, `_` and `-` is replaced by `-`.
+pub(crate) fn id_prefix(job: &JobKey) -> Box<str> {
+    let mut prefix = String::new();
     for part in [&job.role, &job.environment, &job.name] {
-        id.extend(part.chars().map(|c| match c {
+        prefix.extend(part.chars().map(|c| match c {
             'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | '-' => c,
             _ => '-',
         }));
-        id.push('-');
+        prefix.push('-');
     }
-    // Writing into a string cannot fail.
-    let _ = write!(id, "{instance}-{uuid}");
-    Arc::from(id)
+    prefix.into()
+}
+
+/// Makes the texts of ids that begin alike.
+pub(crate) struct IdText {
+    text: String,
+    prefix: usize,
+}
+
+impl IdText {
+    pub(crate) fn of(prefix: &str) -> IdText {
+        // Room for an instance, a hyphen and a UUID.
+        let mut text = String::with_capacity(prefix.len() + 12 + Hyphenated::LENGTH);
+        text.push_str(prefix);
+        IdText {
+            text,
+            prefix: prefix.len(),
+        }
+    }
+
+    pub(crate) fn with(&mut self, instance: i32, uuid: Uuid) -> TaskId {
+        self.text.truncate(self.prefix);
+        // Writing into a string cannot fail.
+        let _ = write!(self.text, "{instance}-");
+        let mut digits = [0; Hyphenated::LENGTH];
+        self.text
+            .push_str(uuid.hyphenated().encode_lower(&mut digits));
+        Arc::from(self.text.as_str())
+    }
+}
+
+/// The UUID at the end of an id, in whatever spelling; [`is_id_of`] tells whether it is the right one.
+pub(crate) fn uuid_of(id: &str) -> Option<Uuid> {
+    let at = id.len().checked_sub(Hyphenated::LENGTH)?;
+    Uuid::try_parse(id.get(at..)?).ok()
+}
+
+/// The instance in an id that begins like this and ends with this UUID; `None` when it is not spelled as [`IdText`] does.
+pub(crate) fn instance_in(id: &str, prefix: &str, uuid: Uuid) -> Option<i32> {
+    let mut digits = [0; Hyphenated::LENGTH];
+    let rest = id.strip_prefix(prefix)?;
+    let rest = rest.strip_suffix(&*uuid.hyphenated().encode_lower(&mut digits))?;
+    let number = rest.strip_suffix('-')?;
+    let is_plain = number == "0" || number.starts_with(|first| matches!(first, '1'..='9'));
+    number.parse().ok().filter(|_| is_plain)
 }
 
 #[cfg(test)]
@@ -57,6 +111,31 @@ mod tests {
         ];
         for other in others {
             assert_ne!(other[other.len() - 36..], *uuid);
+        }
+    }
+
+    #[test]
+    fn an_id_gives_its_instance_in_one_spelling_only() {
+        let uuid = task_uuid(7, 42);
+        let check = |id: String, expected: Option<i32>| {
+            let found = uuid_of(&id).and_then(|uuid| instance_in(&id, "www-prod-a-", uuid));
+            assert_eq!(found, expected, "{id}");
+        };
+        check(format!("www-prod-a-7-{uuid}"), Some(7));
+        check(format!("www-prod-a-0-{uuid}"), Some(0));
+        check(format!("www-prod-a-120-{uuid}"), Some(120));
+        for other in [
+            format!("www-prod-b-7-{uuid}"),
+            format!("www-prod-a-07-{uuid}"),
+            format!("www-prod-a-+7-{uuid}"),
+            format!("www-prod-a--0-{uuid}"),
+            format!("www-prod-a--{uuid}"),
+            format!("www-prod-a-7-{:X}", uuid.hyphenated()),
+            format!("www-prod-a-7{uuid}"),
+            format!("www-prod-a-7-é{}", &uuid.to_string()[2..]),
+            "www-prod-a-7".to_owned(),
+        ] {
+            check(other, None);
         }
     }
 }

@@ -4,22 +4,29 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aurora_api::model::{JobKey, JobUpdateKey, ScheduleStatus, TaskConfig};
+use uuid::Uuid;
 
 use super::config::Millis;
 use super::op::{AuditRecord, Op};
+use events::Notes;
+use ids::task_uuid;
+use record::Past;
 
 mod apply;
 pub(crate) mod cow;
+mod events;
 mod ids;
+mod index;
 mod record;
 mod snapshot;
 mod tasks;
 mod update;
 mod view;
 
+pub use events::{Event, Events, Note};
 pub use ids::task_id;
 pub use record::{
-    ConfigId, Cron, DEDICATED, Decided, Event, Host, Job, Pool, StoredConfig, Task, TaskId, Usage,
+    ConfigId, Cron, DEDICATED, Decided, Host, Job, Place, Pool, StoredConfig, Task, TaskId, Usage,
 };
 pub use snapshot::{SnapshotError, decode_snapshot, encode_snapshot};
 pub use update::Update;
@@ -34,6 +41,7 @@ pub(crate) type JobSlot = u32;
 #[derive(Clone, Debug, Default)]
 pub struct Store {
     view: View,
+    notes: Notes,
     free_tasks: Vec<Slot>,
     free_jobs: Vec<JobSlot>,
     config_users: HashMap<ConfigId, u32>,
@@ -167,13 +175,16 @@ impl Store {
                 time,
             } => {
                 let (_, old) = self.find(ancestor)?;
-                let (config, instance, failures) =
-                    (Arc::clone(&old.config), old.instance, old.failure_count);
-                let id = task_id(&config.task.job, instance, *seed);
-                let event = self.event(*time, *status, Some(message.as_str().into()));
-                let mut task = Task::new(id, config, instance, event);
-                task.failure_count = failures;
-                task.ancestor = Some(Arc::clone(ancestor));
+                let past = Past {
+                    ancestor: Some(old.uuid),
+                    failure_count: old.failure_count(),
+                    times_partitioned: 0,
+                };
+                let (config, instance) = (Arc::clone(&old.config), old.instance);
+                let event = self.event(*time, *status, Some(message));
+                let uuid = task_uuid(instance, *seed);
+                let mut task = Task::new(uuid, config, instance, event);
+                task.past = Some(Box::new(past));
                 self.insert(task, changes)?;
             }
             Op::SaveStatus {
@@ -182,15 +193,14 @@ impl Store {
                 message,
                 time,
             } => {
-                let message = message.as_deref().map(Arc::from);
-                self.change(task, *time, changes, |task, event| {
-                    task.enter(*status, event(*status, message));
-                })?;
+                let event = self.event(*time, *status, message.as_deref());
+                self.change(task, event, changes, |_| {})?;
             }
             Op::CountFailure { task } => {
                 let (slot, _) = self.find(task)?;
                 if let Some(Some(task)) = self.view.tasks.get_mut(slot as usize) {
-                    task.failure_count = task.failure_count.saturating_add(1);
+                    let past = task.past.get_or_insert_default();
+                    past.failure_count = past.failure_count.saturating_add(1);
                 }
             }
             Op::Assign {
@@ -205,17 +215,13 @@ impl Store {
                     .map(|(name, port)| (name.as_str().into(), *port))
                     .collect();
                 bound.sort();
-                let (agent, host) = self.view.shared_names(agent, host);
-                self.change(task, *time, changes, |task, event| {
-                    task.agent = Some(agent);
-                    task.host = Some(Arc::clone(&host));
+                let place = self.view.shared_place(agent, host);
+                let host = Arc::clone(&place.host);
+                let event = self.event(*time, ScheduleStatus::Assigned, None);
+                let slot = self.change(task, event, changes, |task| {
+                    task.place = Some(place);
                     task.ports = bound.into();
-                    task.enter(
-                        ScheduleStatus::Assigned,
-                        event(ScheduleStatus::Assigned, None),
-                    );
                 })?;
-                let (slot, _) = self.find(task)?;
                 self.view.add_to_host(&host, slot);
             }
             Op::RemoveTasks { tasks } => self.remove(tasks, changes)?,
@@ -263,13 +269,10 @@ impl Store {
         Ok(())
     }
 
-    fn event(&self, time: Millis, status: ScheduleStatus, message: Option<Arc<str>>) -> Event {
-        Event {
-            time,
-            status,
-            message,
-            scheduler: Arc::clone(&self.view.scheduler),
-        }
+    fn event(&mut self, time: Millis, status: ScheduleStatus, message: Option<&str>) -> Event {
+        let message = message.map(Arc::from);
+        let note = self.notes.note(status, message, &self.view.scheduler);
+        Event::new(time, note)
     }
 
     fn config(&self, id: ConfigId) -> Result<Arc<StoredConfig>, ApplyError> {
@@ -294,27 +297,22 @@ impl Store {
         Ok(())
     }
 
-    /// Changes a task's state with everything that hangs on it.
+    /// Lets an event change a task's state, with everything that hangs on it; the task's place in the table.
     fn change(
         &mut self,
         id: &TaskId,
-        time: Millis,
+        event: Event,
         changes: &mut Changes,
-        change: impl FnOnce(&mut Task, &dyn Fn(ScheduleStatus, Option<Arc<str>>) -> Event),
-    ) -> Result<(), ApplyError> {
+        before: impl FnOnce(&mut Task),
+    ) -> Result<Slot, ApplyError> {
         let (slot, _) = self.find(id)?;
-        let scheduler = Arc::clone(&self.view.scheduler);
-        let event = |status, message| Event {
-            time,
-            status,
-            message,
-            scheduler: Arc::clone(&scheduler),
-        };
         let Some(Some(task)) = self.view.tasks.get_mut(slot as usize) else {
             return Err(ApplyError::NoTask(id.to_string()));
         };
+        let time = event.time;
         let old = task.status;
-        change(task, &event);
+        before(task);
+        task.enter(event);
         let (new, instance, config) = (task.status, task.instance, Arc::clone(&task.config));
         if old.is_active() != new.is_active() {
             let sign = if new.is_active() { 1 } else { -1 };
@@ -340,7 +338,7 @@ impl Store {
                 job: Arc::clone(&job.key),
             });
         }
-        Ok(())
+        Ok(slot)
     }
 
     /// Sets a job's time of change, which a snapshot keeps because removed tasks take part in it.
@@ -354,35 +352,33 @@ impl Store {
 }
 
 impl Task {
-    pub(crate) fn new(id: TaskId, config: Arc<StoredConfig>, instance: i32, event: Event) -> Task {
+    fn new(uuid: Uuid, config: Arc<StoredConfig>, instance: i32, event: Event) -> Task {
         Task {
-            id,
+            uuid,
             config,
+            place: None,
+            ports: Box::default(),
+            past: None,
             instance,
             status: event.status,
-            failure_count: 0,
-            times_partitioned: 0,
-            ancestor: None,
-            agent: None,
-            host: None,
-            ports: Box::default(),
-            events: vec![event],
+            events: Events::new(event),
         }
     }
 
     /// Enters a state. A task that goes back and forth between a state and PARTITIONED keeps one pair of events, so that a
     /// flaky network does not grow the record without end (aurora: `StateManagerImpl`, `PARTITIONED`).
-    fn enter(&mut self, status: ScheduleStatus, event: Event) {
-        if status == ScheduleStatus::Partitioned {
-            self.times_partitioned = self.times_partitioned.saturating_add(1);
-            if let [.., third, second, last] = self.events.as_slice()
+    fn enter(&mut self, event: Event) {
+        self.status = event.status;
+        if self.status == ScheduleStatus::Partitioned {
+            let past = self.past.get_or_insert_default();
+            past.times_partitioned = past.times_partitioned.saturating_add(1);
+            if let [.., third, second, last] = &*self.events
                 && second.status == ScheduleStatus::Partitioned
                 && third.status == last.status
             {
                 self.events.truncate(self.events.len() - 2);
             }
         }
-        self.status = status;
         self.events.push(event);
     }
 }

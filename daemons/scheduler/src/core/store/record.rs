@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use aurora_api::model::{
     AssignedTask, HostAttributes, JobConfiguration, JobKey, Resource, ScheduleStatus,
-    ScheduledTask, TaskConfig, TaskEvent,
+    ScheduledTask, TaskConfig,
 };
 use aurora_api::resources::Amounts;
+use uuid::Uuid;
 
 use super::cow::CowVec;
+use super::events::{Event, Events};
+use super::ids::{IdText, id_prefix, instance_in};
 use super::{JobSlot, Slot};
 use crate::core::config::Millis;
 use crate::core::op::CronOutcome;
@@ -22,46 +25,93 @@ pub type TaskId = Arc<str>;
 pub struct ConfigId(pub u64);
 
 /// A task.
+///
+/// A million of these are kept, so that what is the same for many tasks is shared, and what few tasks have takes no room in
+/// the others.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Task {
-    /// Its id.
-    pub id: TaskId,
+    /// The part of its id that its configuration and instance do not tell.
+    pub(super) uuid: Uuid,
     /// Its configuration, shared with the tasks that have the same.
     pub config: Arc<StoredConfig>,
+    /// Where it is, once assigned; shared with its neighbours.
+    pub(super) place: Option<Arc<Place>>,
+    /// What happened to it.
+    pub events: Events,
+    /// Ports by name, sorted by name.
+    pub ports: Box<[(Arc<str>, i32)]>,
+    pub(super) past: Option<Box<Past>>,
     /// Instance of the job.
     pub instance: i32,
     /// State.
     pub status: ScheduleStatus,
-    /// Failures so far, those of its ancestors included.
-    pub failure_count: i32,
-    /// How often its agent became unreachable.
-    pub times_partitioned: i32,
-    /// The task that it replaced.
-    pub ancestor: Option<TaskId>,
-    /// Agent id, once assigned.
-    pub agent: Option<Arc<str>>,
-    /// Host name, once assigned.
-    pub host: Option<Arc<str>>,
-    /// Ports by name, sorted by name.
-    pub ports: Box<[(Arc<str>, i32)]>,
-    /// What happened to it, oldest first; never empty.
-    pub events: Vec<Event>,
 }
 
-/// One event of a task.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Event {
-    /// When.
-    pub time: Millis,
-    /// The state entered.
-    pub status: ScheduleStatus,
-    /// Why.
-    pub message: Option<Arc<str>>,
-    /// Host name of the scheduler that saw it.
-    pub scheduler: Arc<str>,
+/// Where tasks are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Agent id.
+    pub agent: Arc<str>,
+    /// Host name.
+    pub host: Arc<str>,
+}
+
+/// What a task has behind it, if all did not go well from the start.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Past {
+    /// The UUID of the task that it replaced: same configuration, same instance.
+    pub(super) ancestor: Option<Uuid>,
+    pub(super) failure_count: i32,
+    pub(super) times_partitioned: i32,
 }
 
 impl Task {
+    /// Its id.
+    pub fn id(&self) -> TaskId {
+        IdText::of(&self.config.id_prefix).with(self.instance, self.uuid)
+    }
+
+    /// What tells its id from those of other tasks of its instance, in the same order.
+    pub(crate) fn uuid(&self) -> Uuid {
+        self.uuid
+    }
+
+    /// Whether this is its id.
+    pub(super) fn is_named(&self, id: &str) -> bool {
+        instance_in(id, &self.config.id_prefix, self.uuid) == Some(self.instance)
+    }
+
+    /// The id of the task that it replaced.
+    pub fn ancestor(&self) -> Option<TaskId> {
+        let uuid = self.past.as_ref()?.ancestor?;
+        Some(IdText::of(&self.config.id_prefix).with(self.instance, uuid))
+    }
+
+    /// Failures so far, those of its ancestors included.
+    pub fn failure_count(&self) -> i32 {
+        self.past.as_ref().map_or(0, |past| past.failure_count)
+    }
+
+    /// How often its agent became unreachable.
+    pub fn times_partitioned(&self) -> i32 {
+        self.past.as_ref().map_or(0, |past| past.times_partitioned)
+    }
+
+    /// Where it is, once assigned.
+    pub fn place(&self) -> Option<&Place> {
+        self.place.as_deref()
+    }
+
+    /// Agent id, once assigned.
+    pub fn agent(&self) -> Option<&str> {
+        self.place().map(|place| &*place.agent)
+    }
+
+    /// Host name, once assigned.
+    pub fn host(&self) -> Option<&str> {
+        self.place().map(|place| &*place.host)
+    }
+
     /// The job.
     pub fn job(&self) -> &JobKey {
         &self.config.task.job
@@ -76,9 +126,9 @@ impl Task {
     pub fn to_assigned(&self) -> AssignedTask {
         let ports = self.ports.iter();
         AssignedTask {
-            task_id: self.id.to_string(),
-            slave_id: self.agent.as_ref().map(|agent| agent.to_string()),
-            slave_host: self.host.as_ref().map(|host| host.to_string()),
+            task_id: self.id().to_string(),
+            slave_id: self.agent().map(str::to_owned),
+            slave_host: self.host().map(str::to_owned),
             task: (*self.config.task).clone(),
             assigned_ports: ports
                 .map(|(name, port)| (name.to_string(), *port))
@@ -92,21 +142,10 @@ impl Task {
         ScheduledTask {
             assigned_task: self.to_assigned(),
             status: self.status,
-            failure_count: self.failure_count,
-            times_partitioned: self.times_partitioned,
+            failure_count: self.failure_count(),
+            times_partitioned: self.times_partitioned(),
             task_events: self.events.iter().map(Event::to_thrift).collect(),
-            ancestor_id: self.ancestor.as_ref().map(|id| id.to_string()),
-        }
-    }
-}
-
-impl Event {
-    fn to_thrift(&self) -> TaskEvent {
-        TaskEvent {
-            timestamp: self.time,
-            status: self.status,
-            message: self.message.as_ref().map(|text| text.to_string()),
-            scheduler: Some(self.scheduler.to_string()).filter(|name| !name.is_empty()),
+            ancestor_id: self.ancestor().map(|id| id.to_string()),
         }
     }
 }
@@ -186,6 +225,8 @@ pub struct StoredConfig {
     pub usage: Usage,
     /// The pool that it is charged to.
     pub pool: Pool,
+    /// How the ids of its tasks begin.
+    pub(super) id_prefix: Box<str>,
 }
 
 /// Name of the attribute and constraint that dedicate hosts to roles.
@@ -198,6 +239,7 @@ impl StoredConfig {
             amounts: task.amounts(),
             usage: Usage::of(&task.resources),
             pool: Pool::of(&task),
+            id_prefix: id_prefix(&task.job),
             task,
         }
     }

@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use aurora_api::model::{JobConfiguration, JobKey, ResourceAggregate, TaskConfig};
 
-use super::{ApplyError, ConfigId, Decided, Event, Store, StoredConfig, Task, Update, View};
+use super::events::{Event, Events};
+use super::ids::{instance_in, uuid_of};
+use super::record::Past;
+use super::{ApplyError, ConfigId, Decided, Store, StoredConfig, Task, Update, View};
 use crate::core::codec::{
     CodecError, In, Out, VERSION, read_audit, read_outcome, write_audit, write_outcome,
 };
@@ -148,15 +151,16 @@ fn write_updates(out: &mut Out, view: &View) {
 }
 
 fn write_task(out: &mut Out, texts: &mut TextWriter, task: &Task) {
-    out.text(&task.id);
+    out.text(&task.id());
     out.number(task.config.id.0);
     out.signed(i64::from(task.instance));
     out.status(task.status);
-    out.signed(i64::from(task.failure_count));
-    out.signed(i64::from(task.times_partitioned));
-    out.option(task.ancestor.as_ref(), |out, id| out.text(id));
-    out.option(task.agent.as_ref(), |out, text| texts.write(out, text));
-    out.option(task.host.as_ref(), |out, text| texts.write(out, text));
+    out.signed(i64::from(task.failure_count()));
+    out.signed(i64::from(task.times_partitioned()));
+    out.option(task.ancestor(), |out, id| out.text(&id));
+    let place = task.place();
+    out.option(place, |out, place| texts.write(out, &place.agent));
+    out.option(place, |out, place| texts.write(out, &place.host));
     out.number(task.ports.len() as u64);
     for (name, port) in &task.ports {
         texts.write(out, name);
@@ -207,7 +211,7 @@ pub fn decode_snapshot(bytes: &[u8]) -> Result<Store, SnapshotError> {
         let key: JobKey = input.thrift()?;
         let changed = input.signed()?;
         for _ in 0..input.count()? {
-            let task = read_task(&store, &mut input, &mut texts)?;
+            let task = read_task(&mut store, &mut input, &mut texts)?;
             store.insert(task, &mut Vec::new())?;
         }
         store.set_job_changed(&key, changed);
@@ -258,42 +262,58 @@ fn read_updates(store: &mut Store, input: &mut In<'_>) -> Result<(), SnapshotErr
 }
 
 fn read_task(
-    store: &Store,
+    store: &mut Store,
     input: &mut In<'_>,
     texts: &mut TextReader,
 ) -> Result<Task, SnapshotError> {
-    let id = input.shared()?;
+    let id = input.text()?;
     let config = store.config(ConfigId(input.number()?))?;
     let instance = input.int()?;
+    let uuid = |input: &In<'_>, id: &str| {
+        uuid_of(id)
+            .filter(|uuid| instance_in(id, &config.id_prefix, *uuid) == Some(instance))
+            .ok_or_else(|| input.fault("a task id that belongs to another task"))
+    };
+    let own = uuid(input, id)?;
     let status = input.status()?;
     let (failure_count, times_partitioned) = (input.int()?, input.int()?);
-    let ancestor = input.option(In::shared)?;
+    let ancestor = input.option(|input| {
+        let id = input.text()?;
+        uuid(input, id)
+    })?;
+    let past = Past {
+        ancestor,
+        failure_count,
+        times_partitioned,
+    };
     let agent = input.option(|input| texts.read(input))?;
     let host = input.option(|input| texts.read(input))?;
+    let place = match (agent, host) {
+        (Some(agent), Some(host)) => Some(store.view.shared_place(&agent, &host)),
+        (None, None) => None,
+        _ => return Err(input.fault("an agent without a host").into()),
+    };
     let mut ports = Vec::new();
     for _ in 0..input.count()? {
         ports.push((texts.read(input)?, input.int()?));
     }
     let mut events = Vec::new();
     for _ in 0..input.count()? {
-        events.push(Event {
-            time: input.signed()?,
-            status: input.status()?,
-            message: input.option(|input| texts.read(input))?,
-            scheduler: texts.read(input)?,
-        });
+        let (time, status) = (input.signed()?, input.status()?);
+        let message = input.option(|input| texts.read(input))?;
+        let scheduler = texts.read(input)?;
+        let note = store.notes.note(status, message, &scheduler);
+        events.push(Event::new(time, note));
     }
+    let events = Events::of(events).ok_or_else(|| input.fault("a task without events"))?;
     Ok(Task {
-        id,
+        uuid: own,
         config,
+        place,
+        events,
+        ports: ports.into(),
+        past: (past != Past::default()).then(|| Box::new(past)),
         instance,
         status,
-        failure_count,
-        times_partitioned,
-        ancestor,
-        agent,
-        host,
-        ports: ports.into(),
-        events,
     })
 }

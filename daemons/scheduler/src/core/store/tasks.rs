@@ -6,10 +6,11 @@ use std::sync::Arc;
 use aurora_api::model::{JobKey, Range, ScheduleStatus};
 
 use super::cow::CowVec;
+use super::ids::IdText;
 use super::record::{Role, STATUSES};
 use super::{
     ApplyError, Change, Changes, ConfigId, Job, JobSlot, Slot, Store, StoredConfig, Task, TaskId,
-    task_id,
+    task_id, task_uuid,
 };
 use crate::core::config::Millis;
 
@@ -43,18 +44,15 @@ impl Store {
         if let Some(taken) = all().find(|instance| job.active_slot(*instance).is_some()) {
             return Err(self.taken(&task_id(key, taken, seed), key, taken));
         }
-        let mut added: Vec<(i32, Slot)> = Vec::new();
+        let mut added: Vec<(i32, Slot)> = Vec::with_capacity(all().count());
+        let mut ids = IdText::of(&config.id_prefix);
+        changes.reserve(added.capacity());
         for instance in all() {
-            let id = task_id(key, instance, seed);
-            let task = Task::new(
-                Arc::clone(&id),
-                Arc::clone(&config),
-                instance,
-                event.clone(),
-            );
+            let uuid = task_uuid(instance, seed);
+            let task = Task::new(uuid, Arc::clone(&config), instance, event.clone());
             added.push((instance, self.place(task)?));
             changes.push(Change::Task {
-                id,
+                id: ids.with(instance, uuid),
                 job: Arc::clone(&job_key),
             });
         }
@@ -76,13 +74,10 @@ impl Store {
         let (status, instance, time) = (task.status, task.instance, task.last_event_time());
         let job = self.view.job_at(job_slot);
         if status.is_active() && job.is_some_and(|job| job.active_slot(instance).is_some()) {
-            return Err(self.taken(&task.id, task.job(), instance));
+            return Err(self.taken(&task.id(), task.job(), instance));
         }
-        let (id, config, host) = (
-            Arc::clone(&task.id),
-            Arc::clone(&task.config),
-            task.host.clone(),
-        );
+        let (id, config) = (task.id(), Arc::clone(&task.config));
+        let host = task.place().map(|place| Arc::clone(&place.host));
         let slot = self.place(task)?;
         *self.config_users.entry(config.id).or_default() += 1;
         if let Some(host) = &host {
@@ -105,7 +100,7 @@ impl Store {
 
     /// Why a task cannot be active beside the one that its instance has: perhaps it is that one.
     fn taken(&self, id: &TaskId, job: &JobKey, instance: i32) -> ApplyError {
-        match self.view.ids.get(&**id) {
+        match self.view.find(id) {
             Some(_) => ApplyError::Duplicate(format!("task {id}")),
             None => ApplyError::InstanceTaken(job.clone(), instance),
         }
@@ -117,9 +112,17 @@ impl Store {
             Some(slot) => *slot,
             None => self.view.tasks.len() as Slot,
         };
-        if !self.view.ids.insert_new(Arc::clone(&task.id), slot) {
-            return Err(ApplyError::Duplicate(format!("task {}", task.id)));
+        let is_same = |slot| {
+            let other = self.view.task_at(slot);
+            other.is_some_and(|other| {
+                (other.uuid, other.instance) == (task.uuid, task.instance)
+                    && other.config.id_prefix == task.config.id_prefix
+            })
+        };
+        if self.view.ids.find(task.uuid, is_same).is_some() {
+            return Err(ApplyError::Duplicate(format!("task {}", task.id())));
         }
+        self.view.ids.insert(task.uuid, slot);
         if self.free_tasks.pop().is_none() {
             self.view.tasks.push(Some(task));
         } else if let Some(place) = self.view.tasks.get_mut(slot as usize) {
@@ -182,11 +185,12 @@ impl Store {
             BTreeMap::new();
         for id in ids {
             let missing = || ApplyError::NoTask(id.to_string());
-            let slot = self.view.ids.remove(&**id).ok_or_else(missing)?;
+            let (slot, _) = self.view.find(id).ok_or_else(missing)?;
             let place = self.view.tasks.get_mut(slot as usize);
             let task = place.and_then(Option::take).ok_or_else(missing)?;
+            self.view.ids.remove(task.uuid, slot);
             self.free_tasks.push(slot);
-            if let Some(host) = &task.host {
+            if let Some(host) = task.host() {
                 self.view.take_from_host(host, slot);
             }
             let entry = leaving.entry(task.config.id).or_insert_with(|| {

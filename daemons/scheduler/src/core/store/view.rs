@@ -8,17 +8,17 @@ use aurora_api::model::{
 };
 
 use super::cow::{CowMap, CowVec};
-use super::record::Role;
-use super::{
-    ConfigId, Cron, Host, Job, JobSlot, Pool, Slot, StoredConfig, Task, TaskId, Update, Usage,
-};
+use super::ids::uuid_of;
+use super::index::TaskIndex;
+use super::record::{Place, Role};
+use super::{ConfigId, Cron, Host, Job, JobSlot, Pool, Slot, StoredConfig, Task, Update, Usage};
 use crate::core::op::AuditRecord;
 
 /// The state at one moment. A clone shares all pages with the original.
 #[derive(Clone, Debug, Default)]
 pub struct View {
     pub(super) tasks: CowVec<Option<Task>>,
-    pub(super) ids: CowMap<TaskId, Slot>,
+    pub(super) ids: TaskIndex,
     pub(super) jobs: CowVec<Option<Arc<Job>>>,
     pub(super) job_keys: CowMap<Arc<JobKey>, JobSlot>,
     pub(super) roles: CowMap<Arc<str>, Arc<Role>>,
@@ -302,12 +302,13 @@ impl View {
         (placements, self.host_changes)
     }
 
-    pub(super) fn find(&self, id: &str) -> Option<(Slot, &Task)> {
-        let slot = *self.ids.get(id)?;
+    pub(crate) fn find(&self, id: &str) -> Option<(Slot, &Task)> {
+        let is_meant = |slot| self.task_at(slot).is_some_and(|task| task.is_named(id));
+        let slot = self.ids.find(uuid_of(id)?, is_meant)?;
         Some((slot, self.task_at(slot)?))
     }
 
-    pub(super) fn task_at(&self, slot: Slot) -> Option<&Task> {
+    pub(crate) fn task_at(&self, slot: Slot) -> Option<&Task> {
         self.tasks.get(slot as usize)?.as_ref()
     }
 
@@ -329,17 +330,18 @@ impl View {
         }
     }
 
-    /// The names of an agent and its host as another task there has them already: one text for all.
-    pub(super) fn shared_names(&self, agent: &Arc<str>, host: &Arc<str>) -> (Arc<str>, Arc<str>) {
+    /// An agent and its host as another task there has them already: one record for all.
+    pub(super) fn shared_place(&self, agent: &Arc<str>, host: &Arc<str>) -> Arc<Place> {
         let neighbour = self.host_tasks.get(&**host).and_then(|slots| slots.last());
-        let neighbour = neighbour.and_then(|slot| self.task_at(*slot));
-        let shared = |name: &Arc<str>, known: Option<&Arc<str>>| {
-            Arc::clone(known.filter(|known| *known == name).unwrap_or(name))
+        let neighbour = neighbour.and_then(|slot| self.task_at(*slot)?.place.as_ref());
+        let place = Place {
+            agent: Arc::clone(agent),
+            host: Arc::clone(host),
         };
-        (
-            shared(agent, neighbour.and_then(|task| task.agent.as_ref())),
-            shared(host, neighbour.and_then(|task| task.host.as_ref())),
-        )
+        match neighbour {
+            Some(known) if **known == place => Arc::clone(known),
+            _ => Arc::new(place),
+        }
     }
 
     pub(super) fn add_to_host(&mut self, host: &Arc<str>, slot: Slot) {
@@ -399,8 +401,8 @@ fn matches(query: &TaskQuery, task: &Task) -> bool {
         && holds(&query.statuses, |set| set.contains(&task.status))
         && holds(&query.instance_ids, |set| set.contains(&task.instance))
         && holds(&query.slave_hosts, |set| {
-            task.host.as_deref().is_some_and(|host| set.contains(host))
+            task.host().is_some_and(|host| set.contains(host))
         })
-        && holds(&query.task_ids, |set| set.contains(&*task.id))
+        && holds(&query.task_ids, |set| set.contains(&*task.id()))
         && holds(&query.job_keys, |set| set.contains(job))
 }

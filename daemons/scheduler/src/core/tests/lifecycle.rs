@@ -35,23 +35,20 @@ fn a_job_is_created_placed_run_and_killed() {
     };
     let task = world.active("hello", 0);
     assert_eq!(task.status, ScheduleStatus::Assigned);
-    assert_eq!(
-        (task.agent.as_deref(), task.host.as_deref()),
-        (Some("agent-a"), Some("a"))
-    );
-    assert!(task.id.starts_with("www-prod-hello-0-"));
-    assert_eq!(info.task_id.value, *task.id);
+    assert_eq!((task.agent(), task.host()), (Some("agent-a"), Some("a")));
+    assert!(task.id().starts_with("www-prod-hello-0-"));
+    assert_eq!(info.task_id.value, *task.id());
 
-    let acknowledged = world.status(&task.id, TaskState::Starting);
+    let acknowledged = world.status(&task.id(), TaskState::Starting);
     assert_eq!(
         acknowledged,
         [MesosCall::Acknowledge {
             agent_id: "agent-a".into(),
-            task_id: (&*task.id).into(),
+            task_id: (&*task.id()).into(),
             uuid: bytes::Bytes::from_static(b"uuid"),
         }]
     );
-    world.status(&task.id, TaskState::Running);
+    world.status(&task.id(), TaskState::Running);
     assert_eq!(world.states("hello"), ["0 RUNNING"]);
 
     let (response, calls) = world.call(arguments::KillTasks {
@@ -65,14 +62,14 @@ fn a_job_is_created_placed_run_and_killed() {
     assert_eq!(
         calls,
         [MesosCall::Kill {
-            task_id: (&*task.id).into(),
+            task_id: (&*task.id()).into(),
             agent_id: Some("agent-a".into()),
         }]
     );
     assert_eq!(world.states("hello"), ["0 KILLING"]);
-    world.status(&task.id, TaskState::Killed);
+    world.status(&task.id(), TaskState::Killed);
     assert_eq!(world.states("hello"), ["0 KILLED"]);
-    let ended = world.core.store().read().task(&task.id).unwrap().clone();
+    let ended = world.core.store().read().task(&task.id()).unwrap().clone();
     assert_eq!(
         history(&ended),
         [
@@ -113,16 +110,16 @@ fn a_service_that_ends_is_replaced_and_throttled_from_the_second_time_on() {
     world.status(&first, TaskState::Finished);
     assert_eq!(world.states("hello"), ["0 FINISHED", "0 PENDING"]);
     let second = world.active("hello", 0);
-    assert_eq!(second.ancestor.as_ref(), Some(&first));
+    assert_eq!(second.ancestor().as_ref(), Some(&first));
     assert_eq!(history(&second), ["PENDING Rescheduled"]);
-    assert!(second.host.is_none() && second.ports.is_empty());
+    assert!(second.host().is_none() && second.ports.is_empty());
     world.offer(&host("a"));
     world.pass(5_000);
-    world.status(&second.id, TaskState::Running);
-    world.status(&second.id, TaskState::Failed);
+    world.status(&second.id(), TaskState::Running);
+    world.status(&second.id(), TaskState::Failed);
     let third = world.active("hello", 0);
     assert_eq!(
-        (third.status, third.failure_count),
+        (third.status, third.failure_count()),
         (ScheduleStatus::Throttled, 1)
     );
     let message = history(&third).remove(0);
@@ -160,12 +157,12 @@ fn failures_count_until_they_are_too_many() {
             world.pass(120_000);
             let task = world.active("batch", 0);
             assert_eq!(
-                (task.status, task.failure_count),
+                (task.status, task.failure_count()),
                 (ScheduleStatus::Assigned, run - 1),
                 "{allowed}"
             );
-            world.status(&task.id, TaskState::Running);
-            world.status(&task.id, TaskState::Failed);
+            world.status(&task.id(), TaskState::Running);
+            world.status(&task.id(), TaskState::Failed);
         }
         assert_eq!(
             world.states("batch"),
@@ -185,8 +182,8 @@ fn a_state_that_should_pass_times_out() {
     let calls = world.pass(297_900);
     assert_eq!(kills(&calls), Vec::<&str>::new());
     let calls = world.pass(200);
-    assert_eq!(kills(&calls), [&*lost.id]);
-    let ended = world.core.store().read().task(&lost.id).unwrap().clone();
+    assert_eq!(kills(&calls), [&*lost.id()]);
+    let ended = world.core.store().read().task(&lost.id()).unwrap().clone();
     assert_eq!(history(&ended).last().unwrap(), "LOST Task timed out");
     assert_eq!(world.states("hello"), ["0 LOST", "0 PENDING"]);
     assert_eq!(world.core.counters()["timed_out_tasks"], 1);
@@ -250,7 +247,7 @@ fn a_restart_brings_the_task_back() {
     world.status(&id, TaskState::Failed);
     let next = world.active("hello", 0);
     assert_eq!(
-        (next.status, next.failure_count),
+        (next.status, next.failure_count()),
         (ScheduleStatus::Pending, 0)
     );
     assert_eq!(
@@ -388,7 +385,7 @@ fn partitions_follow_the_policy() {
                 history(&task).last().unwrap(),
                 "LOST Task partitioned for too long."
             );
-            assert_eq!(task.times_partitioned, 1);
+            assert_eq!(task.times_partitioned(), 1);
         }
     }
 }
@@ -413,7 +410,7 @@ fn a_flaky_agent_does_not_grow_the_history() {
         history(&task).join(" "),
         "PENDING ASSIGNED STARTING RUNNING PARTITIONED RUNNING"
     );
-    assert_eq!(task.times_partitioned, 10);
+    assert_eq!(task.times_partitioned(), 10);
 }
 
 #[test]
@@ -460,7 +457,7 @@ fn histories_are_thinned_out() {
     batch.task_config.is_service = false;
     world.create(batch);
     let ids: Vec<_> = (0..6)
-        .map(|instance| world.active("batch", instance).id)
+        .map(|instance| world.active("batch", instance).id())
         .collect();
     for id in &ids {
         let offer_host = host("a");

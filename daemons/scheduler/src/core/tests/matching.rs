@@ -463,7 +463,7 @@ fn a_reason_does_not_stay_for_ever() {
         reason(&world, "hello").as_deref(),
         Some("Insufficient: CPU,Insufficient: disk")
     );
-    let second = world.active("hello", 1).id;
+    let second = world.active("hello", 1).id();
     world.call(arguments::KillTasks {
         job: Some(JobKey::new("www", "prod", "hello")),
         instances: Some([0].into()),
@@ -546,6 +546,6 @@ fn what_quotas_count() {
     .0;
     let (code, _) = world.answer(quota(0.5));
     assert_eq!(code, ResponseCode::InvalidRequest);
-    let id = world.active("hello", 0).id;
+    let id = world.active("hello", 0).id();
     world.status(&id, TaskState::Lost);
 }

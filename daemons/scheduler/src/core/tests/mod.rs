@@ -325,7 +325,7 @@ impl World {
         self.offer(&host("a"));
         let launched = self.pass(2_000);
         assert_eq!(launches(&launched).len(), 1, "{launched:?}");
-        let id = self.active(&name, 0).id;
+        let id = self.active(&name, 0).id();
         self.status(&id, v1::TaskState::Starting);
         self.status(&id, v1::TaskState::Running);
         assert_eq!(self.active(&name, 0).status, ScheduleStatus::Running);
@@ -381,7 +381,7 @@ fn reason(world: &World, name: &str) -> Option<String> {
         .core
         .store()
         .read()
-        .pending_reason(&task.id)
+        .pending_reason(&task.id())
         .map(|reason| reason.to_string())
 }
 

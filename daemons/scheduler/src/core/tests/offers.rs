@@ -122,11 +122,7 @@ fn offers_are_tried_in_the_configured_order() {
         let offers = vec![world.make_offer(&big), world.make_offer(&small)];
         world.mesos(MesosEvent::Offers(offers));
         world.pass(2_000);
-        assert_eq!(
-            world.active("hello", 0).host.as_deref(),
-            Some(expected),
-            "{order:?}"
-        );
+        assert_eq!(world.active("hello", 0).host(), Some(expected), "{order:?}");
     }
 }
 

@@ -210,7 +210,7 @@ fn mesos_is_told_what_the_task_is() {
     assert_eq!(info.name, "www/prod/hello");
     assert_eq!(
         (info.task_id.value.as_str(), info.agent_id.value.as_str()),
-        (&*task.id, "agent-a")
+        (&*task.id(), "agent-a")
     );
     assert_eq!(
         info.resources,
@@ -234,7 +234,7 @@ fn mesos_is_told_what_the_task_is() {
     );
     assert!(info.command.is_none() && info.container.is_none() && info.discovery.is_none());
     let executor = info.executor.as_ref().unwrap();
-    assert_eq!(executor.executor_id.value, format!("thermos-{}", task.id));
+    assert_eq!(executor.executor_id.value, format!("thermos-{}", task.id()));
     assert_eq!(executor.framework_id.as_ref().unwrap().value, "F1");
     assert_eq!(executor.name.as_deref(), Some("AuroraExecutor"));
     assert_eq!(executor.source.as_deref(), Some("www.prod.hello.0"));
@@ -251,7 +251,7 @@ fn mesos_is_told_what_the_task_is() {
     let assigned: AssignedTask = binary::decode(info.data.as_ref().unwrap()).unwrap();
     assert_eq!(
         (assigned.task_id.as_str(), assigned.slave_host.as_deref()),
-        (&*task.id, Some("a"))
+        (&*task.id(), Some("a"))
     );
     assert_eq!(assigned, task.to_assigned());
 }
@@ -361,7 +361,7 @@ fn limits_hold_inside_one_round() {
     let all = TaskQuery::default();
     let hosts: Vec<String> = view
         .tasks(&all)
-        .filter_map(|task| task.host.as_ref())
+        .filter_map(|task| task.host())
         .map(|host| host.to_string())
         .collect();
     let in_first = hosts
@@ -374,7 +374,7 @@ fn limits_hold_inside_one_round() {
         .find(|task| task.status == ScheduleStatus::Pending)
         .unwrap();
     assert_eq!(
-        view.pending_reason(&waiting.id).as_deref(),
+        view.pending_reason(&waiting.id()).as_deref(),
         Some("Limit not satisfied: rack")
     );
     // Room on another rack is found, and room that an ended task leaves.
@@ -384,12 +384,13 @@ fn limits_hold_inside_one_round() {
     });
     assert!(calls.is_empty());
     assert_eq!(launches(&world.pass(60_000)).len(), 1);
-    let on_d_or_e = world.core.store().read().tasks(&all).find(|task| {
-        task.host
-            .as_deref()
-            .is_some_and(|host| ["d", "e"].contains(&host))
-    });
-    let id = on_d_or_e.unwrap().id.clone();
+    let on_d_or_e = world
+        .core
+        .store()
+        .read()
+        .tasks(&all)
+        .find(|task| task.host().is_some_and(|host| ["d", "e"].contains(&host)));
+    let id = on_d_or_e.unwrap().id();
     world.status(&id, TaskState::Running);
     world.call(arguments::KillTasks {
         job: Some(JobKey::new("www", "prod", "hello")),

@@ -100,7 +100,7 @@ impl Script {
                     told.push(format!("-{}", name(&task_id.value)));
                 }
                 MesosCall::Launch { task, .. } => {
-                    let host = view.task(&task.task_id.value).unwrap().host.clone();
+                    let host = view.task(&task.task_id.value).unwrap().host();
                     told.push(format!("+{}@{}", name(&task.task_id.value), host.unwrap()));
                 }
                 _ => {}
@@ -118,8 +118,8 @@ impl Script {
                 self.offer(host, cpus);
                 self.world.pass(20_000);
                 let task = self.task(name);
-                self.world.status(&task.id, TaskState::Running);
-                assert_eq!(task.host.as_deref(), Some(host), "{line}");
+                self.world.status(&task.id(), TaskState::Running);
+                assert_eq!(task.host(), Some(host), "{line}");
             }
             ["job", name, standing, cpus, count, ref rest @ ..] => {
                 let count = count.trim_start_matches('x').parse().unwrap();
@@ -147,7 +147,7 @@ impl Script {
             }
             ["end", name] => {
                 let task = self.task(name);
-                self.world.status(&task.id, TaskState::Killed);
+                self.world.status(&task.id(), TaskState::Killed);
             }
             ["restart"] => self.restart(),
             ["pass", _, ..] => {
@@ -432,11 +432,11 @@ fn an_updated_instance_stays_where_it_was() {
         ..host("a")
     });
     world.pass(5_000);
-    assert_eq!(world.active("hello", 0).host.as_deref(), Some("a"));
+    assert_eq!(world.active("hello", 0).host(), Some("a"));
     assert_eq!(world.core.reserved_agent(&key, 0), None);
     // The time for which an agent is kept is over: the next best offer is taken.
     world.core.reserve_agent(&key, 0, &agent);
-    let id = world.active("hello", 0).id;
+    let id = world.active("hello", 0).id();
     world.status(&id, TaskState::Running);
     world.status(&id, TaskState::Finished);
     let ids: Vec<_> = world
@@ -453,7 +453,7 @@ fn an_updated_instance_stays_where_it_was() {
     assert_eq!(world.core.offers_held(), 1);
     assert_eq!(world.active("hello", 0).status, ScheduleStatus::Pending);
     world.pass(90_000);
-    assert!(world.active("hello", 0).host.is_some());
+    assert!(world.active("hello", 0).host().is_some());
     assert_eq!(world.core.offers_held(), 0);
     // Off by default.
     let mut world = World::registered(config());

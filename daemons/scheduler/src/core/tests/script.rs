@@ -242,7 +242,7 @@ impl Play {
     }
 
     fn active(&self, name: &str) -> Vec<String> {
-        let shown = self.tasks(name).into_iter().map(|task| match &task.host {
+        let shown = self.tasks(name).into_iter().map(|task| match &task.host() {
             Some(host) => format!("{} {}@{host}", task.instance, task.status),
             None => format!("{} {}", task.instance, task.status),
         });
@@ -270,8 +270,8 @@ impl Play {
             };
             self.world.offer(&machine);
             self.world.pass(1_000);
-            self.world.status(&task.id, v1::TaskState::Starting);
-            self.world.status(&task.id, v1::TaskState::Running);
+            self.world.status(&task.id(), v1::TaskState::Starting);
+            self.world.status(&task.id(), v1::TaskState::Running);
         }
     }
 
@@ -282,7 +282,7 @@ impl Play {
             .into_iter()
             .filter(|task| matches!(task.status, Draining | Killing));
         for task in ending.collect::<Vec<_>>() {
-            self.world.status(&task.id, v1::TaskState::Killed);
+            self.world.status(&task.id(), v1::TaskState::Killed);
         }
     }
 

@@ -28,7 +28,7 @@ impl Histories {
         let all = view.jobs().flat_map(|job| view.tasks_of_job(job));
         let mut fresh: Vec<(Millis, bool, Place, ScheduleStatus)> = Vec::new();
         for task in all.filter(|task| task.config.task.is_service) {
-            let seen = self.seen.entry(task.id.to_string()).or_default();
+            let seen = self.seen.entry(task.id().to_string()).or_default();
             // What ended at the same time as its replacement came ended before.
             for event in &task.events[*seen..] {
                 fresh.push((
@@ -193,7 +193,7 @@ fn random_event(world: &mut World, random: &mut Random) -> Vec<Task> {
     let Some(task) = all.get(random.below(all.len() as i64) as usize) else {
         return Vec::new();
     };
-    let status = |state| (task.id.clone(), state);
+    let status = |state| (task.id(), state);
     let (id, state) = match random.below(12) {
         0 => status(v1::TaskState::Lost),
         1 => status(v1::TaskState::Failed),
@@ -221,7 +221,7 @@ fn random_event(world: &mut World, random: &mut Random) -> Vec<Task> {
             return Vec::new();
         }
         7 => {
-            let hosts = task.host.as_deref().map(|host| Hosts {
+            let hosts = task.host().map(|host| Hosts {
                 host_names: [host.to_owned()].into(),
             });
             if let Some(hosts) = hosts {

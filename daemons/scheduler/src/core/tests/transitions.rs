@@ -50,7 +50,7 @@ fn each_state_of_mesos_is_one_status() {
         world.create(job("hello", 1));
         world.offer(&host("a"));
         world.pass(2_000);
-        let id = world.active("hello", 0).id;
+        let id = world.active("hello", 0).id();
         world.status(&id, reported);
         assert_eq!(status_of(&world, &id), expected, "{reported}");
     }
@@ -157,7 +157,7 @@ fn effects_come_in_their_order() {
         world.create(hello);
         world.offer(&host("a"));
         world.pass(2_000);
-        let id = world.active("hello", 0).id;
+        let id = world.active("hello", 0).id();
         for status in *before {
             world.call(force(&id, *status));
         }
@@ -192,7 +192,7 @@ fn effects_come_in_their_order() {
 fn a_removal_is_the_only_effect_on_what_waits() {
     let mut world = World::registered(config());
     world.create(job("hello", 1));
-    let id = world.active("hello", 0).id;
+    let id = world.active("hello", 0).id();
     world
         .core
         .change_state(&id, None, ScheduleStatus::Killing, None);
@@ -215,9 +215,9 @@ fn a_maximum_of_minus_one_failures_is_none() {
         world.offer(&host("a"));
         world.pass(120_000);
         let task = world.active("batch", 0);
-        assert_eq!(task.failure_count, failures);
-        world.status(&task.id, TaskState::Running);
-        world.status(&task.id, TaskState::Failed);
+        assert_eq!(task.failure_count(), failures);
+        world.status(&task.id(), TaskState::Running);
+        world.status(&task.id(), TaskState::Failed);
     }
     assert_eq!(world.active("batch", 0).status, ScheduleStatus::Pending);
 }

@@ -50,7 +50,7 @@ fn starting_never_times_out() {
     world.create(job("hello", 1));
     world.offer(&host("a"));
     world.pass(2_000);
-    let id = world.active("hello", 0).id;
+    let id = world.active("hello", 0).id();
     world.status(&id, TaskState::Starting);
     world.pass(86_400_000);
     assert_eq!(last(&world, &id), "STARTING");
@@ -71,7 +71,7 @@ fn repeated_kills_are_counted() {
 fn penalty(config: Config, ancestor: &[(ScheduleStatus, i64)]) -> Millis {
     let mut world = World::registered(config);
     world.create(job("hello", 1));
-    let id = world.active("hello", 0).id;
+    let id = world.active("hello", 0).id();
     let store = &mut world.core.store;
     let mut time = world.now;
     for (status, seconds) in ancestor {
@@ -121,11 +121,11 @@ fn the_walk_over_ancestors_ends() {
     let first = world.running(job("hello", 1));
     world.status(&first, TaskState::Failed);
     let second = world.active("hello", 0);
-    assert!(world.core.flapping_penalty(second.ancestor.clone()) > 0);
+    assert!(world.core.flapping_penalty(second.ancestor()) > 0);
     world.call(arguments::PruneTasks {
         query: Some(TaskQuery::default()),
     });
-    assert_eq!(world.core.flapping_penalty(second.ancestor), 0);
+    assert_eq!(world.core.flapping_penalty(second.ancestor()), 0);
 }
 
 /// A task that was THROTTLED when another scheduler took over waits for what is left, by the same rule.
@@ -136,7 +136,7 @@ fn a_throttled_task_is_recovered() {
     world.status(&first, TaskState::Failed);
     world.offer(&host("a"));
     world.pass(2_000);
-    let second = world.active("hello", 0).id;
+    let second = world.active("hello", 0).id();
     world.status(&second, TaskState::Running);
     world.status(&second, TaskState::Failed);
     assert_eq!(world.active("hello", 0).status, ScheduleStatus::Throttled);

@@ -94,7 +94,10 @@ impl Core {
         let Some(task) = self.store.read().active_task(job, instance) else {
             return;
         };
-        let (id, agent) = (Arc::clone(&task.id), task.agent.clone());
+        let (id, agent) = (
+            task.id(),
+            task.place().map(|place| Arc::clone(&place.agent)),
+        );
         let Some(updater) = self.updates.rolling.get(job) else {
             return;
         };
@@ -131,7 +134,7 @@ impl Core {
         if task.status == ScheduleStatus::Killing {
             return;
         }
-        let (id, has_place) = (Arc::clone(&task.id), task.status.is_agent_assigned());
+        let (id, has_place) = (task.id(), task.status.is_agent_assigned());
         self.bump(format!("updates_sla_kill_attempt_{job}"));
         // What has no place yet keeps no promise.
         let permission = match has_place {

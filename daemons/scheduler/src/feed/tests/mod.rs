@@ -79,14 +79,14 @@ impl World {
                 .choose(&mut self.random)
                 .unwrap();
                 vec![Op::SaveStatus {
-                    task: task.id.clone(),
+                    task: task.id(),
                     status,
                     message: None,
                     time,
                 }]
             }
             (7, Some(task)) if task.status == ScheduleStatus::Pending => vec![Op::Assign {
-                task: task.id.clone(),
+                task: task.id(),
                 agent: "agent".into(),
                 host: ["h1", "h2"]
                     .choose(&mut self.random)
@@ -97,7 +97,7 @@ impl World {
                 time,
             }],
             (8, Some(task)) if task.status.is_terminal() => vec![Op::RemoveTasks {
-                tasks: vec![task.id.clone()],
+                tasks: vec![task.id()],
             }],
             (9, _) => vec![Op::SaveHost {
                 attributes: HostAttributes {

@@ -144,16 +144,16 @@ impl TaskRow {
 
 impl Record for TaskRow {
     const COLUMNS: &'static [Column<TaskRow>] = columns! {
-        "task" => |row| text(&*row.task.id),
+        "task" => |row| text(&*row.task.id()),
         "job" => |row| text(row.task.job().to_string()),
         "role" => |row| text(&*row.task.job().role),
         "environment" => |row| text(&*row.task.job().environment),
         "name" => |row| text(&*row.task.job().name),
         "instance" => |row| number(row.task.instance),
         "status" => |row| text(row.task.status.name()),
-        "host" => |row| maybe(row.task.host.as_deref()),
+        "host" => |row| maybe(row.task.host()),
         "tier" => |row| maybe(row.task.config.task.tier.as_deref()),
-        "failures" => |row| number(row.task.failure_count),
+        "failures" => |row| number(row.task.failure_count()),
         "message" => |row| {
             let last = row.task.events.last();
             maybe(last.and_then(|event| event.message.as_deref()))
@@ -165,11 +165,11 @@ impl Record for TaskRow {
         "age" => |row| number(row.moment.now - row.task.last_event_time()),
     };
     fn key(&self) -> String {
-        self.task.id.to_string()
+        self.task.id().to_string()
     }
     /// Of its host.
     fn attribute(&self, name: &str) -> Vec<&str> {
-        let host = self.task.host.as_deref();
+        let host = self.task.host();
         let host = host.and_then(|host| self.moment.view.host(host));
         host.map_or_else(Vec::new, |host| values_of(host, name))
     }

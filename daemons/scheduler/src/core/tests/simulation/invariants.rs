@@ -118,7 +118,7 @@ impl Invariants {
                 assert!(
                     task.status.is_active(),
                     "{at}: count: {} is {}",
-                    task.id,
+                    task.id(),
                     task.status
                 );
                 assert!(
@@ -157,10 +157,7 @@ impl Invariants {
         for job in view.jobs() {
             let (per_host, per_rack) = limits(&job.key.name);
             let (mut hosts, mut racks) = (BTreeMap::new(), BTreeMap::new());
-            for host in view
-                .active_tasks(job)
-                .filter_map(|task| task.host.as_deref())
-            {
+            for host in view.active_tasks(job).filter_map(|task| task.host()) {
                 let number: usize = host.trim_start_matches("host-").parse().unwrap();
                 *hosts.entry(number).or_insert(0) += 1;
                 *racks.entry(number / 2).or_insert(0) += 1;
@@ -235,14 +232,15 @@ impl Invariants {
                 assert!(
                     settled,
                     "seed {seed}: liveness: {} is {}",
-                    task.id, task.status
+                    task.id(),
+                    task.status
                 );
-                let there = cluster.tasks.get(&*task.id).map(|task| task.state);
+                let there = cluster.tasks.get(&*task.id()).map(|task| task.state);
                 assert_eq!(
                     there,
                     Some(v1::TaskState::Running),
                     "seed {seed}: liveness: {}",
-                    task.id
+                    task.id()
                 );
             }
         }
@@ -294,12 +292,12 @@ fn no_lost_wakeup(at: &str, now: Millis, core: &Core) {
             .active_tasks(job)
             .filter(|task| task.status == ScheduleStatus::Pending)
         {
-            let turn = core.next_turn(task.config.id, &task.id);
+            let turn = core.next_turn(task.config.id, &task.id());
             let soon = turn.is_some_and(|turn| turn <= now + longest);
             assert!(
                 soon,
                 "{at}: no-lost-wakeup: {} waits until {turn:?}",
-                task.id
+                task.id()
             );
             assert!(
                 core.next_deadline()

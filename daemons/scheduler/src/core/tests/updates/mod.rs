@@ -94,7 +94,7 @@ impl Stage {
             ["run"] => self.run(),
             ["fail", instance] => {
                 let task = self.world.active(NAME, instance.parse().unwrap());
-                self.world.status(&task.id, v1::TaskState::Failed);
+                self.world.status(&task.id(), v1::TaskState::Failed);
             }
             ["settle"] => self.settle(),
             ["pause"] => self.steer(line, |key| {
@@ -198,7 +198,7 @@ impl Stage {
     fn run(&mut self) {
         for task in self.tasks() {
             if task.status == ScheduleStatus::Killing {
-                self.world.status(&task.id, v1::TaskState::Killed);
+                self.world.status(&task.id(), v1::TaskState::Killed);
             }
         }
         let waiting = |task: &store::Task| {
@@ -212,8 +212,8 @@ impl Stage {
             self.world.pass(1_000);
             for task in self.tasks() {
                 if task.status == ScheduleStatus::Assigned {
-                    self.world.status(&task.id, v1::TaskState::Starting);
-                    self.world.status(&task.id, v1::TaskState::Running);
+                    self.world.status(&task.id(), v1::TaskState::Starting);
+                    self.world.status(&task.id(), v1::TaskState::Running);
                 }
             }
         }

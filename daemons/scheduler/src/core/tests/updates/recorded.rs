@@ -108,12 +108,12 @@ fn overtaken_news_is_not_counted() {
     let mut stage = Stage::new();
     stage.play("job 1\nupdate 1 watch=10s failures=1");
     let old = stage.world.active(NAME, 0);
-    stage.world.status(&old.id, v1::TaskState::Killed);
+    stage.world.status(&old.id(), v1::TaskState::Killed);
     stage.world.offer(&host("a"));
     stage.world.pass(1_000);
     let new = stage.world.active(NAME, 0);
     let status = |state| v1::TaskStatus {
-        task_id: (&*new.id).into(),
+        task_id: (&*new.id()).into(),
         state,
         agent_id: Some("agent-a".into()),
         ..v1::TaskStatus::default()
@@ -156,14 +156,14 @@ fn an_agent_is_kept_for_the_next_task() {
         stage.shape = shape;
         stage.play("job 1\nupdate 1");
         let old = stage.world.active(NAME, 0);
-        assert_eq!(old.host.as_deref(), Some("a"));
-        stage.world.status(&old.id, v1::TaskState::Killed);
+        assert_eq!(old.host(), Some("a"));
+        stage.world.status(&old.id(), v1::TaskState::Killed);
         stage.world.offer(&host("b"));
         stage.world.pass(5_000);
         stage.world.offer(&host("a"));
         stage.world.pass(60_000);
         let new = stage.world.active(NAME, 0);
-        assert_eq!(new.host.as_deref(), Some(expected), "enabled {enabled}");
+        assert_eq!(new.host(), Some(expected), "enabled {enabled}");
     }
 }
 

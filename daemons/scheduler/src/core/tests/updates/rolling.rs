@@ -38,11 +38,11 @@ fn a_queue_is_refilled_and_a_batch_is_not() {
         let mut stage = Stage::new();
         stage.play(&format!("job 4\nupdate 4 {strategy}"));
         let first = stage.world.active(NAME, 0);
-        stage.world.status(&first.id, v1::TaskState::Killed);
+        stage.world.status(&first.id(), v1::TaskState::Killed);
         stage.world.offer(&host("a"));
         stage.world.pass(1_000);
         let new = stage.world.active(NAME, 0);
-        stage.world.status(&new.id, v1::TaskState::Running);
+        stage.world.status(&new.id(), v1::TaskState::Running);
         stage.line(moving);
         stage.play("settle\nis ROLLED_FORWARD\nnew 0-3");
     }
