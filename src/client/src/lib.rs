@@ -27,6 +27,7 @@ pub mod clusters;
 pub mod directory;
 pub mod endpoints;
 pub mod eval;
+mod extensions;
 #[cfg(test)]
 #[allow(
     dead_code,

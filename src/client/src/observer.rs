@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use aurora_api::observer::TaskHistory;
 use reqwest::Url;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -355,6 +356,11 @@ impl Observer {
         let mut parts = vec!["ext", "v1", "browse", task_id];
         parts.extend(path.split('/').filter(|part| !part.is_empty()));
         found(self.get(&parts, &[]).await)
+    }
+
+    /// What a task used over the last hour; `None` when the observer does not tell (upstream's has no such route).
+    pub async fn history(&self, task_id: &str) -> Result<Option<TaskHistory>, HttpError> {
+        found(self.get(&["ext", "v1", "history", task_id], &[]).await)
     }
 
     async fn chunk(

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 pub use crate::plan::{
-    Cron, HostTarget, Hosts, Instances, Plan, Request, Subject, Target, Update, Wish,
+    Cron, Ended, Forced, HostTarget, Hosts, Instances, Plan, Quota, Reconciliation, Request,
+    Subject, Target, Update, Wish,
 };
 
 /// What kind of object an action is done to.
@@ -17,6 +18,14 @@ pub enum Kind {
     Update,
     /// Hosts.
     Hosts,
+    /// A role.
+    Role,
+    /// One task.
+    Task,
+    /// Ended tasks of a job.
+    Ended,
+    /// The whole cluster.
+    Cluster,
 }
 
 macro_rules! actions {
@@ -62,6 +71,11 @@ actions! {
     HostMaintenance "host-maintenance" 'M' Hosts "Hosts get new tasks only where nothing else is free.";
     HostDrain "host-drain" 'D' Hosts "Tasks leave the hosts, and no new ones come.";
     HostActivate "host-activate" 'V' Hosts "Hosts take tasks again.";
+    QuotaSet "quota-set" 'Q' Role "A role gets another quota.";
+    TaskForce "task-force" 'F' Task "A task is taken for something else.";
+    Prune "prune" 'X' Ended "Ended tasks of a job are forgotten.";
+    ReconcileExplicit "reconcile-explicit" 'E' Cluster "Mesos is asked for each task.";
+    ReconcileImplicit "reconcile-implicit" 'I' Cluster "Mesos is asked for all tasks that it has.";
 }
 
 impl Action {
@@ -135,7 +149,7 @@ impl Progress {
 }
 
 /// A change that somebody said yes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Change {
     /// Its number in this workbench.
     pub id: u64,

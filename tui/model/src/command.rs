@@ -28,15 +28,36 @@ pub enum Verb {
     Sandbox,
     File,
     Logs,
+    Earlier,
+    Later,
+    Moment,
+    Tails,
+    Merge,
+    At,
+    Since,
+    Until,
+    Run,
+    Fields,
+    Labels,
+    Histogram,
+    NextProblem,
+    PreviousProblem,
+    Save,
     Hosts,
     Host,
     Quotas,
     Roles,
     Crons,
     Updates,
+    Update,
     Maintenance,
     Audit,
     Journal,
+    Find,
+    Related,
+    Bookmarks,
+    Bookmark,
+    Forget,
     Help,
     Open,
     Down,
@@ -52,6 +73,20 @@ pub enum Verb {
     Enter,
     Back,
     Previous,
+    Forward,
+    SplitRight,
+    SplitDown,
+    Focus,
+    Resize,
+    Close,
+    Pin,
+    LinkPane,
+    TabNew,
+    TabNext,
+    TabPrevious,
+    Tab,
+    Layout,
+    LayoutSave,
     NextPane,
     Zoom,
     Newest,
@@ -68,6 +103,7 @@ pub enum Verb {
     Follow,
     Offset,
     Mark,
+    MarkRange,
     Unmark,
     Copy,
     Actions,
@@ -95,6 +131,7 @@ impl Verb {
                 | ScrollLeft
                 | ScrollRight
                 | Mark
+                | MarkRange
                 | Unmark
                 | Prompt
                 | Filter
@@ -145,15 +182,36 @@ commands! {
     "sandbox" Sandbox "[JOB/INSTANCE | TASK] [PATH]" (0, 2) false Shows "files of a task's sandbox";
     "file" File "JOB/INSTANCE | TASK PATH" (2, 2) false Shows "a file of a task's sandbox";
     "logs" Logs "[JOB/INSTANCE | TASK] [PROCESS]" (0, 2) false Shows "output of a process, stdout and stderr";
+    "earlier" Earlier "[DURATION]" (0, 1) false Shows "look back: the whole screen as it was 10s, 5m or 1h before";
+    "later" Later "[DURATION]" (0, 1) false Shows "forth again, up to now";
+    "moment" Moment "TIME | now" (1, 1) false Shows "the whole screen as it was then: 14:05, 10m (ago), -5m";
+    "tails" Tails "[JOB[/INSTANCES]] [PROCESS]" (0, 2) false Shows "output of several instances, by time";
+    "merge" Merge "" (0, 0) false Shows "outputs as one by time, or side by side";
+    "at" At "TIME" (1, 1) false Shows "output of that time: 14:05, 10m (ago), +5m, -5m";
+    "since" Since "[TIME]" (0, 1) false Shows "hide what is older; alone: show it again";
+    "until" Until "[TIME]" (0, 1) false Shows "hide what is newer; alone: show it again";
+    "run" Run "N | older | newer | newest" (1, 1) false Shows "output of another run of the process";
+    "fields" Fields "[NAME]..." (0, 20) false Shows "structured lines by their fields, or as written";
+    "labels" Labels "" (0, 0) false Shows "name the sources of merged lines in full, in short, not at all";
+    "histogram" Histogram "" (0, 0) false Shows "a strip of lines over time by level, or none";
+    "next-problem" NextProblem "" (0, 0) false Shows "to the next warning or error";
+    "previous-problem" PreviousProblem "" (0, 0) false Shows "to the previous warning or error";
+    "save" Save "FILE [plain | ansi | json]" (1, 2) false Shows "write the lines to a new file";
     "hosts" Hosts "[FILTER]" (0, 0) true Shows "hosts and their maintenance";
     "host" Host "[HOST]" (0, 1) false Shows "a host's tasks";
     "quotas" Quotas "[FILTER]" (0, 0) true Shows "quotas of roles";
     "roles" Roles "[FILTER]" (0, 0) true Shows "roles: jobs, problems, quota";
     "crons" Crons "[FILTER]" (0, 0) true Shows "cron jobs and what came of their latest minute";
     "updates" Updates "[FILTER]" (0, 0) true Shows "updates of jobs";
+    "update" Update "[JOB [ID]]" (0, 2) false Shows "one update: its instances batch by batch";
     "maintenance" Maintenance "[FILTER]" (0, 0) true Shows "hosts in maintenance";
     "audit" Audit "[FILTER]" (0, 0) true Shows "who changed what, as the scheduler has it";
     "journal" Journal "[FILTER]" (0, 0) true Shows "what was done from here";
+    "find" Find "[FILTER]" (0, 0) true Shows "any object by its name";
+    "related" Related "[KIND NAME]" (0, 2) false Shows "what belongs to this";
+    "bookmarks" Bookmarks "[FILTER]" (0, 0) true Shows "places that were kept";
+    "bookmark" Bookmark "[NAME]" (0, 1) false Shows "keep this place";
+    "forget" Forget "[NAME]" (0, 1) false Shows "forget a place that was kept";
     "help" Help "[FILTER]" (0, 0) true Shows "keys and commands of this place";
     "open" Open "LINK" (1, 1) false Shows "a link";
     "down" Down "" (0, 0) false Shows "down";
@@ -169,6 +227,20 @@ commands! {
     "enter" Enter "" (0, 0) false Shows "into the selected object";
     "back" Back "" (0, 0) false Shows "out; first drops the filter";
     "previous" Previous "" (0, 0) false Shows "to the last view and back again";
+    "forward" Forward "" (0, 0) false Shows "to the view that `back` has left";
+    "split-right" SplitRight "" (0, 0) false Shows "another pane at the right";
+    "split-down" SplitDown "" (0, 0) false Shows "another pane below";
+    "focus" Focus "next | left | right | up | down" (1, 1) false Shows "give the keys to another pane";
+    "resize" Resize "wider | narrower | taller | lower" (1, 1) false Shows "make this pane larger or smaller";
+    "close" Close "" (0, 0) false Shows "close this pane, or its tab";
+    "pin" Pin "" (0, 0) false Shows "this pane keeps its place, or moves again";
+    "link-pane" LinkPane "" (0, 0) false Shows "this pane shows what is selected in the others";
+    "tab-new" TabNew "" (0, 0) false Shows "another tab";
+    "tab-next" TabNext "" (0, 0) false Shows "the next tab";
+    "tab-previous" TabPrevious "" (0, 0) false Shows "the previous tab";
+    "tab" Tab "NUMBER" (1, 1) false Shows "a tab by its number";
+    "layout" Layout "NAME" (1, 1) false Shows "tabs and panes as they were kept";
+    "layout-save" LayoutSave "NAME" (1, 1) false Shows "keep these tabs and panes";
     "next-pane" NextPane "" (0, 0) false Shows "to the next pane";
     "zoom" Zoom "" (0, 0) false Shows "one pane alone, or all";
     "newest" Newest "" (0, 0) false Shows "the task that runs this instance now";
@@ -185,8 +257,9 @@ commands! {
     "follow" Follow "" (0, 0) false Shows "follow the end, or stop";
     "offset" Offset "BYTES | N% | end" (1, 1) false Shows "read a file or output from there";
     "mark" Mark "" (0, 0) false Shows "mark the row, or unmark it";
+    "mark-range" MarkRange "" (0, 0) false Shows "mark all from the last mark to here";
     "unmark" Unmark "" (0, 0) false Shows "forget all marks";
-    "copy" Copy "name | link | row | cli" (1, 1) false Shows "copy to the clipboard";
+    "copy" Copy "name | link | row | cli | line | lines" (1, 1) false Shows "copy to the clipboard";
     "actions" Actions "" (0, 0) false Shows "what can be done to this";
     "kill" Change "[JOB[/INSTANCES]] [reason=TEXT]" (0, 1) false Changes "end instances for good";
     "restart" Change "[JOB[/INSTANCES]] [reason=TEXT]" (0, 1) false Changes "end instances and start them again";
@@ -200,6 +273,11 @@ commands! {
     "host-maintenance" Change "[HOST]..." (0, 100) false Changes "give hosts new tasks only where nothing else is free";
     "host-drain" Change "[HOST]..." (0, 100) false Changes "move all tasks away from hosts";
     "host-activate" Change "[HOST]..." (0, 100) false Changes "let hosts take tasks again";
+    "quota-set" Change "[ROLE [CPUS RAM DISK]]" (0, 4) false Changes "give a role another quota; in a form without amounts";
+    "task-force" Change "[JOB/INSTANCE | TASK] [STATUS]" (0, 2) false Changes "take a task for something else, whatever it is";
+    "prune" Change "[JOB]" (0, 1) false Changes "forget the ended tasks of a job";
+    "reconcile-explicit" Change "" (0, 0) false Changes "have Mesos tell about each task";
+    "reconcile-implicit" Change "" (0, 0) false Changes "have Mesos tell all tasks that it has";
     "examples" Examples "" (0, 0) false Shows "launch the example jobs (on an empty cluster)";
     "redraw" Redraw "" (0, 0) false Shows "draw everything anew";
     "suspend" Suspend "" (0, 0) false Shows "back to the shell; `fg` returns";
@@ -412,7 +490,24 @@ pub fn target(text: &str, cluster: &str) -> Result<Target, String> {
     }
 }
 
-fn instances(text: &str) -> Result<BTreeSet<i32>, String> {
+/// Instances as [`instances`] reads them: `0,2-4`.
+pub(crate) fn show_instances(instances: &BTreeSet<i32>) -> String {
+    let mut ranges: Vec<(i32, i32)> = Vec::new();
+    for instance in instances.iter().copied() {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == instance => *last = instance,
+            _ => ranges.push((instance, instance)),
+        }
+    }
+    let shown = ranges.into_iter().map(|(first, last)| match first == last {
+        true => first.to_string(),
+        false => format!("{first}-{last}"),
+    });
+    shown.collect::<Vec<_>>().join(",")
+}
+
+/// Reads `0`, `1,3`, `0-4`.
+pub(crate) fn instances(text: &str) -> Result<BTreeSet<i32>, String> {
     // The scheduler's own limit on tasks of a job is far below.
     const MOST: i32 = 100_000;
     let mut out = BTreeSet::new();
@@ -448,123 +543,4 @@ pub fn complete(line: &str, known: &[String]) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn shown(line: &str) -> String {
-        match parse(line) {
-            Ok(command) => format!(
-                "{} words={:?} filter={:?} sort={:?} reason={:?}",
-                command.spec.name, command.words, command.filter, command.sort, command.reason
-            ),
-            Err(fault) => fault.to_string(),
-        }
-    }
-
-    #[test]
-    fn grammar_table() {
-        for (line, expected) in [
-            ("jobs", r#"jobs words=[] filter="" sort=None reason=None"#),
-            (
-                "jobs prod !test failed>0 sort=-changed",
-                r#"jobs words=[] filter="prod !test failed>0" sort=Some("-changed") reason=None"#,
-            ),
-            (
-                "tasks www/prod/hello status=FAILED age<1h /oom",
-                r#"instances words=["www/prod/hello"] filter="status=FAILED age<1h \"oom\"" sort=None reason=None"#,
-            ),
-            (
-                "instances failed",
-                r#"instances words=[] filter="failed" sort=None reason=None"#,
-            ),
-            (
-                "kill www/prod/hello/0-2 reason=\"bad host\"",
-                r#"kill words=["www/prod/hello/0-2"] filter="" sort=None reason=Some("bad host")"#,
-            ),
-            (
-                "logs t-1 main",
-                r#"logs words=["t-1", "main"] filter="" sort=None reason=None"#,
-            ),
-            ("q", r#"quit words=[] filter="" sort=None reason=None"#),
-            ("", "column 1: a command is missing; `help` lists them"),
-            (
-                "  jbs",
-                "column 3: there is no command `jbs`; did you mean `jobs`?",
-            ),
-            (
-                "quit now",
-                "column 6: `now` is too much; `quit` takes nothing after it",
-            ),
-            (
-                "file t-1",
-                "column 9: `file` needs JOB/INSTANCE | TASK PATH",
-            ),
-            ("jobs \"open", "column 6: this quotation mark is not closed"),
-        ] {
-            assert_eq!(shown(line), expected, "{line}");
-        }
-    }
-
-    #[test]
-    fn targets() {
-        let job: JobPath = "w/prod/h".parse().unwrap();
-        for (text, expected) in [
-            ("w/prod/h", Target::Job(job.clone(), None)),
-            ("dev/w/prod/h", Target::Job(job.clone(), None)),
-            (
-                "w/prod/h/1,3-4",
-                Target::Job(job.clone(), Some([1, 3, 4].into())),
-            ),
-            ("dev/w/prod/h/0", Target::Job(job.clone(), Some([0].into()))),
-            ("w-prod-h-0-abc", Target::Task("w-prod-h-0-abc".to_owned())),
-        ] {
-            assert_eq!(target(text, "dev"), Ok(expected), "{text}");
-        }
-        for text in [
-            "w/prod",
-            "west/w/prod/h",
-            "w/prod/h/4-1",
-            "w/prod/h/0-999999999",
-            "a/b/c/d/e/f",
-        ] {
-            assert!(target(text, "dev").is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn lines_are_split_outside_quotes() {
-        assert_eq!(
-            split("jobs; kill a/b/c/0 reason=\"x; y\" ;"),
-            ["jobs", " kill a/b/c/0 reason=\"x; y\" "]
-        );
-    }
-
-    #[test]
-    fn names_are_unique_and_completed() {
-        let mut names: Vec<&str> = COMMANDS
-            .iter()
-            .map(|spec| spec.name)
-            .chain(ALIASES.iter().map(|(short, _)| *short))
-            .collect();
-        let count = names.len();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), count);
-        assert_eq!(complete("jo", &[]), ["jobs", "journal"]);
-        assert_eq!(
-            complete("kill w/", &["w/prod/h".to_owned(), "x".to_owned()]),
-            ["kill w/prod/h"]
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn any_line_is_taken_or_refused(line in "\\PC{0,60}") {
-            if let Ok(command) = parse(&line) {
-                // Whether the words name something is not the point; it must come back.
-                command.words.iter().for_each(|word| drop(target(word, "dev")));
-            }
-        }
-    }
-}
+mod tests;

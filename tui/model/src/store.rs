@@ -8,6 +8,8 @@ use aurora_api::feed::{
 };
 use aurora_api::job_key::JobPath;
 
+use crate::told::Answers;
+
 /// The topic that is always followed.
 pub const SUMMARY: &str = "summary";
 
@@ -64,6 +66,8 @@ pub struct Store {
     pub maintenance: BTreeMap<String, MaintenanceRecord>,
     /// Who changed what, oldest first.
     pub audit: VecDeque<AuditRecord>,
+    /// What was asked beside the feed.
+    pub answers: Answers,
     /// The feed's version, once it said hello.
     pub version: Option<u32>,
     configs: BTreeMap<String, serde_json::Value>,

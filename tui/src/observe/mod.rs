@@ -1,21 +1,23 @@
 //! Watching things again and again, until stopped: by a host's observer, or by the scheduler.
 
+mod ask;
 mod look;
+mod seek;
 mod tail;
 
 use std::time::Duration;
 
 use aurora_client::http::{HttpError, describe};
 use aurora_client::observer::{LogStream, Observer};
-use aurora_client::scheduler::Scheduler;
 use aurora_tui_model::event::{Event, Seen, Stream, Watch, WatchWhat};
 
+pub(crate) use self::ask::ask;
 use self::look::{look_at_directory, look_at_task};
 use self::tail::{Tailed, TailedWhat, tail};
 use crate::data::{Events, report};
 
 const TASK_PERIOD: Duration = Duration::from_secs(1);
-const WHY_PERIOD: Duration = Duration::from_secs(2);
+const HISTORY_PERIOD: Duration = Duration::from_secs(10);
 const DIRECTORY_PERIOD: Duration = Duration::from_secs(2);
 const TROUBLE_PERIOD: Duration = Duration::from_secs(1);
 
@@ -23,8 +25,20 @@ const TROUBLE_PERIOD: Duration = Duration::from_secs(1);
 pub(crate) async fn watch(observer: Observer, generation: u64, watch: Watch, events: Events) {
     let Watch { task, what, .. } = watch;
     match what {
-        // The scheduler explains, not an observer.
-        WatchWhat::Why => {}
+        // The scheduler is asked, not an observer.
+        WatchWhat::Ask(_) => {}
+        WatchWhat::History => {
+            poll(
+                &Looked {
+                    task,
+                    at: LookedAt::History(observer),
+                },
+                generation,
+                &events,
+                HISTORY_PERIOD,
+            )
+            .await;
+        }
         WatchWhat::Task => {
             poll(
                 &Looked {
@@ -98,41 +112,43 @@ enum LookedAt {
     Task(Observer),
     /// A directory of its sandbox.
     Directory(Observer, String),
-    /// Why it is as it is.
-    Why(Scheduler),
+    /// What it used.
+    History(Observer),
+}
+
+/// Something that is looked at as a whole.
+trait Look {
+    fn look(&self) -> impl Future<Output = Result<Seen, String>> + Send;
+}
+
+impl Look for Looked {
+    async fn look(&self) -> Result<Seen, String> {
+        self.read().await.map_err(|error| describe(&error))
+    }
 }
 
 impl Looked {
-    async fn look(&self) -> Result<Seen, HttpError> {
+    async fn read(&self) -> Result<Seen, HttpError> {
         match &self.at {
             LookedAt::Task(observer) => look_at_task(observer, &self.task).await,
             LookedAt::Directory(observer, path) => {
                 look_at_directory(observer, &self.task, path).await
             }
-            LookedAt::Why(scheduler) => Ok(match scheduler.explain(&self.task).await? {
-                Some(answer) => Seen::Why(answer),
-                None => Seen::Absent("The scheduler does not know this task.".to_owned()),
+            LookedAt::History(observer) => Ok(match observer.history(&self.task).await? {
+                Some(history) => Seen::History(history),
+                None => Seen::Absent("This observer keeps no history.".to_owned()),
             }),
         }
     }
 }
 
-/// Asks the scheduler again and again why a task is as it is.
-pub(crate) async fn explain(scheduler: Scheduler, generation: u64, task: String, events: Events) {
-    let looked = Looked {
-        task,
-        at: LookedAt::Why(scheduler),
-    };
-    poll(&looked, generation, &events, WHY_PERIOD).await;
-}
-
 /// Looks again and again; what did not change is not reported again.
-async fn poll(looked: &Looked, generation: u64, events: &Events, period: Duration) {
+async fn poll(looked: &impl Look, generation: u64, events: &Events, period: Duration) {
     let mut last = None;
     loop {
         let (seen, pause) = match looked.look().await {
             Ok(seen) => (seen, period),
-            Err(error) => (Seen::Trouble(describe(&error)), TROUBLE_PERIOD),
+            Err(why) => (Seen::Trouble(why), TROUBLE_PERIOD),
         };
         if last.as_ref() != Some(&seen) {
             if !report(events, Event::Seen(generation, seen.clone())).await {

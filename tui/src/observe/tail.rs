@@ -6,13 +6,17 @@ use aurora_client::http::{HttpError, describe};
 use aurora_client::observer::{Chunk, LogStream, Observer};
 use aurora_tui_model::event::{Event, Seen, Start, WINDOW};
 
-use super::TROUBLE_PERIOD;
-use crate::data::{Events, report};
+use super::{TROUBLE_PERIOD, seek};
+use crate::data::{Events, now_ms, report};
 
 const TAIL_PERIOD: Duration = Duration::from_millis(300);
 const PIECE: i64 = 256 * 1024;
 /// A file that gives nothing is looked at for having become shorter after this many empty reads.
 const PROBE_EVERY: u32 = 5;
+/// After this many full pieces in a row the end is looked for: the file may grow faster than it can be read.
+const HURRY_EVERY: u32 = 16;
+/// Who is farther behind than this goes on at the end, and says what was passed over.
+const FARTHEST_BEHIND: u64 = 8 * WINDOW;
 
 /// Something that can be read in pieces, with the observer's conventions for offset and length.
 pub(super) trait Read: Sync {
@@ -58,18 +62,30 @@ pub(super) async fn tail(tailed: &impl Read, start: Start, generation: u64, even
     let mut offset: Option<u64> = None;
     let mut cut_first_line = false;
     let mut empty_reads = 0;
+    let mut full_reads = 0;
     let mut in_trouble = false;
     loop {
-        let step = next(tailed, offset, empty_reads >= PROBE_EVERY).await;
+        let hurry = full_reads >= HURRY_EVERY && window_end.is_none();
+        if hurry {
+            full_reads = 0;
+        }
+        let step = next(tailed, offset, empty_reads >= PROBE_EVERY || hurry).await;
+        let step = match (step, start) {
+            (Ok(Step::Begin(size)), Start::Time(time)) => seek::find(tailed, size, time, now_ms())
+                .await
+                .map(|begin| Step::Found(size, begin)),
+            (step, _) => step,
+        };
         let (seen, pause) = match step {
             Ok(Step::Absent) => (
                 (!in_trouble).then(|| Seen::Absent("It is not there (yet).".to_owned())),
                 Some(TAIL_PERIOD),
             ),
-            Ok(Step::Begin(size)) => {
-                let begin = match start {
-                    Start::End => size.saturating_sub(WINDOW),
-                    Start::At(offset) => offset.min(size),
+            Ok(Step::Begin(size) | Step::Found(size, _)) => {
+                let begin = match (&step, start) {
+                    (Ok(Step::Found(_, begin)), _) => *begin,
+                    (_, Start::At(offset)) => offset.min(size),
+                    _ => size.saturating_sub(WINDOW),
                 };
                 offset = Some(begin);
                 // A chosen place is shown to the byte, so that windows side by side have everything.
@@ -88,6 +104,14 @@ pub(super) async fn tail(tailed: &impl Read, start: Start, generation: u64, even
                 empty_reads = 0;
                 (Some(Seen::Truncated), None)
             }
+            Ok(Step::Behind(end)) => {
+                let from = offset.unwrap_or(0);
+                offset = Some(end - WINDOW);
+                cut_first_line = true;
+                (Some(Seen::Missed(end - WINDOW - from)), None)
+            }
+            // It was only looked whether the file grows faster than it is read.
+            Ok(Step::Nothing) if hurry => (None, None),
             Ok(Step::Nothing) => {
                 empty_reads = if empty_reads >= PROBE_EVERY {
                     0
@@ -110,6 +134,7 @@ pub(super) async fn tail(tailed: &impl Read, start: Start, generation: u64, even
                     from += line as u64;
                 }
                 let full = i64::try_from(chunk.length).is_ok_and(|length| length >= PIECE);
+                full_reads = if full { full_reads + 1 } else { 0 };
                 (
                     Some(Seen::Bytes {
                         offset: from,
@@ -151,7 +176,12 @@ async fn rest(tailed: &impl Read, offset: u64) -> Option<u64> {
 
 enum Step {
     Absent,
+    /// It is of this size.
     Begin(u64),
+    /// It is of this size, and what is wanted begins there.
+    Found(u64, u64),
+    /// Its end is this far, much farther than what was read.
+    Behind(u64),
     Shrunk,
     Nothing,
     More(Chunk),
@@ -163,6 +193,9 @@ async fn next(tailed: &impl Read, offset: Option<u64>, probe: bool) -> Result<St
             (None, _) => Step::Absent,
             (Some(end), None) => Step::Begin(end.offset),
             (Some(end), Some(offset)) if end.offset < offset => Step::Shrunk,
+            (Some(end), Some(offset)) if end.offset - offset > FARTHEST_BEHIND => {
+                Step::Behind(end.offset)
+            }
             (Some(_), Some(_)) => Step::Nothing,
         });
     }
@@ -339,6 +372,122 @@ mod tests {
             follow_from(Start::At(99), vec![b"x".to_vec()], 1).await,
             [bytes(1, "")]
         );
+    }
+
+    /// A file that grows by 4 MiB with each read, that is far faster than it is read.
+    struct Flood {
+        size: Mutex<u64>,
+    }
+
+    impl Read for Flood {
+        async fn read(&self, offset: i64, length: i64) -> Result<Option<Chunk>, HttpError> {
+            let mut size = self.size.lock().unwrap();
+            *size += 4 << 20;
+            let Ok(from) = u64::try_from(offset) else {
+                return Ok(Some(Chunk {
+                    offset: *size,
+                    ..Chunk::default()
+                }));
+            };
+            let length = u64::try_from(length)
+                .unwrap()
+                .min(size.saturating_sub(from));
+            Ok(Some(Chunk {
+                offset: from,
+                length,
+                data: "x\n".repeat(usize::try_from(length / 2).unwrap()),
+            }))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_loses_nothing_silently() {
+        let file = Flood {
+            size: Mutex::new(0),
+        };
+        let (events, mut heard) = mpsc::channel(1);
+        let listen = async {
+            let (mut read, mut missed, mut end) = (0, 0, None);
+            for _ in 0..200 {
+                match heard.recv().await {
+                    Some(Event::Seen(7, Seen::Bytes { offset, next, .. })) => {
+                        // The first line of what comes after a gap may be cut: it belongs to the gap.
+                        let expected = end.unwrap_or(offset);
+                        assert!(
+                            offset == expected || offset == expected + 2,
+                            "{offset} {expected}"
+                        );
+                        read += next - expected;
+                        end = Some(next);
+                    }
+                    Some(Event::Seen(7, Seen::Missed(bytes))) => {
+                        missed += bytes;
+                        end = end.map(|end| end + bytes);
+                    }
+                    other => panic!("unexpected {other:?}"),
+                }
+            }
+            (read, missed, end)
+        };
+        let (read, missed, end) = tokio::select! {
+            () = tail(&file, Start::At(0), 7, &events) => panic!("it ended by itself"),
+            found = listen => found,
+        };
+        assert!(missed > 100 << 20, "{missed}");
+        assert_eq!(
+            Some(read + missed),
+            end,
+            "every byte was read or is said to be missing"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sparse_file_of_ten_gigabytes_opens_with_its_last_part() {
+        use std::os::unix::fs::FileExt;
+
+        /// A file on the disk, and how many bytes of it were read.
+        struct Sparse(std::fs::File, Mutex<u64>);
+
+        impl Read for Sparse {
+            async fn read(&self, offset: i64, length: i64) -> Result<Option<Chunk>, HttpError> {
+                let size = self.0.metadata().unwrap().len();
+                let Ok(from) = u64::try_from(offset) else {
+                    return Ok(Some(Chunk {
+                        offset: size,
+                        ..Chunk::default()
+                    }));
+                };
+                let mut bytes = vec![0; usize::try_from(length).unwrap()];
+                let read = self.0.read_at(&mut bytes, from).unwrap();
+                *self.1.lock().unwrap() += read as u64;
+                Ok(Some(Chunk {
+                    offset: from,
+                    length: read as u64,
+                    data: String::from_utf8_lossy(&bytes[..read]).into_owned(),
+                }))
+            }
+        }
+
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(10 << 30).unwrap();
+        file.write_all_at(b"\nlast line\n", (10 << 30) - 11)
+            .unwrap();
+        let file = Sparse(file, Mutex::new(0));
+        let (events, mut heard) = mpsc::channel(64);
+        let listen = async {
+            loop {
+                if let Some(Event::Seen(_, Seen::Bytes { bytes, .. })) = heard.recv().await
+                    && bytes.ends_with(b"last line\n")
+                {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = tail(&file, Start::End, 7, &events) => panic!("it ended by itself"),
+            () = listen => {}
+        }
+        assert!(*file.1.lock().unwrap() <= WINDOW);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,10 +1,16 @@
 //! Hosts into maintenance and out of it.
 
+use std::cmp::Reverse;
+
+use aurora_api::drain_plan::{DrainPlan, PlannedJob};
+use aurora_api::instances;
 use aurora_api::model::MaintenanceMode;
 
 use super::{Planned, Wish};
 use crate::actions::Action;
 use crate::store::Store;
+use crate::text;
+use crate::told::{Answer, Question};
 
 /// A host as it was when the plan was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,10 +24,12 @@ pub struct HostTarget {
 }
 
 /// Hosts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Hosts {
     /// They.
     pub hosts: Vec<HostTarget>,
+    /// What a drain of them would do, or why that is not known; for drains only.
+    pub forecast: Option<Result<DrainPlan, String>>,
 }
 
 impl Hosts {
@@ -57,8 +65,63 @@ impl Hosts {
         if hosts.is_empty() {
             return Err("which hosts? name them, or mark them in the hosts' view".to_owned());
         }
-        Ok(Hosts { hosts })
+        Ok(Hosts {
+            forecast: (action == Action::HostDrain).then(|| forecast(store, names)),
+            hosts,
+        })
     }
+}
+
+fn forecast(store: &Store, names: &[String]) -> Result<DrainPlan, String> {
+    match store.answers.get(&Question::Drain(names.to_vec())) {
+        Some(Answer::Drain(plan)) => Ok(plan.clone()),
+        Some(Answer::None(why)) => Err(why.clone()),
+        _ => Err("it was not asked for".to_owned()),
+    }
+}
+
+/// So many jobs of a forecast are told one by one.
+const MOST_JOBS: usize = 8;
+
+/// What a drain does to jobs: those that hold it up first, then those that lose most.
+fn told(plan: &DrainPlan) -> Vec<String> {
+    let mut jobs: Vec<&PlannedJob> = plan.jobs.iter().collect();
+    jobs.sort_by_key(|job| (job.blockers.is_empty(), Reverse(job.lost.len())));
+    let mut out: Vec<String> = jobs.iter().take(MOST_JOBS).map(|job| of_job(job)).collect();
+    if jobs.len() > MOST_JOBS {
+        out.push(format!("and {} more job(s)", jobs.len() - MOST_JOBS));
+    }
+    if let [_, _, ..] = plan.hosts.as_slice() {
+        let order: Vec<&str> = plan.hosts.iter().map(|host| host.host.as_str()).collect();
+        out.push(format!("Best in this order: {}.", order.join(", ")));
+    }
+    out.push(match plan.estimate_secs {
+        Some(seconds) => {
+            let time = text::age(seconds.saturating_mul(1000));
+            format!("It takes about {time}.")
+        }
+        None => "How long it takes depends on a job's coordinator.".to_owned(),
+    });
+    out
+}
+
+fn of_job(job: &PlannedJob) -> String {
+    let lost = instances::text(job.lost.iter().copied());
+    let needed = job
+        .running_needed
+        .map_or_else(String::new, |needed| format!(", {needed} needed"));
+    let homeless = match job.lost.len().saturating_sub(job.fits as usize) {
+        0 => String::new(),
+        some => format!("; {some} find no room elsewhere now"),
+    };
+    let held = match job.blockers.as_slice() {
+        [] => String::new(),
+        blockers => format!("; HELD UP: {}", blockers.join("; ")),
+    };
+    format!(
+        "{} loses {lost}: {} run now, {} then{needed}{homeless}{held}",
+        job.job, job.running_before, job.running_after
+    )
 }
 
 /// What is missing on a host. A drain is over when no active task remains, not when it was accepted.
@@ -84,6 +147,10 @@ impl Planned for Hosts {
         names.join(",")
     }
 
+    fn label(&self) -> &'static str {
+        "hosts"
+    }
+
     fn count(&self) -> usize {
         self.hosts.len()
     }
@@ -97,7 +164,7 @@ impl Planned for Hosts {
 
     fn consequence(&self, action: Action) -> Vec<String> {
         let tasks: u32 = self.hosts.iter().map(|host| host.tasks).sum();
-        vec![match action {
+        let mut out = vec![match action {
             Action::HostDrain => format!(
                 "{tasks} task(s) on {} host(s) are killed and placed elsewhere; no new ones come.",
                 self.hosts.len()
@@ -106,7 +173,13 @@ impl Planned for Hosts {
             _ => format!(
                 "The hosts take new tasks only where nothing else is free; {tasks} task(s) stay."
             ),
-        }]
+        }];
+        match &self.forecast {
+            Some(Ok(plan)) => out.extend(told(plan)),
+            Some(Err(why)) => out.push(format!("No forecast: {why}")),
+            None => {}
+        }
+        out
     }
 
     fn cli(&self, action: Action, cluster: &str) -> String {

@@ -5,20 +5,28 @@
 mod cron;
 mod hosts;
 mod instances;
+pub(crate) mod quota;
+mod reconcile;
+mod tasks;
 mod update;
 
 use aurora_api::job_key::JobPath;
+use aurora_api::model::ScheduleStatus;
 
 use crate::actions::{Action, Guard};
 use crate::store::{SUMMARY, Store, UPDATES, job_topic};
+use crate::told::{Amounts, Question};
 
 pub use cron::Cron;
 pub use hosts::{HostTarget, Hosts};
 pub use instances::{Instances, Target};
+pub use quota::Quota;
+pub use reconcile::Reconciliation;
+pub use tasks::{Ended, Forced};
 pub use update::Update;
 
 /// What somebody wants changed, by name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Wish {
     /// Instances of a job; none named: all active ones.
     Instances(JobPath, Option<Vec<i32>>),
@@ -28,29 +36,43 @@ pub enum Wish {
     Update(JobPath),
     /// Hosts.
     Hosts(Vec<String>),
+    /// Another quota for a role.
+    Quota(String, Amounts),
+    /// Another state for a task of a job, by its id.
+    Force(JobPath, String, ScheduleStatus),
+    /// The ended tasks of a job.
+    Prune(JobPath),
+    /// Mesos's view of all tasks.
+    Reconcile,
 }
 
 impl Wish {
     /// The job that it is about.
     pub fn job(&self) -> Option<&JobPath> {
         match self {
-            Wish::Instances(job, _) | Wish::Cron(job) | Wish::Update(job) => Some(job),
-            Wish::Hosts(_) => None,
+            Wish::Instances(job, _)
+            | Wish::Cron(job)
+            | Wish::Update(job)
+            | Wish::Force(job, ..)
+            | Wish::Prune(job) => Some(job),
+            Wish::Hosts(_) | Wish::Quota(..) | Wish::Reconcile => None,
         }
     }
 
     /// The topic that has to be whole before it can be resolved.
     pub fn topic(&self) -> String {
         match self {
-            Wish::Instances(job, _) => job_topic(job),
+            Wish::Instances(job, _) | Wish::Force(job, ..) | Wish::Prune(job) => job_topic(job),
             Wish::Update(_) => UPDATES.to_owned(),
-            Wish::Cron(_) | Wish::Hosts(_) => SUMMARY.to_owned(),
+            Wish::Cron(_) | Wish::Hosts(_) | Wish::Quota(..) | Wish::Reconcile => {
+                SUMMARY.to_owned()
+            }
         }
     }
 }
 
 /// A change that somebody asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     /// What.
     pub action: Action,
@@ -60,8 +82,22 @@ pub struct Request {
     pub reason: String,
 }
 
+impl Request {
+    /// What has to be asked before it can be resolved, or in order to verify it.
+    pub fn questions(&self) -> Vec<Question> {
+        match (&self.wish, self.action) {
+            (Wish::Hosts(hosts), Action::HostDrain) if !hosts.is_empty() => {
+                vec![Question::Drain(hosts.clone())]
+            }
+            (Wish::Quota(..), _) => vec![Question::Quotas],
+            (Wish::Reconcile, _) => vec![Question::Vars],
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// On what: frozen when the question is asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Subject {
     /// Instances of a job.
     Instances(Instances),
@@ -71,12 +107,24 @@ pub enum Subject {
     Update(Update),
     /// Hosts.
     Hosts(Hosts),
+    /// A role's quota.
+    Quota(Quota),
+    /// A task's state.
+    Forced(Forced),
+    /// Ended tasks.
+    Ended(Ended),
+    /// A reconciliation.
+    Reconciliation(Reconciliation),
 }
 
 /// What has to be known of every kind of object that is changed.
 trait Planned {
     /// The wish that it came from, with its objects by name.
     fn wish(&self) -> Wish;
+    /// What kind of object it is, in a word.
+    fn label(&self) -> &'static str {
+        "job"
+    }
     /// Its name.
     fn object(&self) -> String;
     /// Its instances in brief; empty when it is not about instances.
@@ -112,6 +160,10 @@ impl Subject {
             Subject::Cron(part) => part,
             Subject::Update(part) => part,
             Subject::Hosts(part) => part,
+            Subject::Quota(part) => part,
+            Subject::Forced(part) => part,
+            Subject::Ended(part) => part,
+            Subject::Reconciliation(part) => part,
         }
     }
 }
@@ -125,7 +177,7 @@ fn own_cli(action: Action, cluster: &str, words: &str) -> String {
 }
 
 /// A change, before anybody said yes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// What.
     pub action: Action,
@@ -148,6 +200,14 @@ impl Plan {
             Wish::Cron(job) => Cron::resolve(store, action, job).map(Subject::Cron),
             Wish::Update(job) => Update::resolve(store, action, job).map(Subject::Update),
             Wish::Hosts(names) => Hosts::resolve(store, action, names).map(Subject::Hosts),
+            Wish::Quota(role, after) => Quota::resolve(store, role, *after).map(Subject::Quota),
+            Wish::Force(job, id, after) => {
+                Forced::resolve(store, job, id, *after).map(Subject::Forced)
+            }
+            Wish::Prune(job) => Ended::resolve(store, job).map(Subject::Ended),
+            Wish::Reconcile => Ok(Subject::Reconciliation(Reconciliation::resolve(
+                store, action,
+            ))),
         }?;
         Ok(Plan {
             action,
@@ -169,6 +229,11 @@ impl Plan {
     /// The job, or the hosts.
     pub fn object(&self) -> String {
         self.subject.part().object()
+    }
+
+    /// What kind of object it is, in a word.
+    pub fn label(&self) -> &'static str {
+        self.subject.part().label()
     }
 
     /// Instances in brief; empty when it is not about instances.

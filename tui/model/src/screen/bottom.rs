@@ -15,7 +15,7 @@ pub(super) fn bottom(state: &State) -> Bottom {
         Mode::Filter(input, _) => {
             return Bottom::Input('/', input.text.clone(), input.cursor, input.error.clone());
         }
-        Mode::Normal | Mode::Menu(_) | Mode::Confirm(..) | Mode::Leave(_) => {}
+        Mode::Normal | Mode::Menu(_) | Mode::Form(_) | Mode::Confirm(..) | Mode::Leave(_) => {}
     }
     if let Some(notice) = &state.notice {
         let scope = match notice.level {
@@ -68,6 +68,12 @@ pub(super) fn bottom(state: &State) -> Bottom {
             ("actions", "actions"),
             ("filter", "filter"),
         ],
+        Place::Update(..) => &[
+            ("enter", "task"),
+            ("logs", "logs"),
+            ("actions", "actions"),
+            ("filter", "filter"),
+        ],
         Place::Why(_) => &[("logs", "logs"), ("sandbox", "files"), ("filter", "filter")],
         Place::Task(_) => &[
             ("why", "why"),
@@ -76,13 +82,15 @@ pub(super) fn bottom(state: &State) -> Bottom {
             ("actions", "actions"),
         ],
         Place::Sandbox(..) => &[("enter", "open"), ("filter", "filter")],
-        Place::Logs(..) => &[
+        Place::Logs(..) | Place::Tails(..) => &[
             ("next-pane", "pane"),
             ("zoom", "zoom"),
             ("last", "follow"),
             ("filter", "filter"),
             ("convert", "search"),
-            ("next-process", "process"),
+            ("merge", "merge"),
+            ("histogram", "histogram"),
+            ("fields", "fields"),
         ],
         Place::File(..) => &[
             ("last", "end"),
@@ -106,6 +114,9 @@ pub(super) fn bottom(state: &State) -> Bottom {
             ("filter", "filter"),
             ("next-sort", "sort"),
         ],
+        Place::Find | Place::Related(..) | Place::Bookmarks => {
+            &[("enter", "into"), ("filter", "filter")]
+        }
         Place::Quotas | Place::Audit | Place::Journal | Place::Help(_) => {
             &[("filter", "filter"), ("next-sort", "sort")]
         }

@@ -2,6 +2,7 @@
 
 use super::{Dialog, Segment, is_compact};
 use crate::actions::{Guard, Instances, Plan, Subject, Target};
+use crate::form::Form;
 use crate::state::{LinkState, Mode, State};
 use crate::theme::Scope;
 use crate::{text, update};
@@ -45,8 +46,7 @@ fn confirm_lines(state: &State, plan: &Plan, drift: Option<&String>) -> Vec<Vec<
         false => plan.cluster.clone(),
     };
     out.push(field("cluster", cluster, Scope::Crumb));
-    let label = if plan.job().is_some() { "job" } else { "hosts" };
-    out.push(field(label, plan.object(), Scope::Crumb));
+    out.push(field(plan.label(), plan.object(), Scope::Crumb));
     if let Subject::Instances(Instances { targets, .. }) = &plan.subject {
         out.push(field(
             "instances",
@@ -94,6 +94,43 @@ fn on_hosts(state: &State, plan: &Plan, targets: &[Target]) -> String {
     format!("{} ({}{more})", plan.instances(), hosts.join(", "))
 }
 
+/// A form: each field with what it allows; the text field of the last line is the one that has the keys.
+fn form_dialog(form: &Form) -> Dialog {
+    let mut lines = Vec::new();
+    for (at, field) in form.fields.iter().enumerate() {
+        let focused = at == form.focus;
+        let (remark, scope) = match field.remark() {
+            Ok(remark) => (remark, Scope::Dim),
+            Err(fault) => (fault, Scope::Warn),
+        };
+        let sign = if focused { ">" } else { " " };
+        let value = match focused {
+            true => Scope::Selection,
+            false => Scope::None,
+        };
+        lines.push(vec![
+            Segment::new(format!("{sign} {:<8}", field.label), Scope::Label),
+            Segment::new(format!("{:<14}", text::clean(&field.input.text)), value),
+            Segment::new(format!("  {}", text::clean(&remark)), scope),
+        ]);
+    }
+    if let Some(error) = &form.error {
+        lines.push(vec![Segment::new(text::clean(error), Scope::PromptError)]);
+    }
+    lines.push(vec![Segment::new(
+        "tab: next; enter: what comes of it; esc: nothing",
+        Scope::Dim,
+    )]);
+    let field = form.fields.get(form.focus);
+    let label = field.map_or("", |field| field.label);
+    lines.push(vec![Segment::new(format!("{label}: "), Scope::HintKey)]);
+    Dialog {
+        title: Segment::new(text::clean(&form.title), Scope::Crumb),
+        lines,
+        input: field.map(|field| (field.input.text.clone(), field.input.cursor)),
+    }
+}
+
 /// The question or list over the middle, if there is one.
 pub(super) fn dialog(state: &State) -> Option<Dialog> {
     match &state.mode {
@@ -124,6 +161,7 @@ pub(super) fn dialog(state: &State) -> Option<Dialog> {
                 input: None,
             })
         }
+        Mode::Form(form) => Some(form_dialog(form)),
         Mode::Confirm(plan, input, drift) => {
             let mut lines = confirm_lines(state, plan, drift.as_ref());
             if let Some(error) = &input.error

@@ -1,15 +1,12 @@
 //! From the wish to change something to its verified outcome.
 
-use aurora_api::instances;
-
-use crate::actions::{Action, Change, Guard, Kind, Plan, Progress, Request, Wish};
-use crate::command::{Target, target};
+use crate::actions::{Action, Change, Guard, Kind, Plan, Progress, Request};
 use crate::event::{Call, Effect};
 use crate::journal::Entry;
-use crate::place::Place;
 use crate::state::{Input, Level, Mode, State};
-use crate::views;
+use crate::told::Question;
 
+use super::meant::{Aim, aim_here, aim_named, kinds_here};
 use super::notice;
 
 /// What could be done to what is selected: a letter, a command line and, where it is impossible, why.
@@ -19,160 +16,28 @@ pub(crate) fn menu(state: &State) -> Vec<(char, &'static str, String, Option<Str
         .iter()
         .filter(|(action, _)| kinds.contains(&action.kind()))
         .map(|(action, letter)| {
-            let (object, fault) = match wish_here(state, action.kind()) {
-                Ok(wish) => {
-                    let object = described(&wish);
-                    // Before the records have come nothing is known against it.
-                    let known = state.store.is_whole(&wish.topic());
-                    let request = Request {
-                        action: *action,
-                        wish,
-                        reason: String::new(),
-                    };
-                    let fault = Plan::resolve(&state.store, "", &request).err();
-                    (object, fault.filter(|_| known))
-                }
-                Err(fault) => (String::new(), Some(fault)),
-            };
+            let aim = aim_here(state, action.kind());
+            let object = aim.as_ref().map_or_else(|_| String::new(), Aim::describe);
+            let fault = aim.map_or_else(Some, |aim| against(state, *action, aim));
             (*letter, action.name(), object, fault)
         })
         .collect()
 }
 
-fn described(wish: &Wish) -> String {
-    match wish {
-        Wish::Instances(job, Some(some)) => {
-            format!("{job}/{}", instances::text(some.iter().copied()))
-        }
-        Wish::Instances(job, None) | Wish::Cron(job) | Wish::Update(job) => job.to_string(),
-        Wish::Hosts(hosts) => hosts.join(", "),
-    }
-}
-
-/// What kinds of objects the view on the screen is about.
-fn kinds_here(state: &State) -> Vec<Kind> {
-    match &state.view.place {
-        Place::Hosts | Place::Host(_) | Place::Maintenance => vec![Kind::Hosts],
-        Place::Updates => vec![Kind::Update],
-        Place::Crons => vec![Kind::Cron, Kind::Instances],
-        Place::Jobs
-        | Place::Instances(_)
-        | Place::Task(_)
-        | Place::Why(_)
-        | Place::Sandbox(..)
-        | Place::File(..)
-        | Place::Logs(..) => {
-            let mut kinds = vec![Kind::Instances];
-            let record = super::run::selected_job(state)
-                .ok()
-                .and_then(|job| state.store.jobs.get(&job));
-            if record.is_some_and(|record| record.cron_schedule.is_some()) {
-                kinds.push(Kind::Cron);
-            }
-            if record.is_some_and(|record| record.update.is_some()) {
-                kinds.push(Kind::Update);
-            }
-            kinds
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// What is marked, else selected.
-fn chosen(state: &State) -> Vec<String> {
-    if !state.view.marks.is_empty() {
-        return state.view.marks.iter().cloned().collect();
-    }
-    let table = views::table(state);
-    let selected = table.and_then(|table| {
-        let at = views::selected(state, &table)?;
-        Some(table.rows[at].id.clone())
-    });
-    selected.into_iter().collect()
-}
-
-/// What is marked, else selected, else on the screen.
-fn wish_here(state: &State, kind: Kind) -> Result<Wish, String> {
-    let place = &state.view.place;
-    match kind {
-        Kind::Instances => instances_here(state),
-        Kind::Cron => super::run::selected_job(state).map(Wish::Cron),
-        Kind::Update => super::run::selected_job(state).map(Wish::Update),
-        Kind::Hosts => match place {
-            Place::Host(host) => Ok(Wish::Hosts(vec![host.clone()])),
-            Place::Hosts | Place::Maintenance => Ok(Wish::Hosts(chosen(state))),
-            _ => Err("which hosts? name them, or mark them in the hosts' view".to_owned()),
-        },
-    }
-}
-
-fn instances_here(state: &State) -> Result<Wish, String> {
-    if let Some(place) = state.view.place.task() {
-        let task = state
-            .store
-            .tasks
-            .get(&place.task)
-            .ok_or_else(|| "this task is gone".to_owned())?;
-        let current = state.store.current(&place.job, task.instance);
-        if current.is_none_or(|current| current.task_id != place.task) {
-            return Err(format!(
-                "this task has ended; instance {} is another task now",
-                task.instance
-            ));
-        }
-        return Ok(Wish::Instances(
-            place.job.clone(),
-            Some(vec![task.instance]),
-        ));
-    }
-    let chosen = chosen(state);
-    match (&state.view.place, chosen.as_slice()) {
-        (_, []) => Err("nothing is selected".to_owned()),
-        (Place::Jobs | Place::Crons, [job]) => Ok(Wish::Instances(
-            job.parse().map_err(|fault| format!("{fault}"))?,
-            None,
-        )),
-        (Place::Jobs | Place::Crons, _) => {
-            Err("several jobs are marked; jobs are changed one at a time".to_owned())
-        }
-        (Place::Instances(job), instances) => {
-            let instances: Vec<i32> = instances.iter().filter_map(|id| id.parse().ok()).collect();
-            Ok(Wish::Instances(job.clone(), Some(instances)))
-        }
-        _ => {
-            Err("there is nothing here to change; go to a job, its instances or a task".to_owned())
-        }
-    }
-}
-
-/// What the words after a command name.
-fn wish_named(state: &State, kind: Kind, words: &[String]) -> Result<Wish, String> {
-    let [word] = words else {
-        return match kind {
-            Kind::Hosts if !words.is_empty() => Ok(Wish::Hosts(words.to_vec())),
-            _ => wish_here(state, kind),
-        };
+/// What is known to be against a change. Before the records have come that is nothing.
+fn against(state: &State, action: Action, aim: Aim) -> Option<String> {
+    let Aim::Wish(wish) = aim else {
+        return None;
     };
-    if kind == Kind::Hosts {
-        return Ok(Wish::Hosts(words.to_vec()));
+    if !state.store.is_whole(&wish.topic()) {
+        return None;
     }
-    match (target(word, &state.setup.cluster)?, kind) {
-        (Target::Job(job, instances), Kind::Instances) => Ok(Wish::Instances(
-            job,
-            instances.map(|set| set.into_iter().collect()),
-        )),
-        (Target::Job(job, None), Kind::Cron) => Ok(Wish::Cron(job)),
-        (Target::Job(job, None), _) => Ok(Wish::Update(job)),
-        (Target::Task(id), Kind::Instances) => {
-            let task = state.store.tasks.get(&id).ok_or_else(|| {
-                format!("the task `{id}` is not known here; write ROLE/ENVIRONMENT/NAME/INSTANCE")
-            })?;
-            Ok(Wish::Instances(task.job.clone(), Some(vec![task.instance])))
-        }
-        _ => Err(format!(
-            "`{word}` is not a job; write ROLE/ENVIRONMENT/NAME"
-        )),
-    }
+    let request = Request {
+        action,
+        wish,
+        reason: String::new(),
+    };
+    Plan::resolve(&state.store, "", &request).err()
 }
 
 /// Asks for a change; the question appears as soon as what it is about is known.
@@ -188,7 +53,13 @@ pub(super) fn ask(
             action.name()
         ));
     }
-    let wish = wish_named(state, action.kind(), words)?;
+    let wish = match aim_named(state, action.kind(), words)? {
+        Aim::Wish(wish) => wish,
+        Aim::Form(form) => {
+            state.mode = Mode::Form(form);
+            return Ok(());
+        }
+    };
     if let Some(job) = wish.job()
         && state.store.is_whole(crate::store::SUMMARY)
         && !state.store.jobs.contains_key(job)
@@ -222,7 +93,13 @@ pub(super) fn resume(state: &mut State) {
     if !state.store.is_whole(&topic) {
         return;
     }
+    let questions = request.questions();
+    let is_open = |question: &Question| state.store.answers.get(question).is_none();
     let plan = Plan::resolve(&state.store, &state.setup.cluster, request);
+    // What cannot be done is refused at once; what can be waits until all is known that belongs to the question.
+    if plan.is_ok() && questions.iter().any(is_open) {
+        return;
+    }
     state.awaiting = None;
     match plan {
         Ok(plan) => state.mode = Mode::Confirm(Box::new(plan), Input::default(), None),

@@ -7,7 +7,7 @@ use crate::key::{Code, Key, show_sequence};
 use crate::keymap::Lookup;
 use crate::state::{Input, Level, Mode, State};
 
-use super::{change, notice, run, set_filter};
+use super::{change, forms, notice, run, set_filter};
 
 const HISTORY: usize = 200;
 const MAX_INPUT: usize = 4096;
@@ -25,6 +25,7 @@ pub(super) fn key(state: &mut State, key: Key) -> Vec<Effect> {
         Mode::Prompt(input) => prompt(state, input, key),
         Mode::Filter(input, before) => filter(state, input, before, key),
         Mode::Menu(at) => menu(state, at, key),
+        Mode::Form(form) => forms::key(state, form, key),
         Mode::Confirm(plan, input, drift) => {
             let mut input = input;
             match (key.code, plan.guard()) {
@@ -278,7 +279,7 @@ fn menu(state: &mut State, at: usize, key: Key) -> Vec<Effect> {
 }
 
 /// A key in a text field.
-fn edit(input: &mut Input, key: Key) {
+pub(super) fn edit(input: &mut Input, key: Key) {
     input.error = None;
     let byte = |text: &str, at: usize| {
         text.char_indices()
@@ -341,6 +342,12 @@ pub(super) fn paste(state: &mut State, text: &str) {
     };
     match &mut state.mode {
         Mode::Prompt(input) => type_in(input),
+        Mode::Form(form) => {
+            let focus = form.focus;
+            if let Some(field) = form.fields.get_mut(focus) {
+                type_in(&mut field.input);
+            }
+        }
         Mode::Confirm(plan, input, _) if matches!(plan.guard(), Guard::Type(_)) => type_in(input),
         Mode::Filter(input, _) => {
             type_in(input);

@@ -23,6 +23,12 @@ pub(crate) fn status_scope(status: ScheduleStatus) -> Scope {
     }
 }
 
+/// A job's state as a cell.
+pub(super) fn job_word(job: &JobRecord) -> Cell {
+    let (word, scope) = job_state(job, &counts(job));
+    Cell::text(word).scope(scope)
+}
+
 struct Counts {
     waiting: u32,
     starting: u32,
@@ -235,32 +241,6 @@ pub(super) fn hosts(state: &State) -> Table {
 
 pub(super) fn mebibytes(count: i64) -> Cell {
     Cell::bytes(u64::try_from(count).unwrap_or(0).saturating_mul(1 << 20))
-}
-
-pub(super) fn quotas(state: &State) -> Table {
-    let columns = vec![
-        Column::text("role", 0),
-        Column::number("cpus", 0),
-        Column::number("ram", 0),
-        Column::number("disk", 0),
-    ];
-    let rows = state
-        .store
-        .quotas
-        .values()
-        .map(|quota| Row {
-            id: quota.role.clone(),
-            problem: false,
-            cells: vec![
-                Cell::text(&quota.role),
-                Cell::number(quota.cpus, format!("{}", quota.cpus)),
-                mebibytes(quota.ram_mb),
-                mebibytes(quota.disk_mb),
-            ],
-            attributes: Vec::new(),
-        })
-        .collect();
-    Table::new(columns, rows)
 }
 
 pub(super) fn journal(state: &State) -> Table {

@@ -84,6 +84,7 @@ pub(super) fn crons(state: &State) -> Table {
         Column::number("active", 1),
         Column::text("last", 2),
         Column::text("outcome", 1),
+        Column::text("next", 1),
         Column::number("changed", 3),
     ];
     let jobs = state.store.jobs.values();
@@ -108,6 +109,8 @@ pub(super) fn crons(state: &State) -> Table {
                     Cell::count(i64::from(job.active)).dim_zero(),
                     last.map_or_else(Cell::none, |run| Cell::text(&text::utc(run.minute_ms))),
                     outcome,
+                    last.and_then(|run| run.next_ms.first())
+                        .map_or_else(Cell::none, |next| Cell::text(&text::utc(*next))),
                     super::cluster::age_of(job),
                 ],
                 attributes: vec![("role".to_owned(), job.job.0.role.clone())],
@@ -117,7 +120,7 @@ pub(super) fn crons(state: &State) -> Table {
     Table::new(columns, rows)
 }
 
-fn update_scope(status: JobUpdateStatus) -> Scope {
+pub(super) fn update_scope(status: JobUpdateStatus) -> Scope {
     use JobUpdateStatus::*;
     match status {
         RollingForward => Scope::StateStarting,

@@ -2,10 +2,11 @@
 
 use serde_json::Value as Json;
 
-use crate::state::{Detail, State};
+use crate::state::State;
 use crate::table::{Cell, Column, Row, Table};
 use crate::text;
 use crate::theme::Scope;
+use crate::told::Answer;
 
 /// Rows as they are told, numbered, since they may be alike.
 #[derive(Default)]
@@ -63,7 +64,9 @@ fn words(value: &Json) -> String {
 /// What is known of the task on the screen; in the order in which one asks.
 pub(super) fn why(state: &State) -> Table {
     let columns = vec![Column::text("about", 0), Column::text("what", 0)];
-    let Detail::Why(Some(answer)) = &state.view.detail else {
+    let question = state.view.place.questions().into_iter().next();
+    let answer = question.and_then(|question| state.store.answers.get(&question));
+    let Some(Answer::Why(answer)) = answer else {
         return Table::new(columns, Vec::new());
     };
     let mut told = Told::default();

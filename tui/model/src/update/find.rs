@@ -1,0 +1,143 @@
+//! What words name, and what is selected.
+
+use crate::command::{Target, target};
+use crate::place::{Place, TaskRef};
+use crate::state::State;
+use crate::views;
+
+pub(super) fn selected_id(state: &State) -> Result<String, String> {
+    let table = views::table(state).ok_or("there are no rows here")?;
+    let at = views::selected(state, &table).ok_or("there is nothing here to select")?;
+    Ok(table.rows[at].id.clone())
+}
+
+pub(super) fn selected_host(state: &State) -> Result<String, String> {
+    match &state.view.place {
+        Place::Hosts | Place::Maintenance => selected_id(state),
+        place => {
+            let task = place
+                .task()
+                .and_then(|task| state.store.tasks.get(&task.task));
+            task.and_then(|task| task.host.clone())
+                .ok_or_else(|| "which host? write its name".to_owned())
+        }
+    }
+}
+
+pub(super) fn selected_job(state: &State) -> Result<aurora_api::job_key::JobPath, String> {
+    if let Some(job) = state.view.place.job() {
+        return Ok(job.clone());
+    }
+    match &state.view.place {
+        // An update's id comes after its job.
+        Place::Jobs | Place::Crons | Place::Updates => {
+            let id = selected_id(state)?;
+            let job = id.split(' ').next().unwrap_or_default();
+            job.parse().map_err(|fault| format!("{fault}"))
+        }
+        Place::Journal => {
+            let at: usize = selected_id(state)?
+                .parse()
+                .map_err(|_| "no row is selected".to_owned())?;
+            let entry = state.journal.get(at).ok_or("no row is selected")?;
+            entry.job.parse().map_err(|fault| format!("{fault}"))
+        }
+        _ => Err("which job? write ROLE/ENVIRONMENT/NAME".to_owned()),
+    }
+}
+
+/// The task that a word names; without one, the selected or shown one.
+pub(super) fn find_task(state: &State, word: Option<&str>) -> Result<TaskRef, String> {
+    let Some(word) = word else {
+        if let Some(task) = state.view.place.task() {
+            return Ok(task.clone());
+        }
+        if let Place::Instances(job) | Place::Update(job, _) = &state.view.place {
+            let instance: i32 = selected_id(state)?
+                .parse()
+                .map_err(|_| "no instance is selected".to_owned())?;
+            return current(state, job, instance);
+        }
+        return Err("which task? write ROLE/ENVIRONMENT/NAME/INSTANCE or a task id".to_owned());
+    };
+    match target(word, &state.setup.cluster)? {
+        Target::Task(id) => match state.store.tasks.get(&id) {
+            Some(task) => Ok(TaskRef {
+                job: task.job.clone(),
+                task: id,
+            }),
+            None => Err(format!(
+                "the task `{id}` is not known here; write ROLE/ENVIRONMENT/NAME/INSTANCE, after `instances ROLE/ENVIRONMENT/NAME`"
+            )),
+        },
+        Target::Job(job, Some(instances)) if instances.len() == 1 => {
+            let instance = instances.first().copied().unwrap_or_default();
+            current(state, &job, instance)
+        }
+        Target::Job(..) => Err(format!(
+            "`{word}` names no single instance; write ROLE/ENVIRONMENT/NAME/INSTANCE"
+        )),
+    }
+}
+
+fn current(
+    state: &State,
+    job: &aurora_api::job_key::JobPath,
+    instance: i32,
+) -> Result<TaskRef, String> {
+    let task = state.store.current(job, instance).ok_or_else(|| {
+        format!("no task of {job}/{instance} is known here; `instances {job}` loads them")
+    })?;
+    Ok(TaskRef {
+        job: job.clone(),
+        task: task.task_id.clone(),
+    })
+}
+
+pub(super) fn newest(state: &State) -> Result<TaskRef, String> {
+    let place = state.view.place.task().ok_or("this is not a task")?;
+    let task = state
+        .store
+        .tasks
+        .get(&place.task)
+        .ok_or("this task is gone")?;
+    let newest = current(state, &place.job, task.instance)?;
+    if newest == *place {
+        return Err("this is the newest task of its instance".to_owned());
+    }
+    Ok(newest)
+}
+
+/// The update that the words name; without an id the one that goes on, else the newest that is known.
+pub(super) fn find_update(
+    state: &State,
+    job: Option<&str>,
+    id: Option<&str>,
+) -> Result<Place, String> {
+    let job = match job {
+        Some(word) => match target(word, &state.setup.cluster)? {
+            Target::Job(job, None) => job,
+            Target::Job(..) | Target::Task(_) => {
+                return Err(format!(
+                    "`{word}` is not a job; write ROLE/ENVIRONMENT/NAME"
+                ));
+            }
+        },
+        None => selected_job(state)?,
+    };
+    let selected = || match &state.view.place {
+        Place::Updates => Some(selected_id(state).ok()?.split_once(' ')?.1.to_owned()),
+        _ => None,
+    };
+    let active = || Some(state.store.jobs.get(&job)?.update.as_ref()?.id.clone());
+    let newest = || {
+        let known = state.store.updates.values();
+        let of_job = known.filter(|update| update.job == job);
+        Some(of_job.max_by_key(|update| update.created_ms)?.id.clone())
+    };
+    let id = id.map(str::to_owned);
+    let id = id.or_else(selected).or_else(active).or_else(newest);
+    let id =
+        id.ok_or_else(|| format!("no update of {job} goes on; `updates` lists those that ended"))?;
+    Ok(Place::Update(job, id))
+}

@@ -1,0 +1,253 @@
+//! What a change is meant for: words after a command, else what is marked, selected or on the screen.
+
+use aurora_api::instances;
+use aurora_api::model::ScheduleStatus;
+
+use crate::actions::{Action, Kind, Wish};
+use crate::command::{Target, target};
+use crate::form::{Field, Form, Takes};
+use crate::place::{Place, TaskRef};
+use crate::plan::quota;
+use crate::state::State;
+use crate::views;
+
+use super::find::{find_task, selected_job};
+
+/// A wish, or a form for what is missing in it.
+pub(super) enum Aim {
+    Wish(Wish),
+    Form(Box<Form>),
+}
+
+impl Aim {
+    /// What it is about, in few words.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Aim::Wish(wish) => described(wish),
+            Aim::Form(form) => form.title.clone(),
+        }
+    }
+}
+
+fn described(wish: &Wish) -> String {
+    match wish {
+        Wish::Instances(job, Some(some)) => {
+            format!("{job}/{}", instances::text(some.iter().copied()))
+        }
+        Wish::Instances(job, None)
+        | Wish::Cron(job)
+        | Wish::Update(job)
+        | Wish::Prune(job)
+        | Wish::Force(job, ..) => job.to_string(),
+        Wish::Hosts(hosts) => hosts.join(", "),
+        Wish::Quota(role, _) => role.clone(),
+        Wish::Reconcile => String::new(),
+    }
+}
+
+/// What kinds of objects the view on the screen is about.
+pub(super) fn kinds_here(state: &State) -> Vec<Kind> {
+    match &state.view.place {
+        Place::Hosts | Place::Host(_) | Place::Maintenance => vec![Kind::Hosts],
+        Place::Quotas | Place::Roles => vec![Kind::Role],
+        Place::Updates => vec![Kind::Update],
+        Place::Update(..) => vec![Kind::Update, Kind::Instances],
+        Place::Crons => vec![Kind::Cron, Kind::Instances],
+        Place::Jobs
+        | Place::Instances(_)
+        | Place::Task(_)
+        | Place::Why(_)
+        | Place::Sandbox(..)
+        | Place::File(..)
+        | Place::Tails(..)
+        | Place::Logs(..) => {
+            let mut kinds = vec![Kind::Instances];
+            if !matches!(state.view.place, Place::Jobs) {
+                kinds.extend([Kind::Task, Kind::Ended]);
+            }
+            let record = selected_job(state)
+                .ok()
+                .and_then(|job| state.store.jobs.get(&job));
+            if record.is_some_and(|record| record.cron_schedule.is_some()) {
+                kinds.push(Kind::Cron);
+            }
+            if record.is_some_and(|record| record.update.is_some()) {
+                kinds.push(Kind::Update);
+            }
+            kinds
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// What is marked, else selected.
+fn chosen(state: &State) -> Vec<String> {
+    if !state.view.marks.is_empty() {
+        return state.view.marks.iter().cloned().collect();
+    }
+    let table = views::table(state);
+    let selected = table.and_then(|table| {
+        let at = views::selected(state, &table)?;
+        Some(table.rows[at].id.clone())
+    });
+    selected.into_iter().collect()
+}
+
+/// What is marked, else selected, else on the screen.
+pub(super) fn aim_here(state: &State, kind: Kind) -> Result<Aim, String> {
+    let wish = match kind {
+        Kind::Instances => instances_here(state)?,
+        Kind::Cron => Wish::Cron(selected_job(state)?),
+        Kind::Update => Wish::Update(selected_job(state)?),
+        Kind::Ended => Wish::Prune(selected_job(state)?),
+        Kind::Cluster => Wish::Reconcile,
+        Kind::Hosts => match &state.view.place {
+            Place::Host(host) => Wish::Hosts(vec![host.clone()]),
+            Place::Hosts | Place::Maintenance => Wish::Hosts(chosen(state)),
+            _ => return Err("which hosts? name them, or mark them in the hosts' view".to_owned()),
+        },
+        Kind::Role => {
+            let role = match (&state.view.place, chosen(state).as_slice()) {
+                (Place::Quotas | Place::Roles, [role]) => role.clone(),
+                _ => return Err("which role? write its name".to_owned()),
+            };
+            return Ok(Aim::Form(Box::new(quota_form(state, &role))));
+        }
+        Kind::Task => {
+            let task = find_task(state, None)?;
+            return Ok(Aim::Form(Box::new(state_form(&task))));
+        }
+    };
+    Ok(Aim::Wish(wish))
+}
+
+/// The form of a role's quota: as it is now, with what is used.
+fn quota_form(state: &State, role: &str) -> Form {
+    let now = quota::current(&state.store, role).unwrap_or_default();
+    let used = state.store.answers.quotas();
+    let used = used.map(|known| known.get(role).copied().unwrap_or_default().counted);
+    let size = |bytes: f64| format!("{}MiB", (bytes / 1024.0 / 1024.0) as i64);
+    let field = Field::new;
+    Form {
+        title: format!("quota of {role}"),
+        line: format!("{} {role}", Action::QuotaSet.name()),
+        fields: vec![
+            field(
+                "cpus",
+                Takes::Cores(used.map(|used| used.cpus)),
+                &now.cpus.to_string(),
+            ),
+            field(
+                "ram",
+                Takes::Bytes(used.map(|used| used.ram)),
+                &size(now.ram),
+            ),
+            field(
+                "disk",
+                Takes::Bytes(used.map(|used| used.disk)),
+                &size(now.disk),
+            ),
+        ],
+        focus: 0,
+        error: None,
+    }
+}
+
+/// The form of a task's state.
+fn state_form(task: &TaskRef) -> Form {
+    let names = ScheduleStatus::ALL.iter().map(|status| status.name());
+    let takes = Takes::OneOf(names.collect());
+    Form {
+        title: format!("state of {}", task.task),
+        line: format!("{} {}", Action::TaskForce.name(), task.task),
+        fields: vec![Field::new("state", takes, ScheduleStatus::Lost.name())],
+        focus: 0,
+        error: None,
+    }
+}
+
+fn instances_here(state: &State) -> Result<Wish, String> {
+    if let Some(place) = state.view.place.task() {
+        let task = state
+            .store
+            .tasks
+            .get(&place.task)
+            .ok_or_else(|| "this task is gone".to_owned())?;
+        let current = state.store.current(&place.job, task.instance);
+        if current.is_none_or(|current| current.task_id != place.task) {
+            return Err(format!(
+                "this task has ended; instance {} is another task now",
+                task.instance
+            ));
+        }
+        return Ok(Wish::Instances(
+            place.job.clone(),
+            Some(vec![task.instance]),
+        ));
+    }
+    let chosen = chosen(state);
+    match (&state.view.place, chosen.as_slice()) {
+        (_, []) => Err("nothing is selected".to_owned()),
+        (Place::Jobs | Place::Crons, [job]) => Ok(Wish::Instances(
+            job.parse().map_err(|fault| format!("{fault}"))?,
+            None,
+        )),
+        (Place::Jobs | Place::Crons, _) => {
+            Err("several jobs are marked; jobs are changed one at a time".to_owned())
+        }
+        (Place::Instances(job) | Place::Update(job, _), instances) => {
+            let instances: Vec<i32> = instances.iter().filter_map(|id| id.parse().ok()).collect();
+            Ok(Wish::Instances(job.clone(), Some(instances)))
+        }
+        _ => {
+            Err("there is nothing here to change; go to a job, its instances or a task".to_owned())
+        }
+    }
+}
+
+/// What the words after a command name.
+pub(super) fn aim_named(state: &State, kind: Kind, words: &[String]) -> Result<Aim, String> {
+    let wish = match (kind, words) {
+        (_, []) => return aim_here(state, kind),
+        (Kind::Hosts, hosts) => Wish::Hosts(hosts.to_vec()),
+        (Kind::Role, [role]) => return Ok(Aim::Form(Box::new(quota_form(state, role)))),
+        (Kind::Role, [role, amounts @ ..]) => Wish::Quota(role.clone(), quota::parse(amounts)?),
+        (Kind::Task, [task, rest @ ..]) => {
+            let task = find_task(state, Some(task))?;
+            match rest.first() {
+                None => return Ok(Aim::Form(Box::new(state_form(&task)))),
+                Some(name) => Wish::Force(task.job, task.task, status(name)?),
+            }
+        }
+        (_, [word, ..]) => of_job(state, kind, word)?,
+    };
+    Ok(Aim::Wish(wish))
+}
+
+fn status(name: &str) -> Result<ScheduleStatus, String> {
+    let mut known = ScheduleStatus::ALL.iter().copied();
+    known
+        .find(|status| status.name().eq_ignore_ascii_case(name))
+        .ok_or_else(|| format!("`{name}` is not a task's state, such as LOST or KILLED"))
+}
+
+fn of_job(state: &State, kind: Kind, word: &str) -> Result<Wish, String> {
+    match (target(word, &state.setup.cluster)?, kind) {
+        (Target::Job(job, instances), Kind::Instances) => Ok(Wish::Instances(
+            job,
+            instances.map(|set| set.into_iter().collect()),
+        )),
+        (Target::Job(job, None), Kind::Cron) => Ok(Wish::Cron(job)),
+        (Target::Job(job, None), Kind::Ended) => Ok(Wish::Prune(job)),
+        (Target::Job(job, None), _) => Ok(Wish::Update(job)),
+        (Target::Task(id), Kind::Instances) => {
+            let task = state.store.tasks.get(&id).ok_or_else(|| {
+                format!("the task `{id}` is not known here; write ROLE/ENVIRONMENT/NAME/INSTANCE")
+            })?;
+            Ok(Wish::Instances(task.job.clone(), Some(vec![task.instance])))
+        }
+        _ => Err(format!(
+            "`{word}` is not a job; write ROLE/ENVIRONMENT/NAME"
+        )),
+    }
+}

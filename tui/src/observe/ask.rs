@@ -1,0 +1,280 @@
+//! What the scheduler is asked beside its feed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aurora_api::drain_plan::DrainPlanRequest;
+use aurora_api::job_key::JobPath;
+use aurora_api::model::{
+    GetJobUpdateDetailsResult, InstanceTaskConfig, JobUpdateDetails, JobUpdateKey, JobUpdateQuery,
+    JobUpdateSettings, JobUpdateStrategy,
+};
+use aurora_api::service::arguments::GetJobUpdateDetails;
+use aurora_client::http::{HttpError, describe};
+use aurora_client::scheduler::{Retry, Scheduler};
+use aurora_tui_model::event::{Seen, WatchWhat};
+use aurora_tui_model::text;
+use aurora_tui_model::told::{
+    Amounts, Answer, InstanceStep, Question, QuotaUse, Strategy, UpdateInfo, UpdateStep,
+};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::{Look, poll};
+use crate::data::Events;
+
+/// Rows of a page, and how many pages are read at most.
+const PAGE: &str = "1000";
+const MAX_PAGES: usize = 20;
+/// Instances of an update that are shown.
+const MOST_INSTANCES: usize = 100_000;
+
+struct Asked {
+    scheduler: Scheduler,
+    question: Question,
+}
+
+/// Asks the scheduler again and again until nobody listens.
+pub(crate) async fn ask(scheduler: Scheduler, generation: u64, what: WatchWhat, events: Events) {
+    let WatchWhat::Ask(question) = what else {
+        return;
+    };
+    let period = Duration::from_secs(match question {
+        Question::Update(..) => 1,
+        Question::Why(_) => 2,
+        Question::Quotas | Question::Vars => 5,
+        Question::Drain(_) => 10,
+    });
+    let asked = Asked {
+        scheduler,
+        question,
+    };
+    poll(&asked, generation, &events, period).await;
+}
+
+impl Look for Asked {
+    async fn look(&self) -> Result<Seen, String> {
+        let scheduler = &self.scheduler;
+        let found = match &self.question {
+            Question::Update(job, id) => update(scheduler, job, id).await?,
+            other => read(scheduler, other)
+                .await
+                .map_err(|error| describe(&error))?,
+        };
+        Ok(match found {
+            Some(answer) => Seen::Answer(answer),
+            None => Seen::Absent(format!(
+                "The scheduler does not tell {}.",
+                self.question
+                    .describe()
+                    .trim_start_matches("the scheduler's ")
+            )),
+        })
+    }
+}
+
+/// What is told as JSON.
+async fn read(scheduler: &Scheduler, question: &Question) -> Result<Option<Answer>, HttpError> {
+    Ok(match question {
+        Question::Why(task) => scheduler.explain(task).await?.map(Answer::Why),
+        Question::Quotas => pages(scheduler, "quotas", QUOTA_COLUMNS)
+            .await?
+            .map(|rows| Answer::Quotas(rows.into_iter().map(quota).collect())),
+        Question::Vars => scheduler.get(&["vars.json"], &[]).await?.map(numbers),
+        Question::Drain(hosts) => {
+            let request = DrainPlanRequest {
+                hosts: hosts.clone(),
+                default_policy: None,
+                timeout_secs: 0,
+            };
+            let plan = scheduler.post(&["ext", "v1", "drain-plan"], &request);
+            plan.await?.map(Answer::Drain)
+        }
+        Question::Update(..) => None,
+    })
+}
+
+#[derive(Deserialize)]
+struct Page<T> {
+    rows: Vec<T>,
+    next: Option<String>,
+}
+
+/// All rows of a page, as far as they are not too many.
+async fn pages<T: DeserializeOwned>(
+    scheduler: &Scheduler,
+    name: &str,
+    columns: &str,
+) -> Result<Option<Vec<T>>, HttpError> {
+    let mut rows = Vec::new();
+    let mut cursor = String::new();
+    for _ in 0..MAX_PAGES {
+        let mut query = vec![("limit", PAGE), ("columns", columns)];
+        if !cursor.is_empty() {
+            query.push(("cursor", &cursor));
+        }
+        let Some(page) = scheduler
+            .get::<Page<T>>(&["ext", "v1", name], &query)
+            .await?
+        else {
+            return Ok(None);
+        };
+        rows.extend(page.rows);
+        match page.next {
+            Some(next) => cursor = next,
+            None => break,
+        }
+    }
+    Ok(Some(rows))
+}
+
+const QUOTA_COLUMNS: &str = "role,used_cpus,used_ram,used_disk,other_cpus,other_ram,other_disk";
+
+#[derive(Deserialize)]
+struct QuotaRow {
+    role: String,
+    used_cpus: f64,
+    used_ram: f64,
+    used_disk: f64,
+    other_cpus: f64,
+    other_ram: f64,
+    other_disk: f64,
+}
+
+fn quota(row: QuotaRow) -> (String, QuotaUse) {
+    let amounts = |cpus, ram, disk| Amounts { cpus, ram, disk };
+    let used = QuotaUse {
+        counted: amounts(row.used_cpus, row.used_ram, row.used_disk),
+        other: amounts(row.other_cpus, row.other_ram, row.other_disk),
+    };
+    (row.role, used)
+}
+
+/// The numbers among what is counted; Apache Aurora tells texts too.
+fn numbers(vars: BTreeMap<String, serde_json::Value>) -> Answer {
+    let numbers = vars.into_iter();
+    Answer::Vars(
+        numbers
+            .filter_map(|(name, value)| Some((name, value.as_f64()?)))
+            .collect(),
+    )
+}
+
+async fn update(scheduler: &Scheduler, job: &JobPath, id: &str) -> Result<Option<Answer>, String> {
+    let key = JobUpdateKey {
+        job: job.0.clone(),
+        id: id.to_owned(),
+    };
+    let query = JobUpdateQuery {
+        key: Some(key),
+        ..JobUpdateQuery::default()
+    };
+    let call = GetJobUpdateDetails {
+        key: None,
+        query: Some(query),
+    };
+    let found: GetJobUpdateDetailsResult = scheduler
+        .ask(call, Retry::Safe)
+        .await
+        .map_err(|error| describe(&error))?;
+    let details = found.details_list.into_iter().next();
+    Ok(details
+        .and_then(info)
+        .map(|info| Answer::Update(Box::new(info))))
+}
+
+fn info(details: JobUpdateDetails) -> Option<UpdateInfo> {
+    let JobUpdateDetails {
+        update,
+        update_events,
+        instance_events,
+    } = details;
+    let state = update.summary.state?;
+    let instructions = update.instructions;
+    let steps = update_events.into_iter().map(|event| UpdateStep {
+        time_ms: event.timestamp_ms,
+        status: event.status,
+        user: event.user,
+        message: event.message,
+    });
+    let instances = instance_events.into_iter().map(|event| InstanceStep {
+        instance: event.instance_id,
+        time_ms: event.timestamp_ms,
+        action: event.action,
+        message: event.message,
+    });
+    Some(UpdateInfo {
+        status: state.status,
+        user: update.summary.user,
+        created_ms: state.created_timestamp_ms,
+        changed_ms: state.last_modified_timestamp_ms,
+        before: instructions
+            .initial_state
+            .iter()
+            .flat_map(touched)
+            .collect(),
+        after: instructions
+            .desired_state
+            .iter()
+            .flat_map(touched)
+            .collect(),
+        strategy: strategy(&instructions.settings),
+        limits: limits(&instructions.settings),
+        steps: steps.collect(),
+        instances: instances.collect(),
+    })
+}
+
+fn touched(config: &InstanceTaskConfig) -> Vec<i32> {
+    let ranges = config.instances.iter();
+    ranges
+        .flat_map(|range| range.first..=range.last)
+        .take(MOST_INSTANCES)
+        .collect()
+}
+
+fn strategy(settings: &JobUpdateSettings) -> Strategy {
+    let size = |size: i32| usize::try_from(size).unwrap_or(0);
+    match &settings.update_strategy {
+        Some(JobUpdateStrategy::QueueStrategy(queue)) => Strategy::Queue(size(queue.group_size)),
+        Some(JobUpdateStrategy::BatchStrategy(batch)) => Strategy::Batches {
+            sizes: vec![size(batch.group_size)],
+            pauses: batch.autopause_after_batch,
+        },
+        Some(JobUpdateStrategy::VarBatchStrategy(batches)) => Strategy::Batches {
+            sizes: batches.group_sizes.iter().copied().map(size).collect(),
+            pauses: batches.autopause_after_batch,
+        },
+        // Before 0.22 there were two settings instead.
+        None if settings.wait_for_batch_completion => Strategy::Batches {
+            sizes: vec![size(settings.update_group_size)],
+            pauses: false,
+        },
+        None => Strategy::Queue(size(settings.update_group_size)),
+    }
+}
+
+fn limits(settings: &JobUpdateSettings) -> Vec<String> {
+    let mut out = vec![format!(
+        "fails after {} instance(s) failed more than {} time(s)",
+        i64::from(settings.max_failed_instances) + 1,
+        settings.max_per_instance_failures
+    )];
+    let after = match settings.rollback_on_failure {
+        true => "then rolls back",
+        false => "then stays where it is",
+    };
+    out.push(after.to_owned());
+    if settings.min_wait_in_instance_running_ms > 0 {
+        let wait = text::age(i64::from(settings.min_wait_in_instance_running_ms));
+        out.push(format!("an instance is done after running for {wait}"));
+    }
+    if let Some(pulse) = settings.block_if_no_pulses_after_ms.filter(|ms| *ms > 0) {
+        let pulse = text::age(i64::from(pulse));
+        out.push(format!("waits without a pulse every {pulse}"));
+    }
+    if settings.sla_aware == Some(true) {
+        out.push("kills only what the job's SLA policy lets go".to_owned());
+    }
+    out
+}
