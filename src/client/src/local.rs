@@ -88,8 +88,9 @@ pub async fn start_detached(options: &StartOptions) -> Result<Endpoints, LocalEr
 }
 
 /// Stops the cluster of a state directory and waits until all its processes are gone. It is no error when none runs.
-pub async fn stop(state_dir: &Path) -> Result<(), LocalError> {
-    run("stop", state_dir, &[], STOP_DEADLINE).await.map(|_| ())
+/// Gives back the line of JSON that `aurora-local stop` says about it.
+pub async fn stop(state_dir: &Path) -> Result<String, LocalError> {
+    run("stop", state_dir, &[], STOP_DEADLINE).await
 }
 
 /// What `aurora-local status` says of a state directory: one JSON object (see the program's manual).
