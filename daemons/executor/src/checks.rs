@@ -5,8 +5,10 @@ use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use aurora_thermos::isolation::ImageRoot;
 use aurora_thermos::procs::{self, Exemptions};
 use aurora_thermos::spawn;
+use aurora_thermos::users::Account;
 use http::Method;
 use nix::sys::signal::Signal;
 use tokio::io::AsyncReadExt as _;
@@ -22,14 +24,6 @@ const REAP_PATIENCE: Duration = Duration::from_secs(2);
 /// Values in messages are cut from this length on, as upstream.
 const LONG: usize = 10;
 
-/// Who a command runs as.
-#[derive(Debug, Clone)]
-pub(crate) struct RunAs {
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
-    pub(crate) groups: Vec<u32>,
-}
-
 /// What is done.
 #[derive(Debug, Clone)]
 pub(crate) enum Check {
@@ -44,7 +38,9 @@ pub(crate) enum Check {
     /// A command.
     Shell {
         command: String,
-        run_as: Option<RunAs>,
+        run_as: Option<Account>,
+        /// Where the task's file system is, if not the machine's.
+        image: Option<ImageRoot>,
         timeout: Duration,
         exemptions: Exemptions,
     },
@@ -67,9 +63,19 @@ impl Check {
             Self::Shell {
                 command,
                 run_as,
+                image,
                 timeout,
                 exemptions,
-            } => shell(command, run_as.as_ref(), *timeout, exemptions).await,
+            } => {
+                shell(
+                    command,
+                    run_as.as_ref(),
+                    image.as_ref(),
+                    *timeout,
+                    exemptions,
+                )
+                .await
+            }
         }
     }
 }
@@ -123,7 +129,8 @@ impl Drop for Group {
 
 async fn shell(
     text: &str,
-    run_as: Option<&RunAs>,
+    run_as: Option<&Account>,
+    image: Option<&ImageRoot>,
     timeout: Duration,
     exemptions: &Exemptions,
 ) -> Result<(), String> {
@@ -137,9 +144,7 @@ async fn shell(
         .stdout(input.try_clone().map_err(failed)?)
         .stderr(input);
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    if let Some(account) = run_as {
-        spawn::run_as(&mut command, account.uid, account.gid, &account.groups);
-    }
+    spawn::becomes(&mut command, image, run_as).map_err(failed)?;
     let mut command = tokio::process::Command::from(command);
     let child = command.spawn().map_err(failed)?;
     // The command holds the writing ends of the pipe open.
@@ -253,7 +258,7 @@ mod tests {
             .build()
             .unwrap();
         let exemptions = Exemptions::default();
-        let outcome = runtime.block_on(shell(text, None, timeout, &exemptions));
+        let outcome = runtime.block_on(shell(text, None, None, timeout, &exemptions));
         assert!(exemptions.is_empty(), "{text}: {exemptions:?}");
         outcome
     }

@@ -26,6 +26,8 @@ pub struct Flags {
     pub allow_new_privileges: bool,
     /// Tasks have a /tmp of their own, where the executor is root.
     pub private_tmp: bool,
+    /// Processes of a task see only their own, where the executor is root.
+    pub pid_namespace: bool,
     /// Where and how tasks are announced.
     pub announcer: AnnouncerFlags,
 }
@@ -41,6 +43,7 @@ impl Default for Flags {
             stop_timeout: Duration::from_secs(120),
             allow_new_privileges: false,
             private_tmp: false,
+            pid_namespace: false,
             announcer: AnnouncerFlags::default(),
         }
     }
@@ -137,6 +140,11 @@ const FLAGS: &[Flag] = &[
         name: "--private-tmp",
         value: None,
         help: "/tmp of a task is a folder of its sandbox (where the executor is root)",
+    },
+    Flag {
+        name: "--pid-namespace",
+        value: None,
+        help: "each process of a task sees only what it started (where the executor is root)",
     },
     Flag {
         name: "--runner-logger-destination",
@@ -247,6 +255,7 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, Fla
             "--nosetuid-health-checks" => flags.nosetuid_health_checks = true,
             "--allow-new-privileges" => flags.allow_new_privileges = true,
             "--private-tmp" => flags.private_tmp = true,
+            "--pid-namespace" => flags.pid_namespace = true,
             "--runner-logger-destination" => {
                 let destination = parse_destination(&value)
                     .ok_or_else(|| wrong("file, console, both or none"))?;
@@ -282,7 +291,7 @@ mod tests {
         assert_eq!(parsed(""), Ok(Command::Run(Flags::default())));
         assert_eq!(
             parsed(
-                "--nosetuid --private-tmp --allow-new-privileges --preserve-env --execute-as-user=www --stop_timeout_in_secs 7 --runner-logger-mode rotate \
+                "--nosetuid --private-tmp --pid-namespace --allow-new-privileges --preserve-env --execute-as-user=www --stop_timeout_in_secs 7 --runner-logger-mode rotate \
                 --runner-logger-destination=both --runner-rotate-log-size-mb=3 --runner-rotate-log-backups=2 \
                 --announcer-ensemble=zk:2181 --announcer-serverset-path=/x --announcer-allow-custom-serverset-path \
                 --announcer-hostname=h --announcer-zookeeper-auth-config=/f"
@@ -293,6 +302,7 @@ mod tests {
                 nosetuid_health_checks: false,
                 allow_new_privileges: true,
                 private_tmp: true,
+                pid_namespace: true,
                 preserve_env: true,
                 stop_timeout: Duration::from_secs(7),
                 logging: LogDefaults {

@@ -62,8 +62,8 @@ pub(crate) struct Places {
 #[must_use]
 pub fn main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
     let first = arguments.next();
-    if first.as_deref() == Some(aurora_thermos::coordinator::ARGUMENT) {
-        return aurora_thermos::coordinator::main(arguments);
+    if let Some(code) = aurora_thermos::part(first.as_deref(), &mut arguments) {
+        return code;
     }
     let flags = match flags::parse(first.into_iter().chain(arguments)) {
         Ok(Command::Run(flags)) => flags,

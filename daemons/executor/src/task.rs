@@ -12,13 +12,14 @@ use aurora_thermos::instance::{Checker, Instance};
 use aurora_thermos::isolation::Isolation;
 use aurora_thermos::plan::EXECUTOR_RUN_LIMIT;
 use aurora_thermos::procs::Exemptions;
-use aurora_thermos::{Settings, StartError, TaskRunner, users};
+use aurora_thermos::users::{self, Account};
+use aurora_thermos::{Settings, StartError, TaskRunner};
 use aurora_zk::acl::Access;
 use tokio::sync::watch;
 
 use crate::announce::{self, Announcer};
 use crate::attend::{Started, attend};
-use crate::checks::{Check, RunAs};
+use crate::checks::Check;
 use crate::flags::Flags;
 use crate::health::Rules;
 use crate::{Places, SECRET_VARIABLE, sandbox};
@@ -166,6 +167,7 @@ fn start(
         no_new_privileges: is_root && !is_docker && !flags.allow_new_privileges,
         own_mounts: is_root && !is_docker,
         own_tmp: flags.private_tmp && is_root && !is_docker,
+        own_processes: flags.pid_namespace && is_root && !is_docker,
     };
     isolation
         .check(&sandbox)
@@ -180,6 +182,7 @@ fn start(
         ports: ports.clone(),
         user: user.map(str::to_owned),
         isolation,
+        image: None,
         preserve_environment: flags.preserve_env,
         secrets: vec![SECRET_VARIABLE.to_owned()],
         logging: flags.logging,
@@ -244,12 +247,7 @@ fn prepare_health(
                     None
                 } else {
                     let user = users::by_name(role).map_err(|error| internal(&error))?;
-                    let groups = users::supplementary_groups(&user);
-                    Some(RunAs {
-                        uid: user.uid,
-                        gid: user.gid,
-                        groups,
-                    })
+                    Some(Account::of(&user))
                 };
             let command = Instance::shell_command(
                 command,
@@ -261,6 +259,7 @@ fn prepare_health(
             Check::Shell {
                 command,
                 run_as,
+                image: None,
                 timeout,
                 exemptions: exemptions.clone(),
             }

@@ -13,7 +13,6 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use aurora_thermos::coordinator;
 use clap::{Args, Parser, Subcommand};
 
 /// Runs tasks on this machine without a cluster, and looks at those that run or ran on it.
@@ -59,12 +58,9 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args_os()
         .skip(1)
         .map(|argument| argument.to_string_lossy().into_owned());
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|first| first == coordinator::ARGUMENT)
-    {
-        arguments.next();
-        return coordinator::main(arguments);
+    let first = arguments.next();
+    if let Some(code) = aurora_thermos::part(first.as_deref(), arguments) {
+        return code;
     }
     let cli = Cli::parse();
     tracing_subscriber::fmt()

@@ -131,6 +131,7 @@ fn start(
         ports,
         user: how.user.clone(),
         isolation: Isolation::default(),
+        image: None,
         preserve_environment: false,
         secrets: Vec::new(),
         logging: LogDefaults::default(),

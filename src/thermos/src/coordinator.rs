@@ -27,28 +27,24 @@ use nix::unistd::Pid;
 
 use crate::checkpoint::Writer;
 use crate::clock;
-use crate::isolation::Isolation;
+use crate::init;
+use crate::isolation::{ImageRoot, Isolation};
 use crate::logs::{self, Logging, RotatingFile};
 use crate::schema::Destination;
+use crate::users::Account;
 use crate::{procs, spawn};
 
 /// The first argument that makes a program a coordinator.
 pub const ARGUMENT: &str = "coordinator";
 
+/// What bash reads first, when it is in the sandbox.
+const PROFILE: &str = ".thermos_profile";
 /// The most that a runner may send as instructions, in bytes.
 const MAX_INSTRUCTIONS: u64 = 16 << 20;
 /// How much output is copied at a time.
 const COPY_STEP: usize = 64 << 10;
 /// How long the last kill may take when the runner has died.
 const LAST_KILL: Duration = Duration::from_secs(5);
-
-/// The account that a run uses.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Account {
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
-    pub(crate) groups: Vec<u32>,
-}
 
 /// What the runner tells a coordinator.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -62,6 +58,8 @@ pub(crate) struct Instructions {
     pub(crate) account: Option<Account>,
     /// How it is kept apart.
     pub(crate) isolation: Isolation,
+    /// The file system that it sees, if not the machine's.
+    pub(crate) image: Option<ImageRoot>,
     /// Working directory.
     pub(crate) directory: PathBuf,
     /// Set on top of what is inherited or left out.
@@ -152,8 +150,14 @@ fn run(process: &str, mut arguments: impl Iterator<Item = String>) -> Result<(),
     };
     orders
         .isolation
-        .enter(&orders.directory, owner, complain)
+        .enter(&orders.directory, orders.image.is_some(), owner, complain)
         .map_err(doing("keeping the process apart"))?;
+    let start_time = clock::now();
+    // Log files are opened as the task's user, who owns their folder; the child needs this process's rights to enter its image
+    // or to show its namespace's processes, and gives them up itself.
+    let wiring =
+        as_user(orders.account.as_ref(), || wire(&orders)).map_err(doing("opening the logs"))?;
+    let mut started = start(&orders, wiring).map_err(doing("starting the process"))?;
     if let Some(account) = &orders.account {
         become_user(account).map_err(doing("changing to the task's user"))?;
     }
@@ -173,15 +177,14 @@ fn run(process: &str, mut arguments: impl Iterator<Item = String>) -> Result<(),
         process: process.to_owned(),
         seq: orders.seq,
     };
-    let start_time = clock::now();
-    let (pid, mut outputs) = start(&orders).map_err(doing("starting the process"))?;
     report.write(ProcessStatus {
         state: Some(ProcessState::Running),
-        pid: Some(pid.as_raw()),
+        pid: Some(started.pid.as_raw()),
         start_time: Some(start_time.into()),
         ..ProcessStatus::default()
     })?;
-    let status = attend(pid, &signals, &mut outputs).map_err(doing("attending to the process"))?;
+    let status = attend(started.pid, &signals, &mut started.outputs)
+        .map_err(doing("attending to the process"))?;
     let Some(status) = status else {
         // The runner is dead, or somebody wants this coordinator gone. Either way nobody will look after these.
         procs::kill_descendants(nix::unistd::getpid().as_raw(), LAST_KILL);
@@ -189,6 +192,8 @@ fn run(process: &str, mut arguments: impl Iterator<Item = String>) -> Result<(),
             "told to end; the process was killed",
         )));
     };
+    let told = started.init.as_mut().and_then(init::ended);
+    let status = told.unwrap_or(status);
     let return_code = status
         .code()
         .unwrap_or_else(|| -status.signal().unwrap_or(0));
@@ -205,14 +210,36 @@ fn run(process: &str, mut arguments: impl Iterator<Item = String>) -> Result<(),
     })
 }
 
-fn become_user(account: &Account) -> Result<(), Errno> {
+/// Becomes the account for good.
+pub(crate) fn become_user(account: &Account) -> Result<(), Errno> {
     if nix::unistd::getuid().as_raw() == account.uid {
         return Ok(());
     }
-    let groups: Vec<nix::unistd::Gid> = account.groups.iter().map(|&group| group.into()).collect();
-    nix::unistd::setgroups(&groups)?;
+    set_groups(account)?;
     nix::unistd::setgid(account.gid.into())?;
     nix::unistd::setuid(account.uid.into())
+}
+
+/// Does something with the rights of the account and no more.
+fn as_user<T>(account: Option<&Account>, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let own = (nix::unistd::geteuid(), nix::unistd::getegid());
+    let Some(account) = account.filter(|account| own.0.as_raw() != account.uid) else {
+        return act();
+    };
+    let own_groups = nix::unistd::getgroups()?;
+    set_groups(account)?;
+    nix::unistd::setegid(account.gid.into())?;
+    nix::unistd::seteuid(account.uid.into())?;
+    let done = act();
+    nix::unistd::seteuid(own.0)?;
+    nix::unistd::setegid(own.1)?;
+    nix::unistd::setgroups(&own_groups)?;
+    done
+}
+
+fn set_groups(account: &Account) -> Result<(), Errno> {
+    let groups: Vec<nix::unistd::Gid> = account.groups.iter().map(|&group| group.into()).collect();
+    nix::unistd::setgroups(&groups)
 }
 
 struct Report {
@@ -240,7 +267,7 @@ impl Report {
 struct Output {
     /// `None` at its end.
     pipe: Option<io::PipeReader>,
-    file: Option<LogFile>,
+    file: LogFile,
     console: Option<File>,
 }
 
@@ -269,12 +296,10 @@ impl Output {
             return Ok(());
         }
         let bytes = &buffer[..read];
-        let mut result = Ok(());
-        match &mut self.file {
-            Some(LogFile::Plain(file)) => result = file.write_all(bytes),
-            Some(LogFile::Rotating(file)) => result = file.write(bytes),
-            None => {}
-        }
+        let mut result = match &mut self.file {
+            LogFile::Plain(file) => file.write_all(bytes),
+            LogFile::Rotating(file) => file.write(bytes),
+        };
         if let Some(console) = &mut self.console {
             result = result.and(console.write_all(bytes));
         }
@@ -282,32 +307,19 @@ impl Output {
     }
 }
 
-/// Starts the process; returns the outputs that have to be copied for it.
-fn start(orders: &Instructions) -> io::Result<(Pid, Vec<Output>)> {
-    let mut command = Command::new("/bin/bash");
-    command
-        .arg("-c")
-        .arg(&orders.cmdline)
-        .current_dir(&orders.directory)
-        .stdin(Stdio::null());
-    if !orders.preserve_environment {
-        command.env_clear();
-    }
-    command.envs(orders.environment.iter().map(|(name, value)| (name, value)));
-    // Upstream looks when the process starts: an earlier process of the task may have written it.
-    let profile = orders.directory.join(".thermos_profile");
-    if profile.exists() {
-        command.env("BASH_ENV", &profile);
-    }
-    spawn::dies_with_parent(&mut command);
+/// Where the process writes to.
+struct Wiring {
+    stdout: Stdio,
+    stderr: Stdio,
+    /// What has to be copied for it.
+    outputs: Vec<Output>,
+}
 
+fn wire(orders: &Instructions) -> io::Result<Wiring> {
     let mut outputs = Vec::new();
     let mut wire = |name: &str, console: OwnedFd| -> io::Result<Stdio> {
         let path = orders.log_dir.join(name);
-        let copied = |file: Option<LogFile>,
-                      console: Option<File>,
-                      outputs: &mut Vec<Output>|
-         -> io::Result<Stdio> {
+        let mut copied = |file: LogFile, console: Option<File>| -> io::Result<Stdio> {
             let (reader, writer) = io::pipe()?;
             outputs.push(Output {
                 pipe: Some(reader),
@@ -316,32 +328,81 @@ fn start(orders: &Instructions) -> io::Result<(Pid, Vec<Output>)> {
             });
             Ok(writer.into())
         };
-        match (orders.logging.destination, orders.logging.rotate) {
-            (Destination::None, _) => Ok(Stdio::null()),
-            (Destination::Console, _) => Ok(console.into()),
-            (Destination::File, None) => Ok(logs::open_appending(&path)?.into()),
-            (Destination::File, Some(policy)) => copied(
-                Some(LogFile::Rotating(RotatingFile::create(&path, policy)?)),
-                None,
-                &mut outputs,
-            ),
-            (Destination::Both, None) => copied(
-                Some(LogFile::Plain(logs::open_appending(&path)?)),
-                Some(console.into()),
-                &mut outputs,
-            ),
-            (Destination::Both, Some(policy)) => copied(
-                Some(LogFile::Rotating(RotatingFile::create(&path, policy)?)),
-                Some(console.into()),
-                &mut outputs,
-            ),
-        }
+        let (both, rotate) = match (orders.logging.destination, orders.logging.rotate) {
+            (Destination::None, _) => return Ok(Stdio::null()),
+            (Destination::Console, _) => return Ok(console.into()),
+            (Destination::File, None) => return Ok(logs::open_appending(&path)?.into()),
+            (destination, rotate) => (destination == Destination::Both, rotate),
+        };
+        let file = match rotate {
+            None => LogFile::Plain(logs::open_appending(&path)?),
+            Some(policy) => LogFile::Rotating(RotatingFile::create(&path, policy)?),
+        };
+        copied(file, both.then(|| console.into()))
     };
-    command.stdout(wire("stdout", io::stdout().as_fd().try_clone_to_owned()?)?);
-    command.stderr(wire("stderr", io::stderr().as_fd().try_clone_to_owned()?)?);
-    let child = command.spawn()?;
+    Ok(Wiring {
+        stdout: wire("stdout", io::stdout().as_fd().try_clone_to_owned()?)?,
+        stderr: wire("stderr", io::stderr().as_fd().try_clone_to_owned()?)?,
+        outputs,
+    })
+}
+
+/// A process that runs.
+struct Started {
+    pid: Pid,
+    outputs: Vec<Output>,
+    /// What the first process of its namespace tells, if it has one.
+    init: Option<io::PipeReader>,
+}
+
+fn start(orders: &Instructions, wiring: Wiring) -> io::Result<Started> {
+    let mut command = if orders.isolation.own_processes {
+        init::command()
+    } else {
+        let mut bash = Command::new("/bin/bash");
+        bash.arg("-c").arg(&orders.cmdline);
+        bash
+    };
+    command
+        .stdin(Stdio::null())
+        .stdout(wiring.stdout)
+        .stderr(wiring.stderr);
+    if !orders.preserve_environment {
+        command.env_clear();
+    }
+    command.envs(orders.environment.iter().map(|(name, value)| (name, value)));
+    let home = orders
+        .image
+        .as_ref()
+        .map_or(&orders.directory, |image| &image.directory);
+    // Upstream looks when the process starts: an earlier process of the task may have written it.
+    if orders.directory.join(PROFILE).exists() {
+        command.env("BASH_ENV", home.join(PROFILE));
+    }
+    if orders.image.is_none() {
+        command.current_dir(&orders.directory);
+    }
+    let (account, image) = (orders.account.clone(), orders.image.clone());
+    let (child, init) = if orders.isolation.own_processes {
+        let cmdline = orders.cmdline.clone();
+        let orders = init::Orders {
+            cmdline,
+            account,
+            image,
+        };
+        let (child, pipe) = init::start(command, &orders)?;
+        (child, Some(pipe))
+    } else {
+        spawn::becomes(&mut command, image.as_ref(), account.as_ref())?;
+        spawn::dies_with_parent(&mut command);
+        (command.spawn()?, None)
+    };
     let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
-    Ok((Pid::from_raw(pid), outputs))
+    Ok(Started {
+        pid: Pid::from_raw(pid),
+        outputs: wiring.outputs,
+        init,
+    })
 }
 
 /// Waits until the process has ended and its copied outputs are at their ends (a background child that keeps one open
@@ -402,7 +463,7 @@ fn attend(pid: Pid, signals: &SignalFd, outputs: &mut [Output]) -> io::Result<Op
 }
 
 /// Reaps whatever has ended; the status of `pid` if it is among that.
-fn reap(pid: Pid) -> io::Result<Option<ExitStatus>> {
+pub(crate) fn reap(pid: Pid) -> io::Result<Option<ExitStatus>> {
     let mut found = None;
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {

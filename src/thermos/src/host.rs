@@ -19,14 +19,14 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use crate::checkpoint::{Reader, WriteError, Writer};
-use crate::coordinator::{self, Account, Instructions};
+use crate::coordinator::{self, Instructions};
 use crate::core::{Launch, Machine, Sweep};
-use crate::isolation::Isolation;
+use crate::isolation::{ImageRoot, Isolation};
 use crate::logs::{self, LogDefaults};
 use crate::paths::{self, Stage, TaskPaths};
 use crate::procs::{self, Exemptions, ProcessId};
 use crate::spawn;
-use crate::users::User;
+use crate::users::{Account, User};
 
 /// What coordinators are called in process listings.
 const COORDINATOR_NAME: &str = "aurora-coordinator";
@@ -45,6 +45,7 @@ pub(crate) struct Surroundings {
     /// To change to; `None` when runs keep the runner's own user.
     pub(crate) account: Option<Account>,
     pub(crate) isolation: Isolation,
+    pub(crate) image: Option<ImageRoot>,
     pub(crate) logging: LogDefaults,
     pub(crate) preserve_environment: bool,
     /// Variables that no run may see.
@@ -233,6 +234,7 @@ impl Host {
             runner: nix::unistd::getpid().as_raw(),
             account: self.around.account.clone(),
             isolation: self.around.isolation,
+            image: self.around.image.clone(),
             directory: self.around.sandbox.clone(),
             environment: self.environment(),
             preserve_environment: self.around.preserve_environment,
@@ -308,8 +310,10 @@ impl Host {
 
     fn environment(&self) -> Vec<(String, String)> {
         let name = &self.around.user.name;
+        let image = self.around.image.as_ref();
+        let home = image.map_or(&self.around.sandbox, |image| &image.directory);
         [
-            ("HOME", self.around.sandbox.to_string_lossy().as_ref()),
+            ("HOME", home.to_string_lossy().as_ref()),
             ("LOGNAME", name),
             ("USER", name),
             ("PATH", &self.around.search_path),

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
@@ -15,6 +15,15 @@ use nix::sys::stat::{Mode, mkdirat};
 /// The folder in the sandbox that is /tmp to the task.
 const OWN_TMP: &str = ".tmp";
 
+/// A file system that runs see instead of the machine's.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ImageRoot {
+    /// Where it is on this machine: a mount point that is nobody's to move.
+    pub root: PathBuf,
+    /// Where the sandbox is inside: working directory and home of runs.
+    pub directory: PathBuf,
+}
+
 /// How runs are kept apart. Nothing of it is on by default; an executor that is root turns the first two on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Isolation {
@@ -25,6 +34,8 @@ pub struct Isolation {
     pub own_mounts: bool,
     /// /tmp is a folder of the sandbox. Takes root, and a sandbox that is not itself in /tmp.
     pub own_tmp: bool,
+    /// A process namespace for each run: it sees its own processes alone, and its end takes all of them along. Takes root.
+    pub own_processes: bool,
 }
 
 impl Isolation {
@@ -42,23 +53,28 @@ impl Isolation {
         Ok(())
     }
 
-    /// Arranges it for this process and those that it starts. To be called while it still has its rights, and has no threads.
+    /// Arranges it for this process and those that it starts; a process namespace begins with its next child. To be called while it still has its rights, and has no threads.
     /// `owner` gets the folder for /tmp. `tell` is told what could not be had.
     pub(crate) fn enter(
         self,
         sandbox: &Path,
+        in_image: bool,
         owner: Option<(u32, u32)>,
         tell: impl FnOnce(io::Error),
     ) -> io::Result<()> {
-        if self.own_mounts || self.own_tmp {
+        let needs_mounts = self.own_tmp || self.own_processes || in_image;
+        if self.own_mounts || needs_mounts {
             match separate_mounts() {
                 Ok(()) => {}
-                Err(error) if self.own_tmp => return Err(error.into()),
+                Err(error) if needs_mounts => return Err(error.into()),
                 Err(error) => tell(error.into()),
             }
         }
         if self.own_tmp {
             mount_own_tmp(sandbox, owner)?;
+        }
+        if self.own_processes {
+            unshare(CloneFlags::CLONE_NEWPID)?;
         }
         if self.no_new_privileges {
             prctl::set_no_new_privs()?;
@@ -67,7 +83,11 @@ impl Isolation {
     }
 }
 
-fn separate_mounts() -> Result<(), Errno> {
+/// Moves this process into a mount namespace of its own: mounts of the machine appear in it, its own appear nowhere else.
+///
+/// # Errors
+/// When the kernel does not allow it.
+pub fn separate_mounts() -> Result<(), Errno> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     let none: Option<&Path> = None;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none)

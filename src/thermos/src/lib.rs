@@ -29,7 +29,7 @@
 //!
 //! Rejected: coordinators as plain forks without exec (unsafe beside any thread, and each carries the executor's heap), the
 //! runner as a process of its own (upstream's way: one more process per task, and a second supervisor to lose), and process
-//! namespaces (need root, and the records would hold numbers that mean nothing outside).
+//! namespaces for everybody (they need root; where they are asked for, the module `init` stands between coordinator and bash).
 //!
 //! # Where to start reading
 //! [`core`] decides, [`plan`] says which process may run, [`state`] holds what is on record; all three are pure.
@@ -41,6 +41,7 @@ pub mod clock;
 pub mod coordinator;
 pub mod core;
 mod host;
+mod init;
 pub mod instance;
 pub mod isolation;
 pub mod logs;
@@ -54,5 +55,19 @@ pub mod spawn;
 pub mod state;
 pub mod takeover;
 pub mod users;
+
+/// Plays the part that a program's first argument names, if it names one: a coordinator, or the first process of a namespace.
+/// `arguments` are the others. Call this first thing in `main`, before any thread.
+#[must_use]
+pub fn part(
+    first: Option<&str>,
+    arguments: impl Iterator<Item = String>,
+) -> Option<std::process::ExitCode> {
+    match first {
+        Some(coordinator::ARGUMENT) => Some(coordinator::main(arguments)),
+        Some(init::ARGUMENT) => Some(init::main(arguments)),
+        _ => None,
+    }
+}
 
 pub use runner::{Settings, StartError, TaskRunner};

@@ -11,17 +11,16 @@ use nix::sys::prctl;
 
 use crate::checkpoint::{WriteError, Writer};
 use crate::clock;
-use crate::coordinator::Account;
 use crate::core::{Core, CoreError, Identity, Turn};
 use crate::host::{Host, Surroundings};
-use crate::isolation::Isolation;
+use crate::isolation::{ImageRoot, Isolation};
 use crate::logs::LogDefaults;
 use crate::paths::{BadName, TaskPaths};
 use crate::plan::PlanError;
 use crate::procs::Exemptions;
 use crate::schema::Task;
 use crate::state::RunnerState;
-use crate::users::{self, LookupError};
+use crate::users::{self, Account, LookupError};
 
 /// How often an idle task's stream is touched.
 const TOUCH_EVERY: Duration = Duration::from_secs(15);
@@ -47,6 +46,8 @@ pub struct Settings {
     pub user: Option<String>,
     /// How runs are kept apart from the machine.
     pub isolation: Isolation,
+    /// The file system that runs see, if not the machine's; takes root.
+    pub image: Option<ImageRoot>,
     /// Whether runs see this process's environment.
     pub preserve_environment: bool,
     /// Variables that runs do not see even then.
@@ -143,11 +144,7 @@ impl TaskRunner {
                 current: users::by_uid(own_uid)?.name,
             });
         }
-        let account = (user.uid != own_uid).then(|| Account {
-            uid: user.uid,
-            gid: user.gid,
-            groups: users::supplementary_groups(&user),
-        });
+        let account = (user.uid != own_uid).then(|| Account::of(&user));
         prctl::set_child_subreaper(true).map_err(io::Error::from)?;
 
         // The folder above may belong to the task's user, who could put something else in the place of this one. What is
@@ -191,6 +188,7 @@ impl TaskRunner {
             user,
             account,
             isolation: settings.isolation,
+            image: settings.image,
             logging: settings.logging,
             preserve_environment: settings.preserve_environment,
             secrets: settings.secrets,

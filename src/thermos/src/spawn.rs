@@ -4,17 +4,24 @@
     reason = "pre_exec hooks and descriptors inherited by number have no safe interface"
 )]
 
-use std::ffi::OsStr;
+use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::mount::{MntFlags, umount2};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+
+use crate::isolation::ImageRoot;
+use crate::users::Account;
 
 /// Starts `program` as a coordinator: leader of its own session, with the stream and the notification pipe open under the
 /// numbers that stand in its arguments, and a pipe for its instructions as standard input.
@@ -117,15 +124,58 @@ fn default_action(signal: Signal) -> Result<(), Errno> {
     unsafe { sigaction(signal, &action).map(drop) }
 }
 
-/// Has the command run as this user when it starts. For short-lived commands; coordinators change their own identity.
-pub fn run_as(command: &mut Command, uid: u32, gid: u32, groups: &[u32]) {
-    let groups: Vec<nix::unistd::Gid> = groups.iter().map(|&group| group.into()).collect();
-    // SAFETY: the hook makes only async-signal-safe system calls; the list was allocated before the fork.
+/// Has the command enter an image's file system and become a user before it starts. Changing the root takes root, and a mount
+/// namespace whose mounts do not spread; the command gets another one of its own, so that its parent keeps its root.
+///
+/// # Errors
+/// When a path holds a zero byte.
+pub fn becomes(
+    command: &mut Command,
+    image: Option<&ImageRoot>,
+    account: Option<&Account>,
+) -> io::Result<()> {
+    let c_path = |path: &Path| CString::new(path.as_os_str().as_bytes());
+    let image = match image {
+        Some(image) => Some((c_path(&image.root)?, c_path(&image.directory)?)),
+        None => None,
+    };
+    let account = account.map(|account| {
+        let groups: Vec<nix::unistd::Gid> =
+            account.groups.iter().map(|&group| group.into()).collect();
+        (account.uid, account.gid, groups)
+    });
+    // SAFETY: the hook makes only async-signal-safe system calls; paths and the list were allocated before the fork.
     unsafe {
         command.pre_exec(move || {
-            nix::unistd::setgroups(&groups).map_err(io::Error::from)?;
-            nix::unistd::setgid(gid.into()).map_err(io::Error::from)?;
-            nix::unistd::setuid(uid.into()).map_err(io::Error::from)
+            if let Some((root, directory)) = &image {
+                enter(root, directory).map_err(io::Error::from)?;
+            }
+            if let Some((uid, gid, groups)) = &account {
+                nix::unistd::setgroups(groups).map_err(io::Error::from)?;
+                nix::unistd::setgid((*gid).into()).map_err(io::Error::from)?;
+                nix::unistd::setuid((*uid).into()).map_err(io::Error::from)?;
+            }
+            Ok(())
         });
+    }
+    Ok(())
+}
+
+/// Makes `root` the root of this process, and nothing of the machine's reachable.
+fn enter(root: &CStr, directory: &CStr) -> Result<(), Errno> {
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    nix::unistd::chdir(root)?;
+    // The old root lands on top of the new one, from where it is taken away.
+    nix::unistd::pivot_root(c".", c".")?;
+    umount2(c".", MntFlags::MNT_DETACH)?;
+    nix::unistd::chdir(directory)
+}
+
+/// Leaves a descriptor open in the command, under its number.
+pub(crate) fn inherits(command: &mut Command, descriptor: BorrowedFd<'_>) {
+    let number = descriptor.as_raw_fd();
+    // SAFETY: one async-signal-safe system call on an integer; the child is a copy in which the descriptor is open.
+    unsafe {
+        command.pre_exec(move || keep_open(number));
     }
 }

@@ -30,6 +30,29 @@ pub struct User {
     pub home: PathBuf,
 }
 
+/// The numbers that a process takes on to run as somebody.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Account {
+    /// User.
+    pub uid: u32,
+    /// Primary group.
+    pub gid: u32,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+}
+
+impl Account {
+    /// Those of a user of this machine; see [`supplementary_groups`].
+    #[must_use]
+    pub fn of(user: &User) -> Self {
+        Self {
+            uid: user.uid,
+            gid: user.gid,
+            groups: supplementary_groups(user),
+        }
+    }
+}
+
 /// Why an account cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LookupError {

@@ -146,6 +146,7 @@ pub(crate) const HOSTILE: &[(&str, Scenario)] = &[
             no_new_privileges: true,
             own_mounts: true,
             own_tmp: true,
+            own_processes: false,
         };
         let look = "grep NoNewPrivs /proc/self/status; readlink /proc/self/ns/mnt; echo x > /tmp/mine; ls /tmp; echo > \"$EXE\"";
         let own = fs::read_link("/proc/self/ns/mnt").unwrap();
@@ -208,7 +209,7 @@ pub(crate) const HOSTILE: &[(&str, Scenario)] = &[
 ];
 
 /// A task of one process as another user; `None`, with a word, without root.
-fn as_nobody(place: &Place, cmdline: &str, isolation: Isolation) -> Option<Run> {
+pub(crate) fn as_nobody(place: &Place, cmdline: &str, isolation: Isolation) -> Option<Run> {
     if !is_root() {
         println!("not root: nothing to see");
         return None;
@@ -227,7 +228,7 @@ fn as_nobody(place: &Place, cmdline: &str, isolation: Isolation) -> Option<Run> 
 }
 
 /// Living processes whose working directory lies in `root`.
-fn working_in(root: &Path) -> Vec<i32> {
+pub(crate) fn working_in(root: &Path) -> Vec<i32> {
     nap();
     fs::read_dir("/proc")
         .unwrap()

@@ -10,6 +10,7 @@
     reason = "a test program without the usual harness, so lints do not take it for one"
 )]
 
+mod apart;
 mod hostile;
 mod odd;
 mod place;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use self::apart::APART;
 use self::hostile::HOSTILE;
 use self::odd::ODD;
 use self::place::{Place, nap};
@@ -32,10 +34,10 @@ const DEADLINE: Duration = Duration::from_secs(40);
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let first = arguments.next();
+    if let Some(code) = aurora_thermos::part(first.as_deref(), &mut arguments) {
+        return code;
+    }
     match first.as_deref() {
-        Some(aurora_thermos::coordinator::ARGUMENT) => {
-            return aurora_thermos::coordinator::main(arguments);
-        }
         Some("scenario") => {
             let name = arguments.next().expect("a scenario's name");
             let (_, run) = all()
@@ -93,7 +95,7 @@ fn main() -> ExitCode {
 }
 
 fn all() -> impl Iterator<Item = &'static (&'static str, Scenario)> {
-    SCENARIOS.iter().chain(HOSTILE).chain(ODD)
+    SCENARIOS.iter().chain(HOSTILE).chain(ODD).chain(APART)
 }
 
 fn scenario(name: &str) -> Child {

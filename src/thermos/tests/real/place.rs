@@ -90,6 +90,7 @@ impl Place {
             ports: BTreeMap::from([("http".to_owned(), 31_000)]),
             user: None,
             isolation: Isolation::default(),
+            image: None,
             preserve_environment: false,
             secrets: vec!["A_SECRET".into()],
             logging: LogDefaults::default(),
