@@ -3,12 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use aurora_api::model::{Hosts as HostNames, JobUpdateKey, ResponseCode};
+use aurora_api::model::{
+    ExplicitReconciliationSettings, Hosts as HostNames, JobUpdateKey, Resource, ResourceAggregate,
+    ResponseCode, ScheduleStatus, TaskQuery,
+};
 use aurora_api::service::Call as ThriftCall;
 use aurora_api::service::arguments::{
-    AbortJobUpdate, DescheduleCronJob, DrainHosts, EndMaintenance, KillTasks, PauseJobUpdate,
-    PulseJobUpdate, RestartShards, ResumeJobUpdate, RollbackJobUpdate, StartCronJob,
-    StartMaintenance,
+    AbortJobUpdate, DescheduleCronJob, DrainHosts, EndMaintenance, ForceTaskState, KillTasks,
+    PauseJobUpdate, PruneTasks, PulseJobUpdate, RestartShards, ResumeJobUpdate, RollbackJobUpdate,
+    SetQuota, StartCronJob, StartMaintenance, TriggerExplicitTaskReconciliation,
+    TriggerImplicitTaskReconciliation,
 };
 use aurora_client::auth::Auth;
 use aurora_client::directory::Target;
@@ -16,8 +20,11 @@ use aurora_client::feed::{Feed, Item};
 use aurora_client::http::{HttpError, describe};
 use aurora_client::observer::Observer;
 use aurora_client::scheduler::{CallError, Retry, Scheduler, combine_messages};
-use aurora_tui_model::actions::{Action, Cron, Hosts, Instances, Progress, Subject, Update};
+use aurora_tui_model::actions::{
+    Action, Cron, Ended, Forced, Hosts, Instances, Progress, Quota, Subject, Update,
+};
 use aurora_tui_model::event::{Call, Event, Launch, LinkEvent, Seen, Watch};
+use aurora_tui_model::told::Amounts;
 use tokio::sync::watch;
 
 use crate::data::{Events, Job, Source, now_ms, report};
@@ -85,7 +92,7 @@ impl Source for Cluster {
     fn watch(&self, generation: u64, watch: Watch, events: Events) -> Job {
         let Some(host) = &watch.host else {
             let scheduler = Scheduler::new(&self.target, USER_AGENT);
-            return Box::pin(observe::explain(scheduler, generation, watch.task, events));
+            return Box::pin(observe::ask(scheduler, generation, watch.what, events));
         };
         let observer = self.observer(host);
         Box::pin(async move {
@@ -187,7 +194,33 @@ fn thrift(call: Call) -> ThriftCall {
                 _ => AbortJobUpdate { key, message }.into(),
             }
         }
-        Subject::Hosts(Hosts { hosts }) => {
+        Subject::Quota(Quota { role, after, .. }) => SetQuota {
+            owner_role: Some(role),
+            quota: Some(aggregate(after)),
+        }
+        .into(),
+        Subject::Forced(Forced { task, after, .. }) => ForceTaskState {
+            task_id: Some(task),
+            status: Some(after),
+        }
+        .into(),
+        Subject::Ended(Ended { job, tasks }) => PruneTasks {
+            query: Some(TaskQuery {
+                job_keys: Some([job.0].into()),
+                task_ids: Some(tasks.into_iter().collect()),
+                statuses: Some(terminal()),
+                ..TaskQuery::default()
+            }),
+        }
+        .into(),
+        Subject::Reconciliation(_) => match call.action {
+            Action::ReconcileImplicit => TriggerImplicitTaskReconciliation::default().into(),
+            _ => TriggerExplicitTaskReconciliation {
+                settings: Some(ExplicitReconciliationSettings::default()),
+            }
+            .into(),
+        },
+        Subject::Hosts(Hosts { hosts, .. }) => {
             let host_names = hosts.into_iter().map(|host| host.host).collect();
             let hosts = Some(HostNames { host_names });
             match call.action {
@@ -197,6 +230,24 @@ fn thrift(call: Call) -> ThriftCall {
             }
         }
     }
+}
+
+fn aggregate(amounts: Amounts) -> ResourceAggregate {
+    // Plans are in whole mebibytes.
+    let mebibytes = |bytes: f64| (bytes / 1024.0 / 1024.0) as i64;
+    ResourceAggregate {
+        resources: [
+            Resource::NumCpus(aurora_api::wire::Double(amounts.cpus)),
+            Resource::RamMb(mebibytes(amounts.ram)),
+            Resource::DiskMb(mebibytes(amounts.disk)),
+        ]
+        .into(),
+    }
+}
+
+fn terminal() -> BTreeSet<ScheduleStatus> {
+    let all = ScheduleStatus::ALL.iter().copied();
+    all.filter(|status| status.is_terminal()).collect()
 }
 
 /// A call that cannot have reached the scheduler was refused; of any other failure the outcome is unknown.

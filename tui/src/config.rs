@@ -7,6 +7,7 @@ use aurora_tui_model::keymap::Keymap;
 use aurora_tui_model::theme::{Depth, Theme, Warning, known_themes};
 
 use crate::args::{Color, Glyphs};
+use crate::keeper::Keeper;
 use crate::paint::Look;
 
 /// What was asked for on the command line.
@@ -233,6 +234,15 @@ impl Env {
             }
         }
         (keymap, warnings)
+    }
+
+    /// The files of what the user keeps.
+    pub(crate) fn keeper(&self) -> Keeper {
+        let in_dir = |dir: &Option<PathBuf>, name: &str| dir.as_ref().map(|dir| dir.join(name));
+        Keeper {
+            layouts: in_dir(&self.config_dir, "layouts"),
+            bookmarks: in_dir(&self.state_dir, "bookmarks.toml"),
+        }
     }
 
     /// The journal's file.

@@ -1,7 +1,10 @@
 //! The data layer: carries out what the model asks for, and reports as events.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fs::OpenOptions;
 use std::future::Future;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -9,6 +12,7 @@ use aurora_tui_model::event::{Call, Effect, Event, Watch};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use crate::keeper::Keeper;
 use crate::recorder::Recorder;
 
 /// Where events go. It is bounded: a reader that falls behind slows the sources, never the memory.
@@ -48,6 +52,7 @@ pub(crate) struct Data {
     source: Arc<dyn Source>,
     events: Events,
     recorder: Recorder,
+    keeper: Keeper,
     topics: watch::Sender<BTreeSet<String>>,
     feed: Option<JoinHandle<()>>,
     watches: HashMap<u64, JoinHandle<()>>,
@@ -60,10 +65,17 @@ impl Data {
             source,
             events,
             recorder,
+            keeper: Keeper::default(),
             topics: watch::Sender::new(BTreeSet::new()),
             feed: None,
             watches: HashMap::new(),
         }
+    }
+
+    /// With files for what the user keeps.
+    pub(crate) fn keeping(mut self, keeper: Keeper) -> Data {
+        self.keeper = keeper;
+        self
     }
 
     /// Carries out what it can; the rest is for the terminal.
@@ -99,6 +111,28 @@ impl Data {
                     tokio::spawn(async move { report(&events, Event::Fault(text)).await });
                 }
             }
+            Effect::Save { path, text } => {
+                let events = self.events.clone();
+                // On a thread of its own: a disk may be slow.
+                tokio::task::spawn_blocking(move || {
+                    let event = match save(&path, &text) {
+                        Ok(()) => Event::Notice(format!("saved {} bytes in {path}", text.len())),
+                        Err(error) => Event::Fault(format!("cannot save {path}: {error}")),
+                    };
+                    // Nobody listens any more when the workbench has ended.
+                    drop(events.blocking_send(event));
+                });
+            }
+            Effect::Keep(what) => {
+                let (keeper, events) = (self.keeper.clone(), self.events.clone());
+                tokio::task::spawn_blocking(move || {
+                    if let Err(error) = keeper.keep(&what) {
+                        let text = format!("this cannot be kept: {error}");
+                        // Nobody listens any more when the workbench has ended.
+                        drop(events.blocking_send(Event::Fault(text)));
+                    }
+                });
+            }
             Effect::Copy(text) => return Some(Wish::Copy(text)),
             Effect::Redraw => return Some(Wish::Redraw),
             Effect::Suspend => return Some(Wish::Suspend),
@@ -106,6 +140,17 @@ impl Data {
         }
         None
     }
+}
+
+/// Writes a new file, readable for its owner alone: output may hold secrets.
+fn save(path: &str, text: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
 }
 
 impl Drop for Data {

@@ -10,7 +10,9 @@ mod cluster;
 mod config;
 mod data;
 mod examples;
+mod frames;
 mod headless;
+mod keeper;
 mod keys;
 mod manual;
 mod observe;
@@ -22,6 +24,7 @@ mod run;
 mod terminal;
 mod tools;
 
+pub use frames::Frames;
 pub use run::run;
 
 /// What requests to schedulers and observers show.

@@ -1,9 +1,11 @@
 //! A frame's data to cells.
 
 mod dialog;
+mod lines;
+mod page;
+mod panes;
 
-use aurora_tui_model::logs::Span;
-use aurora_tui_model::screen::{Body, Bottom, Screen, Segment, TableView, TextView, task_split};
+use aurora_tui_model::screen::{Body, Bottom, Screen, Segment, TableView};
 use aurora_tui_model::state::State;
 use aurora_tui_model::table::{Cell, Table};
 use aurora_tui_model::text;
@@ -131,17 +133,11 @@ pub(crate) fn paint(state: &State, screen: &Screen, look: &Look) -> (Buffer, Opt
     let end = height.saturating_sub(1);
     if y < end {
         let area = Rect::new(0, y, width, end - y);
-        match &screen.body {
-            Body::Table(view) => table(&mut canvas, area, view),
-            Body::Task(fields, processes, events) => {
-                task(&mut canvas, area, state, fields, processes, events)
-            }
-            Body::Text(panes) => texts(&mut canvas, area, panes),
-            Body::Words(lines) => {
-                for (row, line) in (area.y..area.bottom()).zip(lines) {
-                    segments(&mut canvas, 1, row, width, line);
-                }
-            }
+        if screen.panes.is_empty() {
+            body(&mut canvas, area, &screen.body);
+        }
+        for pane in &screen.panes {
+            panes::pane(&mut canvas, pane);
         }
     }
     match &screen.bottom {
@@ -172,6 +168,24 @@ pub(crate) fn paint(state: &State, screen: &Screen, look: &Look) -> (Buffer, Opt
         cursor = dialog::draw_dialog(&mut canvas, dialog);
     }
     (canvas.buffer, cursor)
+}
+
+fn body(canvas: &mut Canvas<'_>, area: Rect, body: &Body) {
+    match body {
+        Body::Table(view) => table(canvas, area, view),
+        Body::Task(fields, processes, events) => {
+            page::task(canvas, area, fields, processes, events);
+        }
+        Body::Update(fields, grid, instances, steps) => {
+            page::update(canvas, area, fields, grid, instances, steps);
+        }
+        Body::Text(panes) => lines::texts(canvas, area, panes),
+        Body::Words(lines) => {
+            for (row, line) in (area.y..area.bottom()).zip(lines) {
+                segments(canvas, area.x + 1, row, area.right(), line);
+            }
+        }
+    }
 }
 
 fn segments(canvas: &mut Canvas<'_>, mut x: u16, y: u16, end: u16, line: &[Segment]) -> u16 {
@@ -395,146 +409,4 @@ fn table(canvas: &mut Canvas<'_>, area: Rect, view: &TableView) {
             over,
         );
     }
-}
-
-fn task(
-    canvas: &mut Canvas<'_>,
-    area: Rect,
-    state: &State,
-    fields: &[(&'static str, Cell)],
-    processes: &TableView,
-    events: &Table,
-) {
-    let (field_rows, process_rows) = task_split(state);
-    let mut y = area.y;
-    for (label, cell) in fields.iter().take(field_rows) {
-        canvas.put(1, y, area.right(), label, canvas.style(Scope::Label));
-        let glyph = canvas.look.theme.glyph(cell.scope);
-        let shown = if has_glyph(cell) {
-            format!("{glyph} {}", cell.text)
-        } else {
-            cell.shown(canvas.now_ms).into_owned()
-        };
-        canvas.put(12, y, area.right(), &shown, canvas.style(cell.scope));
-        y += 1;
-    }
-    let rows = u16::try_from(process_rows)
-        .unwrap_or(0)
-        .min(area.bottom().saturating_sub(y));
-    table(canvas, Rect::new(area.x, y, area.width, rows), processes);
-    y += rows;
-    if y >= area.bottom() {
-        return;
-    }
-    let inner = Rect::new(
-        area.x + 1,
-        y,
-        area.width.saturating_sub(1),
-        area.bottom() - y,
-    );
-    let shown = usize::from(inner.height - 1).min(events.rows.len());
-    let widths = widths(events, 0..shown, usize::from(inner.width), canvas.now_ms);
-    header(canvas, inner, events, &widths, None);
-    for (row, event) in (inner.y + 1..inner.bottom()).zip(&events.rows) {
-        cells(
-            canvas,
-            Rect { y: row, ..inner },
-            events,
-            &widths,
-            &event.cells,
-            None,
-        );
-    }
-}
-
-fn texts(canvas: &mut Canvas<'_>, area: Rect, panes: &[TextView]) {
-    let mut y = area.y;
-    let upper = area.height / 2;
-    for (at, pane) in panes.iter().enumerate() {
-        let height = match (panes.len(), at) {
-            (1, _) => area.height,
-            (_, 0) => upper,
-            _ => area.height - upper,
-        };
-        if height == 0 {
-            continue;
-        }
-        let border = canvas.style(if pane.focused {
-            Scope::BorderFocus
-        } else {
-            Scope::Border
-        });
-        let line = canvas.line();
-        let sign = if pane.focused { ">" } else { line };
-        let title = format!("{line}{sign} {} ", pane.title);
-        let mut x = canvas.put(area.x, y, area.right(), &title, border);
-        if !pane.remarks.is_empty() {
-            x = canvas.put(
-                x,
-                y,
-                area.right(),
-                &format!("({}) ", pane.remarks),
-                canvas.style(Scope::Dim),
-            );
-        }
-        let rest = usize::from(area.right().saturating_sub(x));
-        canvas.put(x, y, area.right(), &line.repeat(rest), border);
-        if pane.lines.is_empty() {
-            canvas.put(
-                area.x + 1,
-                y + 1,
-                area.right(),
-                &pane.empty,
-                canvas.style(Scope::Dim),
-            );
-        }
-        for (row, (log, found)) in (y + 1..y + height).zip(&pane.lines) {
-            let mut skip = pane.left;
-            let mut x = area.x;
-            if log.notice {
-                canvas.put(
-                    x,
-                    row,
-                    area.right(),
-                    &format!("-- {} --", log.text()),
-                    canvas.style(Scope::LogNotice),
-                );
-                continue;
-            }
-            for span in &log.spans {
-                let shown: String = span.text.chars().skip(skip).collect();
-                skip = skip.saturating_sub(span.text.chars().count());
-                let style = span_style(canvas, span, *found);
-                x = canvas.put(x, row, area.right(), &shown, style);
-            }
-            if log.cut > 0 {
-                canvas.put(
-                    x,
-                    row,
-                    area.right(),
-                    &format!(" [{} characters not kept]", log.cut),
-                    canvas.style(Scope::Dim),
-                );
-            }
-        }
-        y += height;
-    }
-}
-
-fn span_style(canvas: &Canvas<'_>, span: &Span, found: bool) -> style::Style {
-    let mut style = canvas.style(span.sgr.color.map_or(Scope::None, Scope::ansi));
-    for (on, modifier) in [
-        (span.sgr.bold, Modifier::BOLD),
-        (span.sgr.dim, Modifier::DIM),
-        (span.sgr.underlined, Modifier::UNDERLINED),
-        (span.sgr.reversed, Modifier::REVERSED),
-    ] {
-        if on {
-            style = style.add_modifier(modifier);
-        }
-    }
-    if found {
-        style = style.patch(canvas.style(Scope::Match));
-    }
-    style
 }

@@ -121,9 +121,10 @@ async fn work(
     let target = match args.local {
         Some(Local::Stop) => {
             let dir = local_dir(&environment, name.as_deref())?;
-            local::stop(&dir)
+            let said = local::stop(&dir)
                 .await
                 .context("cannot stop the local cluster")?;
+            writeln!(std::io::stdout(), "{}", said.trim_end()).context("standard output")?;
             return Ok(headless::DONE);
         }
         Some(Local::Start) => attach_or_start(&args, &environment, name.as_deref()).await?,
@@ -138,9 +139,12 @@ async fn work(
     let config::Loaded {
         look,
         keymap,
-        warnings,
+        mut warnings,
         ..
     } = env.load(&wanted);
+    let keeper = env.keeper();
+    let kept = keeper.read();
+    warnings.extend(kept.warnings);
     let setup = Setup {
         cluster: target.cluster.clone(),
         user: config::user(),
@@ -157,8 +161,10 @@ async fn work(
         Event::Journal,
     );
     let (events, heard) = mpsc::channel(BUFFER);
-    let data = Data::new(Arc::new(Cluster::new(target)), recorder, events);
-    let state = State::new(setup, args.size, now_ms());
+    let data = Data::new(Arc::new(Cluster::new(target)), recorder, events).keeping(keeper);
+    let mut state = State::new(setup, args.size, now_ms());
+    state.layouts = kept.layouts;
+    state.bookmarks = kept.bookmarks;
     if screenless {
         let errand = Errand {
             exec: args.exec,

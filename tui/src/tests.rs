@@ -3,6 +3,7 @@
 //! A frame is written as its text and, beside it, a grid of letters for its styles, with a list of what they mean.
 
 mod fake;
+mod panes;
 mod panic;
 mod polling;
 #[path = "../../src/client/src/fake.rs"]
@@ -151,6 +152,13 @@ fn frames() {
             "",
         ),
         ("hosts", "hosts", ""),
+        (
+            "update",
+            "instances www-data/devel/hello; update www-data/devel/hello u-1",
+            "j",
+        ),
+        ("quotas", "quotas", ""),
+        ("quota_form", "quotas", "enter"),
         ("help", "help", ""),
         (
             "confirm",

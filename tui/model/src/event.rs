@@ -1,13 +1,15 @@
 //! What happens to the workbench ([`Event`]) and what it wants done ([`Effect`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aurora_api::feed::Line;
+use aurora_api::observer::TaskHistory;
 use serde::{Deserialize, Serialize};
 
 use crate::actions::{Action, Progress, Subject};
 use crate::journal::Entry;
 use crate::key::Key;
+use crate::told::{Answer, Question};
 
 /// Which output of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -39,6 +41,8 @@ pub enum Start {
     End,
     /// At this byte. [`WINDOW`] bytes are read; when that is up to the end, what is added is read as it comes.
     At(u64),
+    /// Before the first line of this time or later, milliseconds since 1970; [`WINDOW`] bytes as above.
+    Time(i64),
 }
 
 /// Something of a task that is read again and again while it is on the screen.
@@ -46,10 +50,21 @@ pub enum Start {
 pub struct Watch {
     /// The host whose observer is asked; none: the scheduler is.
     pub host: Option<String>,
-    /// The task.
+    /// The task; empty where it is not about one.
     pub task: String,
     /// What of it.
     pub what: WatchWhat,
+}
+
+impl Watch {
+    /// Something that the scheduler is asked.
+    pub fn ask(question: Question) -> Watch {
+        Watch {
+            host: None,
+            task: String::new(),
+            what: WatchWhat::Ask(question),
+        }
+    }
 }
 
 /// What is read.
@@ -57,8 +72,10 @@ pub struct Watch {
 pub enum WatchWhat {
     /// Processes and consumption.
     Task,
-    /// Why it is as it is, by the scheduler.
-    Why,
+    /// Something that the scheduler is asked.
+    Ask(Question),
+    /// What a task used over the last hour.
+    History,
     /// A directory of the sandbox.
     Directory(String),
     /// A file of the sandbox.
@@ -155,8 +172,10 @@ pub struct FileEntry {
 pub enum Seen {
     /// A task.
     Task(TaskInfo),
-    /// Why a task is as it is, as the scheduler puts it.
-    Why(serde_json::Value),
+    /// What the scheduler answered.
+    Answer(Answer),
+    /// What a task used over the last hour.
+    History(TaskHistory),
     /// A directory.
     Directory(Vec<FileEntry>),
     /// Bytes of a file or log, in order.
@@ -170,6 +189,8 @@ pub enum Seen {
     },
     /// Reading has stopped at the end of its window; so many bytes follow in the file.
     Rest(u64),
+    /// So many bytes were passed over: they came faster than they could be read, or are not kept any more.
+    Missed(u64),
     /// The file became shorter: what follows comes from its new beginning.
     Truncated,
     /// It is not there (yet).
@@ -231,8 +252,17 @@ pub enum Event {
     Run(String),
 }
 
-/// A call that changes the cluster.
+/// What the user keeps in files.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keepsake {
+    /// A layout: its name and text.
+    Layout(String, String),
+    /// All bookmarks: names and links.
+    Bookmarks(BTreeMap<String, String>),
+}
+
+/// A call that changes the cluster.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Call {
     /// The change's number; the answer carries it.
     pub id: u64,
@@ -259,6 +289,15 @@ pub enum Effect {
     Record(Entry),
     /// Put on the clipboard.
     Copy(String),
+    /// Keep in a file of the user.
+    Keep(Keepsake),
+    /// Write a new file; one that exists is left as it is.
+    Save {
+        /// Its path, as typed.
+        path: String,
+        /// What is in it.
+        text: String,
+    },
     /// Create the example jobs.
     Launch,
     /// Find the command line that creates an example.

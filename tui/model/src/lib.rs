@@ -6,12 +6,17 @@
 //! ([`keymap`]), the prompt, `--exec` and tests share.
 
 pub mod actions;
+pub mod chart;
 pub mod command;
 pub mod event;
+pub mod form;
 pub mod journal;
 pub mod key;
 pub mod keymap;
+pub mod layout;
 pub mod logs;
+pub mod moment;
+pub mod past;
 pub mod place;
 mod plan;
 pub mod screen;
@@ -20,6 +25,7 @@ pub mod store;
 pub mod table;
 pub mod text;
 pub mod theme;
+pub mod told;
 pub mod update;
 mod views;
 

@@ -4,9 +4,17 @@
 //! invalid UTF-8 is replaced, tabs are expanded, a lone carriage return begins the line anew. Memory is bounded; what was
 //! dropped is counted.
 
+pub mod fields;
+pub mod pane;
+pub mod severity;
+pub mod sieve;
+pub mod stamp;
+pub mod strip;
+
 use std::collections::VecDeque;
 
 use crate::text::is_printable;
+use severity::Severity;
 
 /// The longest line kept, in characters; what is beyond is counted.
 pub const MAX_LINE: usize = 4096;
@@ -50,12 +58,41 @@ pub struct Line {
     pub cut: usize,
     /// A remark of the workbench, not output.
     pub notice: bool,
+    /// Its time, milliseconds since 1970; of the line before it when it has none, of its coming when there is none before.
+    pub time_ms: i64,
+    /// Whether that is its own.
+    pub stamped: bool,
+    /// Its level; a line with neither time nor level has that of the line before it.
+    pub severity: Option<Severity>,
+    /// Which of several merged outputs it is of.
+    pub source: u16,
+    /// Whether the pane's filter and times let it pass.
+    pub shown: bool,
 }
 
 impl Line {
     /// The text without styles.
     pub fn text(&self) -> String {
         self.spans.iter().map(|span| span.text.as_str()).collect()
+    }
+
+    /// Finds the time and the level in its text.
+    fn classify(&mut self, now_ms: i64, before: (Option<i64>, Option<Severity>)) {
+        let text = self.text();
+        let record = text
+            .starts_with('{')
+            .then(|| fields::Record::parse(&text))
+            .flatten();
+        let (own, level) = match record {
+            Some(record) => (record.time_ms(now_ms), record.severity()),
+            None => (stamp::stamp(&text, now_ms), severity::severity(&text)),
+        };
+        self.stamped = own.is_some();
+        self.time_ms = own.or(before.0).unwrap_or(now_ms);
+        self.severity = match (own, level) {
+            (None, None) => before.1,
+            (_, level) => level,
+        };
     }
 
     fn characters(&self) -> usize {
@@ -90,9 +127,17 @@ pub struct LogBuffer {
     sgr: Sgr,
     escape: Escape,
     partial: Vec<u8>,
+    now_ms: i64,
+    last: (Option<i64>, Option<Severity>),
+    shown: usize,
 }
 
 impl LogBuffer {
+    /// Says what time it is, for lines without a time, a day or a year.
+    pub fn set_clock(&mut self, now_ms: i64) {
+        self.now_ms = now_ms;
+    }
+
     /// Adds bytes as a program wrote them. Returns how many lines were finished.
     pub fn push(&mut self, bytes: &[u8]) -> usize {
         let before = self.finished();
@@ -136,9 +181,60 @@ impl LogBuffer {
                 text: crate::text::clean(text),
                 sgr: Sgr::default(),
             }],
-            cut: 0,
             notice: true,
+            time_ms: self.last.0.unwrap_or(self.now_ms),
+            ..Line::default()
         });
+    }
+
+    /// Takes all finished lines out, to merge them elsewhere.
+    pub fn take_finished(&mut self) -> VecDeque<Line> {
+        self.shown = 0;
+        self.characters = 0;
+        self.dropped += self.lines.len() as u64;
+        std::mem::take(&mut self.lines)
+    }
+
+    /// Puts lines that were taken out before the present ones.
+    pub fn put_back(&mut self, lines: Vec<Line>) {
+        for line in lines.into_iter().rev() {
+            self.characters += line.characters();
+            self.shown += usize::from(line.shown);
+            self.dropped = self.dropped.saturating_sub(1);
+            self.lines.push_front(line);
+        }
+        self.trim();
+    }
+
+    /// Puts a line of another buffer in by its time, behind those of its own source. Returns how many lines follow it.
+    pub fn merge(&mut self, line: Line) -> usize {
+        let before = self
+            .lines
+            .iter()
+            .rposition(|other| other.source == line.source || other.time_ms <= line.time_ms);
+        let at = before.map_or(0, |at| at + 1);
+        let behind = self.lines.len() - at;
+        self.characters += line.characters();
+        self.shown += usize::from(line.shown);
+        self.lines.insert(at, line);
+        self.trim();
+        behind
+    }
+
+    /// Decides anew which lines are shown: the finished ones from a number on ([`LogBuffer::finished`]).
+    pub fn sift(&mut self, from: u64, mut passes: impl FnMut(&Line) -> bool) {
+        let from = usize::try_from(from.saturating_sub(self.dropped)).unwrap_or(usize::MAX);
+        for line in self.lines.iter_mut().skip(from) {
+            self.shown -= usize::from(line.shown);
+            line.shown = passes(line);
+            self.shown += usize::from(line.shown);
+        }
+        self.open.shown = self.begun && passes(&self.open);
+    }
+
+    /// How many lines are shown.
+    pub fn shown(&self) -> usize {
+        self.shown + usize::from(self.open.shown)
     }
 
     /// How many lines there are, the unfinished one included.
@@ -165,7 +261,8 @@ impl LogBuffer {
         self.dropped
     }
 
-    fn finished(&self) -> u64 {
+    /// How many lines were ever finished.
+    pub fn finished(&self) -> u64 {
         self.dropped + self.lines.len() as u64
     }
 
@@ -258,20 +355,29 @@ impl LogBuffer {
     }
 
     fn end_line(&mut self) {
-        let line = std::mem::take(&mut self.open);
+        let mut line = std::mem::take(&mut self.open);
         self.open_columns = 0;
         self.begun = false;
+        line.classify(self.now_ms, self.last);
+        self.last = (Some(line.time_ms), line.severity);
         self.keep(line);
     }
 
-    fn keep(&mut self, line: Line) {
+    fn keep(&mut self, mut line: Line) {
+        line.shown = true;
+        self.shown += 1;
         self.characters += line.characters();
         self.lines.push_back(line);
+        self.trim();
+    }
+
+    fn trim(&mut self) {
         while self.characters > MAX_CHARACTERS || self.lines.len() > MAX_LINES {
             let Some(oldest) = self.lines.pop_front() else {
                 break;
             };
             self.characters -= oldest.characters();
+            self.shown -= usize::from(oldest.shown);
             self.dropped += 1;
         }
     }

@@ -1,12 +1,15 @@
 //! Where one is: every view has an address that can be written as a link and opened again.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use aurora_api::job_key::JobPath;
 use serde::{Deserialize, Serialize};
 
-use crate::store;
+use crate::logs::stamp::stamp;
+use crate::told::Question;
+use crate::{store, text};
 
 /// Names of the views, as commands, key maps and links use them.
 pub const VIEWS: &[&str] = &[
@@ -17,17 +20,25 @@ pub const VIEWS: &[&str] = &[
     "sandbox",
     "file",
     "logs",
+    "tails",
     "hosts",
     "host",
     "quotas",
     "roles",
     "crons",
     "updates",
+    "update",
     "maintenance",
     "audit",
     "journal",
+    "find",
+    "related",
+    "bookmarks",
     "help",
 ];
+
+/// What stands in a link for all instances.
+const ALL: &str = "all";
 
 /// A task of a job.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -55,6 +66,8 @@ pub enum Place {
     File(TaskRef, String),
     /// Output of a process; none: the one that matters most.
     Logs(TaskRef, Option<String>),
+    /// Output of several instances of a job (none named: all of them), by time; of this process or of those that matter most.
+    Tails(JobPath, BTreeSet<i32>, Option<String>),
     /// Hosts.
     Hosts,
     /// One host: its tasks.
@@ -67,12 +80,20 @@ pub enum Place {
     Crons,
     /// Updates.
     Updates,
+    /// One update of a job, by its id.
+    Update(JobPath, String),
     /// Hosts in maintenance.
     Maintenance,
     /// Who changed what, as the scheduler has it.
     Audit,
     /// What was done from here.
     Journal,
+    /// Objects of all kinds.
+    Find,
+    /// What belongs to an object: its kind and name, of a task `ROLE/ENVIRONMENT/NAME/TASK`.
+    Related(String, String),
+    /// Places that were kept.
+    Bookmarks,
     /// Keys and commands of the view named.
     Help(String),
 }
@@ -88,15 +109,20 @@ impl Place {
             Place::Sandbox(..) => "sandbox",
             Place::File(..) => "file",
             Place::Logs(..) => "logs",
+            Place::Tails(..) => "tails",
             Place::Hosts => "hosts",
             Place::Host(_) => "host",
             Place::Quotas => "quotas",
             Place::Roles => "roles",
             Place::Crons => "crons",
             Place::Updates => "updates",
+            Place::Update(..) => "update",
             Place::Maintenance => "maintenance",
             Place::Audit => "audit",
             Place::Journal => "journal",
+            Place::Find => "find",
+            Place::Related(..) => "related",
+            Place::Bookmarks => "bookmarks",
             Place::Help(_) => "help",
         }
     }
@@ -104,7 +130,7 @@ impl Place {
     /// The job whose tasks this view needs.
     pub fn job(&self) -> Option<&JobPath> {
         match self {
-            Place::Instances(job) => Some(job),
+            Place::Instances(job) | Place::Update(job, _) | Place::Tails(job, ..) => Some(job),
             Place::Task(task)
             | Place::Why(task)
             | Place::Sandbox(task, _)
@@ -121,7 +147,23 @@ impl Place {
             Place::Maintenance => Some(store::MAINTENANCE.to_owned()),
             Place::Audit => Some(store::AUDIT.to_owned()),
             Place::Host(host) => Some(store::host_topic(host)),
+            Place::Related(kind, name) => match kind.as_str() {
+                "job" => Some(format!("job/{name}")),
+                "host" => Some(store::host_topic(name)),
+                "task" => Some(format!("job/{}", name.rsplit_once('/')?.0)),
+                _ => None,
+            },
             place => place.job().map(store::job_topic),
+        }
+    }
+
+    /// What the scheduler is asked for this view.
+    pub fn questions(&self) -> Vec<Question> {
+        match self {
+            Place::Why(task) => vec![Question::Why(task.task.clone())],
+            Place::Update(job, id) => vec![Question::Update(job.clone(), id.clone())],
+            Place::Quotas => vec![Question::Quotas],
+            _ => Vec::new(),
         }
     }
 
@@ -151,7 +193,9 @@ impl Place {
         Some(match self {
             Place::Jobs => return None,
             Place::Host(_) => Place::Hosts,
+            Place::Update(..) => Place::Updates,
             Place::Task(task) => Place::Instances(task.job.clone()),
+            Place::Tails(job, ..) => Place::Instances(job.clone()),
             Place::Logs(task, _) | Place::Why(task) => Place::Task(task.clone()),
             Place::Sandbox(task, path) | Place::File(task, path) => match path.rsplit_once('/') {
                 Some((directory, _)) => Place::Sandbox(task.clone(), directory.to_owned()),
@@ -166,7 +210,7 @@ impl Place {
 
     fn path(&self) -> String {
         let mut parts: Vec<&str> = vec![self.view()];
-        let job;
+        let (job, instances);
         if let Some(path) = self.job() {
             job = path.to_string();
             parts.extend(job.split('/'));
@@ -179,8 +223,22 @@ impl Place {
                 parts.extend(path.split('/').filter(|part| !part.is_empty()))
             }
             Place::Logs(_, Some(process)) => parts.push(process),
+            Place::Tails(_, wanted, process) => {
+                instances = if wanted.is_empty() {
+                    ALL.to_owned()
+                } else {
+                    crate::command::show_instances(wanted)
+                };
+                parts.push(&instances);
+                parts.extend(process.as_deref());
+            }
             Place::Help(view) => parts.push(view),
+            Place::Related(kind, name) => {
+                parts.push(kind);
+                parts.extend(name.split('/'));
+            }
             Place::Host(host) => parts.push(host),
+            Place::Update(_, id) => parts.push(id),
             _ => {}
         }
         let encoded: Vec<String> = parts.into_iter().map(encode).collect();
@@ -199,6 +257,8 @@ pub struct Link {
     pub filter: String,
     /// Column, with `-` before it for descending order.
     pub sort: String,
+    /// The moment to look at, a second by the server's clock in milliseconds since 1970; none: now.
+    pub at_ms: Option<i64>,
 }
 
 impl fmt::Display for Link {
@@ -210,7 +270,8 @@ impl fmt::Display for Link {
             self.place.path()
         )?;
         let mut separator = '?';
-        for (name, value) in [("filter", &self.filter), ("sort", &self.sort)] {
+        let at = self.at_ms.map_or_else(String::new, text::utc_link);
+        for (name, value) in [("filter", &self.filter), ("sort", &self.sort), ("at", &at)] {
             if !value.is_empty() {
                 write!(f, "{separator}{name}={}", encode(value))?;
                 separator = '&';
@@ -291,14 +352,34 @@ impl FromStr for Link {
             "maintenance" => (Place::Maintenance, 0),
             "audit" => (Place::Audit, 0),
             "journal" => (Place::Journal, 0),
+            "find" => (Place::Find, 0),
+            "bookmarks" => (Place::Bookmarks, 0),
+            "related" => match rest.split_first() {
+                Some((kind, name)) if !name.is_empty() => {
+                    (Place::Related(kind.clone(), name.join("/")), usize::MAX)
+                }
+                _ => return Err(fault("this view needs a kind and a name")),
+            },
             "help" => (
                 Place::Help(rest.first().cloned().unwrap_or_else(|| "jobs".to_owned())),
                 1,
             ),
             "instances" => (Place::Instances(job()?), 3),
+            "update" => {
+                let id = rest.get(3).filter(|id| !id.is_empty()).cloned();
+                let id = id.ok_or_else(|| fault("this view needs an update's id after the job"))?;
+                (Place::Update(job()?, id), 4)
+            }
             "task" => (Place::Task(task()?), 4),
             "why" => (Place::Why(task()?), 4),
             "logs" => (Place::Logs(task()?, rest.get(4).cloned()), 5),
+            "tails" => {
+                let wanted = match rest.get(3).map(String::as_str) {
+                    None | Some(ALL) => BTreeSet::new(),
+                    Some(list) => crate::command::instances(list).map_err(|why| fault(&why))?,
+                };
+                (Place::Tails(job()?, wanted, rest.get(4).cloned()), 5)
+            }
             "sandbox" => (Place::Sandbox(task()?, tail()), usize::MAX),
             "file" if !tail().is_empty() => (Place::File(task()?, tail()), usize::MAX),
             "file" => return Err(fault("the file's path is missing")),
@@ -317,6 +398,7 @@ impl FromStr for Link {
             place,
             filter: String::new(),
             sort: String::new(),
+            at_ms: None,
         };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -325,9 +407,14 @@ impl FromStr for Link {
             match name {
                 "filter" => link.filter = value,
                 "sort" => link.sort = value,
+                "at" => {
+                    let at = stamp(&value, i64::MAX);
+                    let form = "a time is written at=2026-01-31T23:59:07Z";
+                    link.at_ms = Some(at.ok_or_else(|| fault(form))?);
+                }
                 other => {
                     return Err(fault(&format!(
-                        "`{other}` is not known; a link takes filter and sort"
+                        "`{other}` is not known; a link takes filter, sort and at"
                     )));
                 }
             }
@@ -379,14 +466,22 @@ mod tests {
             "aurora://west/sandbox/www-data/prod/hello/t1/.logs/x",
             "aurora://west/file/www-data/prod/hello/t1/a%20b/c.txt",
             "aurora://west/logs/www-data/prod/hello/t1/main",
+            "aurora://west/tails/www-data/prod/hello/all",
+            "aurora://west/tails/www-data/prod/hello/0%2C2-4/main",
             "aurora://west/help/jobs",
+            "aurora://west/jobs?sort=-changed&at=2026-01-02T03%3A04%3A05Z",
             "aurora://west/host/h-1.example",
             "aurora://west/updates",
+            "aurora://west/update/www-data/prod/hello/u-1",
             "aurora://west/why/www-data/prod/hello/t1",
             "aurora://west/roles",
             "aurora://west/crons",
             "aurora://west/maintenance",
             "aurora://west/audit",
+            "aurora://west/find?filter=web",
+            "aurora://west/related/job/www-data/prod/hello",
+            "aurora://west/related/host/h-1.example",
+            "aurora://west/bookmarks",
         ] {
             assert_eq!(text.parse::<Link>().unwrap().to_string(), text);
         }
@@ -401,11 +496,14 @@ mod tests {
             "aurora://c/moon",
             "aurora://c/instances/a/b",
             "aurora://c/task/a/b/c",
+            "aurora://c/update/a/b/c",
             "aurora://c/file/a/b/c/t",
             "aurora://c/jobs/x",
             "aurora://c/host",
+            "aurora://c/tails/a/b/c/x",
             "aurora://c/jobs?colour=red",
             "aurora://c/jobs?filter=%zz",
+            "aurora://c/jobs?at=noon",
         ] {
             assert!(text.parse::<Link>().is_err(), "{text}");
         }
@@ -431,7 +529,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_survives_a_link(filter in "\\PC{0,30}") {
-            let link = Link { cluster: "c".to_owned(), place: Place::Jobs, filter, sort: String::new() };
+            let link = Link { cluster: "c".to_owned(), place: Place::Jobs, filter, sort: String::new(), at_ms: None };
             prop_assert_eq!(link.to_string().parse::<Link>().unwrap(), link);
         }
     }

@@ -3,6 +3,7 @@
 mod body;
 mod bottom;
 mod dialog;
+mod lines;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,7 +11,9 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use crate::filter::Filter;
-use crate::logs::Line;
+use crate::layout::Area;
+use crate::logs::strip::Strip;
+use crate::logs::{Line, sieve};
 use crate::place::Place;
 use crate::state::{Detail, LinkState, Mode, Pane, State};
 use crate::store::SUMMARY;
@@ -59,7 +62,7 @@ pub struct TableView {
 }
 
 /// A pane of text as it is shown.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TextView {
     /// Its name.
     pub title: String,
@@ -67,12 +70,41 @@ pub struct TextView {
     pub remarks: String,
     /// Whether it has the keys.
     pub focused: bool,
+    /// How many rows it has, its title included.
+    pub rows: usize,
+    /// How many lines there were when.
+    pub strip: Option<Strip>,
     /// Lines that fit, and whether they match a search.
     pub lines: Vec<(Line, bool)>,
     /// Columns scrolled out at the left.
     pub left: usize,
     /// What stands there when there are no lines.
     pub empty: String,
+}
+
+/// An object in a grid: its state's sign and its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GridCell {
+    /// Its name, padded to the widest.
+    pub text: String,
+    /// Its state.
+    pub scope: Scope,
+    /// Whether it is the selected one.
+    pub selected: bool,
+}
+
+/// A line of a grid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GridLine {
+    /// What begins here; empty: the line before goes on.
+    pub label: String,
+    /// Its objects.
+    pub cells: Vec<GridCell>,
+}
+
+impl GridLine {
+    /// Columns of the label.
+    pub const LABEL: usize = 11;
 }
 
 /// What is in the middle.
@@ -82,6 +114,8 @@ pub enum Body {
     Table(TableView),
     /// A task: fields, processes, events.
     Task(Vec<(&'static str, Cell)>, TableView, Table),
+    /// An update: fields, its instances batch by batch, the same as a table, what became of it.
+    Update(Vec<(&'static str, Cell)>, Vec<GridLine>, TableView, Table),
     /// Panes of text, one above the other.
     Text(Vec<TextView>),
     /// Lines of words.
@@ -110,6 +144,19 @@ pub enum Bottom {
     Words(Vec<Segment>),
 }
 
+/// A pane among several: what it shows, and where.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FrameView {
+    /// Its place on the screen, its title's line included.
+    pub area: Area,
+    /// Where it is, and how much of that is shown.
+    pub title: (String, String),
+    /// Whether it has the keys.
+    pub focused: bool,
+    /// What it shows.
+    pub body: Body,
+}
+
 /// A frame.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Screen {
@@ -117,8 +164,10 @@ pub struct Screen {
     pub status: Vec<Segment>,
     /// Where one is, and how much of it is shown; none in compact mode.
     pub crumb: Option<(String, String)>,
-    /// The middle.
+    /// The middle: the pane that has the keys.
     pub body: Body,
+    /// All panes, in place of the middle, when there are several.
+    pub panes: Vec<FrameView>,
     /// Over it.
     pub dialog: Option<Dialog>,
     /// The line at the bottom.
@@ -129,32 +178,95 @@ fn is_compact(state: &State) -> bool {
     state.size.1 <= COMPACT
 }
 
-/// Rows between the lines at the top and at the bottom.
+/// What panes share when there are several: all between the first and the last line.
+pub(crate) fn panes_area(state: &State) -> Area {
+    Area {
+        x: 0,
+        y: 1,
+        width: state.size.0,
+        height: state.size.1.saturating_sub(2),
+    }
+}
+
+fn areas(state: &State) -> Vec<(u32, Area)> {
+    state.layout.areas(panes_area(state))
+}
+
+fn panes(state: &State) -> Vec<FrameView> {
+    let focus = state.layout.focus();
+    let panes = areas(state).into_iter().filter_map(|(id, area)| {
+        if id == focus {
+            return Some(frame_view(state, area, true));
+        }
+        let shown = state.layout.frames.get(&id)?.shown.as_deref()?;
+        Some(FrameView {
+            area,
+            ..shown.clone()
+        })
+    });
+    panes.collect()
+}
+
+/// The pane that has the keys as one of several.
+pub(crate) fn frame_view(state: &State, area: Area, focused: bool) -> FrameView {
+    let (path, counter) = crumb(state);
+    let frame = state.layout.frames.get(&state.layout.focus());
+    let sign = match frame {
+        Some(frame) if frame.pinned => "pinned: ",
+        Some(frame) if frame.linked => "linked: ",
+        _ => "",
+    };
+    FrameView {
+        area,
+        title: (format!("{sign}{path}"), counter),
+        focused,
+        body: body::body(state),
+    }
+}
+
+/// Rows of the pane that has the keys, without its title.
 pub fn body_rows(state: &State) -> usize {
+    let focus = state.layout.focus();
+    if let Some((_, area)) = areas(state).into_iter().find(|(id, _)| *id == focus) {
+        return usize::from(area.height.saturating_sub(1));
+    }
     let chrome = if is_compact(state) { 2 } else { 3 };
     usize::from(state.size.1.saturating_sub(chrome))
 }
 
-/// Rows of a task's fields and of its processes (title and header included); the rest is for events.
-pub fn task_split(state: &State) -> (usize, usize) {
-    let rows = body_rows(state);
-    let fields = views::fields(state).len().min(rows / 2);
-    let wanted = state
-        .view
-        .task
-        .as_ref()
-        .map_or(1, |task| task.processes.len().max(1))
-        + 1;
+/// Of the rows of a task's view, those of its fields and of its processes (title and header included); the rest is for
+/// events.
+pub fn task_split(rows: usize, fields: usize, processes: usize) -> (usize, usize) {
+    let fields = fields.min(rows / 2);
+    let wanted = processes.max(1) + 1;
     let processes = wanted
         .min((rows - fields).saturating_sub(3).max(2))
         .min(rows - fields);
     (fields, processes)
 }
 
+/// Of the rows of an update's view, those of its fields, of its grid and of its table (header included); the rest is for
+/// what became of it.
+pub fn update_split(rows: usize, fields: usize, grid: usize) -> (usize, usize, usize) {
+    let fields = fields.min(rows / 3);
+    let grid = grid.min((rows - fields) / 2);
+    let below = rows - fields - grid;
+    (fields, grid, below - (below / 4).min(6))
+}
+
 /// Rows of the table that is moved in, without its header.
 pub(crate) fn table_rows(state: &State) -> usize {
     let rows = match state.view.place {
-        Place::Task(_) => task_split(state).1,
+        Place::Task(_) => {
+            let task = state.view.task.as_ref();
+            let processes = task.map_or(0, |task| task.processes.len());
+            task_split(body_rows(state), views::fields(state).len(), processes).1
+        }
+        Place::Update(..) => {
+            let fields = views::update::fields(state).len();
+            let grid = views::update::grid(state).len();
+            update_split(body_rows(state), fields, grid).2
+        }
         _ => body_rows(state),
     };
     rows.saturating_sub(1)
@@ -163,39 +275,21 @@ pub(crate) fn table_rows(state: &State) -> usize {
 /// Rows of the text pane that has the keys, without its title.
 pub(crate) fn pane_rows(state: &State) -> usize {
     match &state.view.detail {
-        Detail::Logs(logs) if !logs.zoomed => {
-            let upper = body_rows(state) / 2;
-            let rows = if logs.focus == 0 {
-                upper
-            } else {
-                body_rows(state) - upper
-            };
-            rows.saturating_sub(1)
+        Detail::Logs(logs) => {
+            let layout = logs.layout(body_rows(state));
+            let own = layout.iter().find(|(at, _)| *at == logs.focus);
+            let rows = own.or(layout.first()).map_or(0, |(_, rows)| *rows);
+            rows.saturating_sub(1 + usize::from(logs.strip))
         }
         _ => body_rows(state).saturating_sub(1),
     }
 }
 
 /// Whether a line of a pane matches; remarks always do.
-pub(crate) fn line_matches(pane: &Pane, at: usize, filter: &Filter) -> bool {
-    filter.is_empty()
-        || pane
-            .buffer
-            .line(at)
-            .is_some_and(|line| line.notice || filter.matches(&line.text().as_str()))
-}
-
-/// How many lines of the pane that has the keys could be shown.
-pub(crate) fn shown_lines(state: &State) -> usize {
-    let filter = &state.view.filter.filter;
-    state.view.pane().map_or(0, |pane| {
-        if pane.search || filter.is_empty() {
-            pane.buffer.len()
-        } else {
-            (0..pane.buffer.len())
-                .filter(|at| line_matches(pane, *at, filter))
-                .count()
-        }
+pub(crate) fn line_matches(pane: &Pane, at: usize, filter: &Filter, names: &[String]) -> bool {
+    pane.buffer.line(at).is_some_and(|line| {
+        let source = names.get(usize::from(line.source));
+        sieve::matches(filter, line, source.map_or("", String::as_str))
     })
 }
 
@@ -208,8 +302,9 @@ pub(crate) fn is_empty_cluster(state: &State) -> bool {
 pub fn screen(state: &State) -> Screen {
     Screen {
         status: status(state),
-        crumb: (!is_compact(state)).then(|| crumb(state)),
+        crumb: (!is_compact(state) && areas(state).is_empty()).then(|| crumb(state)),
         body: body::body(state),
+        panes: panes(state),
         dialog: dialog::dialog(state),
         bottom: bottom::bottom(state),
     }
@@ -217,17 +312,23 @@ pub fn screen(state: &State) -> Screen {
 
 fn mode_name(state: &State) -> &'static str {
     match &state.mode {
+        Mode::Normal if state.looking.is_some() => "REPLAY",
         Mode::Normal if state.setup.read_only => "LOCKED",
         Mode::Normal if !state.view.marks.is_empty() => "SELECT",
         Mode::Normal => "NORMAL",
         Mode::Prompt(_) => "PROMPT",
         Mode::Filter(..) => "FILTER",
-        Mode::Menu(_) | Mode::Confirm(..) | Mode::Leave(_) => "FORM",
+        Mode::Menu(_) | Mode::Form(_) | Mode::Confirm(..) | Mode::Leave(_) => "FORM",
     }
 }
 
 /// How the connection is, in words.
 fn link_words(state: &State) -> Segment {
+    if let Some(looking) = &state.looking {
+        let ago = text::age(state.now_ms - looking.at_ms);
+        let then = text::utc_time(state.server_now_ms());
+        return Segment::new(format!("at {then} UTC, {ago} ago"), Scope::LinkStale);
+    }
     let silent = state.now_ms - state.heard_ms;
     match &state.link {
         LinkState::Connecting => Segment::new("connecting", Scope::LinkStale),
@@ -263,6 +364,7 @@ fn status(state: &State) -> Vec<Segment> {
         ];
     }
     let mut out = vec![name, link];
+    out.extend(tabs(state));
     if let Some(leader) = &state.store.leader {
         out.push(Segment::new(
             format!(" leader {} ", text::clean(leader)),
@@ -291,6 +393,28 @@ fn status(state: &State) -> Vec<Segment> {
     out
 }
 
+/// The tabs when there are several: their numbers, and what the one on the screen shows.
+fn tabs(state: &State) -> Vec<Segment> {
+    let layout = &state.layout;
+    if layout.tabs.len() < 2 {
+        return Vec::new();
+    }
+    let mut out = vec![Segment::new(" tabs", Scope::Status)];
+    for (at, tab) in layout.tabs.iter().enumerate() {
+        let parked = layout
+            .frames
+            .get(&tab.focus)
+            .and_then(|frame| frame.parked.as_ref());
+        let view = parked.map_or(&state.view, |parked| &parked.view);
+        let name = format!("{}:{}", at + 1, view.place.view());
+        out.push(match at == layout.at {
+            true => Segment::new(format!(" [{name}]"), Scope::StatusMode),
+            false => Segment::new(format!("  {name} "), Scope::Status),
+        });
+    }
+    out
+}
+
 fn crumb(state: &State) -> (String, String) {
     let place = &state.view.place;
     let instance = |task: &crate::place::TaskRef| {
@@ -307,13 +431,29 @@ fn crumb(state: &State) -> (String, String) {
         Place::File(task, path) => format!("jobs > {} > file /{path}", instance(task)),
         Place::Logs(task, _) => {
             let process = match &state.view.detail {
-                Detail::Logs(logs) => logs.process.clone().unwrap_or_default(),
-                _ => String::new(),
+                Detail::Logs(logs) => logs.tails.first().and_then(|tail| tail.process.clone()),
+                _ => None,
             };
-            format!("jobs > {} > logs {process}", instance(task))
+            format!(
+                "jobs > {} > logs {}",
+                instance(task),
+                process.unwrap_or_default()
+            )
+        }
+        Place::Tails(job, wanted, process) => {
+            let wanted = match wanted.is_empty() {
+                true => String::new(),
+                false => format!("/{}", crate::command::show_instances(wanted)),
+            };
+            format!(
+                "jobs > {job}{wanted} > logs {}",
+                process.as_deref().unwrap_or_default()
+            )
         }
         Place::Host(host) => format!("hosts > {host}"),
+        Place::Update(job, id) => format!("updates > {job} > {id}"),
         Place::Help(view) => format!("help > {view}"),
+        Place::Related(kind, name) => format!("related > {kind} {name}"),
         other => other.view().to_owned(),
     };
     let mut counter = String::new();
@@ -341,18 +481,27 @@ fn crumb(state: &State) -> (String, String) {
 
 /// The view's data for `--snapshot json`; `version` changes when a member changes its meaning.
 pub fn snapshot(state: &State) -> Json {
+    let now_ms = state.server_now_ms();
+    let named = |fields: Vec<(&str, Cell)>| -> serde_json::Map<String, Json> {
+        let named = fields.into_iter();
+        named
+            .map(|(name, cell)| (name.to_owned(), json!(cell.text)))
+            .collect()
+    };
     let body = match body::body(state) {
-        Body::Table(view) => view.table.to_json(state.server_now_ms()),
+        Body::Table(view) => view.table.to_json(now_ms),
         Body::Task(fields, processes, events) => {
-            let fields: serde_json::Map<String, Json> = fields
-                .into_iter()
-                .map(|(name, cell)| (name.to_owned(), json!(cell.text)))
-                .collect();
-            let now_ms = state.server_now_ms();
             json!({
-                "fields": fields,
+                "fields": named(fields),
                 "processes": processes.table.to_json(now_ms),
                 "events": events.to_json(now_ms),
+            })
+        }
+        Body::Update(fields, _, instances, steps) => {
+            json!({
+                "fields": named(fields),
+                "instances": instances.table.to_json(now_ms),
+                "steps": steps.to_json(now_ms),
             })
         }
         Body::Text(panes) => {

@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use aurora_api::observer::TaskHistory;
 
 use crate::actions::{Change, Plan, Request};
-use crate::event::{FileEntry, Start, Stream, TaskInfo, Watch};
+use crate::event::{FileEntry, TaskInfo, Watch};
 use crate::filter::Filter;
+use crate::form::Form;
 use crate::journal::Entry;
 use crate::key::Key;
 use crate::keymap::Keymap;
-use crate::logs::LogBuffer;
+use crate::layout::Layout;
+pub use crate::logs::pane::{Logs, Pane};
+use crate::past::{Looking, Past};
 use crate::place::{Link, Place};
 use crate::store::Store;
 use crate::table::Sort;
@@ -68,73 +71,10 @@ pub enum Detail {
     None,
     /// A directory, once read.
     Directory(Option<Vec<FileEntry>>),
-    /// A process's output.
-    Logs(Logs),
+    /// Output of processes.
+    Logs(Box<Logs>),
     /// A file.
     File(Box<Pane>),
-}
-
-/// Output of one process: two panes.
-#[derive(Clone, Debug, Default)]
-pub struct Logs {
-    /// The process that is shown, once known.
-    pub process: Option<String>,
-    /// Its run.
-    pub run: Option<i64>,
-    /// stdout and stderr.
-    pub panes: [Pane; 2],
-    /// Which has the keys.
-    pub focus: usize,
-    /// Whether it is alone.
-    pub zoomed: bool,
-}
-
-/// A pane of text lines.
-#[derive(Clone, Debug, Default)]
-pub struct Pane {
-    /// The lines.
-    pub buffer: LogBuffer,
-    /// Where reading begins.
-    pub start: Start,
-    /// Bytes of the file before the first one that was read.
-    pub skipped: u64,
-    /// Where the next byte to read stands in the file.
-    pub next: u64,
-    /// Bytes of the file that follow and are not read.
-    pub rest: u64,
-    /// Whether anything was read yet.
-    pub read: bool,
-    /// How far above the end the last visible line is, in visible lines; 0 follows.
-    pub up: usize,
-    /// Whether it stays at the end.
-    pub paused: bool,
-    /// Lines that came since it was paused.
-    pub unseen: u64,
-    /// Columns that are scrolled out at the left.
-    pub left: usize,
-    /// Whether the filter searches (with context) rather than hides.
-    pub search: bool,
-    /// Why there is nothing, or nothing new.
-    pub trouble: Option<String>,
-}
-
-impl Pane {
-    /// Reads another part of the file. What was read is forgotten; the new part is shown from its beginning, or at its
-    /// end.
-    pub(crate) fn turn_to(&mut self, start: Start, at_beginning: bool) {
-        *self = Pane {
-            start,
-            paused: at_beginning,
-            left: self.left,
-            search: self.search,
-            ..Pane::default()
-        };
-    }
-
-    /// The file's size, as far as is known.
-    pub(crate) fn size(&self) -> u64 {
-        self.next + self.rest
-    }
 }
 
 /// One view in the history.
@@ -154,6 +94,8 @@ pub struct View {
     pub top: usize,
     /// Marked rows.
     pub marks: BTreeSet<String>,
+    /// The row that was marked last: a range of marks begins there.
+    pub anchor: Option<String>,
     /// Whether only problems are shown.
     pub problems: bool,
     /// What else it keeps.
@@ -171,10 +113,14 @@ impl View {
     pub fn new(place: Place) -> View {
         let detail = match &place {
             Place::Sandbox(..) => Detail::Directory(None),
-            Place::Logs(_, process) => Detail::Logs(Logs {
+            Place::Logs(task, process) => {
+                Detail::Logs(Box::new(Logs::of_task(&task.task, process.clone())))
+            }
+            Place::Tails(_, _, process) => Detail::Logs(Box::new(Logs {
                 process: process.clone(),
+                merged: Some(Box::default()),
                 ..Logs::default()
-            }),
+            })),
             Place::File(..) => Detail::File(Box::default()),
             _ => Detail::None,
         };
@@ -186,6 +132,7 @@ impl View {
             index: 0,
             top: 0,
             marks: BTreeSet::new(),
+            anchor: None,
             problems: false,
             detail,
             task: None,
@@ -197,7 +144,7 @@ impl View {
     /// The pane that has the keys, in views of text.
     pub fn pane_mut(&mut self) -> Option<&mut Pane> {
         match &mut self.detail {
-            Detail::Logs(logs) => logs.panes.get_mut(logs.focus),
+            Detail::Logs(logs) => logs.pane_mut(),
             Detail::File(pane) => Some(pane),
             Detail::None | Detail::Directory(_) => None,
         }
@@ -206,7 +153,7 @@ impl View {
     /// The same to look at.
     pub fn pane(&self) -> Option<&Pane> {
         match &self.detail {
-            Detail::Logs(logs) => logs.panes.get(logs.focus),
+            Detail::Logs(logs) => logs.pane(),
             Detail::File(pane) => Some(pane),
             Detail::None | Detail::Directory(_) => None,
         }
@@ -251,6 +198,8 @@ pub enum Mode {
     Menu(usize),
     /// A question before a change; what was typed so far.
     Confirm(Box<Plan>, Input, Option<String>),
+    /// Fields that make up a command line.
+    Form(Box<Form>),
     /// Whether a local cluster shall go on when the workbench ends; whether `stop` is selected.
     Leave(bool),
 }
@@ -288,6 +237,10 @@ pub struct State {
     pub now_ms: i64,
     /// The cluster.
     pub store: Store,
+    /// What the feed told in the past hour.
+    pub past: Past,
+    /// The moment that is looked at, unless it is now; `store` is of then.
+    pub looking: Option<Looking>,
     /// The connection.
     pub link: LinkState,
     /// When a line last came, our clock.
@@ -296,6 +249,14 @@ pub struct State {
     pub view: View,
     /// Views to go back to, the last one last.
     pub back: Vec<View>,
+    /// Views that `back` has left, the last one last.
+    pub forward: Vec<View>,
+    /// Tabs and panes; what the one with the keys shows is in `view`.
+    pub layout: Layout,
+    /// Layouts by name, as their files are.
+    pub layouts: BTreeMap<String, String>,
+    /// Links by the names under which they were kept.
+    pub bookmarks: BTreeMap<String, String>,
     /// The view before this one, for `previous`.
     pub previous: Option<Place>,
     /// What keys do.
@@ -306,6 +267,8 @@ pub struct State {
     pub notice: Option<Notice>,
     /// Running watches by generation.
     pub watches: BTreeMap<u64, Watch>,
+    /// Which pane wants what a watch finds; the others are for all.
+    pub(crate) owners: BTreeMap<u64, u32>,
     /// Topics that were asked for.
     pub topics: BTreeSet<String>,
     /// The next generation or change number.
@@ -340,15 +303,22 @@ impl State {
             size,
             now_ms,
             store: Store::default(),
+            past: Past::default(),
+            looking: None,
             link: LinkState::Connecting,
             heard_ms: now_ms,
             view: View::new(Place::Jobs),
             back: Vec::new(),
+            forward: Vec::new(),
+            layout: Layout::default(),
+            layouts: BTreeMap::new(),
+            bookmarks: BTreeMap::new(),
             previous: None,
             mode: Mode::Normal,
             pressed: Vec::new(),
             notice: None,
             watches: BTreeMap::new(),
+            owners: BTreeMap::new(),
             topics: BTreeSet::new(),
             next_id: 1,
             changes: Vec::new(),
@@ -364,9 +334,13 @@ impl State {
         }
     }
 
-    /// The server's clock.
+    /// The server's clock, at the moment that is looked at.
     pub fn server_now_ms(&self) -> i64 {
-        self.now_ms + self.store.clock_offset_ms
+        let now_ms = match &self.looking {
+            Some(looking) => looking.at_ms,
+            None => self.now_ms,
+        };
+        now_ms + self.store.clock_offset_ms
     }
 
     /// How long ago something happened by the server's clock. Not for cells of tables, which take
@@ -387,11 +361,15 @@ impl State {
             place: self.view.place.clone(),
             filter: self.view.filter.text.clone(),
             sort: self.view.sort.as_ref().map_or_else(String::new, Sort::show),
+            at_ms: self.looking.as_ref().map(|_| self.server_now_ms()),
         }
     }
 
     /// What the view on the screen still waits for; nothing: it is complete.
     pub fn waiting_for(&self) -> Option<String> {
+        if self.looking.is_some() {
+            return None;
+        }
         if !self.store.is_whole(crate::store::SUMMARY) {
             return Some("the cluster's summary".to_owned());
         }
@@ -419,31 +397,23 @@ impl State {
         {
             return Some(question.describe().to_owned());
         }
-        let on_host = self.view.place.task().is_some_and(|task| {
-            self.store
-                .tasks
-                .get(&task.task)
-                .is_some_and(|task| task.host.is_some())
-        });
+        let has_host = |task: &str| {
+            let task = self.store.tasks.get(task);
+            task.is_some_and(|task| task.host.is_some())
+        };
+        let on_host = match (self.view.place.task(), &self.view.detail) {
+            (Some(task), _) => has_host(&task.task),
+            (None, Detail::Logs(logs)) => logs.tails.iter().any(|tail| has_host(&tail.task)),
+            (None, _) => false,
+        };
         if !on_host {
             return None;
         }
         let ready = match &self.view.detail {
             Detail::Directory(entries) => entries.is_some(),
             Detail::File(pane) => pane.read || pane.trouble.is_some(),
-            Detail::Logs(logs) => {
-                self.view
-                    .task
-                    .as_ref()
-                    .is_some_and(|task| task.processes.iter().all(|process| process.run < 0))
-                    || logs
-                        .panes
-                        .iter()
-                        .all(|pane| pane.read || pane.trouble.is_some())
-            }
-            Detail::None => {
-                !matches!(self.view.place, Place::Task(_)) || self.view.task.is_some()
-            }
+            Detail::Logs(logs) => logs.tails.iter().all(|tail| tail.is_ready()),
+            Detail::None => !matches!(self.view.place, Place::Task(_)) || self.view.task.is_some(),
         };
         (!ready).then(|| "the host's observer".to_owned())
     }
@@ -458,13 +428,5 @@ impl State {
     pub(crate) fn is_told(&self) -> bool {
         let least = self.view.place.since_version();
         self.store.version.is_none_or(|version| version >= least)
-    }
-
-    /// The pane of a stream.
-    pub(crate) fn log_pane(&mut self, stream: Stream) -> Option<&mut Pane> {
-        match &mut self.view.detail {
-            Detail::Logs(logs) => Some(&mut logs.panes[usize::from(stream == Stream::Stderr)]),
-            _ => None,
-        }
     }
 }

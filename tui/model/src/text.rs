@@ -125,10 +125,31 @@ pub fn utc(milliseconds: i64) -> String {
     )
 }
 
+/// Date and time in UTC as links have it: `2026-01-31T23:59:07Z`.
+pub(crate) fn utc_link(milliseconds: i64) -> String {
+    format!("{}Z", utc(milliseconds).replace(' ', "T"))
+}
+
 /// The time of day in UTC: `23:59:07`.
 pub fn utc_time(milliseconds: i64) -> String {
     let rest = milliseconds.div_euclid(1000).rem_euclid(86_400);
     format!("{:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+/// The year (UTC) of a time.
+pub(crate) fn year_of(milliseconds: i64) -> i64 {
+    civil(milliseconds.div_euclid(86_400_000)).0
+}
+
+/// The day number since 1970-01-01 of a date, by the same eras as [`civil`].
+pub(crate) fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let shifted = year - i64::from(month <= 2);
+    let era = shifted.div_euclid(400);
+    let year_of_era = shifted.rem_euclid(400);
+    let month_from_march = (month + 9) % 12;
+    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
 }
 
 /// Year, month and day of a day number since 1970-01-01 (proleptic Gregorian, eras of 400 years that begin in March).

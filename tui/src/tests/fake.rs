@@ -7,10 +7,14 @@ use aurora_api::feed::{
     self, ConfigRecord, Hello, HostRecord, JobRecord, Line, QuotaRecord, Seq, Snapshot,
     SnapshotPart, TaskRecord,
 };
-use aurora_api::model::{MaintenanceMode, ScheduleStatus};
+use aurora_api::model::{JobUpdateAction, JobUpdateStatus, MaintenanceMode, ScheduleStatus};
+use aurora_api::observer::{TaskHistory, TaskSample};
 use aurora_tui_model::actions::{Action, Progress, Subject};
 use aurora_tui_model::event::{
     Call, Event, FileEntry, FileKind, Process, Seen, TaskInfo, Usage, Watch, WatchWhat,
+};
+use aurora_tui_model::told::{
+    Amounts, Answer, InstanceStep, Question, QuotaUse, Strategy, UpdateInfo, UpdateStep,
 };
 use tokio::sync::watch;
 
@@ -246,7 +250,8 @@ impl Source for Fake {
                         permissions: "rwxr-xr-x".to_owned(),
                     },
                 ]),
-                WatchWhat::Why => Seen::Why(serde_json::json!({})),
+                WatchWhat::Ask(question) => Seen::Answer(answer(question)),
+                WatchWhat::History => Seen::History(history()),
                 WatchWhat::File { path, .. } => Seen::Bytes {
                     offset: 0,
                     next: 10,
@@ -300,5 +305,103 @@ impl Source for Fake {
 
     fn suggest(&self, _events: Events) -> Job {
         Box::pin(async {})
+    }
+}
+
+/// What the scheduler answers when it is asked beside its feed.
+fn answer(question: Question) -> Answer {
+    match question {
+        Question::Why(_) => Answer::Why(serde_json::json!({})),
+        Question::Update(..) => Answer::Update(Box::new(update_info())),
+        Question::Quotas => Answer::Quotas(BTreeMap::from([(
+            "www-data".to_owned(),
+            QuotaUse {
+                counted: Amounts {
+                    cpus: 8.0,
+                    ram: 512.0 * 1024.0 * 1024.0,
+                    disk: 10240.0 * 1024.0 * 1024.0,
+                },
+                other: Amounts {
+                    cpus: 1.5,
+                    ram: 64.0 * 1024.0 * 1024.0,
+                    disk: 0.0,
+                },
+            },
+        )])),
+        Question::Vars => Answer::Vars(BTreeMap::from([
+            ("jvm_uptime_secs".to_owned(), 12.0),
+            ("task_store_RUNNING".to_owned(), 98.0),
+        ])),
+        Question::Drain(_) => Answer::None("The scheduler does not tell.".to_owned()),
+    }
+}
+
+fn history() -> TaskHistory {
+    let sample = |at: i64| TaskSample {
+        at_ms: NOW - 10_000 * (7 - at),
+        cpu: 0.125 * at as f64,
+        ram: (4 << 20) * at.unsigned_abs(),
+        disk: 0,
+    };
+    TaskHistory {
+        interval_secs: 10,
+        samples: (0..8).map(sample).collect(),
+    }
+}
+
+/// An update of seven instances in batches of three, the second batch going on.
+fn update_info() -> UpdateInfo {
+    use JobUpdateAction::*;
+    let step = |instance: i32, age_ms: i64, action| InstanceStep {
+        instance,
+        time_ms: NOW - age_ms,
+        action,
+        message: (action == InstanceUpdateFailed).then(|| "Failed its health check.".to_owned()),
+    };
+    UpdateInfo {
+        status: JobUpdateStatus::RollingForward,
+        user: Some("ann".to_owned()),
+        created_ms: NOW - 120_000,
+        changed_ms: NOW - 15_000,
+        before: vec![0, 1, 2, 3, 4, 5],
+        after: vec![0, 1, 2, 3, 4, 5, 6],
+        strategy: Strategy::Batches {
+            sizes: vec![3],
+            pauses: true,
+        },
+        limits: vec![
+            "fails after 2 instance(s) failed more than 0 time(s)".to_owned(),
+            "then rolls back".to_owned(),
+        ],
+        steps: vec![
+            UpdateStep {
+                time_ms: NOW - 120_000,
+                status: JobUpdateStatus::RollingForward,
+                user: Some("ann".to_owned()),
+                message: Some("new colours".to_owned()),
+            },
+            UpdateStep {
+                time_ms: NOW - 60_000,
+                status: JobUpdateStatus::RollForwardPaused,
+                user: None,
+                message: Some("batch 1 is done".to_owned()),
+            },
+            UpdateStep {
+                time_ms: NOW - 15_000,
+                status: JobUpdateStatus::RollingForward,
+                user: Some("bob".to_owned()),
+                message: None,
+            },
+        ],
+        instances: vec![
+            step(6, 115_000, InstanceUpdating),
+            step(0, 115_000, InstanceUpdating),
+            step(1, 115_000, InstanceUpdating),
+            step(6, 90_000, InstanceUpdated),
+            step(0, 80_000, InstanceUpdated),
+            step(1, 70_000, InstanceUpdateFailed),
+            step(2, 14_000, InstanceUpdating),
+            step(3, 13_000, InstanceUpdating),
+        ],
     }
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Body, Segment, TableView, TextView, body_rows, is_empty_cluster, line_matches};
+use super::{Body, Segment, TableView, body_rows, is_empty_cluster, lines};
 use crate::place::Place;
-use crate::state::{Detail, LinkState, Pane, State};
+use crate::state::{Detail, LinkState, State};
 use crate::table::Table;
 use crate::theme::Scope;
 use crate::{text, views};
@@ -28,6 +28,9 @@ fn table_view(state: &State, table: Arc<Table>, empty: String) -> TableView {
 /// What the view shows.
 pub(super) fn body(state: &State) -> Body {
     let waiting = || match (&state.link, state.waiting_for()) {
+        _ if state.looking.is_some() && !was_followed(state) => {
+            Some("This was not followed at that moment, so nothing of it was recorded.".to_owned())
+        }
         (LinkState::Down(_, why), Some(_)) => Some(format!(
             "Not connected: {why}. It is tried again by itself."
         )),
@@ -36,44 +39,14 @@ pub(super) fn body(state: &State) -> Body {
     };
     match &state.view.detail {
         Detail::Logs(logs) => {
-            let name = |at: usize| if at == 0 { "stdout" } else { "stderr" };
-            let upper = body_rows(state) / 2;
-            let heights = [upper, body_rows(state) - upper];
-            let run = logs
-                .run
-                .map_or_else(String::new, |run| format!(" run {run}"));
-            let panes = (0..2)
-                .filter(|at| !logs.zoomed || logs.focus == *at)
-                .map(|at| {
-                    let rows = if logs.zoomed {
-                        body_rows(state)
-                    } else {
-                        heights[at]
-                    };
-                    let missing = waiting().unwrap_or_else(|| nothing_here(state).to_owned());
-                    text_view(
-                        state,
-                        &logs.panes[at],
-                        format!("{}{run}", name(at)),
-                        rows,
-                        logs.focus == at,
-                        missing,
-                    )
-                });
-            Body::Text(panes.collect())
+            let missing = waiting().unwrap_or_else(|| nothing_here(state).to_owned());
+            Body::Text(lines::logs(state, logs, &missing))
         }
         Detail::File(pane) => {
             let missing = waiting().unwrap_or_else(|| nothing_here(state).to_owned());
-            Body::Text(vec![text_view(
-                state,
-                pane,
-                "file".to_owned(),
-                body_rows(state),
-                true,
-                missing,
-            )])
+            Body::Text(vec![lines::file(state, pane, missing)])
         }
-        Detail::None | Detail::Directory(_) | Detail::Why(_) => {
+        Detail::None | Detail::Directory(_) => {
             let Some(table) = views::table(state) else {
                 return Body::Words(Vec::new());
             };
@@ -94,6 +67,12 @@ pub(super) fn body(state: &State) -> Body {
             let view = table_view(state, table, empty);
             match state.view.place {
                 Place::Task(_) => Body::Task(views::fields(state), view, views::events(state)),
+                Place::Update(..) => Body::Update(
+                    views::update::fields(state),
+                    views::update::grid(state),
+                    view,
+                    views::update::steps(state),
+                ),
                 _ => Body::Table(view),
             }
         }
@@ -117,14 +96,23 @@ fn nothing_here(state: &State) -> &'static str {
         Place::Task(_) => "No process has begun; the events below tell how far the task is.",
         Place::Sandbox(..) => "The directory is empty.",
         Place::File(..) => "The file is empty.",
-        Place::Logs(..) => "Nothing was written yet.",
+        Place::Logs(..) | Place::Tails(..) => "Nothing was written yet.",
         Place::Host(_) => "No task is on this host.",
         Place::Crons => "There are no cron jobs.",
+        Place::Update(..) => "The scheduler no longer knows this update.",
         Place::Updates => "No job was updated as far as the scheduler remembers.",
         Place::Maintenance => "No host is in maintenance.",
         Place::Audit => "Nobody has changed anything as far as the scheduler remembers.",
         _ => "Nothing here.",
     }
+}
+
+/// Whether the topic of the view was followed at the moment that is looked at.
+fn was_followed(state: &State) -> bool {
+    let topic = state.view.place.topic();
+    state
+        .store
+        .is_whole(topic.as_deref().unwrap_or(crate::store::SUMMARY))
 }
 
 /// What is said when the object of a view does not exist (any more).
@@ -210,79 +198,4 @@ fn welcome(state: &State) -> Vec<Vec<Segment>> {
     )]);
     out.push(choice("help", "help"));
     out
-}
-
-fn text_view(
-    state: &State,
-    pane: &Pane,
-    title: String,
-    rows: usize,
-    focused: bool,
-    missing: String,
-) -> TextView {
-    let rows = rows.saturating_sub(1);
-    let filter = &state.view.filter.filter;
-    let hides = !pane.search && !filter.is_empty();
-    let length = pane.buffer.len();
-    // From the end backwards, so that a long buffer costs no more than a short one unless a filter hides most of it.
-    let mut indexes: Vec<usize> = (0..length)
-        .rev()
-        .filter(|at| !hides || line_matches(pane, *at, filter))
-        .skip(pane.up)
-        .take(rows)
-        .collect();
-    indexes.reverse();
-    let mut remarks: Vec<String> = Vec::new();
-    if pane.paused {
-        remarks.push(match pane.unseen {
-            0 => "paused".to_owned(),
-            unseen => format!("paused, {unseen} new"),
-        });
-    } else if pane.read && pane.rest == 0 {
-        remarks.push("following".to_owned());
-    }
-    if hides {
-        let shown = (0..length)
-            .filter(|at| line_matches(pane, *at, filter))
-            .count();
-        remarks.push(format!("{shown}/{length} lines shown"));
-    } else if pane.search {
-        remarks.push("searching".to_owned());
-    }
-    if pane.skipped > 0 {
-        remarks.push(format!(
-            "{} before this not read",
-            text::bytes(pane.skipped)
-        ));
-    }
-    if pane.rest > 0 {
-        remarks.push(format!("{} after this not read", text::bytes(pane.rest)));
-    }
-    if pane.buffer.dropped() > 0 {
-        remarks.push(format!("{} lines dropped", pane.buffer.dropped()));
-    }
-    if pane.left > 0 {
-        remarks.push(format!("from column {}", pane.left + 1));
-    }
-    if let Some(trouble) = &pane.trouble {
-        remarks.push(trouble.clone());
-    }
-    TextView {
-        title,
-        remarks: remarks.join(", "),
-        focused,
-        lines: indexes
-            .into_iter()
-            .filter_map(|at| {
-                let found = pane.search && !filter.is_empty() && line_matches(pane, at, filter);
-                pane.buffer.line(at).map(|line| (line.clone(), found))
-            })
-            .collect(),
-        left: pane.left,
-        empty: if length > 0 {
-            "No line matches.".to_owned()
-        } else {
-            pane.trouble.clone().unwrap_or(missing)
-        },
-    }
 }

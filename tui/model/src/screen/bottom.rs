@@ -89,8 +89,6 @@ pub(super) fn bottom(state: &State) -> Bottom {
             ("filter", "filter"),
             ("convert", "search"),
             ("merge", "merge"),
-            ("histogram", "histogram"),
-            ("fields", "fields"),
         ],
         Place::File(..) => &[
             ("last", "end"),

@@ -1,14 +1,21 @@
 //! How events change the state: a plain function, without input, output or clocks.
 
 mod change;
+mod find;
+mod forms;
 mod keys;
+mod logs;
+mod meant;
 mod movement;
+mod panes;
+mod past;
+mod roam;
 mod run;
 mod watch;
 
 use aurora_api::feed::Line;
 
-use crate::event::{Effect, Event, Launch, LinkEvent};
+use crate::event::{Effect, Event, Launch, LinkEvent, Seen};
 use crate::keymap::Keymap;
 use crate::place::Place;
 use crate::state::{Detail, FilterBox, Level, LinkState, Mode, Notice, Pane, State, View};
@@ -20,6 +27,19 @@ const HISTORY: usize = 50;
 
 /// Takes in an event and says what is to be done.
 pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
+    if let Event::Feed(at_ms, line) = &event {
+        state.past.line(*at_ms, line);
+    }
+    let mut effects = match event {
+        Event::Key(_) | Event::Paste(_) | Event::Resize(..) | Event::Run(_) => take(state, event),
+        event => past::with_live(state, |state| take(state, event)),
+    };
+    panes::follow(state);
+    effects.extend(past::with_live(state, watch::reconcile));
+    effects
+}
+
+fn take(state: &mut State, event: Event) -> Vec<Effect> {
     let mut effects = Vec::new();
     if changes_data(&event) {
         state.touch();
@@ -53,7 +73,14 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
                 (LinkEvent::Lost(why), _) => LinkState::Down(at_ms, text::clean(&why)),
             };
         }
-        Event::Seen(generation, seen) => watch::seen(state, generation, seen),
+        Event::Seen(generation, seen) => {
+            let answered = matches!(seen, Seen::Answer(_) | Seen::Absent(_) | Seen::Trouble(_));
+            watch::seen(state, generation, seen);
+            if answered {
+                effects.extend(change::verify(state));
+                change::resume(state);
+            }
+        }
         Event::Answer(id, progress) => effects.extend(change::answer(state, id, progress)),
         Event::Journal(entries) => state.journal = entries,
         Event::Notice(text) => notice(state, Level::Info, &text),
@@ -73,7 +100,6 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
         state.suggested = true;
         effects.push(Effect::Suggest);
     }
-    effects.extend(watch::reconcile(state));
     effects
 }
 
@@ -103,7 +129,12 @@ pub fn configure(state: &mut State, keymap: Keymap, warnings: Vec<Warning>) {
 
 /// Brings selection and scroll position in line with the rows; call it before drawing.
 pub fn settle(state: &mut State) {
+    panes::settle(state, settle_view);
+}
+
+fn settle_view(state: &mut State) {
     let Some(table) = views::table(state) else {
+        logs::settle(state);
         return;
     };
     let rows = screen::table_rows(state);
@@ -135,6 +166,8 @@ fn go(state: &mut State, place: Place) {
     if state.view.place == place {
         return;
     }
+    panes::make_way(state);
+    state.forward.clear();
     let mut left = std::mem::replace(&mut state.view, View::new(place));
     state.previous = Some(left.place.clone());
     // Output is read anew on return: it has gone on meanwhile, and it is what takes memory.
@@ -149,19 +182,21 @@ fn go(state: &mut State, place: Place) {
 fn forget_text(view: &mut View) {
     match &mut view.detail {
         Detail::Logs(logs) => {
-            logs.run = None;
-            logs.panes = Default::default();
+            logs.forget();
         }
         Detail::File(pane) => **pane = Pane::default(),
-        Detail::Directory(_) | Detail::Why(_) | Detail::None => {}
+        Detail::Directory(_) | Detail::None => {}
     }
     view.trouble = None;
 }
 
 /// Sets the filter of the view; a faulty one is marked, and the last good one goes on working.
 fn set_filter(state: &mut State, text: &str) -> Result<(), String> {
-    let fields = views::table(state).map_or_else(Vec::new, |table| table.names());
-    match crate::filter::Filter::parse(text, &fields) {
+    let parsed = match views::table(state) {
+        Some(table) => crate::filter::Filter::parse(text, &table.names()),
+        None => crate::logs::sieve::parse(text),
+    };
+    match parsed {
         Ok(filter) => {
             state.view.filter = FilterBox {
                 text: text.trim().to_owned(),
@@ -173,6 +208,7 @@ fn set_filter(state: &mut State, text: &str) -> Result<(), String> {
                 pane.paused = false;
                 pane.unseen = 0;
             }
+            logs::sift(state);
             Ok(())
         }
         Err(fault) => {

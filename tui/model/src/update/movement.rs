@@ -1,9 +1,8 @@
 //! Moving: the selection in tables, the lines in texts, and where texts are read.
 
 use crate::event::{Start, WINDOW};
-use crate::place::Place;
 use crate::screen;
-use crate::state::{Detail, Pane, State, View};
+use crate::state::{Detail, Pane, State};
 use crate::{text, views};
 
 pub(super) fn page(state: &State) -> isize {
@@ -18,7 +17,7 @@ pub(super) fn page(state: &State) -> isize {
 pub(super) fn step(state: &mut State, by: isize) {
     if state.view.pane().is_some() {
         let rows = screen::pane_rows(state);
-        let shown = screen::shown_lines(state);
+        let shown = state.view.pane().map_or(0, |pane| pane.buffer.shown());
         if let Some(pane) = state.view.pane_mut() {
             let most = shown.saturating_sub(rows);
             if turn_page(pane, by, most) {
@@ -71,10 +70,12 @@ fn turn_page(pane: &mut Pane, by: isize, most: usize) -> bool {
 
 /// Reads a file or log from `BYTES` (with k, M or G), from `N%` of it, or its end.
 pub(super) fn turn_to(state: &mut State, text: &str) -> Result<(), String> {
+    let merged = matches!(&state.view.detail, Detail::Logs(logs) if logs.merged.is_some());
     let pane = state
         .view
         .pane_mut()
-        .ok_or("only files and output are read from an offset")?;
+        .filter(|_| !merged)
+        .ok_or("only files and single outputs are read from an offset; `at` takes a time")?;
     let start = match text.strip_suffix('%') {
         _ if text == "end" => Start::End,
         Some(share) => {
@@ -93,78 +94,4 @@ pub(super) fn turn_to(state: &mut State, text: &str) -> Result<(), String> {
     };
     pane.turn_to(start, start != Start::End);
     Ok(())
-}
-
-pub(super) fn next_process(state: &mut State) -> Result<(), String> {
-    let Place::Logs(task, _) = state.view.place.clone() else {
-        return Err("this is not a process's output".to_owned());
-    };
-    let names: Vec<String> = state
-        .view
-        .task
-        .iter()
-        .flat_map(|info| info.processes.iter().map(|process| process.name.clone()))
-        .collect();
-    let Detail::Logs(logs) = &state.view.detail else {
-        return Err("this is not a process's output".to_owned());
-    };
-    let at = names
-        .iter()
-        .position(|name| Some(name) == logs.process.as_ref());
-    let next = names
-        .get(at.map_or(0, |at| (at + 1) % names.len().max(1)))
-        .cloned();
-    match next {
-        Some(next) if names.len() > 1 => {
-            // The same view with another process, not one more step to go back.
-            let focus = logs.focus;
-            let zoomed = logs.zoomed;
-            state.view = View::new(Place::Logs(task, Some(next)));
-            if let Detail::Logs(logs) = &mut state.view.detail {
-                logs.focus = focus;
-                logs.zoomed = zoomed;
-            }
-            Ok(())
-        }
-        _ => Err("there is no other process".to_owned()),
-    }
-}
-
-pub(super) fn search(state: &mut State, forward: bool) -> Result<(), String> {
-    let rows = screen::pane_rows(state);
-    let filter = state.view.filter.filter.clone();
-    if filter.is_empty() {
-        return Err("nothing to look for; / takes what to find".to_owned());
-    }
-    let key = state
-        .setup
-        .keymap
-        .keys_for(state.view.place.view(), "convert")
-        .unwrap_or_default();
-    let pane = state
-        .view
-        .pane_mut()
-        .ok_or("tables are filtered, not searched")?;
-    if !pane.search {
-        return Err(format!(
-            "only matching lines are shown; {key} shows all and searches"
-        ));
-    }
-    let length = pane.buffer.len();
-    let bottom = length.saturating_sub(pane.up + 1);
-    let found = if forward {
-        (bottom + 1..length).find(|at| screen::line_matches(pane, *at, &filter))
-    } else {
-        (0..bottom)
-            .rev()
-            .find(|at| screen::line_matches(pane, *at, &filter))
-    };
-    match found {
-        Some(at) => {
-            pane.up = (length - 1 - at).min(length.saturating_sub(rows));
-            pane.paused = pane.up > 0;
-            Ok(())
-        }
-        None => Err("no further match".to_owned()),
-    }
 }

@@ -1,15 +1,18 @@
 //! What each command does.
 
 use crate::actions::Action;
-use crate::command::{self, Command, Target, Verb, target};
+use crate::command::{self, Command, Target, Verb, Weight, target};
 use crate::event::{Effect, FileKind};
+use crate::layout::Split;
 use crate::place::{Link, Place, TaskRef};
 use crate::state::{Detail, Input, Level, Mode, State};
 use crate::table::Sort;
 use crate::{screen, views};
 
-use super::movement::{next_process, page, search, step, turn_to};
-use super::{change, go, notice, set_filter};
+use super::find::{find_task, find_update, newest, selected_host, selected_id, selected_job};
+use super::movement::{page, step, turn_to};
+use super::past;
+use super::{change, go, logs, notice, panes, roam, set_filter};
 
 /// Runs command lines; a fault is shown and ends the run.
 pub(super) fn lines(state: &mut State, text: &str) -> Vec<Effect> {
@@ -18,7 +21,8 @@ pub(super) fn lines(state: &mut State, text: &str) -> Vec<Effect> {
         let outcome = command::parse(&line)
             .map_err(|fault| fault.to_string())
             .and_then(|command| {
-                let outcome = run(state, &command);
+                let outcome = refused(state, &command)
+                    .map_or_else(|| run(state, &command), |why| Err(why.to_owned()));
                 if !command.spec.verb.only_moves() {
                     state.touch();
                 }
@@ -35,6 +39,14 @@ pub(super) fn lines(state: &mut State, text: &str) -> Vec<Effect> {
     effects
 }
 
+/// Why a command is not for the moment that is looked at.
+fn refused(state: &State, command: &Command) -> Option<&'static str> {
+    let changes = command.spec.weight == Weight::Changes
+        || matches!(command.spec.verb, Verb::Actions | Verb::Examples);
+    (changes && state.looking.is_some())
+        .then_some("nothing is changed while looking back; `moment now` returns")
+}
+
 fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
     let word = |at: usize| command.words.get(at).map(String::as_str);
     match command.spec.verb {
@@ -44,6 +56,10 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
         Verb::Roles => list(state, Place::Roles, command)?,
         Verb::Crons => list(state, Place::Crons, command)?,
         Verb::Updates => list(state, Place::Updates, command)?,
+        Verb::Update => {
+            let place = find_update(state, word(0), word(1))?;
+            list(state, place, command)?;
+        }
         Verb::Maintenance => list(state, Place::Maintenance, command)?,
         Verb::Audit => list(state, Place::Audit, command)?,
         Verb::Host => {
@@ -54,6 +70,29 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
             list(state, Place::Host(host), command)?;
         }
         Verb::Journal => list(state, Place::Journal, command)?,
+        Verb::Find => list(state, Place::Find, command)?,
+        Verb::Bookmarks => list(state, Place::Bookmarks, command)?,
+        Verb::Related => roam::related(state, &command.words)?,
+        Verb::Bookmark => return Ok(roam::bookmark(state, word(0))),
+        Verb::Forget => return roam::forget(state, word(0)),
+        Verb::Forward => roam::forward(state)?,
+        Verb::MarkRange => roam::mark_range(state)?,
+        Verb::SplitRight => panes::split(state, Split::Right)?,
+        Verb::SplitDown => panes::split(state, Split::Down)?,
+        Verb::Focus => panes::move_focus(state, word(0).unwrap_or_default())?,
+        Verb::Resize => panes::resize(state, word(0).unwrap_or_default())?,
+        Verb::Close => panes::close(state)?,
+        Verb::Pin => panes::pin(state),
+        Verb::LinkPane => panes::link(state)?,
+        Verb::TabNew => panes::new_tab(state)?,
+        Verb::TabNext => panes::turn_tabs(state, true)?,
+        Verb::TabPrevious => panes::turn_tabs(state, false)?,
+        Verb::Tab => panes::show_tab(
+            state,
+            word(0).and_then(|word| word.parse().ok()).unwrap_or(0),
+        )?,
+        Verb::Layout => panes::arrange(state, word(0).unwrap_or_default())?,
+        Verb::LayoutSave => return panes::save(state, word(0).unwrap_or_default()),
         Verb::Help => {
             let view = match &state.view.place {
                 Place::Help(view) => view.clone(),
@@ -121,24 +160,39 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
             }
         }
         Verb::Enter => enter(state)?,
-        Verb::Back => back(state),
+        Verb::Back => roam::back(state)?,
         Verb::Previous => match state.previous.clone() {
             Some(place) => go(state, place),
             None => return Err("there is no view before this one".to_owned()),
         },
-        Verb::NextPane => match &mut state.view.detail {
-            Detail::Logs(logs) => logs.focus = 1 - logs.focus,
-            _ => return Err("there is one pane here".to_owned()),
-        },
-        Verb::Zoom => match &mut state.view.detail {
-            Detail::Logs(logs) => logs.zoomed = !logs.zoomed,
-            _ => return Err("there is one pane here".to_owned()),
-        },
+        Verb::Earlier => past::step(state, word(0), true)?,
+        Verb::Later => past::step(state, word(0), false)?,
+        Verb::Moment => past::to(state, word(0).unwrap_or_default())?,
+        Verb::Tails => {
+            let place = logs::tails(state, word(0), word(1))?;
+            go(state, place);
+        }
+        Verb::Merge => logs::merge(state)?,
+        Verb::At => logs::at(state, word(0).unwrap_or_default())?,
+        Verb::Since => logs::bound(state, word(0), true)?,
+        Verb::Until => logs::bound(state, word(0), false)?,
+        Verb::Run => logs::other_run(state, word(0).unwrap_or_default())?,
+        Verb::Fields => logs::fields(state, &command.words)?,
+        Verb::Labels => logs::labels(state)?,
+        Verb::Histogram => logs::histogram(state)?,
+        Verb::NextProblem => logs::problem(state, true)?,
+        Verb::PreviousProblem => logs::problem(state, false)?,
+        Verb::Save => {
+            let form = word(1).unwrap_or("plain");
+            return logs::save(state, word(0).unwrap_or_default(), form);
+        }
+        Verb::NextPane => logs::next_pane(state).or_else(|_| panes::move_focus(state, "next"))?,
+        Verb::Zoom => panes::zoom(state).or_else(|_| logs::zoom(state))?,
         Verb::Newest => {
             let task = newest(state)?;
             go(state, Place::Task(task));
         }
-        Verb::NextProcess => next_process(state)?,
+        Verb::NextProcess => logs::next_process(state)?,
         Verb::Prompt => state.mode = Mode::Prompt(Input::default()),
         Verb::Filter => {
             if command.filter.is_empty() {
@@ -153,18 +207,25 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
                 .view
                 .pane_mut()
                 .ok_or("only output and files are searched; tables are filtered")?;
-            pane.search = !pane.search;
-            pane.up = 0;
-            pane.paused = false;
-            let text = if pane.search {
+            let search = !pane.search;
+            let panes = match &mut state.view.detail {
+                Detail::Logs(logs) => logs.panes_mut(),
+                Detail::File(pane) => vec![&mut **pane],
+                Detail::None | Detail::Directory(_) => Vec::new(),
+            };
+            for pane in panes {
+                (pane.search, pane.up, pane.paused) = (search, 0, false);
+            }
+            logs::sift(state);
+            let text = if search {
                 "searching: n and N go from match to match"
             } else {
                 "showing only what matches"
             };
             notice(state, Level::Info, text);
         }
-        Verb::SearchNext => search(state, true)?,
-        Verb::SearchPrevious => search(state, false)?,
+        Verb::SearchNext => logs::search(state, true)?,
+        Verb::SearchPrevious => logs::search(state, false)?,
         Verb::Sort => sort(state, word(0).unwrap_or_default())?,
         Verb::NextSort => next_sort(state)?,
         Verb::Reverse => {
@@ -188,6 +249,7 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
         }
         Verb::Mark => {
             let id = selected_id(state)?;
+            state.view.anchor = Some(id.clone());
             if !state.view.marks.remove(&id) {
                 state.view.marks.insert(id);
             }
@@ -196,7 +258,7 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
         Verb::Unmark => state.view.marks.clear(),
         Verb::Copy => {
             let text = copied(state, word(0).unwrap_or_default())?;
-            notice(state, Level::Info, &format!("copied: {text}"));
+            notice(state, Level::Info, &copied_notice(&text));
             return Ok(vec![Effect::Copy(text)]);
         }
         Verb::Actions => {
@@ -241,6 +303,7 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
             state.awaiting = None;
             notice(state, Level::Info, "once more to quit");
         }
+        Verb::Quit if panes::close(state).is_ok() => {}
         Verb::Quit => return Ok(quit(state)),
     }
     Ok(Vec::new())
@@ -283,7 +346,13 @@ fn open(state: &mut State, text: &str) -> Result<(), String> {
             link.cluster, state.setup.cluster
         ));
     }
-    go(state, link.place);
+    go(state, link.place.clone());
+    dress(state, &link)?;
+    past::open(state, link.at_ms)
+}
+
+/// Gives the view on the screen the filter and order of a link.
+pub(super) fn dress(state: &mut State, link: &Link) -> Result<(), String> {
     set_filter(state, &link.filter)?;
     if !link.sort.is_empty() {
         sort(state, &link.sort)?;
@@ -291,120 +360,33 @@ fn open(state: &mut State, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn selected_id(state: &State) -> Result<String, String> {
-    let table = views::table(state).ok_or("there are no rows here")?;
-    let at = views::selected(state, &table).ok_or("there is nothing here to select")?;
-    Ok(table.rows[at].id.clone())
-}
-
-fn selected_host(state: &State) -> Result<String, String> {
-    match &state.view.place {
-        Place::Hosts | Place::Maintenance => selected_id(state),
-        place => {
-            let task = place
-                .task()
-                .and_then(|task| state.store.tasks.get(&task.task));
-            task.and_then(|task| task.host.clone())
-                .ok_or_else(|| "which host? write its name".to_owned())
-        }
-    }
-}
-
-pub(super) fn selected_job(state: &State) -> Result<aurora_api::job_key::JobPath, String> {
-    if let Some(job) = state.view.place.job() {
-        return Ok(job.clone());
-    }
-    match &state.view.place {
-        // An update's id comes after its job.
-        Place::Jobs | Place::Crons | Place::Updates => {
-            let id = selected_id(state)?;
-            let job = id.split(' ').next().unwrap_or_default();
-            job.parse().map_err(|fault| format!("{fault}"))
-        }
-        Place::Journal => {
-            let at: usize = selected_id(state)?
-                .parse()
-                .map_err(|_| "no row is selected".to_owned())?;
-            let entry = state.journal.get(at).ok_or("no row is selected")?;
-            entry.job.parse().map_err(|fault| format!("{fault}"))
-        }
-        _ => Err("which job? write ROLE/ENVIRONMENT/NAME".to_owned()),
-    }
-}
-
-/// The task that a word names; without one, the selected or shown one.
-fn find_task(state: &State, word: Option<&str>) -> Result<TaskRef, String> {
-    let Some(word) = word else {
-        if let Some(task) = state.view.place.task() {
-            return Ok(task.clone());
-        }
-        if let Place::Instances(job) = &state.view.place {
-            let instance: i32 = selected_id(state)?
-                .parse()
-                .map_err(|_| "no instance is selected".to_owned())?;
-            return current(state, job, instance);
-        }
-        return Err("which task? write ROLE/ENVIRONMENT/NAME/INSTANCE or a task id".to_owned());
-    };
-    match target(word, &state.setup.cluster)? {
-        Target::Task(id) => match state.store.tasks.get(&id) {
-            Some(task) => Ok(TaskRef {
-                job: task.job.clone(),
-                task: id,
-            }),
-            None => Err(format!(
-                "the task `{id}` is not known here; write ROLE/ENVIRONMENT/NAME/INSTANCE, after `instances ROLE/ENVIRONMENT/NAME`"
-            )),
-        },
-        Target::Job(job, Some(instances)) if instances.len() == 1 => {
-            let instance = instances.first().copied().unwrap_or_default();
-            current(state, &job, instance)
-        }
-        Target::Job(..) => Err(format!(
-            "`{word}` names no single instance; write ROLE/ENVIRONMENT/NAME/INSTANCE"
-        )),
-    }
-}
-
-fn current(
-    state: &State,
-    job: &aurora_api::job_key::JobPath,
-    instance: i32,
-) -> Result<TaskRef, String> {
-    let task = state.store.current(job, instance).ok_or_else(|| {
-        format!("no task of {job}/{instance} is known here; `instances {job}` loads them")
-    })?;
-    Ok(TaskRef {
-        job: job.clone(),
-        task: task.task_id.clone(),
-    })
-}
-
-fn newest(state: &State) -> Result<TaskRef, String> {
-    let place = state.view.place.task().ok_or("this is not a task")?;
-    let task = state
-        .store
-        .tasks
-        .get(&place.task)
-        .ok_or("this task is gone")?;
-    let newest = current(state, &place.job, task.instance)?;
-    if newest == *place {
-        return Err("this is the newest task of its instance".to_owned());
-    }
-    Ok(newest)
-}
-
 fn enter(state: &mut State) -> Result<(), String> {
-    let place = match state.view.place.clone() {
-        Place::Jobs | Place::Journal | Place::Crons | Place::Updates => {
-            Place::Instances(selected_job(state)?)
-        }
-        Place::Hosts | Place::Maintenance => Place::Host(selected_id(state)?),
+    match state.view.place {
         Place::Roles => {
             let filter = format!("@role={}", selected_id(state)?);
             go(state, Place::Jobs);
-            return set_filter(state, &filter);
+            set_filter(state, &filter)
         }
+        Place::Quotas => change::ask(state, Action::QuotaSet, &[], ""),
+        // The rows of these are links.
+        Place::Find | Place::Related(..) | Place::Bookmarks => {
+            let link = selected_id(state)?;
+            open(state, &link)
+        }
+        _ => {
+            let place = inside(state)?;
+            go(state, place);
+            Ok(())
+        }
+    }
+}
+
+/// Where the selected row leads.
+pub(super) fn inside(state: &State) -> Result<Place, String> {
+    Ok(match state.view.place.clone() {
+        Place::Updates => find_update(state, None, None)?,
+        Place::Jobs | Place::Journal | Place::Crons => Place::Instances(selected_job(state)?),
+        Place::Hosts | Place::Maintenance => Place::Host(selected_id(state)?),
         Place::Host(_) => {
             let id = selected_id(state)?;
             let task = state.store.tasks.get(&id).ok_or("this task is gone")?;
@@ -413,7 +395,7 @@ fn enter(state: &mut State) -> Result<(), String> {
                 task: id,
             })
         }
-        Place::Instances(_) => Place::Task(find_task(state, None)?),
+        Place::Instances(_) | Place::Update(..) => Place::Task(find_task(state, None)?),
         Place::Task(task) => match selected_id(state) {
             Ok(process) => Place::Logs(task, Some(process)),
             Err(_) => return Err("no process is known yet".to_owned()),
@@ -440,38 +422,20 @@ fn enter(state: &mut State) -> Result<(), String> {
                 }
             }
         }
-        Place::Quotas
+        Place::Roles
+        | Place::Quotas
+        | Place::Find
+        | Place::Related(..)
+        | Place::Bookmarks
         | Place::Audit
         | Place::Why(_)
         | Place::Help(_)
         | Place::File(..)
-        | Place::Logs(..) => {
+        | Place::Logs(..)
+        | Place::Tails(..) => {
             return Err("there is nothing further inside".to_owned());
         }
-    };
-    go(state, place);
-    Ok(())
-}
-
-/// Out: first the filter goes, then the view.
-fn back(state: &mut State) {
-    if !state.view.filter.text.is_empty() {
-        state.view.filter = Default::default();
-        if let Some(pane) = state.view.pane_mut() {
-            pane.up = 0;
-            pane.paused = false;
-        }
-        return;
-    }
-    let next = match state.back.pop() {
-        Some(view) => view,
-        None => match state.view.place.parent() {
-            Some(parent) => crate::state::View::new(parent),
-            None => return,
-        },
-    };
-    let left = std::mem::replace(&mut state.view, next);
-    state.previous = Some(left.place);
+    })
 }
 
 fn sort(state: &mut State, text: &str) -> Result<(), String> {
@@ -496,10 +460,20 @@ fn next_sort(state: &mut State) -> Result<(), String> {
     Ok(())
 }
 
+/// What was copied, or how much when it is more than a line.
+fn copied_notice(text: &str) -> String {
+    match text.lines().count() {
+        0 | 1 => format!("copied: {text}"),
+        lines => format!("copied {lines} lines"),
+    }
+}
+
 fn copied(state: &State, what: &str) -> Result<String, String> {
     let cluster = &state.setup.cluster;
     match what {
         "link" => Ok(state.link_here().to_string()),
+        "line" => logs::copied(state, false),
+        "lines" => logs::copied(state, true),
         "name" => match state.view.place.task() {
             Some(task) if !matches!(state.view.place, Place::Sandbox(..)) => Ok(task.task.clone()),
             _ => match (&state.view.place, selected_id(state)?) {
@@ -525,7 +499,7 @@ fn copied(state: &State, what: &str) -> Result<String, String> {
             selected_job(state)?
         )),
         other => Err(format!(
-            "cannot copy `{other}`; copy takes name, link, row or cli"
+            "cannot copy `{other}`; copy takes name, link, row, cli, line or lines"
         )),
     }
 }

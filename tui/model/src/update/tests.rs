@@ -2,6 +2,10 @@
 
 mod changes;
 mod fleet;
+mod guarded;
+mod logs;
+mod panes;
+mod past;
 mod speed;
 
 use std::collections::BTreeMap;
@@ -16,6 +20,7 @@ use crate::key::parse_sequence;
 use crate::keymap::Keymap;
 use crate::screen::{Body, Bottom, screen, snapshot};
 use crate::state::Setup;
+use crate::told::{Answer, Question};
 
 const NOW: i64 = 1_000_000_000_000;
 
@@ -121,6 +126,13 @@ impl Bench {
     fn event(&mut self, event: Event) {
         self.effects.extend(update(&mut self.state, event));
         settle(&mut self.state);
+    }
+
+    /// The scheduler's answer to what it is being asked.
+    fn answer(&mut self, is_it: impl Fn(&Question) -> bool, answer: Answer) {
+        let asked = |what: &WatchWhat| matches!(what, WatchWhat::Ask(question) if is_it(question));
+        let generation = self.watch_of(asked);
+        self.event(Event::Seen(generation, Seen::Answer(answer)));
     }
 
     fn feed(&mut self, line: Line) {
@@ -324,7 +336,11 @@ fn only_what_is_on_the_screen_is_followed() {
     assert_eq!(bench.state.waiting_for(), None);
     assert!(bench.state.watches.is_empty());
     bench.keys("enter");
-    assert_eq!(bench.state.watches.len(), 1, "the task's processes");
+    assert_eq!(
+        bench.state.watches.len(),
+        2,
+        "the task's processes and what it used"
+    );
     bench.keys("esc esc");
     assert!(bench.state.watches.is_empty());
     assert_eq!(topics(&bench), "summary");

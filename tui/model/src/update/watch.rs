@@ -2,16 +2,24 @@
 
 use std::collections::BTreeSet;
 
-use crate::event::{Effect, Process, Seen, Start, Stream, Watch, WatchWhat};
+use crate::event::{Effect, Seen, Watch, WatchWhat};
 use crate::place::Place;
-use crate::state::{Detail, Pane, State};
+use crate::state::{Detail, Mode, State};
 use crate::store::SUMMARY;
+use crate::told::{Answer, Question};
+
+use super::panes;
+
+use super::logs;
 
 /// Starts and stops so that exactly what is needed is followed.
 pub(super) fn reconcile(state: &mut State) -> Vec<Effect> {
     let mut effects = Vec::new();
     let mut topics: BTreeSet<String> = [SUMMARY.to_owned()].into();
-    topics.extend(state.view.place.topic().filter(|_| state.is_told()));
+    let shown = panes::each(state, |state| {
+        state.view.place.topic().filter(|_| state.is_told())
+    });
+    topics.extend(shown.into_iter().flatten());
     topics.extend(state.awaiting.as_ref().map(|request| request.wish.topic()));
     topics.extend(
         state
@@ -20,30 +28,60 @@ pub(super) fn reconcile(state: &mut State) -> Vec<Effect> {
             .filter(|change| !change.progress.is_over())
             .map(|change| change.plan.request().wish.topic()),
     );
-    if let crate::state::Mode::Confirm(plan, ..) = &state.mode {
+    if let Mode::Confirm(plan, ..) = &state.mode {
         topics.insert(plan.request().wish.topic());
     }
     if topics != state.topics {
         state.store.follow(&topics);
         state.touch();
+        state.past.topics(state.now_ms, &topics);
         state.topics = topics.clone();
         effects.push(Effect::Topics(topics));
     }
-    let wanted = wanted(state);
-    let unwanted: Vec<u64> = state
-        .watches
+    panes::each(state, logs::follow_instances);
+    let asked: BTreeSet<Question> = panes::each(state, |state| questions(state))
+        .into_iter()
+        .flatten()
+        .collect();
+    let of_panes = panes::each(state, |state| {
+        let pane = state.layout.focus();
+        of_task(state)
+            .into_iter()
+            .map(move |watch| (Some(pane), watch))
+    });
+    let wanted = asked
         .iter()
-        .filter(|(_, watch)| !wanted.contains(watch))
+        .map(|question| (None, Watch::ask(question.clone())));
+    let wanted: Vec<(Option<u32>, Watch)> = wanted.chain(of_panes.into_iter().flatten()).collect();
+    let owners = &state.owners;
+    let is_wanted = |generation: &u64, watch: &Watch| {
+        let owner = owners.get(generation);
+        wanted
+            .iter()
+            .any(|(pane, wanted)| pane.as_ref() == owner && wanted == watch)
+    };
+    let unwanted = state.watches.iter();
+    let unwanted: Vec<u64> = unwanted
+        .filter(|(generation, watch)| !is_wanted(generation, watch))
         .map(|(generation, _)| *generation)
         .collect();
     for generation in unwanted {
         state.watches.remove(&generation);
+        state.owners.remove(&generation);
         effects.push(Effect::Stop(generation));
     }
-    for watch in wanted {
-        if !state.watches.values().any(|running| *running == watch) {
+    state
+        .store
+        .answers
+        .keep(|question| asked.contains(question));
+    for (pane, watch) in wanted {
+        let mut running = state.watches.iter();
+        if !running.any(|(generation, running)| {
+            *running == watch && state.owners.get(generation) == pane.as_ref()
+        }) {
             let generation = state.next_id;
             state.next_id += 1;
+            state.owners.extend(pane.map(|pane| (generation, pane)));
             state.watches.insert(generation, watch.clone());
             effects.push(Effect::Start(generation, watch));
         }
@@ -51,20 +89,33 @@ pub(super) fn reconcile(state: &mut State) -> Vec<Effect> {
     effects
 }
 
-fn wanted(state: &State) -> Vec<Watch> {
+/// What the scheduler has to be asked: for the view, for changes in preparation, and to verify those under way.
+fn questions(state: &State) -> BTreeSet<Question> {
+    let mut out = BTreeSet::new();
+    if state.is_told() {
+        out.extend(state.view.place.questions());
+    }
+    let confirmed = match &state.mode {
+        Mode::Confirm(plan, ..) => Some(plan.request()),
+        _ => None,
+    };
+    let under_way = state
+        .changes
+        .iter()
+        .filter(|change| !change.progress.is_over())
+        .map(|change| change.plan.request());
+    let requests = under_way.chain(confirmed).chain(state.awaiting.clone());
+    out.extend(requests.flat_map(|request| request.questions()));
+    out
+}
+
+fn of_task(state: &State) -> Vec<Watch> {
+    if let Detail::Logs(logs) = &state.view.detail {
+        return logs::watches(state, logs);
+    }
     let Some(place) = state.view.place.task() else {
         return Vec::new();
     };
-    if let Place::Why(_) = state.view.place {
-        return match state.is_told() {
-            true => vec![Watch {
-                host: None,
-                task: place.task.clone(),
-                what: WatchWhat::Why,
-            }],
-            false => Vec::new(),
-        };
-    }
     let Some(host) = state
         .store
         .tasks
@@ -79,35 +130,27 @@ fn wanted(state: &State) -> Vec<Watch> {
         what,
     };
     match (&state.view.place, &state.view.detail) {
-        (Place::Task(_), _) => vec![watch(WatchWhat::Task)],
+        (Place::Task(_), _) => vec![watch(WatchWhat::Task), watch(WatchWhat::History)],
         (Place::Sandbox(_, path), _) => vec![watch(WatchWhat::Directory(path.clone()))],
         (Place::File(_, path), Detail::File(pane)) => vec![watch(WatchWhat::File {
             path: path.clone(),
             start: pane.start,
         })],
-        (Place::Logs(..), Detail::Logs(logs)) => {
-            let mut out = vec![watch(WatchWhat::Task)];
-            if let (Some(process), Some(run)) = (&logs.process, logs.run) {
-                for (stream, pane) in [Stream::Stdout, Stream::Stderr]
-                    .into_iter()
-                    .zip(&logs.panes)
-                {
-                    out.push(watch(WatchWhat::Log {
-                        process: process.clone(),
-                        run,
-                        stream,
-                        start: pane.start,
-                    }));
-                }
-            }
-            out
-        }
         _ => Vec::new(),
     }
 }
 
-/// Takes in what a watch found; finds of watches that were stopped are dropped.
+/// Takes in what a watch found, for the pane that wants it; finds of watches that were stopped are dropped.
 pub(super) fn seen(state: &mut State, generation: u64, seen: Seen) {
+    let home = state.layout.focus();
+    if let Some(pane) = state.owners.get(&generation) {
+        panes::focus(state, *pane);
+    }
+    take_in(state, generation, seen);
+    panes::focus(state, home);
+}
+
+fn take_in(state: &mut State, generation: u64, seen: Seen) {
     let Some(watch) = state.watches.get(&generation).cloned() else {
         return;
     };
@@ -115,38 +158,34 @@ pub(super) fn seen(state: &mut State, generation: u64, seen: Seen) {
         (WatchWhat::Task, Seen::Task(info)) => {
             state.view.trouble = None;
             if let Detail::Logs(logs) = &mut state.view.detail {
-                if logs.process.is_none() {
-                    logs.process =
-                        matters_most(&info.processes).map(|process| process.name.clone());
-                }
-                let run = info
-                    .processes
-                    .iter()
-                    .find(|process| Some(&process.name) == logs.process.as_ref())
-                    .map(|process| process.run)
-                    .filter(|run| *run >= 0);
-                if run.is_some() && logs.run != run {
-                    if let (Some(_), Some(run)) = (logs.run, run) {
-                        for pane in &mut logs.panes {
-                            pane.start = Start::End;
-                            pane.buffer.notice(&format!("run {run} begins"));
-                        }
-                    }
-                    logs.run = run;
-                }
+                logs::seen_task(logs, &watch.task, &info);
             }
             state.view.task = Some(info);
         }
         (WatchWhat::Task, Seen::Absent(why) | Seen::Trouble(why)) => {
             state.view.trouble = Some(crate::text::clean(&why));
         }
-        (WatchWhat::Why, Seen::Why(answer)) => {
-            state.view.trouble = None;
-            state.view.detail = Detail::Why(Some(answer));
+        (WatchWhat::Ask(question), Seen::Answer(answer)) => {
+            if state.view.place.questions().contains(question) {
+                state.view.trouble = None;
+            }
+            let now_ms = state.now_ms;
+            state.store.answers.take(question.clone(), answer, now_ms);
         }
-        (WatchWhat::Why, Seen::Absent(why) | Seen::Trouble(why)) => {
-            state.view.trouble = Some(crate::text::clean(&why));
+        (WatchWhat::Ask(question), Seen::Absent(why) | Seen::Trouble(why)) => {
+            let why = crate::text::clean(&why);
+            if state.view.place.questions().contains(question) {
+                state.view.trouble = Some(why.clone());
+            }
+            // A change in preparation goes on without it, and says so.
+            let awaited = state.awaiting.as_ref();
+            if awaited.is_some_and(|request| request.questions().contains(question)) {
+                let now_ms = state.now_ms;
+                let answer = Answer::None(why);
+                state.store.answers.take(question.clone(), answer, now_ms);
+            }
         }
+        (WatchWhat::History, Seen::History(history)) => state.view.history = Some(history),
         (WatchWhat::Directory(_), found) => match found {
             Seen::Directory(entries) => {
                 state.view.trouble = None;
@@ -155,72 +194,17 @@ pub(super) fn seen(state: &mut State, generation: u64, seen: Seen) {
             Seen::Absent(why) | Seen::Trouble(why) => {
                 state.view.trouble = Some(crate::text::clean(&why))
             }
-            Seen::Task(_) | Seen::Why(_) | Seen::Bytes { .. } | Seen::Rest(_) | Seen::Truncated => {
-            }
+            Seen::Task(_)
+            | Seen::Answer(_)
+            | Seen::History(_)
+            | Seen::Bytes { .. }
+            | Seen::Rest(_)
+            | Seen::Missed(_)
+            | Seen::Truncated => {}
         },
-        (WatchWhat::File { .. }, found) => {
-            let filter = state.view.filter.filter.clone();
-            if let Detail::File(pane) = &mut state.view.detail {
-                into_pane(pane, found, &filter);
-            }
+        (WatchWhat::File { .. } | WatchWhat::Log { .. }, found) => {
+            logs::seen_text(state, &watch, found);
         }
-        (WatchWhat::Log { stream, .. }, found) => {
-            let filter = state.view.filter.filter.clone();
-            if let Some(pane) = state.log_pane(*stream) {
-                into_pane(pane, found, &filter);
-            }
-        }
-        (WatchWhat::Task | WatchWhat::Why, _) => {}
-    }
-}
-
-/// The process whose output one most likely wants: one that failed while none runs, else the running one that started
-/// last, else the one that ended last.
-fn matters_most(processes: &[Process]) -> Option<&Process> {
-    let started = processes.iter().filter(|process| process.run >= 0);
-    started.max_by_key(|process| {
-        let weight = match process.state.as_str() {
-            "RUNNING" | "FORKED" => 2,
-            "FAILED" | "LOST" => 1,
-            _ => 0,
-        };
-        (weight, process.start_ms)
-    })
-}
-
-fn into_pane(pane: &mut Pane, seen: Seen, filter: &crate::filter::Filter) {
-    match seen {
-        Seen::Bytes {
-            offset,
-            next,
-            bytes,
-        } => {
-            pane.trouble = None;
-            pane.next = next;
-            pane.rest = 0;
-            if !pane.read {
-                pane.read = true;
-                pane.skipped = offset;
-            }
-            let before = pane.buffer.written();
-            pane.buffer.push(&bytes);
-            let new = usize::try_from(pane.buffer.written() - before).unwrap_or(usize::MAX);
-            if pane.paused {
-                pane.unseen += new as u64;
-                let first = pane.buffer.len().saturating_sub(new);
-                let shown = (first..pane.buffer.len())
-                    .filter(|at| pane.search || crate::screen::line_matches(pane, *at, filter))
-                    .count();
-                pane.up += shown;
-            }
-        }
-        Seen::Rest(bytes) => pane.rest = bytes,
-        Seen::Truncated => {
-            (pane.next, pane.skipped) = (0, 0);
-            pane.buffer
-                .notice("the file became shorter; from its new beginning:");
-        }
-        Seen::Absent(why) | Seen::Trouble(why) => pane.trouble = Some(crate::text::clean(&why)),
-        Seen::Task(_) | Seen::Why(_) | Seen::Directory(_) => {}
+        (WatchWhat::Task | WatchWhat::Ask(_) | WatchWhat::History, _) => {}
     }
 }

@@ -192,6 +192,14 @@ pub(super) fn instances(state: &State, job: &JobPath) -> Table {
     Table::new(columns, rows)
 }
 
+/// A host's mode in words.
+pub(super) fn mode_word(mode: MaintenanceMode) -> (&'static str, Scope) {
+    match mode {
+        MaintenanceMode::None => ("in service", Scope::None),
+        mode => (mode.name(), Scope::StateChanging),
+    }
+}
+
 pub(super) fn hosts(state: &State) -> Table {
     let columns = vec![
         Column::text("host", 0),
@@ -218,10 +226,7 @@ pub(super) fn hosts(state: &State) -> Table {
                 .iter()
                 .map(|(name, value)| format!("{name}={value}"))
                 .collect();
-            let (mode, scope) = match host.mode {
-                MaintenanceMode::None => ("in service", Scope::None),
-                mode => (mode.name(), Scope::StateChanging),
-            };
+            let (mode, scope) = mode_word(host.mode);
             Row {
                 id: host.host.clone(),
                 problem: host.mode != MaintenanceMode::None,

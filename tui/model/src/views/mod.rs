@@ -2,9 +2,12 @@
 
 mod cache;
 mod cluster;
+mod find;
 mod fleet;
 mod help;
+mod quotas;
 mod task;
+pub(crate) mod update;
 mod why;
 
 use crate::place::Place;
@@ -13,6 +16,8 @@ use crate::table::{Sort, Table};
 
 pub(crate) use cache::{Cache, selected, table};
 pub(crate) use cluster::status_scope;
+pub(crate) use find::KINDS;
+pub(crate) use quotas::{bytes, cores};
 pub(crate) use task::{events, fields};
 
 /// The rows of the view on the screen before its filter; `None` for views of text.
@@ -22,18 +27,22 @@ fn all(state: &State) -> Option<Table> {
         Place::Instances(job) => cluster::instances(state, job),
         Place::Hosts => cluster::hosts(state),
         Place::Host(host) => fleet::host(state, host),
-        Place::Quotas => cluster::quotas(state),
+        Place::Quotas => quotas::quotas(state),
         Place::Roles => fleet::roles(state),
         Place::Crons => fleet::crons(state),
         Place::Updates => fleet::updates(state),
+        Place::Update(job, _) => update::instances(state, job),
         Place::Maintenance => fleet::maintenance(state),
         Place::Audit => fleet::audit(state),
         Place::Task(_) => task::processes(state),
         Place::Why(_) => why::why(state),
         Place::Sandbox(..) => task::directory(state),
         Place::Journal => cluster::journal(state),
+        Place::Find => find::find(state),
+        Place::Related(kind, name) => find::related(state, kind, name),
+        Place::Bookmarks => find::bookmarks(state),
         Place::Help(view) => help::help(state, view),
-        Place::File(..) | Place::Logs(..) => return None,
+        Place::File(..) | Place::Logs(..) | Place::Tails(..) => return None,
     })
 }
 
@@ -48,12 +57,17 @@ pub(crate) fn default_sort(place: &Place) -> Option<&'static str> {
         Place::Maintenance => Some("host"),
         Place::Updates => Some("changed"),
         Place::Journal | Place::Audit => Some("-time"),
-        Place::Task(_)
+        Place::Bookmarks => Some("name"),
+        Place::Update(..)
+        | Place::Task(_)
         | Place::Why(_)
         | Place::Sandbox(..)
+        | Place::Find
+        | Place::Related(..)
         | Place::Help(_)
         | Place::File(..)
-        | Place::Logs(..) => None,
+        | Place::Logs(..)
+        | Place::Tails(..) => None,
     }
 }
 

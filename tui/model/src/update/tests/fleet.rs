@@ -16,7 +16,7 @@ fn host(name: &str, mode: MaintenanceMode, tasks: u32) -> Line {
     })
 }
 
-fn an_update(status: JobUpdateStatus) -> Line {
+pub(super) fn an_update(status: JobUpdateStatus) -> Line {
     Line::Update(UpdateRecord {
         seq: seq(5),
         job: "w/devel/hello".parse().unwrap(),
@@ -46,7 +46,7 @@ fn cron(active: u32, changed_ms: i64, schedule: Option<&str>) -> Line {
 }
 
 /// A cluster whose feed is of this version.
-fn cluster(version: u32) -> Bench {
+pub(super) fn cluster(version: u32) -> Bench {
     let mut bench = Bench::new(setup());
     bench.feed(Line::Hello(Hello {
         feed: "f".to_owned(),
@@ -87,7 +87,20 @@ fn views_follow_their_topics_and_lead_further() {
     bench.keys("enter");
     assert_eq!(rows(&bench).len(), 2, "the jobs of the role w");
     bench.keys("g n");
-    assert_eq!(rows(&bench), ["w/devel/report|* * * * *|0|||9s"]);
+    assert_eq!(rows(&bench), ["w/devel/report|* * * * *|0||||9s"]);
+    let Line::Job(mut record) = cron(0, NOW - 9_000, Some("* * * * *")) else {
+        unreachable!("a job's line");
+    };
+    record.cron_last = Some(feed::CronRun {
+        minute_ms: 60_000,
+        outcome: "launched".to_owned(),
+        next_ms: vec![120_000, 180_000],
+    });
+    bench.feed(Line::Job(record));
+    assert_eq!(
+        rows(&bench),
+        ["w/devel/report|* * * * *|0|1970-01-01 00:01:00|launched|1970-01-01 00:02:00|9s"]
+    );
     bench.keys("enter");
     assert!(
         matches!(&bench.state.view.place, Place::Instances(job) if job.to_string() == "w/devel/report")
@@ -195,7 +208,7 @@ fn a_waiting_task_is_explained() {
         bench.state.waiting_for().as_deref(),
         Some("the scheduler's explanation")
     );
-    let generation = bench.watch_of(|what| *what == WatchWhat::Why);
+    let generation = bench.watch_of(|what| matches!(what, WatchWhat::Ask(_)));
     // As the scheduler's route answers.
     let answer = serde_json::json!({
         "status": "PENDING", "since_ms": NOW - 90_000, "vetoes": ["Insufficient: ram"],
@@ -207,7 +220,10 @@ fn a_waiting_task_is_explained() {
         "evidence": [{"status": "FAILED", "host": "h3", "ended_ms": NOW - 120_000, "ran_for_ms": 4_000, "message": "exit 1"}],
         "events": [{"time_ms": 0, "status": "PENDING", "message": null}],
     });
-    bench.event(Event::Seen(generation, Seen::Why(answer)));
+    bench.event(Event::Seen(
+        generation,
+        Seen::Answer(crate::told::Answer::Why(answer)),
+    ));
     assert_eq!(
         rows(&bench),
         [
@@ -245,6 +261,9 @@ fn done(
 ) -> (String, Vec<String>, Vec<String>) {
     bench.effects.clear();
     bench.event(Event::Run(line.to_owned()));
+    if bench.state.awaiting.is_some() {
+        bench.answer(|_| true, Answer::None("it was not told".to_owned()));
+    }
     let question = bench.dialog();
     bench.keys(answer);
     let id = bench
@@ -400,6 +419,7 @@ fn marked_hosts_are_changed_together_from_the_list_of_actions() {
         bench.dialog()
     );
     bench.keys("D");
+    bench.answer(|_| true, Answer::None("it was not told".to_owned()));
     assert!(
         bench.dialog().contains("type 2 and enter"),
         "{}",

@@ -1,0 +1,606 @@
+//! Output of processes: what is read for it, what comes in, and its commands.
+
+use crate::event::{Effect, Process, Seen, Start, TaskInfo, Watch, WatchWhat};
+use crate::logs::fields::Record;
+use crate::logs::pane::{Labels, Logs, Pane, Shape, Tail};
+use crate::logs::severity::Severity;
+use crate::logs::{Line, Sgr};
+use crate::moment::moment;
+use crate::place::Place;
+use crate::state::{Detail, Level, State, View};
+use crate::{screen, text};
+
+use super::{movement, notice};
+
+/// Instances whose output is read at once; each takes two requests to a host every moment.
+const MOST_TAILS: usize = 8;
+/// Lines that are copied at once; a terminal's clipboard takes some 100 KB.
+const MOST_COPIED: usize = 500;
+
+/// Brings the tails of several instances in line with the tasks that run them now.
+pub(super) fn follow_instances(state: &mut State) {
+    let Place::Tails(job, wanted, _) = &state.view.place else {
+        return;
+    };
+    let mut tasks: Vec<(i32, String)> = state
+        .store
+        .instances(job)
+        .into_iter()
+        .filter(|(instance, task)| {
+            task.host.is_some() && (wanted.is_empty() || wanted.contains(instance))
+        })
+        .map(|(instance, task)| (instance, task.task_id.clone()))
+        .collect();
+    let left_out = tasks.len().saturating_sub(MOST_TAILS);
+    tasks.truncate(MOST_TAILS);
+    if let Detail::Logs(logs) = &mut state.view.detail {
+        logs.left_out = left_out;
+        logs.set_tasks(&tasks);
+    }
+}
+
+/// What has to be read for the outputs on the screen.
+pub(super) fn watches(state: &State, logs: &Logs) -> Vec<Watch> {
+    let mut out: Vec<Watch> = Vec::new();
+    for tail in &logs.tails {
+        let task = state.store.tasks.get(&tail.task);
+        let Some(host) = task.and_then(|task| task.host.clone()) else {
+            continue;
+        };
+        let watch = |what| Watch {
+            host: Some(host.clone()),
+            task: tail.task.clone(),
+            what,
+        };
+        let whole = watch(WatchWhat::Task);
+        if !out.contains(&whole) {
+            out.push(whole);
+        }
+        if let (Some(process), Some(run)) = (&tail.process, tail.run) {
+            out.push(watch(WatchWhat::Log {
+                process: process.clone(),
+                run,
+                stream: tail.stream,
+                start: tail.pane.start,
+            }));
+        }
+    }
+    out
+}
+
+/// Learns from a host which process and run of a task there is to read.
+pub(super) fn seen_task(logs: &mut Logs, task: &str, info: &TaskInfo) {
+    for tail in logs.tails.iter_mut().filter(|tail| tail.task == task) {
+        tail.known = true;
+        if tail.process.is_none() {
+            let most = matters_most(&info.processes).map(|process| process.name.clone());
+            tail.process = logs.process.clone().or(most);
+        }
+        let newest = info
+            .processes
+            .iter()
+            .find(|process| Some(&process.name) == tail.process.as_ref())
+            .map(|process| process.run)
+            .filter(|run| *run >= 0);
+        tail.newest = newest;
+        if logs.run.is_some() || newest.is_none() || tail.run == newest {
+            tail.run = logs.run.or(tail.run);
+            continue;
+        }
+        if let (Some(_), Some(run)) = (tail.run, newest) {
+            tail.pane.start = Start::End;
+            tail.pane.buffer.notice(&format!("run {run} begins"));
+        }
+        tail.run = newest;
+    }
+}
+
+/// The process whose output one most likely wants: one that failed while none runs, else the running one that started
+/// last, else the one that ended last.
+fn matters_most(processes: &[Process]) -> Option<&Process> {
+    let started = processes.iter().filter(|process| process.run >= 0);
+    started.max_by_key(|process| {
+        let weight = match process.state.as_str() {
+            "RUNNING" | "FORKED" => 2,
+            "FAILED" | "LOST" => 1,
+            _ => 0,
+        };
+        (weight, process.start_ms)
+    })
+}
+
+/// Takes in what was found of an output or a file.
+pub(super) fn seen_text(state: &mut State, watch: &Watch, seen: Seen) {
+    let filter = state.view.filter.filter.clone();
+    let now_ms = state.server_now_ms();
+    let rows = screen::pane_rows(state);
+    match (&mut state.view.detail, &watch.what) {
+        (Detail::File(pane), WatchWhat::File { .. }) => {
+            pane.take(seen, now_ms, &filter);
+            reach(pane, rows);
+        }
+        (Detail::Logs(logs), WatchWhat::Log { stream, .. }) => {
+            let found = |tail: &Tail| tail.task == watch.task && tail.stream == *stream;
+            if let Some(at) = logs.tails.iter().position(found) {
+                logs.tails[at].pane.take(seen, now_ms, &filter);
+                logs.gather(at, &filter);
+                let pane = match &mut logs.merged {
+                    Some(merged) => Some(&mut **merged),
+                    None => logs.tails.get_mut(at).map(|tail| &mut tail.pane),
+                };
+                if let Some(pane) = pane {
+                    reach(pane, rows);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Shows the time that was asked for, once there are lines of it.
+fn reach(pane: &mut Pane, rows: usize) {
+    if let Some(time_ms) = pane.target_ms
+        && pane.show_time(time_ms, rows)
+    {
+        pane.target_ms = None;
+        pane.paused = true;
+    }
+}
+
+fn logs_mut(state: &mut State) -> Result<&mut Logs, String> {
+    match &mut state.view.detail {
+        Detail::Logs(logs) => Ok(logs),
+        _ => Err("this is not a process's output".to_owned()),
+    }
+}
+
+/// After what passes was changed: every pane is sifted anew.
+pub(super) fn sift(state: &mut State) {
+    let filter = state.view.filter.filter.clone();
+    match &mut state.view.detail {
+        Detail::Logs(logs) => {
+            let names = match logs.merged {
+                Some(_) => logs.names(),
+                None => Vec::new(),
+            };
+            for pane in logs.panes_mut() {
+                pane.sift(0, &filter, &names);
+            }
+        }
+        Detail::File(pane) => pane.sift(0, &filter, &[]),
+        _ => {}
+    }
+}
+
+pub(super) fn next_pane(state: &mut State) -> Result<(), String> {
+    let logs = logs_mut(state).map_err(|_| "there is one pane here")?;
+    if logs.panes() < 2 {
+        return Err("there is one pane here".to_owned());
+    }
+    logs.focus = (logs.focus + 1) % logs.panes();
+    Ok(())
+}
+
+pub(super) fn zoom(state: &mut State) -> Result<(), String> {
+    let logs = logs_mut(state).map_err(|_| "there is one pane here")?;
+    logs.zoomed = !logs.zoomed;
+    Ok(())
+}
+
+pub(super) fn merge(state: &mut State) -> Result<(), String> {
+    let filter = state.view.filter.filter.clone();
+    let logs = logs_mut(state)?;
+    let merged = logs.merged.is_none();
+    logs.set_merged(merged, &filter);
+    let said = match merged {
+        true => "one pane, by time; a line without a time stays with the one before it",
+        false => "side by side",
+    };
+    notice(state, Level::Info, said);
+    Ok(())
+}
+
+/// Instances of a job as one log: those named, else the marked ones, else all.
+pub(super) fn tails(
+    state: &State,
+    word: Option<&str>,
+    process: Option<&str>,
+) -> Result<Place, String> {
+    let (job, instances) = match word {
+        Some(word) => match crate::command::target(word, &state.setup.cluster)? {
+            crate::command::Target::Job(job, instances) => (job, instances.unwrap_or_default()),
+            crate::command::Target::Task(_) => {
+                return Err(format!(
+                    "`{word}` is not a job; write ROLE/ENVIRONMENT/NAME[/INSTANCES]"
+                ));
+            }
+        },
+        None => {
+            let marked = match &state.view.place {
+                Place::Instances(_) => state.view.marks.iter(),
+                _ => Default::default(),
+            };
+            let marked = marked.filter_map(|id| id.parse().ok()).collect();
+            (super::find::selected_job(state)?, marked)
+        }
+    };
+    Ok(Place::Tails(job, instances, process.map(str::to_owned)))
+}
+
+/// The time of the line on the screen, which `+5m` counts from.
+fn here_ms(state: &State) -> i64 {
+    let pane = state.view.pane();
+    let line = pane.and_then(|pane| pane.buffer.line(pane.last_visible()?));
+    line.map_or_else(|| state.server_now_ms(), |line| line.time_ms)
+}
+
+/// Shows a time: scrolls to it, or reads that part of the file.
+pub(super) fn at(state: &mut State, word: &str) -> Result<(), String> {
+    let time_ms = moment(word, state.server_now_ms(), here_ms(state))?;
+    let rows = screen::pane_rows(state);
+    let pane = state
+        .view
+        .pane_mut()
+        .ok_or("only output and files have times to go to")?;
+    let is_read = pane.skipped == 0 || pane.first_time().is_some_and(|first| first <= time_ms);
+    if is_read && pane.show_time(time_ms, rows) {
+        pane.paused = true;
+        return Ok(());
+    }
+    if is_read && pane.rest == 0 {
+        return Err(format!(
+            "there is no line of {} or later",
+            text::utc(time_ms)
+        ));
+    }
+    read_at(state, time_ms);
+    notice(
+        state,
+        Level::Info,
+        &format!("looking for {}", text::utc(time_ms)),
+    );
+    Ok(())
+}
+
+/// Reads the outputs on the screen from a time on.
+fn read_at(state: &mut State, time_ms: i64) {
+    let turn = |pane: &mut Pane| {
+        pane.turn_to(Start::Time(time_ms), true);
+        pane.target_ms = Some(time_ms);
+    };
+    match &mut state.view.detail {
+        Detail::Logs(logs) => match &mut logs.merged {
+            Some(merged) => {
+                turn(merged);
+                for tail in &mut logs.tails {
+                    tail.pane.turn_to(Start::Time(time_ms), true);
+                }
+            }
+            None => logs.pane_mut().into_iter().for_each(turn),
+        },
+        Detail::File(pane) => turn(pane),
+        _ => {}
+    }
+}
+
+/// Bounds the times that are shown; without a word the bound goes.
+pub(super) fn bound(state: &mut State, word: Option<&str>, since: bool) -> Result<(), String> {
+    let time = word
+        .map(|word| moment(word, state.server_now_ms(), here_ms(state)))
+        .transpose()?;
+    let panes = match &mut state.view.detail {
+        Detail::Logs(logs) => logs.panes_mut(),
+        Detail::File(pane) => vec![&mut **pane],
+        _ => return Err("only output and files have times".to_owned()),
+    };
+    let mut beyond = false;
+    for pane in panes {
+        match since {
+            true => pane.window.since_ms = time,
+            false => pane.window.until_ms = time,
+        }
+        (pane.up, pane.paused, pane.unseen) = (0, false, 0);
+        let first = pane.first_time();
+        beyond |=
+            pane.skipped > 0 && time.is_some_and(|time| first.is_some_and(|first| time < first));
+    }
+    match time {
+        // What is asked for was not read yet.
+        Some(time_ms) if beyond && since => read_at(state, time_ms),
+        _ => sift(state),
+    }
+    Ok(())
+}
+
+/// Shows another run of the processes.
+pub(super) fn other_run(state: &mut State, word: &str) -> Result<(), String> {
+    let logs = logs_mut(state)?;
+    let newest = logs.tails.iter().filter_map(|tail| tail.newest).max();
+    let newest = newest.ok_or("no run is known yet")?;
+    let now = logs.run.unwrap_or(newest);
+    let wanted = match word {
+        "newest" => newest,
+        "older" => now - 1,
+        "newer" => now + 1,
+        number => number.parse().map_err(|_| {
+            format!("`{number}` is not a run; write a number, older, newer or newest")
+        })?,
+    };
+    if wanted < 0 || wanted > newest {
+        return Err(format!("there are runs 0 to {newest}"));
+    }
+    // The newest is followed when yet another begins.
+    logs.run = Some(wanted).filter(|wanted| *wanted < newest);
+    for tail in &mut logs.tails {
+        let run = logs.run.or(tail.newest);
+        if tail.run != run {
+            tail.run = run;
+            tail.pane = Pane {
+                window: tail.pane.window,
+                search: tail.pane.search,
+                ..Pane::default()
+            };
+        }
+    }
+    if let Some(merged) = &mut logs.merged {
+        **merged = Pane {
+            window: merged.window,
+            search: merged.search,
+            ..Pane::default()
+        };
+    }
+    Ok(())
+}
+
+pub(super) fn fields(state: &mut State, names: &[String]) -> Result<(), String> {
+    let logs = logs_mut(state)?;
+    logs.shape = match (&logs.shape, names.is_empty()) {
+        (Shape::Fields(_), true) => Shape::Raw,
+        _ => Shape::Fields(names.to_vec()),
+    };
+    let said = match logs.shape {
+        Shape::Raw => "structured lines as they were written",
+        Shape::Fields(_) => "structured lines by their fields",
+    };
+    notice(state, Level::Info, said);
+    Ok(())
+}
+
+pub(super) fn labels(state: &mut State) -> Result<(), String> {
+    let logs = logs_mut(state)?;
+    logs.labels = match logs.labels {
+        Labels::Full => Labels::Short,
+        Labels::Short => Labels::None,
+        Labels::None => Labels::Full,
+    };
+    Ok(())
+}
+
+pub(super) fn histogram(state: &mut State) -> Result<(), String> {
+    let logs = logs_mut(state)?;
+    logs.strip = !logs.strip;
+    Ok(())
+}
+
+/// Goes to the next or previous line of a warning or worse that begins one.
+pub(super) fn problem(state: &mut State, forward: bool) -> Result<(), String> {
+    let rows = screen::pane_rows(state);
+    let pane = state.view.pane_mut().ok_or("only output has levels")?;
+    let here = pane.last_visible().unwrap_or(0);
+    let grave = |at: &usize| {
+        let line = pane.buffer.line(*at);
+        line.is_some_and(|line| line.severity >= Some(Severity::Warn) && !continues(pane, *at))
+    };
+    // What is in the middle of the screen was found before.
+    let middle = pane.shown().skip(pane.up).nth(rows / 2).unwrap_or(here);
+    let found = match forward {
+        true => pane
+            .shown()
+            .take_while(|at| *at > middle)
+            .filter(grave)
+            .last(),
+        false => pane.shown().filter(|at| *at < middle).find(grave),
+    };
+    let at = found.ok_or("there is no further warning or error in what was read")?;
+    pane.show_line(at, rows);
+    Ok(())
+}
+
+/// Whether a line belongs to the one before, as the frames of a stack do.
+fn continues(pane: &Pane, at: usize) -> bool {
+    let (line, before) = (
+        pane.buffer.line(at),
+        at.checked_sub(1).and_then(|at| pane.buffer.line(at)),
+    );
+    match (line, before) {
+        (Some(line), Some(before)) => {
+            !line.stamped && line.severity == before.severity && line.source == before.source
+        }
+        _ => false,
+    }
+}
+
+/// The process that comes after the one on the screen.
+pub(super) fn next_process(state: &mut State) -> Result<(), String> {
+    let Place::Logs(task, _) = state.view.place.clone() else {
+        return Err("this is not one task's output".to_owned());
+    };
+    let names: Vec<String> = state
+        .view
+        .task
+        .iter()
+        .flat_map(|info| info.processes.iter().map(|process| process.name.clone()))
+        .collect();
+    let logs = logs_mut(state)?;
+    let process = logs.tails.first().and_then(|tail| tail.process.clone());
+    let at = names.iter().position(|name| Some(name) == process.as_ref());
+    let next = names
+        .get(at.map_or(0, |at| (at + 1) % names.len().max(1)))
+        .cloned();
+    let next = next
+        .filter(|_| names.len() > 1)
+        .ok_or("there is no other process")?;
+    let before = std::mem::take(logs);
+    // The same view with another process, not one more step to go back.
+    state.view = View::new(Place::Logs(task, Some(next)));
+    if let Detail::Logs(logs) = &mut state.view.detail {
+        logs.focus = before.focus;
+        logs.zoomed = before.zoomed;
+        logs.shape = before.shape;
+        logs.strip = before.strip;
+        logs.merged = before.merged.map(|_| Box::default());
+    }
+    Ok(())
+}
+
+/// Takes the place of a pane's search: where `n` and `N` lead.
+pub(super) fn search(state: &mut State, forward: bool) -> Result<(), String> {
+    let rows = screen::pane_rows(state);
+    let filter = state.view.filter.filter.clone();
+    if filter.is_empty() {
+        return Err("nothing to look for; / takes what to find".to_owned());
+    }
+    let names = names(state);
+    let key = state
+        .setup
+        .keymap
+        .keys_for(state.view.place.view(), "convert")
+        .unwrap_or_default();
+    let pane = state
+        .view
+        .pane_mut()
+        .ok_or("tables are filtered, not searched")?;
+    if !pane.search {
+        return Err(format!(
+            "only matching lines are shown; {key} shows all and searches"
+        ));
+    }
+    let bottom = pane.last_visible().unwrap_or(0);
+    let found = |at: &usize| screen::line_matches(pane, *at, &filter, &names);
+    let at = match forward {
+        true => pane
+            .shown()
+            .take_while(|at| *at > bottom)
+            .filter(found)
+            .last(),
+        false => pane.shown().filter(|at| *at < bottom).find(found),
+    };
+    let at = at.ok_or("no further match")?;
+    let below = pane.shown().take_while(|other| *other > at).count();
+    pane.up = below.min(pane.buffer.shown().saturating_sub(rows));
+    pane.paused = pane.up > 0;
+    Ok(())
+}
+
+/// Names of the sources of merged lines; none where lines are of one source.
+fn names(state: &State) -> Vec<String> {
+    match &state.view.detail {
+        Detail::Logs(logs) if logs.merged.is_some() => logs.names(),
+        _ => Vec::new(),
+    }
+}
+
+/// Lines for the clipboard: the last on the screen, or all on it.
+pub(super) fn copied(state: &State, all: bool) -> Result<String, String> {
+    let pane = state.view.pane().ok_or("there are no lines here")?;
+    let rows = match all {
+        true => screen::pane_rows(state).min(MOST_COPIED),
+        false => 1,
+    };
+    let mut places: Vec<usize> = pane.shown().skip(pane.up).take(rows).collect();
+    places.reverse();
+    let lines = places.iter().filter_map(|at| pane.buffer.line(*at));
+    let lines: Vec<String> = lines.map(Line::text).collect();
+    match lines.is_empty() {
+        true => Err("there are no lines here".to_owned()),
+        false => Ok(lines.join("\n")),
+    }
+}
+
+/// Writes what is shown of the lines that were read to a new file.
+pub(super) fn save(state: &mut State, path: &str, form: &str) -> Result<Vec<Effect>, String> {
+    let names = names(state);
+    let pane = state.view.pane().ok_or("only output and files are saved")?;
+    let mut places: Vec<usize> = pane.shown().collect();
+    places.reverse();
+    let lines = places.iter().filter_map(|at| pane.buffer.line(*at));
+    let written = |line: &Line| -> Result<String, String> {
+        let source = names.get(usize::from(line.source));
+        let label = source.map_or_else(String::new, |source| format!("{source} | "));
+        Ok(match form {
+            "plain" => format!("{label}{}\n", line.text()),
+            "ansi" => format!("{label}{}\n", ansi(line)),
+            "json" => format!("{}\n", as_json(line, source)),
+            other => {
+                return Err(format!(
+                    "cannot save as `{other}`; write plain, ansi or json"
+                ));
+            }
+        })
+    };
+    let text = lines.map(written).collect::<Result<String, _>>()?;
+    notice(
+        state,
+        Level::Info,
+        &format!("saving {} lines", places.len()),
+    );
+    Ok(vec![Effect::Save {
+        path: path.to_owned(),
+        text,
+    }])
+}
+
+/// A line as an object.
+pub(crate) fn as_json(line: &Line, source: Option<&String>) -> serde_json::Value {
+    let text = line.text();
+    let mut out = serde_json::json!({
+        "time": line.stamped.then(|| text::utc(line.time_ms)),
+        "time_ms": line.time_ms,
+        "level": line.severity.map(Severity::name),
+        "text": text,
+    });
+    if let (Some(source), Some(object)) = (source, out.as_object_mut()) {
+        object.insert("source".to_owned(), source.as_str().into());
+    }
+    if let (Some(record), Some(object)) = (Record::parse(&text), out.as_object_mut()) {
+        object.insert("fields".to_owned(), record.pairs().into_iter().collect());
+    }
+    out
+}
+
+/// A line with its colours and weight, and no other escape sequence.
+fn ansi(line: &Line) -> String {
+    let mut out = String::new();
+    for span in &line.spans {
+        let codes = codes(span.sgr);
+        match codes.is_empty() {
+            true => out.push_str(&span.text),
+            false => out.push_str(&format!("\u{1b}[{codes}m{}\u{1b}[0m", span.text)),
+        }
+    }
+    out
+}
+
+fn codes(sgr: Sgr) -> String {
+    let mut out: Vec<String> = Vec::new();
+    out.extend(sgr.color.map(|color| (30 + color).to_string()));
+    for (on, code) in [
+        (sgr.bold, 1),
+        (sgr.dim, 2),
+        (sgr.underlined, 4),
+        (sgr.reversed, 7),
+    ] {
+        if on {
+            out.push(code.to_string());
+        }
+    }
+    out.join(";")
+}
+
+/// Keeps the scroll position inside of what is shown.
+pub(super) fn settle(state: &mut State) {
+    let rows = movement::page(state).unsigned_abs();
+    if let Some(pane) = state.view.pane_mut() {
+        pane.up = pane.up.min(pane.buffer.shown().saturating_sub(rows));
+    }
+}

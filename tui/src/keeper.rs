@@ -1,0 +1,161 @@
+//! What the user keeps in files: layouts in the configuration directory, bookmarks beside the journal.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use aurora_tui_model::event::Keepsake;
+use aurora_tui_model::layout::{BUILT_IN, Saved};
+use aurora_tui_model::theme::Warning;
+
+/// No file of these is larger.
+const LARGEST: u64 = 1 << 20;
+
+/// Where they are; none: nothing is kept beyond this run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Keeper {
+    pub(crate) layouts: Option<PathBuf>,
+    pub(crate) bookmarks: Option<PathBuf>,
+}
+
+/// What was read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Kept {
+    /// Layouts by name, shipped ones among them.
+    pub(crate) layouts: BTreeMap<String, String>,
+    /// Links by name.
+    pub(crate) bookmarks: BTreeMap<String, String>,
+    /// What is wrong with the files.
+    pub(crate) warnings: Vec<Warning>,
+}
+
+impl Keeper {
+    /// Everything that is kept.
+    pub(crate) fn read(&self) -> Kept {
+        let mut warnings = Vec::new();
+        let mut layouts: BTreeMap<String, String> = BUILT_IN
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+            .collect();
+        for path in self.layouts.iter().flat_map(|directory| files(directory)) {
+            let name = path
+                .file_stem()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
+            let text = text_of(&path).map_err(|error| error.to_string());
+            match text.and_then(|text| Saved::parse(&text).map(|_| text)) {
+                Ok(text) => drop(layouts.insert(name.to_owned(), text)),
+                Err(fault) => warnings.push(warning(&path, &fault)),
+            }
+        }
+        let mut bookmarks = BTreeMap::new();
+        if let Some(path) = &self.bookmarks {
+            match text_of(path) {
+                Ok(text) => match toml::from_str(&text) {
+                    Ok(read) => bookmarks = read,
+                    Err(fault) => warnings.push(warning(path, &fault.to_string())),
+                },
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => warnings.push(warning(path, &error.to_string())),
+            }
+        }
+        Kept {
+            layouts,
+            bookmarks,
+            warnings,
+        }
+    }
+
+    /// Writes one of them. A file is whole or as it was.
+    pub(crate) fn keep(&self, what: &Keepsake) -> io::Result<()> {
+        match what {
+            Keepsake::Layout(name, text) => match &self.layouts {
+                Some(directory) => write(&directory.join(format!("{name}.toml")), text),
+                None => Ok(()),
+            },
+            Keepsake::Bookmarks(bookmarks) => match &self.bookmarks {
+                Some(path) => write(path, &toml::to_string(bookmarks).map_err(io::Error::other)?),
+                None => Ok(()),
+            },
+        }
+    }
+}
+
+fn warning(path: &Path, fault: &str) -> Warning {
+    Warning {
+        file: path.display().to_string(),
+        line: 0,
+        message: fault.lines().last().unwrap_or(fault).to_owned(),
+    }
+}
+
+/// Files with the ending `.toml`, by name; none where there is no directory.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
+    paths.sort();
+    paths
+}
+
+fn text_of(path: &Path) -> io::Result<String> {
+    if fs::metadata(path)?.len() > LARGEST {
+        return Err(io::Error::other("the file is too large"));
+    }
+    fs::read_to_string(path)
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let Some(directory) = path.parent() else {
+        return Err(io::Error::other("there is no directory for it"));
+    };
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)?;
+    // Another workbench may write at the same time.
+    let new = path.with_extension(format!("{}.new", std::process::id()));
+    fs::write(&new, text)?;
+    fs::rename(&new, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_read_back_and_faults_are_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let keeper = Keeper {
+            layouts: Some(dir.path().join("config/layouts")),
+            bookmarks: Some(dir.path().join("state/bookmarks.toml")),
+        };
+        let kept = keeper.read();
+        assert_eq!(
+            (kept.layouts.len(), kept.warnings.len()),
+            (BUILT_IN.len(), 0)
+        );
+        let text = "[[tab]]\nopen = \"hosts?filter=%40rack%3Dr1\"\n".to_owned();
+        keeper
+            .keep(&Keepsake::Layout("mine".to_owned(), text.clone()))
+            .unwrap();
+        let links = BTreeMap::from([("hello \"x\"".to_owned(), "aurora://c/jobs".to_owned())]);
+        keeper.keep(&Keepsake::Bookmarks(links.clone())).unwrap();
+        fs::write(
+            dir.path().join("config/layouts/bad.toml"),
+            "[[tab]]\nopn = \"hosts\"\n",
+        )
+        .unwrap();
+        let kept = keeper.read();
+        assert_eq!(
+            (kept.layouts.get("mine"), kept.bookmarks),
+            (Some(&text), links)
+        );
+        assert_eq!(kept.warnings.len(), 1, "{:?}", kept.warnings);
+        assert!(kept.warnings[0].file.ends_with("bad.toml"));
+        // Nothing is left beside them.
+        assert_eq!(fs::read_dir(dir.path().join("state")).unwrap().count(), 1);
+    }
+}
