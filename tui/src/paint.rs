@@ -5,6 +5,9 @@ mod lines;
 mod page;
 mod panes;
 
+use std::borrow::Cow;
+
+use aurora_tui_model::chart;
 use aurora_tui_model::screen::{Body, Bottom, Screen, Segment, TableView};
 use aurora_tui_model::state::State;
 use aurora_tui_model::table::{Cell, Table};
@@ -52,6 +55,10 @@ impl Canvas<'_> {
         if y >= self.buffer.area.height || x >= end {
             return x;
         }
+        let text = match self.look.unicode {
+            true => Cow::Borrowed(text),
+            false => chart::plain(text),
+        };
         self.buffer
             .set_stringn(x, y, text, usize::from(end - x), style)
             .0

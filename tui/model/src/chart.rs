@@ -1,5 +1,7 @@
 //! Bars and lines of bars in text. Terminals without these characters get others ([`plain`]).
 
+use std::borrow::Cow;
+
 const FULL: char = '█';
 const EMPTY: char = '░';
 const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -38,8 +40,16 @@ pub fn line(values: impl DoubleEndedIterator<Item = f64>, columns: usize) -> Str
         .collect()
 }
 
-/// The character that stands for one of a chart where only ASCII can be shown; other characters as they are.
-pub fn plain(c: char) -> char {
+/// The same where only ASCII can be shown; other text as it is.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    let is_chart = |c: char| c == EMPTY || LEVELS.contains(&c);
+    match text.contains(is_chart) {
+        true => Cow::Owned(text.chars().map(stand_in).collect()),
+        false => Cow::Borrowed(text),
+    }
+}
+
+fn stand_in(c: char) -> char {
     match c {
         FULL => '#',
         EMPTY => '.',
@@ -84,6 +94,6 @@ mod tests {
         ] {
             assert_eq!(line(values.iter().copied(), 3), text, "{values:?}");
         }
-        assert_eq!(bar(0.5, 2).chars().map(plain).collect::<String>(), "#.");
+        assert_eq!(plain(&bar(0.5, 2)), "#.");
     }
 }
