@@ -30,6 +30,13 @@ pub struct EvalRequest {
     /// The scheduler's tiers, for filling `tier` and `production`; absent: they stay as the file has them.
     #[serde(default)]
     pub tiers: Option<Tiers>,
+    /// Whether the file is one of the `thermos` command: `export(task)` is there, and what it is given is in the answer's
+    /// tasks.
+    #[serde(default)]
+    pub thermos: bool,
+    /// Whether `/` between integers floors, as it did in Python 2; otherwise a division with a remainder is a warning.
+    #[serde(default)]
+    pub python2_division: bool,
     /// Login name of the caller: the job's owner.
     #[serde(default)]
     pub user: String,
@@ -95,6 +102,16 @@ pub struct EvalAnswer {
     /// Why there is no job, when there is none.
     #[serde(default)]
     pub errors: Vec<Diagnostic>,
+    /// The tasks that a file of the `thermos` command exports, as JSON with their defaults.
+    #[serde(default)]
+    pub tasks: Vec<serde_json::Value>,
+    /// Addresses of references in the selected job that neither the file, nor the request, nor the executor binds, such as
+    /// `docker.image[library/python][3]`: whoever can bind them asks again with further bindings.
+    #[serde(default)]
+    pub unbound: Vec<String>,
+    /// What the file printed. Filled by whoever runs the program, from its standard error.
+    #[serde(default)]
+    pub printed: String,
 }
 
 /// A job of the file by its key; parts that are not set are texts as upstream shows them.
@@ -116,7 +133,7 @@ pub struct LoadedJob {
     pub update_settings: Option<String>,
     /// What is wrong with the update settings.
     #[serde(default)]
-    pub update_error: Option<String>,
+    pub update_error: Option<Diagnostic>,
     /// The Job as JSON with its defaults (`inspect --write-json`).
     pub job: serde_json::Value,
     /// Whether `enable_hooks` is set.
@@ -143,6 +160,12 @@ pub struct Diagnostic {
     /// The field at fault, such as `jobs[2].task.processes[0].cmdline`.
     #[serde(default)]
     pub field: Option<String>,
+    /// What stands there.
+    #[serde(default)]
+    pub found: Option<String>,
+    /// What may stand there.
+    #[serde(default)]
+    pub allowed: Option<String>,
     /// What to do about it.
     #[serde(default)]
     pub hint: Option<String>,
