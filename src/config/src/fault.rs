@@ -1,9 +1,16 @@
 //! Faults on the way from a file to a job.
 
 use aurora_api::eval::{Diagnostic, DiagnosticKind};
-use pystachio::Error;
+use pystachio::{Error, ErrorKind};
 
+use crate::near::nearest;
 use crate::python;
+
+/// What may stand between double braces.
+const ADDRESSES: &str = "addresses between double braces, such as {{mesos.instance}}";
+
+/// What to do about references in a circle.
+pub(crate) const CIRCLE: &str = "a field refers to itself, directly or through others";
 
 /// A result that fails with something to tell the user.
 pub(crate) type Checked<T> = Result<T, Box<Diagnostic>>;
@@ -42,7 +49,7 @@ pub(crate) fn at(field: &str, mut diagnostic: Box<Diagnostic>) -> Box<Diagnostic
 /// A fault of a value, at a field of the job.
 pub(crate) fn of_value(field: &str, error: &Error) -> Box<Diagnostic> {
     let message = match error.kind {
-        pystachio::ErrorKind::InvalidRef => invalid_reference(&error.message),
+        ErrorKind::InvalidRef => invalid_reference(&error.message),
         _ => error.message.clone(),
     };
     let mut diagnostic = fault(DiagnosticKind::Invalid, message);
@@ -50,10 +57,21 @@ pub(crate) fn of_value(field: &str, error: &Error) -> Box<Diagnostic> {
         diagnostic.field = Some(error.path.clone());
     }
     diagnostic.hint = hint(error);
-    match (field.is_empty(), diagnostic.field.is_some()) {
-        (true, _) => diagnostic,
-        (false, _) => at(field, diagnostic),
+    diagnostic.allowed = match error.kind {
+        ErrorKind::InvalidRef => Some(ADDRESSES.to_owned()),
+        _ => (!error.known.is_empty()).then(|| error.known.join(", ")),
+    };
+    if field.is_empty() {
+        diagnostic
+    } else {
+        at(field, diagnostic)
     }
+}
+
+/// The same fault with what may stand there.
+pub(crate) fn allowing(mut diagnostic: Box<Diagnostic>, allowed: &str) -> Box<Diagnostic> {
+    diagnostic.allowed = Some(allowed.to_owned());
+    diagnostic
 }
 
 fn invalid_reference(message: &str) -> String {
@@ -62,12 +80,15 @@ fn invalid_reference(message: &str) -> String {
 
 fn hint(error: &Error) -> Option<String> {
     let text = match error.kind {
-        pystachio::ErrorKind::InvalidRef => {
+        ErrorKind::Attribute => {
+            let word = error.message.rsplit(' ').next()?;
+            let meant = nearest(word, error.known.iter().map(String::as_str))?;
+            return Some(format!("did you mean {meant}?"));
+        }
+        ErrorKind::InvalidRef => {
             "text between double braces must be an address such as {{mesos.instance}}, without blanks"
         }
-        pystachio::ErrorKind::Uninterpolatable | pystachio::ErrorKind::Recursion => {
-            "a field refers to itself, directly or through others"
-        }
+        ErrorKind::Uninterpolatable | ErrorKind::Recursion => CIRCLE,
         _ => return None,
     };
     Some(text.to_owned())
@@ -92,5 +113,7 @@ pub(crate) fn of_python(fault: python::Fault) -> Box<Diagnostic> {
         column: fault.column,
         field: fault.field,
         hint: fault.hint,
+        allowed: fault.allowed,
+        found: None,
     })
 }

@@ -7,12 +7,17 @@
 mod convert;
 mod evaluate;
 mod fault;
+mod file;
+mod images;
 mod job;
+mod json_place;
 pub mod limits;
+mod near;
 mod plan;
 mod ports;
 pub mod python;
 mod select;
+mod tiers;
 mod update;
 mod validate;
 

@@ -7,7 +7,7 @@ use aurora_api::model::{
     VariableBatchJobUpdateStrategy,
 };
 
-use crate::fault::{Checked, invalid};
+use crate::fault::{Checked, allowing, invalid};
 use crate::job::Node;
 
 const MIN_PULSE_INTERVAL_SECS: i32 = 60;
@@ -23,34 +23,36 @@ pub(crate) fn settings(job: &Node) -> Checked<JobUpdateSettings> {
     };
     let wait = update.need("wait_for_batch_completion")?.boolean()?;
     let strategy = update.field("update_strategy")?;
-    let wrong = |field: &str, message: &str| Err(plain(&update.at(field), message));
+    let wrong = |field: &str, message: &str| plain(&update.at(field), message);
     if batch_size <= 0 {
-        return wrong("batch_size", "Batch size should be greater than 0");
+        let fault = wrong("batch_size", "Batch size should be greater than 0");
+        return Err(allowing(fault, "1 or more"));
     }
     if watch_secs < 0 {
-        return wrong(
+        let fault = wrong(
             "watch_secs",
             "Watch seconds should be greater than or equal to 0",
         );
+        return Err(allowing(fault, "0 or more"));
     }
     if pulse.is_some_and(|pulse| pulse < MIN_PULSE_INTERVAL_SECS) {
-        return wrong(
-            "pulse_interval_secs",
-            &format!("Pulse interval seconds must be at least {MIN_PULSE_INTERVAL_SECS} seconds."),
-        );
+        let least = MIN_PULSE_INTERVAL_SECS;
+        let message = format!("Pulse interval seconds must be at least {least} seconds.");
+        let fault = wrong("pulse_interval_secs", &message);
+        return Err(allowing(fault, &format!("{least} or more")));
     }
     if wait && strategy.is_some() {
-        return wrong(
+        return Err(wrong(
             "update_strategy",
             "Ambiguous update configuration. Cannot combine wait_batch_completion with an explicit update strategy.",
-        );
+        ));
     }
     if batch_size > 1 && strategy.is_some() {
-        return wrong(
+        return Err(wrong(
             "update_strategy",
             "Ambiguous update configuration. Cannot combine update strategy with batch size. \
              Please set batch size inside of update strategy instead.",
-        );
+        ));
     }
     let (strategy, group_size, wait) = match strategy {
         Some(strategy) => explicit(&strategy.unwrap()?)?,
@@ -144,7 +146,8 @@ fn explicit(strategy: &Node) -> Checked<(JobUpdateStrategy, i32, bool)> {
 fn positive(node: &Node) -> Checked<i32> {
     let size = node.i32()?;
     if size <= 0 {
-        return Err(plain(&node.path, "Batch size should be greater than 0"));
+        let fault = plain(&node.path, "Batch size should be greater than 0");
+        return Err(allowing(fault, "1 or more"));
     }
     Ok(size)
 }

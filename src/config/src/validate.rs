@@ -1,9 +1,9 @@
 //! What is checked of a job before it is converted (aurora: `client/config.py`, `config/__init__.py`).
 
 use aurora_api::eval::{Diagnostic, DiagnosticKind};
-use pystachio::Raw;
+use pystachio::{Finding, Raw, Value};
 
-use crate::fault::{Checked, at, fault, invalid};
+use crate::fault::{CIRCLE, Checked, allowing, at, fault, invalid, of_value};
 use crate::job::Node;
 use crate::ports;
 
@@ -11,24 +11,51 @@ const PRODUCTION_DEPRECATED: &str = "Job configuration attribute 'production' is
     Use 'tier' attribute instead. For more information please refer to \n\
     http://aurora.apache.org/documentation/latest/reference/configuration/#job-objects";
 
+/// The most faults of types that are told of one job.
+const MAX_TOLD: usize = 50;
+
 /// The fields without which nothing else makes sense.
-pub(crate) fn required(job: &Node, name: &str) -> Checked<()> {
-    for field in ["cluster", "task", "role"] {
-        if job.value.field(field).is_none() {
+pub(crate) fn required(job: &Value) -> Result<(), Vec<Box<Diagnostic>>> {
+    let job = Node::root(job.clone());
+    let one = |diagnostic| vec![diagnostic];
+    let name = match job.field("name").map_err(one)? {
+        Some(name) => name.get().map_err(one)?.to_text().unwrap_or_default(),
+        None => String::new(),
+    };
+    let mut missing: Vec<Box<Diagnostic>> = ["cluster", "task", "role"]
+        .into_iter()
+        .filter(|field| job.value.field(field).is_none())
+        .map(|field| {
             let capital = format!("{}{}", field[..1].to_uppercase(), &field[1..]);
-            return Err(invalid(
-                field,
-                format!("{capital} required for job \"{name}\""),
-            ));
+            invalid(field, format!("{capital} required for job \"{name}\""))
+        })
+        .collect();
+    if let Some(task) = job.value.field("task")
+        && task.field("processes").is_none()
+    {
+        let message = format!("Processes required for task on job \"{name}\"");
+        missing.push(invalid("task.processes", message));
+    }
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(missing)
+    }
+}
+
+/// Everything that is looked at before a job is converted. Of several faults of one field the first is told.
+pub(crate) fn all(job: &Node, warnings: &mut Vec<Diagnostic>) -> Result<(), Vec<Box<Diagnostic>>> {
+    let mut found = settings(job);
+    found.extend(announce(job, warnings).err());
+    found.extend(deprecated(job, warnings).err());
+    found.extend(types(job));
+    let mut told: Vec<Box<Diagnostic>> = Vec::new();
+    for diagnostic in found {
+        if !told.iter().any(|known| known.field == diagnostic.field) {
+            told.push(diagnostic);
         }
     }
-    if job.need("task")?.value.field("processes").is_none() {
-        return Err(invalid(
-            "task.processes",
-            format!("Processes required for task on job \"{name}\""),
-        ));
-    }
-    Ok(())
+    if told.is_empty() { Ok(()) } else { Err(told) }
 }
 
 /// A number, unless a reference is left in it: such values are not compared.
@@ -47,7 +74,7 @@ pub(crate) fn is_dedicated(job: &Node) -> Checked<bool> {
     };
     let found = constraints.value.map_get("dedicated".into());
     Ok(found
-        .map_err(|error| crate::fault::of_value(&constraints.path, &error))?
+        .map_err(|error| of_value(&constraints.path, &error))?
         .is_some())
 }
 
@@ -56,62 +83,74 @@ fn fatal(field: &str, message: String) -> Box<Diagnostic> {
 }
 
 /// Update and health settings that cannot work.
-pub(crate) fn settings(job: &Node) -> Checked<()> {
-    let update = job.field("update_config")?;
-    let health = job.field("health_check_config")?;
-    let of = |node: &Option<Node>, field: &str| match node {
-        Some(node) => number(node.field(field)?),
-        None => Ok(None),
-    };
-    let failures = of(&update, "max_total_failures")?;
-    if let (Some((failures, _)), Some((size, shown))) =
-        (&failures, number(job.field("instances")?)?)
-    {
-        if *failures >= size {
-            return Err(fatal(
-                "update_config.max_total_failures",
-                format!(
-                    "max_total_failures in update_config must be lesser than the job size.\n\
-                     Based on your job size ({shown}) you should use max_total_failures <= {}.",
-                    size - 1.0
-                ),
-            ));
-        }
-        let least = (size * 0.02).floor();
-        if is_dedicated(job)? && *failures < least {
-            return Err(fatal(
-                "update_config.max_total_failures",
-                format!(
-                    "Since this is a dedicated job, you must set your max_total_failures in\n\
-                     your update configuration to no less than 2% of your job size.\n\
-                     Based on your job size ({shown}) you should use max_total_failures >= {least}."
-                ),
-            ));
-        }
-    }
-    for (owner, path, field) in [
-        (&update, "update_config", "watch_secs"),
-        (&health, "health_check_config", "max_consecutive_failures"),
-        (&health, "health_check_config", "min_consecutive_successes"),
-        (&health, "health_check_config", "initial_interval_secs"),
-        (&health, "health_check_config", "interval_secs"),
+fn settings(job: &Node) -> Vec<Box<Diagnostic>> {
+    let mut found = Vec::new();
+    found.extend(failures(job).err());
+    for (owner, field) in [
+        ("update_config", "watch_secs"),
+        ("health_check_config", "max_consecutive_failures"),
+        ("health_check_config", "min_consecutive_successes"),
+        ("health_check_config", "initial_interval_secs"),
+        ("health_check_config", "interval_secs"),
     ] {
-        if let Some((value, shown)) = of(owner, field)?
-            && value < 0.0
-        {
-            return Err(fatal(
-                &format!("{path}.{field}"),
-                format!(
-                    "Invalid value ({shown}) specified for {field}. Value cannot be less than 0."
-                ),
-            ));
+        found.extend(not_negative(job, owner, field).err());
+    }
+    found
+}
+
+fn number_in(job: &Node, owner: &str, field: &str) -> Checked<Option<(f64, String)>> {
+    match job.field(owner)? {
+        Some(owner) => number(owner.field(field)?),
+        None => Ok(None),
+    }
+}
+
+fn not_negative(job: &Node, owner: &str, field: &str) -> Checked<()> {
+    match number_in(job, owner, field)? {
+        Some((value, shown)) if value < 0.0 => {
+            let message = format!(
+                "Invalid value ({shown}) specified for {field}. Value cannot be less than 0."
+            );
+            let fault = fatal(&format!("{owner}.{field}"), message);
+            Err(allowing(fault, "0 or more"))
         }
+        _ => Ok(()),
+    }
+}
+
+/// How many instances may fail in an update, against how many there are.
+fn failures(job: &Node) -> Checked<()> {
+    const FIELD: &str = "update_config.max_total_failures";
+    let failures = number_in(job, "update_config", "max_total_failures")?;
+    let size = number(job.field("instances")?)?;
+    let (Some((failures, _)), Some((size, shown))) = (failures, size) else {
+        return Ok(());
+    };
+    if failures >= size {
+        let most = size - 1.0;
+        let message = format!(
+            "max_total_failures in update_config must be lesser than the job size.\n\
+             Based on your job size ({shown}) you should use max_total_failures <= {most}."
+        );
+        return Err(allowing(
+            fatal(FIELD, message),
+            "less than there are instances",
+        ));
+    }
+    let least = (size * 0.02).floor();
+    if is_dedicated(job)? && failures < least {
+        let message = format!(
+            "Since this is a dedicated job, you must set your max_total_failures in\n\
+             your update configuration to no less than 2% of your job size.\n\
+             Based on your job size ({shown}) you should use max_total_failures >= {least}."
+        );
+        return Err(allowing(fatal(FIELD, message), &format!("{least} or more")));
     }
     Ok(())
 }
 
 /// Announcing: a primary port that nothing binds is worth a warning, static ports need a dedicated machine.
-pub(crate) fn announce(job: &Node, warnings: &mut Vec<Diagnostic>) -> Checked<()> {
+fn announce(job: &Node, warnings: &mut Vec<Diagnostic>) -> Checked<()> {
     let Some(announce) = job.field("announce")? else {
         return Ok(());
     };
@@ -148,7 +187,7 @@ pub(crate) fn announce(job: &Node, warnings: &mut Vec<Diagnostic>) -> Checked<()
 }
 
 /// Fields that upstream is about to drop.
-pub(crate) fn deprecated(job: &Node, warnings: &mut Vec<Diagnostic>) -> Checked<()> {
+fn deprecated(job: &Node, warnings: &mut Vec<Diagnostic>) -> Checked<()> {
     let production = match job.field("production")? {
         Some(node) => matches!(node.get()?, Raw::Bool(true)),
         None => false,
@@ -162,15 +201,19 @@ pub(crate) fn deprecated(job: &Node, warnings: &mut Vec<Diagnostic>) -> Checked<
 }
 
 /// The whole job against its types.
-pub(crate) fn types(job: &Node) -> Checked<()> {
-    let check = job
-        .value
-        .check()
-        .map_err(|error| crate::fault::of_value("", &error))?;
-    if check.is_ok() {
-        return Ok(());
-    }
-    let mut found = fault(DiagnosticKind::Invalid, check.to_string());
-    found.field = Some(check.path).filter(|path| !path.is_empty());
-    Err(found)
+fn types(job: &Node) -> Vec<Box<Diagnostic>> {
+    let findings = job.value.findings(MAX_TOLD).into_iter();
+    findings
+        .map(|finding| match finding {
+            Finding::Broken(error) => of_value("", &error),
+            Finding::Failed(check) => {
+                let mut found = fault(DiagnosticKind::Invalid, check.to_string());
+                if check.message().ends_with("Maximum replacements reached.") {
+                    found.hint = Some(CIRCLE.to_owned());
+                }
+                found.field = Some(check.path).filter(|path| !path.is_empty());
+                found
+            }
+        })
+        .collect()
 }

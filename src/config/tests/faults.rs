@@ -42,6 +42,48 @@ fn faults_of_the_program_name_line_and_column() {
             Some("items"),
         ),
         (
+            "{}.has_key('k')",
+            1,
+            None,
+            "'dict' object has no attribute 'has_key'",
+            Some("`key in mapping`"),
+        ),
+        (
+            "for v in {}.itervalues():\n  pass",
+            1,
+            None,
+            "'dict' object has no attribute 'itervalues'",
+            Some("use values"),
+        ),
+        (
+            "x = 1\nprint x",
+            2,
+            Some(7),
+            "invalid syntax",
+            Some("write print(...)"),
+        ),
+        (
+            "x = 1 <> 2",
+            1,
+            None,
+            "invalid syntax",
+            Some("write != instead"),
+        ),
+        (
+            "env = raw_input('which? ')",
+            1,
+            None,
+            "EOF when reading a line",
+            Some("--bind"),
+        ),
+        (
+            "Process(nmae='p')",
+            1,
+            Some(1),
+            "Unknown schema attribute nmae",
+            Some("did you mean name?"),
+        ),
+        (
             "\n\nimport sys\nsys.exit(4)",
             4,
             None,
@@ -337,7 +379,7 @@ fn bad_jobs_are_refused_with_upstreams_words_and_the_field() {
             "{{thermos.ports[p{{mesos.instance}}]}}",
             Invalid,
             "Task is invalid: Unexpected unbound refs: {{thermos.ports[p31337]}}",
-            "task",
+            "task.processes[0].cmdline",
         ),
         (
             "",
@@ -353,7 +395,7 @@ fn bad_jobs_are_refused_with_upstreams_words_and_the_field() {
             "true",
             Invalid,
             "Config contains unbound variables: {{a}} {{b}}",
-            "",
+            "contact",
         ),
         (
             "container=Container()",
@@ -368,7 +410,8 @@ fn bad_jobs_are_refused_with_upstreams_words_and_the_field() {
             "name='{{name}}'",
             "true",
             Invalid,
-            "Unable to interpolate {{name}}!  Maximum replacements reached.",
+            "TypeCheck(FAILED): MesosJob[task] failed: Task[name] failed: Unable to interpolate: \
+             Unable to interpolate {{name}}!  Maximum replacements reached.",
             "task.name",
         ),
         (
@@ -391,11 +434,11 @@ fn bad_jobs_are_refused_with_upstreams_words_and_the_field() {
             .unwrap_or(&found.message);
         assert_eq!(found.kind, kind, "{job} {task}: {found:?}");
         assert!(bare.starts_with(message), "{job} {task}: {found:?}");
-        let place = match field {
-            "" => "jobs[0]".to_owned(),
-            field => format!("jobs[0].{field}"),
-        };
-        assert_eq!(found.field, Some(place), "{job} {task}");
+        assert_eq!(
+            found.field,
+            Some(format!("jobs[0].{field}")),
+            "{job} {task}"
+        );
     }
 }
 
@@ -521,7 +564,7 @@ fn every_job_is_checked() {
     assert_eq!(
         shown[2],
         (
-            "jobs[3].update_config",
+            "jobs[3].update_config.batch_size",
             "Batch size should be greater than 0"
         )
     );

@@ -72,9 +72,13 @@ fn traps_end_with_a_clear_message() {
             start.elapsed()
         );
     }
-    let found = fault(&limited(&nested("(", ")", 100_000)));
+    let found = fault(&limited(&format!("x = 1\n{}", nested("(", ")", 201))));
     assert_eq!(found.message, "too many nested parentheses");
-    assert_eq!(found.line, Some(1));
+    assert_eq!(found.line, Some(2));
+    // As deep as Python itself goes, with brackets that are none beside.
+    let many = "[".repeat(300);
+    let fits = format!("{}\ny = '''{many}''' # {many}", nested("(", ")", 200));
+    assert_eq!(answer(&limited(&fits)).errors, []);
 }
 
 #[test]

@@ -37,6 +37,8 @@ pub struct Error {
     pub message: String,
     /// The field at fault from the value on that was worked on, such as `task.processes[0].name`; empty when not known.
     pub path: String,
+    /// The names that are known where another was given, such as the fields of a struct; empty for other faults.
+    pub known: Vec<String>,
 }
 
 impl Error {
@@ -46,6 +48,7 @@ impl Error {
             kind,
             message: message.into(),
             path: String::new(),
+            known: Vec::new(),
         }
     }
 

@@ -325,6 +325,30 @@ impl Type {
         }
     }
 
+    /// The names of a struct's fields, in the order of their declaration; none for other types.
+    pub fn field_names(&self) -> Vec<String> {
+        let fields = self.as_struct().map_or(&[][..], StructType::fields);
+        fields.iter().map(|(name, _)| name.to_string()).collect()
+    }
+
+    /// What may stand where a value of the type is asked for, for people.
+    pub fn described(&self) -> String {
+        match &self.0.kind {
+            TypeKind::String => "a text".to_owned(),
+            TypeKind::Integer => "a whole number".to_owned(),
+            TypeKind::Float => "a number".to_owned(),
+            TypeKind::Boolean => "True or False".to_owned(),
+            TypeKind::Enum(values) => format!("one of {}", values.join(", ")),
+            TypeKind::Choice { alternatives, .. } => {
+                let kinds: Vec<&str> = alternatives.iter().map(Type::name).collect();
+                format!("one of {}", kinds.join(", "))
+            }
+            TypeKind::List(element) => format!("a list, each {}", element.described()),
+            TypeKind::Map(_, value) => format!("a mapping, each value {}", value.described()),
+            TypeKind::Struct(_) => format!("a {}", self.name()),
+        }
+    }
+
     /// Whether values of it are a single datum.
     pub(crate) fn is_simple(&self) -> bool {
         matches!(

@@ -10,7 +10,7 @@ use aurora_api::model::{
 };
 use pystachio::{Environment, KeyOrder, Raw, Ref, Value, schema};
 
-use crate::fault::{Checked, invalid, of_value};
+use crate::fault::{Checked, allowing, at, invalid, of_value};
 use crate::job::Node;
 use crate::plan::{self, PlannedProcess};
 use crate::ports;
@@ -62,7 +62,7 @@ pub(crate) fn convert(
         .interpolate()
         .map_err(|error| of_value("", &error))?;
     check_evaluates(&underlying)?;
-    check_bound(&unbound)?;
+    check_bound(&underlying, &unbound)?;
     let executor_config = Some(executor(&job, &underlying)?);
     Ok(JobConfiguration {
         key,
@@ -81,7 +81,8 @@ fn identifier(job: &Node, field: &str) -> Checked<String> {
     let text = job.need(field)?.text()?;
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     if text.is_empty() || !text.chars().all(good) {
-        return Err(invalid(field, format!("Invalid {field} '{text}'")));
+        let fault = invalid(field, format!("Invalid {field} '{text}'"));
+        return Err(allowing(fault, "letters, digits, _, - and ."));
     }
     Ok(text)
 }
@@ -165,9 +166,10 @@ fn cron_policy(job: &Node) -> Checked<CronCollisionPolicy> {
     let policy = job.need("cron_collision_policy")?;
     let text = policy.text()?;
     CronCollisionPolicy::from_name(&text.to_uppercase()).ok_or_else(|| {
-        invalid(
-            &policy.path,
-            format!("Invalid CronCollisionPolicy type: {text}"),
+        let message = format!("Invalid CronCollisionPolicy type: {text}");
+        allowing(
+            invalid(&policy.path, message),
+            "KILL_EXISTING, CANCEL_NEW; schedulers refuse RUN_OVERLAP",
         )
     })
 }
@@ -283,24 +285,25 @@ fn check_thermos_refs(task: &Node, known: BTreeSet<String>) -> Checked<()> {
         ])],
         Vec::new(),
     );
-    let left = thermos
+    let (filled, left) = thermos
         .and_then(|thermos| {
             task.value
                 .bind(vec![Raw::Dict(vec![("thermos".into(), thermos.into())])])
         })
         .and_then(|task| task.interpolate())
-        .and_then(|(task, _)| task.unbound())
+        .and_then(|(task, _)| task.interpolate())
         .map_err(|error| of_value(&task.path, &error))?;
     if left.is_empty() {
         return Ok(());
     }
     let mut found = invalid(
-        &task.path,
+        &first_use(&filled, &left),
         format!(
             "Task is invalid: Unexpected unbound refs: {}. Make sure you are not nesting template variables.",
             list(&left)
         ),
     );
+    found = at(&task.path, found);
     found.hint = Some(how_to_bind(&left));
     Err(found)
 }
@@ -315,17 +318,27 @@ fn is_process_name(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && !name.contains('/') && !name.contains('\0')
 }
 
-/// References that only the executor can fill.
-fn check_bound(unbound: &[Ref]) -> Checked<()> {
+/// Whether only the executor can fill a reference.
+fn is_deferred(reference: &Ref) -> bool {
+    let address = reference.address();
+    matches!(
+        address.as_str(),
+        "thermos.task_id" | "mesos.instance" | "mesos.hostname"
+    ) || address.starts_with("thermos.ports[")
+        || address.starts_with("thermos.ports.")
+}
+
+/// The addresses in a job that have to be bound before it can be converted; none when they cannot be listed.
+pub(crate) fn to_be_bound(job: &Value) -> Vec<String> {
+    let unbound = job.unbound().unwrap_or_default();
+    let left = unbound.iter().filter(|reference| !is_deferred(reference));
+    left.map(Ref::address).collect()
+}
+
+fn check_bound(job: &Value, unbound: &[Ref]) -> Checked<()> {
     let mut left: Vec<Ref> = Vec::new();
     for reference in unbound {
-        let address = reference.address();
-        let deferred = matches!(
-            address.as_str(),
-            "thermos.task_id" | "mesos.instance" | "mesos.hostname"
-        ) || address.starts_with("thermos.ports[")
-            || address.starts_with("thermos.ports.");
-        if !deferred && !left.contains(reference) {
+        if !is_deferred(reference) && !left.contains(reference) {
             left.push(reference.clone());
         }
     }
@@ -333,22 +346,27 @@ fn check_bound(unbound: &[Ref]) -> Checked<()> {
         return Ok(());
     }
     let mut found = invalid(
-        "",
+        &first_use(job, &left),
         format!("Config contains unbound variables: {}", list(&left)),
     );
     found.hint = Some(how_to_bind(&left));
-    Err(found)
+    Err(allowing(found, "references that are bound"))
+}
+
+/// The field in which the first of these references stands.
+fn first_use(value: &Value, left: &[Ref]) -> String {
+    left.first()
+        .and_then(|reference| value.path_of_text(&reference.to_string()))
+        .unwrap_or_default()
 }
 
 fn how_to_bind(left: &[Ref]) -> String {
-    let mut addresses = left.iter().map(Ref::address);
-    if addresses
-        .clone()
-        .any(|address| address.starts_with("docker.image["))
-    {
-        return "docker images by tag are not looked up in a registry here; write the image by its digest".to_owned();
+    let address = left.first().map(Ref::address).unwrap_or_default();
+    if address.starts_with("docker.image[") {
+        return format!(
+            "the registry was not asked for it; name the image by its digest, or give --bind {address}=IMAGE"
+        );
     }
-    let address = addresses.next().unwrap_or_default();
     format!("bind it in the file, or with --bind {address}=VALUE")
 }
 

@@ -9,7 +9,7 @@ use aurora_api::model::{
 };
 use pystachio::{Int, Raw};
 
-use crate::fault::{Checked, invalid, of_value};
+use crate::fault::{Checked, allowing, invalid, of_value};
 use crate::job::Node;
 
 /// `limit:N`, or values separated by commas, negated by a leading `!`. Blanks count.
@@ -46,10 +46,13 @@ fn demand_of(demand: &str, path: &str) -> Checked<TaskConstraint> {
             .and_then(|number| i32::try_from(number).ok());
         return match number {
             Some(limit) => Ok(TaskConstraint::Limit(LimitConstraint { limit })),
-            None => Err(invalid(
-                path,
-                format!("{demand} is not a valid limit value, must be integer"),
-            )),
+            None => {
+                let message = format!("{demand} is not a valid limit value, must be integer");
+                Err(allowing(
+                    invalid(path, message),
+                    "limit: and a whole number",
+                ))
+            }
         };
     }
     let (negated, values) = match demand.strip_prefix('!') {

@@ -61,25 +61,9 @@ sys.stdout = sys.stderr
 _files = {}
 
 
-def _nesting(source):
-    """The line at which brackets nest deeper than Python's own limit, if they do."""
-    depth = deepest = 0
-    line = 1
-    for character in source:
-        if character == '\n':
-            line += 1
-        elif character in '([{':
-            depth += 1
-            if depth > 2000:
-                return line
-        elif character in ')]}' and depth:
-            depth -= 1
-    return None
-
-
 def _execute(path, source, environment):
     _files[path] = source
-    line = _nesting(source)
+    line = _native.add_file(path, source)
     if line is not None:
         raise SyntaxError('too many nested parentheses', (path, line, None, None))
     exec(compile(source, path, 'exec'), environment)
@@ -90,27 +74,45 @@ def _read(path):
         return fp.read()
 
 
-def load(path, source, from_text):
-    """Runs a job file: ('ok', its names) or ('error', what is wrong)."""
+def load(path, source, sources, exports):
+    """Runs a job file: ('ok', its names, what it exports) or ('error', what is wrong).
+
+    `sources` is what may be included: None for files, False for nothing, else texts by upstream's keys. `exports` says
+    whether there is export().
+    """
     environment = dict(_seed)
     environment['__builtins__'] = __import__('builtins')
     stack = [path]
+    exported = []
 
     def include(file_name):
         import os.path
-        if from_text:
+        if sources is False:
             raise ValueError('You may not include() anything from filelike objects.')
-        actual = os.path.join(os.path.dirname(stack[-1]), file_name)
         if len(stack) > 40:
             raise ValueError('include(%r) is nested more than 40 levels: do files include one another?' % file_name)
+        actual = os.path.join(os.path.dirname(stack[-1]), file_name)
+        if sources is None:
+            text = _read(actual)
+        else:
+            text = sources.get('%s\0%s' % (stack[-1], file_name))
+            if text is None:
+                raise ValueError('the bundle has nothing for include(%r) in %s' % (file_name, stack[-1]))
         stack.append(actual)
-        _execute(actual, _read(actual), environment)
-        stack.pop()
+        try:
+            _execute(actual, text, environment)
+        finally:
+            stack.pop()
+
+    def export(task):
+        exported.append(_Task(task) if isinstance(task, dict) else task)
 
     environment['include'] = include
+    if exports:
+        environment['export'] = export
     try:
         _execute(path, source, environment)
-        return 'ok', environment
+        return 'ok', environment, exported
     except BaseException as error:
         return 'error', describe(error)
 
@@ -134,13 +136,14 @@ _UNKNOWN = {
 }
 
 
-def _near(words, candidates):
-    import difflib
-    for word in words:
-        found = difflib.get_close_matches(word, list(candidates), 1, 0.75)
-        if found:
-            return 'did you mean %s?' % found[0]
-    return None
+_GONE = {
+    'iteritems': 'items', 'itervalues': 'values', 'iterkeys': 'keys', 'has_key': '`key in mapping`',
+}
+
+
+def _near(word, known):
+    found = _native.near(word, known)
+    return 'did you mean %s?' % found if found else None
 
 
 def _hint(error, line_text):
@@ -154,25 +157,22 @@ def _hint(error, line_text):
         return ('text between double braces must be an address such as {{mesos.instance}}, without blanks; '
                 'build other double braces at run time, or write them in a file of their own')
     if isinstance(error, NameError):
-        for name, hint in _UNKNOWN.items():
-            if "'%s'" % name in message:
-                return hint
-        return _near(message.split("'")[1:2], _seed)
-    if isinstance(error, AttributeError) and (
-            message.startswith('Unknown schema attribute ') or ' has no attribute ' in message):
-        near = _near([message.split(' ')[-1].strip("'")], _native.schema_fields())
-        if near:
-            return near
-    for name, use in (('iteritems', 'items'), ('itervalues', 'values'), ('iterkeys', 'keys'), ('has_key', 'in')):
-        if isinstance(error, AttributeError) and "'%s'" % name in message:
-            return 'job files are Python 3: use %s' % use
+        word = message.split("'")[1:2]
+        return _UNKNOWN.get(word[0]) or _near(word[0], ', '.join(_seed)) if word else None
+    if isinstance(error, AttributeError):
+        word = message.split(' ')[-1].strip("'")
+        if word in _GONE:
+            return 'job files are Python 3: use %s' % _GONE[word]
+        return _near(word, getattr(error, '_known', ''))
+    if isinstance(error, EOFError):
+        return 'a job file cannot ask; write {{name}} in it and give --bind name=value'
     if isinstance(error, MustacheParser.Uninterpolatable):
         return 'a field refers to itself, directly or through others'
     return None
 
 
 def describe(error):
-    """Class name, message, file, line, column, field path, hint."""
+    """Class name, message, file, line, column, field path, hint, what is allowed."""
     file_name = line = column = None
     if isinstance(error, SyntaxError):
         message = error.msg or str(error)
@@ -198,7 +198,7 @@ def describe(error):
     except Exception:
         hint = None
     return (type(error).__name__, message, file_name, line, column,
-            getattr(error, '_field_path', None) or None, hint)
+            getattr(error, '_field_path', None) or None, hint, getattr(error, '_known', None) or None)
 
 
 def _column(trace):

@@ -1,9 +1,13 @@
 //! The interpreter: one a process, on a thread of its own with a large stack.
 
 mod convert;
+mod division;
 mod native;
+mod nesting;
+mod place;
 mod state;
 
+use std::collections::BTreeMap;
 use std::sync::mpsc;
 
 use pystachio::Value;
@@ -13,6 +17,8 @@ use rustpython_vm::scope::Scope;
 use rustpython_vm::{AsObject, Interpreter, PyObjectRef, PyResult, Settings, VirtualMachine};
 
 pub(crate) use convert::to_raw;
+pub use division::Division;
+pub use place::Place;
 
 /// What job files find, run in this order in one set of names.
 const PRELUDE: [(&str, &str); 3] = [
@@ -41,6 +47,8 @@ pub struct Fault {
     pub field: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
+    /// What may stand there.
+    pub allowed: Option<String>,
 }
 
 /// A result that fails with a fault of the file.
@@ -63,6 +71,34 @@ pub struct Loaded {
     pub jobs: Option<Vec<Global>>,
     /// Whether `hooks` holds anything.
     pub has_hooks: bool,
+    /// What `export` was given.
+    pub exported: Vec<Global>,
+    /// Where the values were made: the first place is origin 1.
+    pub places: Vec<Place>,
+}
+
+/// How a job file is run.
+#[derive(Debug)]
+pub struct Program<'a> {
+    /// Its name.
+    pub path: &'a str,
+    /// Its text.
+    pub source: &'a str,
+    /// What it may include.
+    pub sources: Sources<'a>,
+    /// Whether there is `export`.
+    pub exports: bool,
+}
+
+/// What `include` finds.
+#[derive(Debug)]
+pub enum Sources<'a> {
+    /// Files.
+    Files,
+    /// Nothing: the program did not come from a file.
+    Nothing,
+    /// The texts of a bundle, by upstream's keys.
+    Bundle(&'a BTreeMap<String, String>),
 }
 
 /// An element of a global list.
@@ -83,14 +119,25 @@ where
     T: Send + 'static,
     F: FnOnce(&Python<'_>) -> T + Send + 'static,
 {
+    on_large_stack(|| enter(work))?
+}
+
+/// Runs `work` on a thread whose stack has [`STACK_BYTES`].
+///
+/// # Errors
+/// A fault when the thread cannot be started or `work` panics.
+pub(crate) fn on_large_stack<T, F>(work: F) -> Outcome<T>
+where
+    T: Send + 'static,
+    F: FnOnce() -> T + Send + 'static,
+{
     let (sender, receiver) = mpsc::sync_channel(1);
     let thread = std::thread::Builder::new()
         .name("evaluate".to_owned())
         .stack_size(STACK_BYTES)
         .spawn(move || {
-            let outcome = enter(work);
             // The receiver waits below until this thread is done.
-            sender.send(outcome).ok();
+            sender.send(work()).ok();
         })
         .map_err(|error| {
             let size = STACK_BYTES >> 20;
@@ -102,7 +149,7 @@ where
     let outcome = receiver.recv();
     let joined = thread.join();
     match (outcome, joined) {
-        (Ok(outcome), _) => outcome,
+        (Ok(outcome), _) => Ok(outcome),
         (Err(_), _) => {
             let mut fault = Fault::new(
                 "InternalError",
@@ -114,7 +161,11 @@ where
     }
 }
 
-fn enter<T>(work: impl FnOnce(&Python<'_>) -> T) -> Outcome<T> {
+/// Runs `work` with an interpreter on this thread.
+///
+/// # Errors
+/// When the interpreter does not come up.
+pub(crate) fn enter<T>(work: impl FnOnce(&Python<'_>) -> T) -> Outcome<T> {
     let mut settings = Settings::default();
     settings.isolated = true;
     settings.import_site = false;
@@ -176,14 +227,27 @@ pub struct Python<'a> {
 }
 
 impl Python<'_> {
-    /// Runs a job file. `from_text` says that the source did not come from a file, so that it can include none.
+    /// Runs a job file.
     ///
     /// # Errors
     /// What the file raised.
-    pub fn load(&self, path: &str, source: &str, from_text: bool) -> Outcome<Loaded> {
-        let environment = self.run(path, source, from_text)?;
-        self.collect(&environment)
-            .map_err(|error| self.fault(error))
+    pub fn load(&self, program: &Program<'_>) -> Outcome<Loaded> {
+        let (environment, exported) = self.run(program)?;
+        let mut loaded = self
+            .collect(&environment, &exported)
+            .map_err(|error| self.fault(error))?;
+        loaded.places = place::all();
+        Ok(loaded)
+    }
+
+    /// Looks at divisions of integers from now on: see [`Python::divisions`].
+    pub fn watch_divisions(&self, floor: bool) {
+        division::watch(floor, self.vm);
+    }
+
+    /// The divisions with a remainder that files made, unless they floor.
+    pub fn divisions(&self) -> Vec<Division> {
+        division::found()
     }
 
     /// Runs a program and gives its global `result` as plain JSON data: for tests against other implementations. `before`
@@ -193,7 +257,12 @@ impl Python<'_> {
     /// What the program raised.
     pub fn result_of(&self, before: &str, program: &str) -> Outcome<serde_json::Value> {
         let source = format!("{before}\n{program}");
-        let environment = self.run("<program>", &source, true)?;
+        let (environment, _) = self.run(&Program {
+            path: "<program>",
+            source: &source,
+            sources: Sources::Nothing,
+            exports: false,
+        })?;
         let vm = self.vm;
         let found = environment
             .get_item("result", vm)
@@ -202,24 +271,40 @@ impl Python<'_> {
         pystachio::to_json(&found).map_err(|error| Fault::new("TypeError", error.message))
     }
 
-    fn run(&self, path: &str, source: &str, from_text: bool) -> Outcome<PyDictRef> {
-        let vm = self.vm;
-        let loaded: PyResult<PyTupleRef> = self.globals.get_item("load", vm).and_then(|load| {
-            let arguments = (
-                vm.ctx.new_str(path),
-                vm.ctx.new_str(source),
-                vm.ctx.new_bool(from_text),
-            );
-            load.call(arguments, vm)?.try_into_value(vm)
-        });
-        let loaded = loaded.map_err(|error| self.fault(error))?;
+    /// The names that a program leaves, and what it exports.
+    fn run(&self, program: &Program<'_>) -> Outcome<(PyDictRef, PyObjectRef)> {
+        let loaded = self.call_load(program).map_err(|error| self.fault(error))?;
         match loaded.as_slice() {
-            [_, found] => match found.clone().downcast::<rustpython_vm::builtins::PyDict>() {
-                Ok(environment) => Ok(environment),
-                Err(described) => Err(self.described(&described)),
+            [_, environment, exported] => match environment.clone().downcast() {
+                Ok(environment) => Ok((environment, exported.clone())),
+                Err(_) => Err(Box::default()),
             },
+            [_, described] => Err(self.described(described)),
             _ => Err(Box::default()),
         }
+    }
+
+    fn call_load(&self, program: &Program<'_>) -> PyResult<PyTupleRef> {
+        let vm = self.vm;
+        let sources: PyObjectRef = match program.sources {
+            Sources::Files => vm.ctx.none(),
+            Sources::Nothing => vm.ctx.new_bool(false).into(),
+            Sources::Bundle(texts) => {
+                let dict = vm.ctx.new_dict();
+                for (key, text) in texts {
+                    dict.set_item(key.as_str(), vm.ctx.new_str(text.as_str()).into(), vm)?;
+                }
+                dict.into()
+            }
+        };
+        let arguments = (
+            vm.ctx.new_str(program.path),
+            vm.ctx.new_str(program.source),
+            sources,
+            vm.ctx.new_bool(program.exports),
+        );
+        let load = self.globals.get_item("load", vm)?;
+        load.call(arguments, vm)?.try_into_value(vm)
     }
 
     /// The tuple that the prelude's `describe` makes.
@@ -240,6 +325,7 @@ impl Python<'_> {
             column: number(4).filter(|column| *column > 0),
             field: text(5),
             hint: text(6),
+            allowed: text(7),
         })
     }
 
@@ -255,17 +341,22 @@ impl Python<'_> {
         }
     }
 
-    fn collect(&self, environment: &PyDictRef) -> PyResult<Loaded> {
+    fn collect(&self, environment: &PyDictRef, exported: &PyObjectRef) -> PyResult<Loaded> {
         let vm = self.vm;
-        let mut loaded = Loaded::default();
-        if let Some(jobs) = environment.get_item_opt("jobs", vm)? {
-            let listed: Vec<PyObjectRef> = jobs.try_to_value(vm)?;
-            let jobs = listed.iter().map(|job| match to_raw(job, vm) {
-                Ok(pystachio::Raw::Value(value)) => Ok(Global::Value(value)),
-                Ok(_) => Ok(Global::Other(job.class().name().to_string())),
-                Err(error) => Err(error),
+        let globals = |list: PyObjectRef| -> PyResult<Vec<Global>> {
+            let listed: Vec<PyObjectRef> = list.try_to_value(vm)?;
+            let items = listed.iter().map(|item| match to_raw(item, vm)? {
+                pystachio::Raw::Value(value) => Ok(Global::Value(value)),
+                _ => Ok(Global::Other(item.class().name().to_string())),
             });
-            loaded.jobs = Some(jobs.collect::<PyResult<_>>()?);
+            items.collect()
+        };
+        let mut loaded = Loaded {
+            exported: globals(exported.clone())?,
+            ..Loaded::default()
+        };
+        if let Some(jobs) = environment.get_item_opt("jobs", vm)? {
+            loaded.jobs = Some(globals(jobs)?);
         }
         if let Some(hooks) = environment.get_item_opt("hooks", vm)? {
             loaded.has_hooks = hooks.try_to_bool(vm)?;

@@ -22,7 +22,10 @@ mod _pystachio {
     };
 
     use super::super::convert::{from_raw, text_of, to_raw};
+    use super::super::nesting;
+    use super::super::place;
     use super::super::state::{STATE, exception, type_id as number_of};
+    use crate::near::nearest;
 
     /// A type.
     #[pyattr]
@@ -56,6 +59,12 @@ mod _pystachio {
         #[pygetset]
         fn number(&self) -> usize {
             number_of(&self.kind)
+        }
+
+        /// The names of a struct's fields.
+        #[pygetset]
+        fn fields(&self) -> String {
+            self.kind.field_names().join(", ")
         }
     }
 
@@ -115,6 +124,18 @@ mod _pystachio {
         ValueHandle { value }
     }
 
+    /// A value that the user's file makes where it stands now.
+    fn made_here(
+        value: Result<Value, pystachio::Error>,
+        vm: &VirtualMachine,
+    ) -> PyResult<ValueHandle> {
+        let value = raised(value, vm)?;
+        Ok(handle(match place::origin(vm) {
+            Some(origin) => value.with_origin(origin),
+            None => value,
+        }))
+    }
+
     fn raised<T>(result: Result<T, pystachio::Error>, vm: &VirtualMachine) -> PyResult<T> {
         result.map_err(|error| exception(&error, vm))
     }
@@ -169,6 +190,21 @@ mod _pystachio {
         });
     }
 
+    /// Names a file whose code is the user's; the line at which its brackets nest too deep, if they do.
+    #[pyfunction]
+    fn add_file(path: PyStrRef, source: PyStrRef, vm: &VirtualMachine) -> PyResult<Option<u32>> {
+        let name = Arc::from(text_of(&path, vm)?);
+        STATE.with(|state| state.borrow_mut().files.insert(name));
+        Ok(nesting::too_deep(text_of(&source, vm)?))
+    }
+
+    /// The one of some names, with commas between them, that a word was probably meant to be.
+    #[pyfunction]
+    fn near(word: PyStrRef, names: PyStrRef, vm: &VirtualMachine) -> PyResult<Option<String>> {
+        let names = text_of(&names, vm)?.split(", ");
+        Ok(nearest(text_of(&word, vm)?, names).map(str::to_owned))
+    }
+
     #[pyfunction]
     fn empty() -> EmptyHandle {
         EmptyHandle {}
@@ -210,23 +246,6 @@ mod _pystachio {
             })
             .collect();
         Ok(vm.ctx.new_list(values))
-    }
-
-    /// Every field name of the schema.
-    #[pyfunction]
-    fn schema_fields(vm: &VirtualMachine) -> PyListRef {
-        let mut names: Vec<&str> = schema::types()
-            .iter()
-            .filter_map(|(_, kind)| kind.as_struct())
-            .flat_map(|kind| kind.fields().iter().map(|(name, _)| &**name))
-            .collect();
-        names.sort_unstable();
-        names.dedup();
-        let names = names
-            .into_iter()
-            .map(|name| vm.ctx.new_str(name).into())
-            .collect();
-        vm.ctx.new_list(names)
     }
 
     fn optional_text(name: &PyObjectRef, vm: &VirtualMachine) -> PyResult<Option<String>> {
@@ -361,7 +380,7 @@ mod _pystachio {
                 )));
             }
         };
-        raised(made.map(handle), vm)
+        made_here(made, vm)
     }
 
     #[pyfunction]
@@ -371,8 +390,8 @@ mod _pystachio {
         strict: bool,
         vm: &VirtualMachine,
     ) -> PyResult<ValueHandle> {
-        raised(
-            Value::json_loads(&kind.kind, text_of(&text, vm)?, strict).map(handle),
+        made_here(
+            Value::json_loads(&kind.kind, text_of(&text, vm)?, strict),
             vm,
         )
     }
@@ -479,7 +498,7 @@ mod _pystachio {
 
     #[pyfunction]
     fn replace(value: ValueArg, keywords: PyDictRef, vm: &VirtualMachine) -> PyResult<ValueHandle> {
-        raised(value.value.replace(named(&keywords, vm)?).map(handle), vm)
+        made_here(value.value.replace(named(&keywords, vm)?), vm)
     }
 
     /// A field interpolated; `None` when it is empty.

@@ -1,16 +1,21 @@
 //! What the native module keeps between calls, on the interpreter's thread.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use pystachio::{Error, ErrorKind, Type};
+use pystachio::{Error, ErrorKind, Origin, Type};
 use rustpython_vm::builtins::PyBaseExceptionRef;
+use rustpython_vm::protocol::PyNumberBinaryFunc;
 use rustpython_vm::{PyObjectRef, VirtualMachine};
+
+use super::division::Division;
+use super::place::Place;
 
 /// What the prelude hands over, and the numbers given to types.
 #[derive(Default)]
 pub(super) struct State {
-    /// Makes an exception from kind, message and field path.
+    /// Makes an exception from kind, message, field path and the names that are known there.
     pub(super) raise: Option<PyObjectRef>,
     /// Makes the immutable mapping that `get()` returns.
     pub(super) mapping: Option<PyObjectRef>,
@@ -19,6 +24,16 @@ pub(super) struct State {
     /// The same by identity, for types seen before: structures are long texts. The types are kept so that no other takes
     /// their place in memory.
     seen: HashMap<usize, (Type, usize)>,
+    /// The user's files, as they are named in code.
+    pub(super) files: HashSet<Arc<str>>,
+    /// The numbers of places in those files where values are made.
+    pub(super) origins: HashMap<Place, Origin>,
+    /// The interpreter's own division of integers.
+    pub(super) divide: Option<PyNumberBinaryFunc>,
+    /// Whether divisions in those files floor.
+    pub(super) floors: bool,
+    /// Divisions in those files that left a remainder.
+    pub(super) divisions: Vec<Division>,
 }
 
 thread_local! {
@@ -55,6 +70,7 @@ pub(super) fn exception(error: &Error, vm: &VirtualMachine) -> PyBaseExceptionRe
         vm.ctx.new_str(kind_name(error.kind)),
         vm.ctx.new_str(error.message.clone()),
         vm.ctx.new_str(error.path.clone()),
+        vm.ctx.new_str(error.known.join(", ")),
     );
     match raise.call(arguments, vm) {
         Ok(made) => match made.downcast::<rustpython_vm::builtins::PyBaseException>() {

@@ -179,9 +179,10 @@ _EXCEPTIONS = {
 }
 
 
-def _raise(kind, message, path):
+def _raise(kind, message, path, known):
     made = _EXCEPTIONS[kind](message)
     made._field_path = path
+    made._known = known
     return made
 
 
@@ -335,7 +336,9 @@ class Structural(Object, Namable):
         if name.startswith('has_') and _native.has_field(kind, name[4:]):
             return lambda: _native.is_set(self._handle, name[4:])
         if not _native.has_field(kind, name):
-            raise AttributeError('%s has no attribute %s' % (type(self).__name__, name))
+            error = AttributeError('%s has no attribute %s' % (type(self).__name__, name))
+            error._known = kind.fields
+            raise error
 
         def accessor():
             found = _native.field(self._handle, name)

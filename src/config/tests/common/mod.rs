@@ -92,7 +92,7 @@ pub fn update_settings(source: &str) -> Result<JobUpdateSettings, String> {
                 .expect("base64");
             Ok(binary::decode(&bytes).expect("JobUpdateSettings"))
         }
-        None => Err(job.update_error.expect("a reason")),
+        None => Err(job.update_error.expect("a reason").message),
     }
 }
 

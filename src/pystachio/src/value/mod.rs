@@ -460,10 +460,11 @@ fn set_field(kind: &Type, values: &mut [Option<Value>], name: &str, raw: Raw) ->
     let declared = kind.as_struct();
     let position = declared.and_then(|declared| declared.position(name));
     let (Some(declared), Some(position)) = (declared, position) else {
-        return Err(Error::new(
-            ErrorKind::Attribute,
-            format!("Unknown schema attribute {name}"),
-        ));
+        let message = format!("Unknown schema attribute {name}");
+        return Err(Error {
+            known: kind.field_names(),
+            ..Error::new(ErrorKind::Attribute, message)
+        });
     };
     values[position] = match raw {
         Raw::Empty => None,

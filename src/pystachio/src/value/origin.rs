@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use super::check::joint;
 use super::{Data, Value};
 use crate::raw::Raw;
 use crate::types::Type;
@@ -76,6 +77,35 @@ impl Value {
         }
         way.whole = true;
         way
+    }
+
+    /// The path of the first stored text that holds this one.
+    pub fn path_of_text(&self, text: &str) -> Option<String> {
+        let under = |step: String, value: &Value| {
+            let path = value.path_of_text(text)?;
+            Some(step + &joint(&path))
+        };
+        match &self.data {
+            Data::Simple(raw) => raw.as_str()?.contains(text).then(String::new),
+            Data::Choice(raw) => match &**raw {
+                Raw::Value(chosen) => chosen.path_of_text(text),
+                other => other.as_str()?.contains(text).then(String::new),
+            },
+            Data::List(values) => values
+                .iter()
+                .enumerate()
+                .find_map(|(index, value)| under(format!("[{index}]"), value)),
+            Data::Map(pairs) => pairs.iter().find_map(|(key, value)| {
+                let name = key.text().unwrap_or_default();
+                if key.path_of_text(text).is_some() {
+                    return Some(format!("[{name}]"));
+                }
+                under(format!("[{name}]"), value)
+            }),
+            Data::Struct(fields) => fields
+                .present()
+                .find_map(|(name, value)| under(name.to_string(), value)),
+        }
     }
 
     fn part(&self, step: &Step<'_>) -> Option<&Value> {
@@ -163,6 +193,10 @@ mod tests {
                 "{path}"
             );
         }
+        for (text, expected) in [("p", "task.processes[0].name"), ("x", "constraints[host]")] {
+            assert_eq!(job.path_of_text(text).as_deref(), Some(expected));
+        }
+        assert_eq!(job.path_of_text("{{nowhere}}"), None);
         let missing = job.way("task.processes[0].cmdline").empty;
         assert_eq!(missing.map(Type::name), Some("String"));
         let bound = job.bind(Vec::new()).expect("no scopes");
