@@ -148,7 +148,8 @@ fn update_start_without_an_update() {
     assert!(stderr.contains("aurora cron schedule"), "{stderr}");
 
     let mut bad = evaluated(None);
-    bad["job"]["update_error"] = "Batch size should be greater than 0".into();
+    bad["job"]["update_error"] =
+        serde_json::json!({"kind": "invalid", "message": "Batch size should be greater than 0"});
     let world = World::new(&server.url()).with_eval(&bad);
     let stderr = world.check(&START, 3, "");
     assert!(

@@ -87,7 +87,7 @@ impl Context<'_> {
         let job = load(&request).await?;
         let update_settings = match (job.update_settings, job.update_error) {
             (Some(settings), None) => Ok(decode(&settings)?),
-            (_, Some(error)) => Err(error),
+            (_, Some(error)) => Err(render(&error)),
             (None, None) => Err("aurora-eval gave no update settings".to_owned()),
         };
         Ok(LoadedJob {
