@@ -247,7 +247,11 @@ impl Simulation {
         let delay = 50 + self.random.below(450);
         self.at(delay, Event::Task(id.clone(), TaskState::Starting));
         let delay = delay + self.random.below(3 * SECOND);
-        self.at(delay, Event::Task(id, TaskState::Running));
+        self.at(delay, Event::Task(id.clone(), TaskState::Running));
+        let is_bad = task.data.as_deref().is_some_and(updates::is_bad);
+        if is_bad {
+            self.at(delay + 2 * SECOND, Event::Task(id, TaskState::Failed));
+        }
     }
 
     fn kill(&mut self, id: &str) {

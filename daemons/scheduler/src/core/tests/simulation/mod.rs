@@ -11,11 +11,13 @@ use crate::core::random::Random;
 mod cluster;
 mod invariants;
 mod operations;
+mod updates;
 mod users;
 
 use cluster::Cluster;
 use invariants::Invariants;
 use operations::Operations;
+use updates::{Steer, Updates};
 use users::Users;
 
 const SECOND: Millis = 1_000;
@@ -63,6 +65,12 @@ enum Event {
     Call(Box<Call>),
     /// A coordinator answers a question.
     Answer(u64),
+    /// Somebody steers an update.
+    Steer(Steer),
+    /// The scheduler dies.
+    Die,
+    /// A task ends by itself.
+    TaskBreaks,
 }
 
 struct Simulation {
@@ -77,6 +85,7 @@ struct Simulation {
     users: Users,
     invariants: Invariants,
     operations: Operations,
+    updates: Updates,
     trace: DefaultHasher,
     writes: u64,
     config: Config,
@@ -135,6 +144,7 @@ impl Simulation {
             users: Users::default(),
             invariants: Invariants::default(),
             operations: Operations::default(),
+            updates: Updates::default(),
             trace: DefaultHasher::new(),
             writes: 0,
             config,
@@ -232,6 +242,9 @@ impl Simulation {
                 let answer = self.operations.coordinator(&mut self.random);
                 self.step(Input::Coordinator { id, answer });
             }
+            Event::Steer(call) => self.steer(call),
+            Event::Die => self.kill_scheduler(),
+            Event::TaskBreaks => self.task_breaks(),
             Event::Quota => self.write(Users::quota()),
             Event::User => {
                 let write = self.users.think_of_something(&mut self.random);
@@ -269,6 +282,7 @@ impl Simulation {
         let at = format!("seed {}, step {number}, {} ms", self.seed, self.now - START);
         self.operations
             .check(&at, self.now, &self.core, &step, call.as_ref());
+        self.updates.check(&at, &self.core, &step);
         let death = self
             .dies
             .filter(|(step, _)| *step == number)
@@ -322,6 +336,8 @@ impl Simulation {
         self.core = core;
         self.invariants
             .check(self.seed, self.now, &self.core, &step, &self.users);
+        self.updates.died();
+        self.updates.check("a new scheduler", &self.core, &step);
         self.operations.died();
         self.queue
             .retain(|_, event| !matches!(event, Event::Answer(_)));
@@ -350,6 +366,24 @@ impl Simulation {
     }
 }
 
+/// The seeds to run: so many, unless the environment chooses.
+fn seeds(count: u64) -> std::ops::Range<u64> {
+    let number = |name: &str| -> Option<u64> { std::env::var(name).ok()?.parse().ok() };
+    match number("AURORA_SIM_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("AURORA_SIM_SEEDS").unwrap_or(count),
+    }
+}
+
+/// The steps after which a scheduler dies: forty of all, or every one with `AURORA_SIM_EVERY_STEP=1`.
+fn sample(steps: u64) -> impl Iterator<Item = u64> {
+    let stride = match std::env::var("AURORA_SIM_EVERY_STEP") {
+        Ok(_) => 1,
+        Err(_) => (steps / 40).max(1) as usize,
+    };
+    (1..steps).step_by(stride)
+}
+
 /// Runs one seed; the hash of all that went in and out, how many steps it took, and the states that tasks were in.
 fn run(seed: u64) -> (u64, u64, BTreeSet<ScheduleStatus>) {
     let mut simulation = Simulation::new(seed);
@@ -370,19 +404,8 @@ fn run(seed: u64) -> (u64, u64, BTreeSet<ScheduleStatus>) {
 
 #[test]
 fn simulation_holds_the_invariants() {
-    let chosen = std::env::var("AURORA_SIM_SEED")
-        .ok()
-        .and_then(|text| text.parse().ok());
-    let count = std::env::var("AURORA_SIM_SEEDS")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(20);
-    let seeds = match chosen {
-        Some(seed) => seed..seed + 1,
-        None => 0..count,
-    };
     let (mut steps, mut seen) = (0, BTreeSet::new());
-    for seed in seeds {
+    for seed in seeds(20) {
         let (_, taken, states) = run(seed);
         steps += taken;
         seen.extend(states);

@@ -115,10 +115,7 @@ impl Operations {
         let Some(task) = view.task(id) else {
             return;
         };
-        let request = task
-            .host
-            .as_deref()
-            .and_then(|host| view.maintenance_request(host));
+        let request = task.host().and_then(|host| view.maintenance_request(host));
         let own = task.config.task.sla_policy.as_ref();
         let policy = own.or(request.and_then(|request| request.default_sla_policy.as_ref()));
         let forced = request
@@ -337,11 +334,7 @@ fn operations_go_on_whatever_step_the_scheduler_dies_after() {
         steps > 100 && drained > 0,
         "{steps} steps, {drained} drained"
     );
-    let stride = match std::env::var("AURORA_SIM_EVERY_STEP") {
-        Ok(_) => 1,
-        Err(_) => (steps / 40).max(1) as usize,
-    };
-    for step in (1..steps).step_by(stride) {
+    for step in sample(steps) {
         for death in [Death::BeforeEffects, Death::AfterEffects] {
             play(Some((step, death)));
         }

@@ -139,6 +139,11 @@ impl Users {
                     Some(instances) => wanted.retain(|instance| !instances.contains(instance)),
                 }
             }
+            // What is updated is looked after elsewhere.
+            Call::StartJobUpdate(call) => {
+                let request = call.request.as_ref().unwrap();
+                self.wanted.remove(&request.task_config.job.name);
+            }
             // The new one follows the greatest that is active, which may be one that is being killed.
             Call::AddInstances(call) => {
                 let job = &call.key.as_ref().unwrap().job_key;
