@@ -3,11 +3,24 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use aurora_tests::cluster::scratch;
 use aurora_tests::daemon::Daemon;
-use aurora_tests::programs;
+use aurora_tests::{process, programs};
+
+/// The agent that the cases expect.
+const AGENT: [&str; 8] = [
+    "--hostname",
+    "localhost",
+    "--resources",
+    "cpus:4;mem:2048;disk:4096;ports:[31000-32000]",
+    "--attributes",
+    "rack:r1;zone:a;weight:2.5",
+    "--executor-registration-timeout",
+    "5secs",
+];
 
 /// Cases of a file that are known not to pass, with the reason: `FILE CASE reason`. A reason that begins with `timing:` is of a
 /// case that passes or not by what happens first, on Apache Mesos as well.
@@ -22,18 +35,16 @@ fn open_cases(file: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Runs a file, or one case of it: the cases that passed, those that failed, and all that was printed.
-fn run(file: &str, urls: &[String], case: Option<&str>) -> (Vec<String>, Vec<String>, String) {
+/// Runs a file, or what flags leave of it: the cases that passed, those that failed, and all that was printed.
+fn run(file: &str, urls: &[String], flags: &[&str]) -> (Vec<String>, Vec<String>, String) {
     let cases = programs::workspace().join("tests/wire");
     let mut command = Command::new("python3");
     command
         .arg(cases.join("run.py"))
         .args(urls)
         .arg("--cases")
-        .arg(cases.join(file));
-    if let Some(case) = case {
-        command.args(["-k", &format!("^{case}$")]);
-    }
+        .arg(cases.join(file))
+        .args(flags);
     let output = command.output().unwrap();
     let text = format!(
         "{}{}",
@@ -66,28 +77,13 @@ fn check(file: &str) {
         directory.path(),
     );
     let agent_dir = work("agent");
-    let agent = Daemon::agent(
-        &[
-            "--master",
-            master.address(),
-            "--work-dir",
-            &agent_dir,
-            "--hostname",
-            "localhost",
-            "--resources",
-            "cpus:4;mem:2048;disk:4096;ports:[31000-32000]",
-            "--attributes",
-            "rack:r1;zone:a;weight:2.5",
-            "--executor-registration-timeout",
-            "5secs",
-        ],
-        directory.path(),
-    );
+    let place = ["--master", master.address(), "--work-dir", &agent_dir];
+    let agent = Daemon::agent(&[&place[..], &AGENT[..]].concat(), directory.path());
     let urls = [
         format!("http://{}", master.address()),
         format!("http://{}", agent.address()),
     ];
-    let (passed, failed, text) = run(file, &urls, None);
+    let (passed, failed, text) = run(file, &urls, &[]);
     assert!(!passed.is_empty(), "{text}");
     let open = open_cases(file);
     // A case passes over events that it does not wait for, so an allocation at the wrong moment can take the offer that it
@@ -95,7 +91,7 @@ fn check(file: &str) {
     let unexpected: Vec<_> = failed
         .iter()
         .filter(|case| !open.contains_key(*case))
-        .filter(|case| run(file, &urls, Some(case)).0.is_empty())
+        .filter(|case| run(file, &urls, &["-k", &format!("^{case}$")]).0.is_empty())
         .collect();
     let outdated: Vec<_> = passed
         .iter()
@@ -137,4 +133,81 @@ files! {
     wire_executor: "executor.json",
     wire_operator: "operator.json",
     wire_maintenance: "maintenance.json",
+}
+
+/// Agents and masters that are killed, paused and started again: by `tests/wire/control.py`, which the cases call.
+#[test]
+fn wire_recovery() {
+    let directory = scratch();
+    let text = |path: &Path| path.display().to_string();
+    let place = text(directory.path());
+    let program = |name: &str, work: &str, flags: &[&str]| -> Vec<String> {
+        let work = text(&directory.path().join(work));
+        [
+            &text(&programs::program(name)),
+            "--ip",
+            "127.0.0.1",
+            "--port",
+            "{port}",
+            "--work-dir",
+            &work,
+        ]
+        .into_iter()
+        .chain(flags.iter().copied())
+        .map(str::to_owned)
+        .collect()
+    };
+    let master = program(
+        "aurora-mesos-master",
+        "master",
+        &[
+            "--agent-ping-timeout",
+            "1secs",
+            "--max-agent-ping-timeouts",
+            "3",
+        ],
+    );
+    let group = format!("aurora-test-{}-recovery", std::process::id());
+    let agent = [
+        &AGENT[..],
+        &["--master", "{master}", "--cgroups-root", &group],
+    ]
+    .concat();
+    let agent = program("aurora-mesos-agent", "agent", &agent);
+    let commands = serde_json::json!({"master": master, "agent": agent}).to_string();
+    fs::write(directory.path().join("commands.json"), commands).unwrap();
+    let _end = Ended(directory.path());
+
+    let control = programs::workspace().join("tests/wire/control.py");
+    let started = Command::new("python3")
+        .arg(&control)
+        .args([&place, "start"])
+        .output()
+        .unwrap();
+    assert!(
+        started.status.success(),
+        "{}",
+        String::from_utf8_lossy(&started.stderr)
+    );
+    let urls: Vec<String> = String::from_utf8(started.stdout)
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    let control = format!("python3 {} {place}", control.display());
+    let flags = ["--control", &control, "--has", "control,fast", "--strict"];
+    let (passed, failed, text) = run("recovery.json", &urls, &flags);
+    assert!(
+        failed.is_empty() && passed.len() == 15,
+        "failed: {failed:?}\n{text}"
+    );
+}
+
+/// Ends whatever belongs to a directory.
+struct Ended<'a>(&'a Path);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        process::end_all(self.0);
+    }
 }

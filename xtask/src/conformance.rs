@@ -84,10 +84,10 @@ fn wire_cases(code: &str) -> Vec<String> {
     let directory = root().join("tests/wire");
     let open = fs::read_to_string(directory.join("open.txt")).unwrap_or_default();
     let mut cases = Vec::new();
-    for file in code.lines().filter_map(|line| {
-        let (_, rest) = line.trim().strip_prefix("wire_")?.split_once(": \"")?;
-        rest.strip_suffix(".json\",")
-    }) {
+    for file in code
+        .split('"')
+        .filter_map(|word| word.strip_suffix(".json"))
+    {
         cases.push(file.to_owned());
         let text = fs::read_to_string(directory.join(format!("{file}.json"))).unwrap_or_default();
         let names = text.split("\"name\":").skip(1);
