@@ -1,6 +1,7 @@
 //! A program in a real pseudo-terminal, and the screen that it draws.
 
 use std::io::{Read, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::sys::signal::Signal;
@@ -11,6 +12,7 @@ use crate::{process, wait};
 /// A program and its screen.
 pub struct Terminal {
     screen: Arc<Mutex<vt100::Parser>>,
+    written: Arc<AtomicU64>,
     writer: Box<dyn Write + Send>,
     master: Box<dyn MasterPty + Send>,
     child: Box<dyn Child + Send + Sync>,
@@ -57,9 +59,12 @@ impl Terminal {
             .expect("the terminal can be written");
         let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
         let drawn = screen.clone();
+        let written = Arc::new(AtomicU64::new(0));
+        let counter = written.clone();
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(count @ 1..) = reader.read(&mut bytes) {
+                counter.fetch_add(count as u64, Ordering::SeqCst);
                 drawn
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
@@ -68,6 +73,7 @@ impl Terminal {
         });
         Terminal {
             screen,
+            written,
             writer,
             master: pair.master,
             child,
@@ -78,6 +84,11 @@ impl Terminal {
     pub fn text(&self) -> String {
         let screen = self.screen.lock().unwrap_or_else(PoisonError::into_inner);
         screen.screen().contents()
+    }
+
+    /// How many bytes the program has written so far.
+    pub fn written(&self) -> u64 {
+        self.written.load(Ordering::SeqCst)
     }
 
     /// Whether the alternate screen is shown.

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::config::{Env, Wanted};
-use crate::data::{Data, Wish, now_ms};
+use crate::data::{Data, Wish};
 use crate::keys;
 use crate::output::Output;
 use crate::paint::{Look, paint};
@@ -52,8 +52,7 @@ pub(crate) async fn run(
     let mut terminal = Terminal::take().context("cannot set up the terminal")?;
     let mut output = Output::new();
     let mut input = EventStream::new();
-    let mut clock = tokio::time::interval(Duration::from_secs(1));
-    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut next_tick = Instant::now();
     let mut next_frame = Instant::now();
     let mut dirty = true;
     let mut pending: Vec<Event> = first;
@@ -64,7 +63,13 @@ pub(crate) async fn run(
         let mut effects: Vec<Effect> = Vec::new();
         dirty |= !pending.is_empty();
         for event in pending.drain(..) {
+            let fault = data.heard(&event);
             effects.extend(update(&mut state, event));
+            effects.extend(
+                fault
+                    .into_iter()
+                    .flat_map(|fault| update(&mut state, fault)),
+            );
         }
         for effect in effects {
             match data.carry_out(effect) {
@@ -85,7 +90,7 @@ pub(crate) async fn run(
                     drop(input);
                     suspend(&mut terminal)?;
                     input = EventStream::new();
-                    pending.extend(back_again(&mut output)?);
+                    pending.extend(back_again(&mut output, &data)?);
                     dirty = true;
                 }
                 Some(Wish::Quit { stop_cluster }) => return Ok(Ending::Quit { stop_cluster }),
@@ -96,12 +101,16 @@ pub(crate) async fn run(
         }
         if dirty && Instant::now() >= next_frame {
             settle(&mut state);
-            let (frame, cursor) = paint(&state, &screen::screen(&state), &look);
+            let shown = screen::screen(&state);
+            let (frame, cursor) = paint(&state, &shown, &look);
             output
                 .show(frame, cursor, &mut terminal)
                 .context("cannot write to the terminal")?;
             dirty = false;
             next_frame = Instant::now() + FRAME;
+            // Nothing wakes up before something on the screen changes.
+            let due = u64::try_from(screen::due_ms(&state, &shown)).unwrap_or(1000);
+            next_tick = Instant::now() + Duration::from_millis(due);
         }
         tokio::select! {
             event = input.next() => match event {
@@ -122,8 +131,8 @@ pub(crate) async fn run(
                     pending.push(event);
                 }
             }
-            _ = clock.tick() => {
-                pending.push(Event::Tick(now_ms()));
+            () = tokio::time::sleep_until(next_tick), if !dirty => {
+                pending.push(Event::Tick(data.now_ms()));
                 if let (Some(old), Some(wanted)) = (&loaded, wanted) && old.is_old() {
                     let new = env.load(wanted);
                     look = new.look.clone();
@@ -138,12 +147,12 @@ pub(crate) async fn run(
                     drop(input);
                     suspend(&mut terminal)?;
                     input = EventStream::new();
-                    pending.extend(back_again(&mut output)?);
+                    pending.extend(back_again(&mut output, &data)?);
                 }
                 Signal::Continued => {
                     // Somebody stopped us without asking; the shell has set the terminal as it likes it.
                     terminal.enter().context("cannot set up the terminal")?;
-                    pending.extend(back_again(&mut output)?);
+                    pending.extend(back_again(&mut output, &data)?);
                 }
             },
         }
@@ -165,11 +174,11 @@ fn suspend(terminal: &mut Terminal) -> anyhow::Result<()> {
     terminal.enter().context("cannot set up the terminal")
 }
 
-fn back_again(output: &mut Output) -> anyhow::Result<[Event; 2]> {
+fn back_again(output: &mut Output, data: &Data) -> anyhow::Result<[Event; 2]> {
     output.invalidate();
     let (columns, rows) =
         crossterm::terminal::size().context("cannot learn the terminal's size")?;
-    Ok([Event::Resize(columns, rows), Event::Tick(now_ms())])
+    Ok([Event::Resize(columns, rows), Event::Tick(data.now_ms())])
 }
 
 enum Signal {

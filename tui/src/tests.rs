@@ -6,6 +6,7 @@ mod fake;
 mod panes;
 mod panic;
 mod polling;
+mod pty;
 #[path = "../../src/client/src/fake.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with the client's tests")]
 mod scheduler;
@@ -259,6 +260,8 @@ async fn errand(source: Arc<Fake>, errand: Errand) -> (u8, String, String) {
 fn exec(line: &str) -> Errand {
     Errand {
         exec: Some(line.to_owned()),
+        script: None,
+        follow: false,
         open: None,
         snapshot: None,
         yes: false,

@@ -3,7 +3,10 @@
 mod body;
 mod bottom;
 mod dialog;
+mod due;
 mod lines;
+
+pub use due::due_ms;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

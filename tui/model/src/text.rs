@@ -80,6 +80,20 @@ pub fn age(milliseconds: i64) -> String {
     }
 }
 
+/// In how many milliseconds the text of an age of so many milliseconds becomes another one.
+pub fn age_changes_in(milliseconds: i64) -> i64 {
+    if milliseconds < 0 {
+        return 1000 - milliseconds;
+    }
+    let unit = match milliseconds / 1000 {
+        ..60 => 1000,
+        60..3_600 => 60_000,
+        3_600..172_800 => 3_600_000,
+        _ => 86_400_000,
+    };
+    unit - milliseconds % unit
+}
+
 /// Bytes in binary units with three digits: `512 B`, `1.5 KiB`, `12.0 MiB`.
 pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -206,6 +220,27 @@ mod tests {
             (172_800_000, "2d"),
         ] {
             assert_eq!(age(ms), text, "{ms}");
+        }
+    }
+
+    #[test]
+    fn ages_change_when_they_are_said_to() {
+        for ms in [
+            -5,
+            0,
+            1,
+            999,
+            1000,
+            59_999,
+            60_000,
+            3_599_999,
+            3_600_000,
+            172_799_999,
+            172_800_001,
+        ] {
+            let due = age_changes_in(ms);
+            assert_ne!(age(ms), age(ms + due), "{ms}");
+            assert_eq!(age(ms), age(ms + due - 1), "{ms}");
         }
     }
 

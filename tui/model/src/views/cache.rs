@@ -109,6 +109,14 @@ pub(crate) fn table(state: &State) -> Option<Arc<Table>> {
     Some(shown)
 }
 
+/// Whether what the view on the screen shows changes with time alone, as its filter compares an age.
+pub(crate) fn is_timed(state: &State) -> bool {
+    let kept = state.cache.kept();
+    kept.shown
+        .as_ref()
+        .is_some_and(|(choice, _)| choice.second.is_some())
+}
+
 fn all(state: &State, kept: &mut Kept) -> Option<Arc<Table>> {
     let place = &state.view.place;
     if let Some((source, rows)) = &kept.rows

@@ -14,7 +14,7 @@ use crate::place::Place;
 use crate::state::State;
 use crate::table::{Sort, Table};
 
-pub(crate) use cache::{Cache, selected, table};
+pub(crate) use cache::{Cache, is_timed, selected, table};
 pub(crate) use cluster::status_scope;
 pub(crate) use find::KINDS;
 pub(crate) use quotas::{bytes, cores};

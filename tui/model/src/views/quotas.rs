@@ -8,7 +8,7 @@ use crate::theme::Scope;
 
 const MIB: f64 = 1024.0 * 1024.0;
 /// Columns of a bar.
-const BAR: usize = 10;
+const BAR: usize = 6;
 /// From this part on a resource is nearly used up.
 const NEARLY: f64 = 0.9;
 
@@ -33,7 +33,8 @@ fn used(amount: Option<f64>, limit: f64, shown: fn(f64) -> String) -> Cell {
         (false, true) => 1.0,
         (false, false) => 0.0,
     };
-    let text = format!("{} {}", chart::bar(part, BAR), shown(amount));
+    // The number comes first: it is what is left when there is little room.
+    let text = format!("{:>8} {}", shown(amount), chart::bar(part, BAR));
     Cell::number(amount, text).scope(match part {
         1.0.. => Scope::Bad,
         NEARLY.. => Scope::Warn,

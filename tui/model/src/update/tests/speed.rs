@@ -132,3 +132,38 @@ fn no_view_reads_the_clock_into_its_rows() {
         assert_eq!(before, after, "{place}");
     }
 }
+
+#[test]
+fn nothing_wakes_up_before_something_on_the_screen_changes() {
+    let due = |bench: &Bench| crate::screen::due_ms(&bench.state, &screen(&bench.state));
+    let mut bench = Bench::with_jobs();
+    // A job changed five seconds ago: in a second it is six.
+    assert_eq!(due(&bench), 1000);
+    bench.event(Event::Tick(NOW + 250));
+    assert_eq!(due(&bench), 750);
+    // Ages of minutes: only a sign of life that does not come would be news.
+    bench.event(Event::Tick(NOW + 120_000));
+    bench.feed(Line::Heartbeat(feed::Heartbeat { seq: seq(9) }));
+    bench.state.heard_ms = bench.state.now_ms;
+    assert_eq!(due(&bench), 10_000);
+    bench.event(Event::Tick(NOW + 121_000));
+    assert_eq!(due(&bench), 9_001);
+    bench.keys("/");
+    assert_eq!(due(&bench), 1000);
+    bench.keys("esc");
+    // Somebody else's pane has a younger age.
+    bench.event(Event::Resize(120, 40));
+    bench.keys("g h ctrl-w v g j ctrl-w h");
+    bench.state.heard_ms = bench.state.now_ms;
+    assert_eq!(due(&bench), 10_000);
+    let now = bench.state.now_ms;
+    bench.event(Event::Tick(NOW + 50_000));
+    assert_eq!(due(&bench), 1000);
+    assert!(now > bench.state.now_ms);
+    bench.event(Event::Link(
+        now,
+        crate::event::LinkEvent::Lost("gone".to_owned()),
+    ));
+    bench.event(Event::Tick(now + 1_500));
+    assert_eq!(due(&bench), 500);
+}

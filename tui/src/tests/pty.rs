@@ -1,0 +1,204 @@
+//! The loop on a real terminal. The test runs itself again there, as a workbench on a cluster without a network.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aurora_tests::terminal::Terminal;
+use aurora_tests::wait;
+use aurora_tui_model::event::{Call, Event, Watch};
+use aurora_tui_model::state::State;
+use tokio::sync::{mpsc, watch};
+
+use super::fake::summary;
+use super::setup;
+use crate::args::{Color, Glyphs};
+use crate::config::{Env, Wanted};
+use crate::data::{BUFFER, Data, Events, Job, Source, now_ms, report};
+use crate::recorder::Recorder;
+
+/// What the workbench in the terminal does, when the test is it.
+const ROLE: &str = "TEST_IS_A_WORKBENCH";
+
+/// A cluster that tells what there is and is silent but for signs of life; or one that never answers.
+struct Quiet {
+    answers: bool,
+}
+
+impl Source for Quiet {
+    fn follow(&self, _topics: watch::Receiver<BTreeSet<String>>, events: Events) -> Job {
+        let answers = self.answers;
+        Box::pin(async move {
+            while !answers {
+                tokio::time::sleep(Duration::from_secs(3600)).await;
+            }
+            for line in summary() {
+                report(&events, Event::Feed(now_ms(), line)).await;
+            }
+            loop {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                let heartbeat = aurora_api::feed::Heartbeat {
+                    seq: super::fake::seq(9),
+                };
+                let line = aurora_api::feed::Line::Heartbeat(heartbeat);
+                report(&events, Event::Feed(now_ms(), line)).await;
+            }
+        })
+    }
+    fn watch(&self, _generation: u64, _watch: Watch, _events: Events) -> Job {
+        Box::pin(async {})
+    }
+    fn send(&self, _call: Call, _events: Events) -> Job {
+        Box::pin(async {})
+    }
+    fn launch(&self, _events: Events) -> Job {
+        Box::pin(async {})
+    }
+    fn suggest(&self, _events: Events) -> Job {
+        Box::pin(async {})
+    }
+}
+
+fn be_the_workbench(role: &str) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let (events, heard) = mpsc::channel(BUFFER);
+        let source = Quiet {
+            answers: role != "deaf",
+        };
+        let data = Data::new(Arc::new(source), Recorder::new(None), events);
+        let state = State::new(setup(), (80, 24), now_ms());
+        let env = Env {
+            term: "xterm-256color".to_owned(),
+            ..Env::default()
+        };
+        let wanted = Wanted {
+            cluster: "devcluster".to_owned(),
+            theme: None,
+            color: Color::Auto,
+            glyphs: Glyphs::Ascii,
+        };
+        let look = env.load(&wanted).look;
+        crate::app::run(state, data, heard, look, &env, Some(&wanted), Vec::new())
+            .await
+            .unwrap();
+    });
+}
+
+/// A terminal with a workbench in it; none when this process is that workbench, and has been it.
+fn workbench(test: &str, role: &str) -> Option<Terminal> {
+    if let Ok(role) = std::env::var(ROLE) {
+        be_the_workbench(&role);
+        return None;
+    }
+    let name = format!("tests::pty::{test}");
+    Some(Terminal::start(
+        &std::env::current_exe().unwrap(),
+        &["--exact", &name, "--nocapture"],
+        &[
+            ("TERM", "xterm-256color"),
+            ("PATH", "/usr/bin:/bin"),
+            (ROLE, role),
+        ],
+        100,
+        30,
+    ))
+}
+
+/// Waits until nothing was written for a while.
+fn settled(terminal: &Terminal) -> u64 {
+    let mut last = (terminal.written(), Instant::now());
+    wait::until("the terminal to be quiet", || {
+        let now = terminal.written();
+        if now != last.0 {
+            last = (now, Instant::now());
+        }
+        if last.1.elapsed() > Duration::from_millis(500) {
+            Ok(last.0)
+        } else {
+            Err(format!("{now} bytes so far"))
+        }
+    })
+}
+
+#[test]
+fn nothing_is_written_while_nothing_changes() {
+    let Some(mut terminal) = workbench("nothing_is_written_while_nothing_changes", "quiet") else {
+        return;
+    };
+    terminal.wait_for("www-data/devel/hello");
+    // Jobs changed half a minute ago, which ticks; quotas have no ages.
+    terminal.keys("gq");
+    terminal.wait_for("quotas");
+    let before = settled(&terminal);
+    let begun = Instant::now();
+    // Signs of life come meanwhile, one each second.
+    wait::until("three seconds to go by", || {
+        if begun.elapsed() > Duration::from_secs(3) {
+            Ok(())
+        } else {
+            Err(String::new())
+        }
+    });
+    assert_eq!(terminal.written() - before, 0, "{}", terminal.text());
+    // It is still there.
+    terminal.keys("gh");
+    terminal.wait_for("host-1.example");
+}
+
+#[test]
+fn the_first_frame_needs_no_answer() {
+    let begun = Instant::now();
+    let Some(terminal) = workbench("the_first_frame_needs_no_answer", "deaf") else {
+        return;
+    };
+    terminal.wait_for("connecting");
+    // With a debug build, the start of the test program and a busy machine: far from the time-out of any answer.
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(
+        terminal
+            .text()
+            .contains("Waiting for the cluster's summary"),
+        "{}",
+        terminal.text()
+    );
+}
+
+#[test]
+fn a_storm_of_sizes_ends_in_the_last_one() {
+    let Some(mut terminal) = workbench("a_storm_of_sizes_ends_in_the_last_one", "quiet") else {
+        return;
+    };
+    terminal.wait_for("www-data/devel/hello");
+    for turn in 0..200u16 {
+        terminal.resize(40 + turn % 60, 10 + turn % 30);
+    }
+    terminal.resize(70, 12);
+    terminal.keys(":help\r");
+    let screen = terminal.wait_until("help at the last size", |screen| screen.contains("help"));
+    assert!(
+        screen.lines().all(|line| line.chars().count() <= 70),
+        "{screen}"
+    );
+    assert!(Path::new("/proc").join(terminal.pid().to_string()).exists());
+}
+
+#[test]
+fn a_storm_of_keys_loses_none() {
+    let Some(mut terminal) = workbench("a_storm_of_keys_loses_none", "quiet") else {
+        return;
+    };
+    terminal.wait_for("www-data/devel/hello");
+    let typed: String = (0..1000)
+        .map(|at| char::from(b'a' + (at % 26) as u8))
+        .collect();
+    terminal.keys(":");
+    terminal.keys(&typed);
+    let end = &typed[typed.len() - 60..];
+    terminal.wait_for(end);
+}
