@@ -41,11 +41,27 @@ pub(crate) struct Args {
     /// Run commands without a screen, separated by `;`, and write what they show.
     #[arg(long, value_name = "COMMANDS")]
     pub(crate) exec: Option<String>,
-    /// With --exec: say yes to questions that take a key.
-    #[arg(long, requires = "exec")]
+    /// Run the commands of a file without a screen, a line each, up to the first that fails; `-` is standard input. With
+    /// `--snapshot json` every command answers with a JSON object on a line of its own.
+    #[arg(long, value_name = "FILE", conflicts_with = "exec")]
+    pub(crate) script: Option<PathBuf>,
+    /// Go on without a screen: write each row that changes and each line of output, as JSON with `--snapshot json`.
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Record what the cluster tells to a new file.
+    #[arg(long, value_name = "FILE", conflicts_with = "replay")]
+    pub(crate) record: Option<PathBuf>,
+    /// Run on a recorded session instead of a cluster.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["local", "state_dir"])]
+    pub(crate) replay: Option<PathBuf>,
+    /// With --replay: how many times as fast; 0 is all at once.
+    #[arg(long, value_name = "FACTOR", requires = "replay", default_value = "1", value_parser = speed)]
+    pub(crate) speed: f64,
+    /// With --exec and --script: say yes to questions that take a key.
+    #[arg(long)]
     pub(crate) yes: bool,
-    /// With --exec: the text to type into questions that take one.
-    #[arg(long, value_name = "TEXT", requires = "exec")]
+    /// With --exec and --script: the text to type into questions that take one.
+    #[arg(long, value_name = "TEXT")]
     pub(crate) confirm: Option<String>,
     /// Without a screen: how long to wait for data, and for a change to be verified.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
@@ -80,6 +96,10 @@ pub(crate) enum Local {
 pub(crate) enum Form {
     /// The frame as text.
     Text,
+    /// The frame with escape sequences for its colours.
+    Ansi,
+    /// The frame as a drawing.
+    Svg,
     /// Its data.
     Json,
 }
@@ -140,6 +160,14 @@ pub(crate) enum Look {
     Docs,
     /// Print its faults; exit code 2 if there are any.
     Check,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let speed = text
+        .parse()
+        .ok()
+        .filter(|speed| (0.0..=1e6).contains(speed));
+    speed.ok_or_else(|| "a speed is a number from 0 to 1000000, such as 60".to_owned())
 }
 
 fn size(text: &str) -> Result<(u16, u16), String> {

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::keeper::Keeper;
 use crate::recorder::Recorder;
+use crate::tape::Tape;
 
 /// Where events go. It is bounded: a reader that falls behind slows the sources, never the memory.
 pub(crate) type Events = mpsc::Sender<Event>;
@@ -26,6 +27,10 @@ pub(crate) type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A cluster as the workbench needs it. Tests have one without a network.
 pub(crate) trait Source: Send + Sync {
+    /// Our clock, in milliseconds since 1970.
+    fn now_ms(&self) -> i64 {
+        now_ms()
+    }
     /// Follows the event feed for ever.
     fn follow(&self, topics: watch::Receiver<BTreeSet<String>>, events: Events) -> Job;
     /// Watches something on a host until stopped.
@@ -56,6 +61,7 @@ pub(crate) struct Data {
     topics: watch::Sender<BTreeSet<String>>,
     feed: Option<JoinHandle<()>>,
     watches: HashMap<u64, JoinHandle<()>>,
+    tape: Option<Tape>,
 }
 
 impl Data {
@@ -69,6 +75,7 @@ impl Data {
             topics: watch::Sender::new(BTreeSet::new()),
             feed: None,
             watches: HashMap::new(),
+            tape: None,
         }
     }
 
@@ -76,6 +83,25 @@ impl Data {
     pub(crate) fn keeping(mut self, keeper: Keeper) -> Data {
         self.keeper = keeper;
         self
+    }
+
+    /// Records what is heard from now on.
+    pub(crate) fn recording(mut self, tape: Option<Tape>) -> Data {
+        self.tape = tape;
+        self
+    }
+
+    /// Our clock; a recorded session has its own.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.source.now_ms()
+    }
+
+    /// Records an event, when a session is recorded. Gives back why that ended, once.
+    pub(crate) fn heard(&mut self, event: &Event) -> Option<Event> {
+        let now_ms = self.source.now_ms();
+        let tape = self.tape.as_mut()?;
+        tape.event(now_ms, event);
+        tape.fault().map(Event::Fault)
     }
 
     /// Carries out what it can; the rest is for the terminal.
@@ -91,6 +117,10 @@ impl Data {
                 }
             }
             Effect::Start(generation, watch) => {
+                let now_ms = self.now_ms();
+                if let Some(tape) = &mut self.tape {
+                    tape.start(now_ms, generation, &watch);
+                }
                 let job = self.source.watch(generation, watch, self.events.clone());
                 self.watches.insert(generation, tokio::spawn(job));
             }

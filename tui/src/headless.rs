@@ -1,5 +1,6 @@
-//! Without a screen: `--snapshot` and `--exec`.
+//! Without a screen: `--snapshot`, `--exec`, `--script` and `--follow`.
 
+use std::fmt;
 use std::io::Write;
 use std::time::Duration;
 
@@ -9,16 +10,18 @@ use aurora_tui_model::command::{Target, Verb};
 use aurora_tui_model::event::{Effect, Event};
 use aurora_tui_model::key::{Code, Key};
 use aurora_tui_model::screen;
-use aurora_tui_model::state::{Level, LinkState, Mode, State};
+use aurora_tui_model::state::{Detail, Level, LinkState, Mode, State};
 use aurora_tui_model::update::{settle, update};
 use aurora_tui_model::{command, text};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::args::Form;
-use crate::data::{Data, Wish, now_ms};
+use crate::data::{Data, Wish};
+use crate::follow::Follower;
 use crate::output::as_text;
 use crate::paint::{Look, paint};
+use crate::picture;
 
 /// Exit codes.
 pub(crate) const DONE: u8 = 0;
@@ -31,6 +34,10 @@ pub(crate) const NO_TERMINAL: u8 = 5;
 /// What to do.
 pub(crate) struct Errand {
     pub(crate) exec: Option<String>,
+    /// A file's text, a command line a line.
+    pub(crate) script: Option<String>,
+    /// Whether to go on and tell what changes.
+    pub(crate) follow: bool,
     pub(crate) open: Option<String>,
     pub(crate) snapshot: Option<Form>,
     pub(crate) yes: bool,
@@ -56,14 +63,10 @@ pub(crate) async fn run(
     out: &mut (dyn Write + Send),
     err: &mut (dyn Write + Send),
 ) -> anyhow::Result<u8> {
-    let lines = errand
-        .exec
-        .as_deref()
-        .map(command::split)
-        .unwrap_or_default();
+    let lines = errand.lines();
     for line in &lines {
-        if let Err(fault) = command::parse(line) {
-            writeln!(err, "aurora-tui: `{}`: {fault}", line.trim())?;
+        if let Err(fault) = command::parse(&line.text) {
+            writeln!(err, "aurora-tui: {line}: {fault}")?;
             return Ok(USAGE);
         }
     }
@@ -74,20 +77,38 @@ pub(crate) async fn run(
         deadline: Instant::now() + errand.timeout,
         timeout: errand.timeout,
     };
-    runner.take(Event::Tick(now_ms()));
+    runner.now();
     let mut code = DONE;
-    let open = errand.open.iter().map(|link| format!("open {link}"));
-    for line in open.chain(lines) {
-        if let Err(waiting) = runner.settled().await {
-            writeln!(err, "aurora-tui: {waiting}")?;
-            return Ok(NO_DATA);
+    let answers = errand.script.is_some() && errand.snapshot == Some(Form::Json);
+    for line in lines {
+        code = match runner.settled().await {
+            Ok(()) => runner.line(&line.text, &errand, err).await?,
+            Err(waiting) => {
+                writeln!(err, "aurora-tui: {waiting}")?;
+                NO_DATA
+            }
+        };
+        if answers {
+            runner.answer(&line, code, out).await?;
         }
-        code = runner.line(&line, &errand, err).await?;
         if code != DONE {
+            if let Some(number) = line.number {
+                writeln!(
+                    err,
+                    "aurora-tui: stopped at line {number}: {}",
+                    line.text.trim()
+                )?;
+            }
             return Ok(code);
         }
     }
-    let shows = errand.snapshot.is_some() || runner.state.changes.is_empty();
+    if errand.follow {
+        return runner.follow(errand.snapshot, out, err).await;
+    }
+    let shows = match errand.script {
+        Some(_) => errand.snapshot.is_some() && !answers,
+        None => errand.snapshot.is_some() || runner.state.changes.is_empty(),
+    };
     if !shows {
         return Ok(code);
     }
@@ -97,10 +118,12 @@ pub(crate) async fn run(
     }
     let state = &mut runner.state;
     settle(state);
+    let frame = || paint(state, &screen::screen(state), look).0;
     match errand.snapshot.unwrap_or(Form::Text) {
-        Form::Text => {
-            let (frame, _) = paint(state, &screen::screen(state), look);
-            out.write_all(as_text(&frame).as_bytes())?;
+        Form::Text => out.write_all(as_text(&frame()).as_bytes())?,
+        Form::Ansi => out.write_all(picture::ansi(&frame()).as_bytes())?,
+        Form::Svg => {
+            out.write_all(picture::svg(&frame(), look.theme.name.ends_with("light")).as_bytes())?
         }
         Form::Json => {
             serde_json::to_writer_pretty(&mut *out, &screen::snapshot(state))
@@ -112,9 +135,109 @@ pub(crate) async fn run(
     Ok(code)
 }
 
+/// A command of an errand.
+struct Command {
+    text: String,
+    /// Its line in a script.
+    number: Option<usize>,
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(number) = self.number {
+            write!(f, "line {number}: ")?;
+        }
+        write!(f, "`{}`", self.text.trim())
+    }
+}
+
+impl Errand {
+    /// All commands: the link's, those of `--exec`, those of the script. What begins with # is for readers.
+    fn lines(&self) -> Vec<Command> {
+        let command = |number: Option<usize>| move |text: String| Command { text, number };
+        let open = self.open.iter().map(|link| format!("open {link}"));
+        let exec = self.exec.iter().flat_map(|text| command::split(text));
+        let mut out: Vec<Command> = open.chain(exec).map(command(None)).collect();
+        for (at, line) in self.script.iter().flat_map(|text| text.lines()).enumerate() {
+            if !line.trim_start().starts_with('#') {
+                out.extend(command::split(line).into_iter().map(command(Some(at + 1))));
+            }
+        }
+        out
+    }
+}
+
 impl Runner {
+    fn now(&mut self) {
+        let now_ms = self.data.now_ms();
+        self.take(Event::Tick(now_ms));
+    }
+
+    /// Tells what a command of a script led to.
+    async fn answer(
+        &mut self,
+        line: &Command,
+        code: u8,
+        out: &mut (dyn Write + Send),
+    ) -> std::io::Result<()> {
+        // What is missing stands in the answer.
+        let settled = self.settled().await;
+        settle(&mut self.state);
+        let changes = self
+            .state
+            .changes
+            .iter()
+            .map(|change| text::clean(&change.describe()));
+        let answer = serde_json::json!({
+            "version": 1,
+            "line": line.number,
+            "command": line.text.trim(),
+            "code": code,
+            "missing": settled.err(),
+            "changes": changes.collect::<Vec<_>>(),
+            "snapshot": screen::snapshot(&self.state),
+        });
+        writeln!(out, "{answer}")?;
+        out.flush()
+    }
+
+    /// Tells what changes until nobody reads it, or the source ends.
+    async fn follow(
+        &mut self,
+        form: Option<Form>,
+        out: &mut (dyn Write + Send),
+        err: &mut (dyn Write + Send),
+    ) -> anyhow::Result<u8> {
+        if let Err(waiting) = self.settled().await {
+            writeln!(err, "aurora-tui: {waiting}")?;
+            return Ok(NO_DATA);
+        }
+        if matches!(&self.state.view.detail, Detail::Logs(logs) if logs.merged.is_some()) {
+            // Lines are told as they come, each with its source.
+            self.take(Event::Run("merge".to_owned()));
+        }
+        let mut follower = Follower::new(&self.state, form == Some(Form::Json));
+        loop {
+            settle(&mut self.state);
+            follower.tell(&self.state, out)?;
+            self.deadline = Instant::now() + self.timeout;
+            if !self.step().await {
+                return Ok(DONE);
+            }
+            while let Ok(event) = self.heard.try_recv() {
+                self.take(event);
+            }
+        }
+    }
+
     fn take(&mut self, event: Event) {
-        let effects: Vec<Effect> = update(&mut self.state, event);
+        let fault = self.data.heard(&event);
+        let mut effects: Vec<Effect> = update(&mut self.state, event);
+        effects.extend(
+            fault
+                .into_iter()
+                .flat_map(|fault| update(&mut self.state, fault)),
+        );
         for effect in effects {
             if let Some(Wish::Copy(_) | Wish::Suspend | Wish::Redraw | Wish::Quit { .. }) =
                 self.data.carry_out(effect)
@@ -132,7 +255,7 @@ impl Runner {
                 Some(event) => self.take(event),
                 None => return false,
             },
-            () = tokio::time::sleep_until(tick) => self.take(Event::Tick(now_ms())),
+            () = tokio::time::sleep_until(tick) => self.now(),
         }
         Instant::now() < self.deadline
     }

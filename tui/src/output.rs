@@ -92,7 +92,7 @@ fn write_cells(bytes: &mut Vec<u8>, changes: &[(u16, u16, &Cell)]) {
 }
 
 /// The sequence that selects a style from nothing.
-fn sgr((fg, bg, modifier): (Color, Color, Modifier)) -> String {
+pub(crate) fn sgr((fg, bg, modifier): (Color, Color, Modifier)) -> String {
     let mut out = "\x1b[0".to_owned();
     for (bit, code) in [
         (Modifier::BOLD, 1),

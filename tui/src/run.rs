@@ -1,6 +1,6 @@
 //! From the command line to a running workbench.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -21,9 +21,11 @@ use crate::app::{self, Ending};
 use crate::args::{Args, Local};
 use crate::cluster::Cluster;
 use crate::config::{self, Env, Wanted};
-use crate::data::{BUFFER, Data, now_ms};
+use crate::data::{BUFFER, Data, Source};
 use crate::headless::{self, Errand, FAILED, NO_TERMINAL, USAGE};
 use crate::recorder::Recorder;
+use crate::replay::Replay;
+use crate::tape::Tape;
 use crate::{terminal, tools};
 
 /// The local cluster's name when nothing else is said.
@@ -76,7 +78,13 @@ fn start(args: Args) -> Result<u8, Fault> {
     if args.headless {
         return Err(run_in_foreground(&args, &environment));
     }
-    let screenless = args.exec.is_some() || args.snapshot.is_some();
+    let screenless =
+        args.exec.is_some() || args.script.is_some() || args.snapshot.is_some() || args.follow;
+    if !screenless && (args.yes || args.confirm.is_some()) {
+        return Err(usage(anyhow!(
+            "--yes and --confirm answer questions of --exec and --script"
+        )));
+    }
     if !screenless
         && args.local != Some(Local::Stop)
         && let Some(sentence) = terminal::missing(&env.term)
@@ -118,20 +126,21 @@ async fn work(
             "--cluster and --open name different clusters"
         )));
     }
-    let target = match args.local {
-        Some(Local::Stop) => {
-            let dir = local_dir(&environment, name.as_deref())?;
-            let said = local::stop(&dir)
-                .await
-                .context("cannot stop the local cluster")?;
-            writeln!(std::io::stdout(), "{}", said.trim_end()).context("standard output")?;
-            return Ok(headless::DONE);
-        }
-        Some(Local::Start) => attach_or_start(&args, &environment, name.as_deref()).await?,
-        None => find(environment, name.as_deref())?,
-    };
+    if args.local == Some(Local::Stop) {
+        let dir = local_dir(&environment, name.as_deref())?;
+        let said = local::stop(&dir)
+            .await
+            .context("cannot stop the local cluster")?;
+        writeln!(std::io::stdout(), "{}", said.trim_end()).context("standard output")?;
+        return Ok(headless::DONE);
+    }
+    let Connected {
+        cluster,
+        source,
+        state_dir,
+    } = connect(&args, environment, name.as_deref()).await?;
     let wanted = Wanted {
-        cluster: target.cluster.clone(),
+        cluster: cluster.clone(),
         theme: args.theme.clone(),
         color: args.color,
         glyphs: args.glyphs,
@@ -146,28 +155,34 @@ async fn work(
     let kept = keeper.read();
     warnings.extend(kept.warnings);
     let setup = Setup {
-        cluster: target.cluster.clone(),
+        cluster: cluster.clone(),
         user: config::user(),
         process: std::process::id(),
-        read_only: args.read_only,
-        local: target.local.is_some(),
+        read_only: args.read_only || args.replay.is_some(),
+        local: state_dir.is_some(),
         keymap,
         warnings,
     };
-    let state_dir = target.local.as_ref().map(|local| local.state_dir.clone());
     let recorder = Recorder::new(env.journal());
     let journal = recorder.read().map_or_else(
         |error| Event::Fault(format!("the journal cannot be read: {error}")),
         Event::Journal,
     );
     let (events, heard) = mpsc::channel(BUFFER);
-    let data = Data::new(Arc::new(Cluster::new(target)), recorder, events).keeping(keeper);
-    let mut state = State::new(setup, args.size, now_ms());
+    let now_ms = source.now_ms();
+    let tape = args.record.as_deref();
+    let tape = tape.map(|path| Tape::create(path, &cluster, now_ms));
+    let data = Data::new(source, recorder, events)
+        .keeping(keeper)
+        .recording(tape.transpose().map_err(usage)?);
+    let mut state = State::new(setup, args.size, now_ms);
     state.layouts = kept.layouts;
     state.bookmarks = kept.bookmarks;
     if screenless {
         let errand = Errand {
             exec: args.exec,
+            script: args.script.as_deref().map(script).transpose()?,
+            follow: args.follow,
             open: args.open,
             snapshot: args.snapshot,
             yes: args.yes,
@@ -199,6 +214,64 @@ async fn work(
             .context("cannot stop the local cluster")?;
     }
     Ok(headless::DONE)
+}
+
+/// What a workbench runs on.
+struct Connected {
+    cluster: String,
+    source: Arc<dyn Source>,
+    /// The state directory of a local cluster.
+    state_dir: Option<PathBuf>,
+}
+
+/// Finds the cluster, starts a local one, or opens a recorded session.
+async fn connect(
+    args: &Args,
+    environment: Environment,
+    name: Option<&str>,
+) -> Result<Connected, Fault> {
+    if let Some(path) = &args.replay {
+        let replay = Replay::open(path, args.speed).map_err(usage)?;
+        return Ok(Connected {
+            cluster: replay.cluster().to_owned(),
+            source: Arc::new(replay),
+            state_dir: None,
+        });
+    }
+    let target = match args.local {
+        Some(_) => attach_or_start(args, &environment, name).await?,
+        None => find(environment, name)?,
+    };
+    Ok(Connected {
+        cluster: target.cluster.clone(),
+        state_dir: target.local.as_ref().map(|local| local.state_dir.clone()),
+        source: Arc::new(Cluster::new(target)),
+    })
+}
+
+/// The text of a script; `-` is standard input.
+fn script(path: &std::path::Path) -> Result<String, Fault> {
+    /// A longer one is a mistake.
+    const MOST: u64 = 1 << 20;
+    let name = path.display();
+    let reader: Box<dyn Read> = match path.as_os_str() == "-" {
+        true => Box::new(std::io::stdin()),
+        false => {
+            let file = std::fs::File::open(path);
+            Box::new(
+                file.map_err(|error| usage(anyhow!("cannot read the script {name}: {error}")))?,
+            )
+        }
+    };
+    let mut text = String::new();
+    reader
+        .take(MOST + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| usage(anyhow!("cannot read the script {name}: {error}")))?;
+    match text.len() as u64 > MOST {
+        true => Err(usage(anyhow!("the script {name} has more than 1 MiB"))),
+        false => Ok(text),
+    }
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

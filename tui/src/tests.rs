@@ -10,6 +10,7 @@ mod pty;
 #[path = "../../src/client/src/fake.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with the client's tests")]
 mod scheduler;
+mod sessions;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -185,6 +185,7 @@ pub enum Seen {
         /// Where the next one will stand; not always `offset` and their number, since what is not UTF-8 was replaced.
         next: u64,
         /// They themselves; empty: the file is there and has nothing (more).
+        #[serde(with = "as_text")]
         bytes: Vec<u8>,
     },
     /// Reading has stopped at the end of its window; so many bytes follow in the file.
@@ -197,6 +198,19 @@ pub enum Seen {
     Absent(String),
     /// It could not be read; it is tried again.
     Trouble(String),
+}
+
+/// Bytes of output in a recorded session: observers give text, in which what is not UTF-8 was replaced.
+mod as_text {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&String::from_utf8_lossy(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        String::deserialize(from).map(String::into_bytes)
+    }
 }
 
 /// How the event feed is.

@@ -5,6 +5,7 @@
 //! dropped is counted.
 
 pub mod fields;
+pub mod out;
 pub mod pane;
 pub mod severity;
 pub mod sieve;

@@ -407,7 +407,7 @@ mod tests {
         };
         let (events, mut heard) = mpsc::channel(1);
         let listen = async {
-            let (mut read, mut missed, mut end) = (0, 0, None);
+            let (mut begin, mut read, mut missed, mut end) = (None, 0, 0, None);
             for _ in 0..200 {
                 match heard.recv().await {
                     Some(Event::Seen(7, Seen::Bytes { offset, next, .. })) => {
@@ -417,6 +417,7 @@ mod tests {
                             offset == expected || offset == expected + 2,
                             "{offset} {expected}"
                         );
+                        begin = begin.or(Some(offset));
                         read += next - expected;
                         end = Some(next);
                     }
@@ -427,7 +428,7 @@ mod tests {
                     other => panic!("unexpected {other:?}"),
                 }
             }
-            (read, missed, end)
+            (read, missed, end.zip(begin).map(|(end, begin)| end - begin))
         };
         let (read, missed, end) = tokio::select! {
             () = tail(&file, Start::End, 7, &events) => panic!("it ended by itself"),

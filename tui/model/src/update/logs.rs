@@ -1,10 +1,9 @@
 //! Output of processes: what is read for it, what comes in, and its commands.
 
 use crate::event::{Effect, Process, Seen, Start, TaskInfo, Watch, WatchWhat};
-use crate::logs::fields::Record;
 use crate::logs::pane::{Labels, Logs, Pane, Shape, Tail};
 use crate::logs::severity::Severity;
-use crate::logs::{Line, Sgr};
+use crate::logs::{Line, out};
 use crate::moment::moment;
 use crate::place::Place;
 use crate::state::{Detail, Level, State, View};
@@ -529,8 +528,8 @@ pub(super) fn save(state: &mut State, path: &str, form: &str) -> Result<Vec<Effe
         let label = source.map_or_else(String::new, |source| format!("{source} | "));
         Ok(match form {
             "plain" => format!("{label}{}\n", line.text()),
-            "ansi" => format!("{label}{}\n", ansi(line)),
-            "json" => format!("{}\n", as_json(line, source)),
+            "ansi" => format!("{label}{}\n", out::ansi(line)),
+            "json" => format!("{}\n", out::json(line, source.map(String::as_str))),
             other => {
                 return Err(format!(
                     "cannot save as `{other}`; write plain, ansi or json"
@@ -548,53 +547,6 @@ pub(super) fn save(state: &mut State, path: &str, form: &str) -> Result<Vec<Effe
         path: path.to_owned(),
         text,
     }])
-}
-
-/// A line as an object.
-pub(crate) fn as_json(line: &Line, source: Option<&String>) -> serde_json::Value {
-    let text = line.text();
-    let mut out = serde_json::json!({
-        "time": line.stamped.then(|| text::utc(line.time_ms)),
-        "time_ms": line.time_ms,
-        "level": line.severity.map(Severity::name),
-        "text": text,
-    });
-    if let (Some(source), Some(object)) = (source, out.as_object_mut()) {
-        object.insert("source".to_owned(), source.as_str().into());
-    }
-    if let (Some(record), Some(object)) = (Record::parse(&text), out.as_object_mut()) {
-        object.insert("fields".to_owned(), record.pairs().into_iter().collect());
-    }
-    out
-}
-
-/// A line with its colours and weight, and no other escape sequence.
-fn ansi(line: &Line) -> String {
-    let mut out = String::new();
-    for span in &line.spans {
-        let codes = codes(span.sgr);
-        match codes.is_empty() {
-            true => out.push_str(&span.text),
-            false => out.push_str(&format!("\u{1b}[{codes}m{}\u{1b}[0m", span.text)),
-        }
-    }
-    out
-}
-
-fn codes(sgr: Sgr) -> String {
-    let mut out: Vec<String> = Vec::new();
-    out.extend(sgr.color.map(|color| (30 + color).to_string()));
-    for (on, code) in [
-        (sgr.bold, 1),
-        (sgr.dim, 2),
-        (sgr.underlined, 4),
-        (sgr.reversed, 7),
-    ] {
-        if on {
-            out.push(code.to_string());
-        }
-    }
-    out.join(";")
 }
 
 /// Keeps the scroll position inside of what is shown.

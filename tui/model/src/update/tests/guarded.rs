@@ -56,7 +56,7 @@ fn a_quota_is_shown_against_what_is_used_and_edited_in_a_form() {
         .collect();
     assert_eq!(
         texts[..5],
-        ["w", "10", "█████████░ 9.5", "2.0 GiB", "█████░░░░░ 1.0 GiB"]
+        ["w", "10", "     9.5 █████░", "2.0 GiB", " 1.0 GiB ███░░░"]
     );
     assert!(table.rows[0].problem, "nearly all cores are used");
     bench.keys("enter");

@@ -1,0 +1,203 @@
+//! Steps of maintenance in rounds: each is a change that is sent and verified, or a command.
+
+use aurora_api::model::MaintenanceMode;
+
+use crate::actions::{Action, Plan, Progress, Request, Subject, Wish};
+use crate::event::{Effect, Keepsake};
+use crate::rounds::{Campaign, Step, Waits};
+use crate::state::{Level, State};
+
+use super::{change, notice};
+
+/// Begins rounds that somebody said yes to.
+pub(super) fn begin(state: &mut State, plan: &Plan) -> Vec<Effect> {
+    let Subject::Rounds(planned) = &plan.subject else {
+        return Vec::new();
+    };
+    let campaign = Campaign::new(planned.rounds.clone(), plan.reason.clone(), &state.store);
+    state.campaign = Some(campaign);
+    state.touch();
+    advance(state)
+}
+
+/// Lets rounds that were stopped go on.
+pub(super) fn go_on(state: &mut State) -> Result<Vec<Effect>, String> {
+    let campaign = state.campaign.as_mut();
+    let campaign = campaign.ok_or("there are no rounds to go on with")?;
+    if campaign.stopped.take().is_none() {
+        return Err("the rounds go on already".to_owned());
+    }
+    Ok(advance(state))
+}
+
+/// Stops the rounds after the step that goes on.
+pub(super) fn stop(state: &mut State) -> Result<Vec<Effect>, String> {
+    let campaign = state.campaign.as_ref().ok_or("there are no rounds to stop")?;
+    if campaign.stopped.is_some() {
+        return Err("the rounds stand still already".to_owned());
+    }
+    Ok(stand(state, "by hand; what was begun is not undone", Level::Info))
+}
+
+/// Forgets rounds that stand still.
+pub(super) fn forget(state: &mut State) -> Result<Vec<Effect>, String> {
+    match &state.campaign {
+        Some(campaign) if campaign.stopped.is_some() => {
+            state.campaign = None;
+            state.touch();
+            Ok(vec![keep(state)])
+        }
+        Some(_) => Err("the rounds go on; `rounds-stop` stops them".to_owned()),
+        None => Err("there are no rounds to forget".to_owned()),
+    }
+}
+
+/// A change was finished: the step that waited for it is over, or the rounds stand still.
+pub(super) fn after_change(state: &mut State, id: u64, progress: &Progress) -> Vec<Effect> {
+    let waits = state.campaign.as_ref().map(|campaign| &campaign.waits);
+    if waits != Some(&Waits::Change(id)) {
+        return Vec::new();
+    }
+    match progress {
+        Progress::Confirmed | Progress::NoEffect(_) => over(state),
+        other => {
+            let why = format!("{}: {}", other.word(), other.detail());
+            stand(state, &why, Level::Bad)
+        }
+    }
+}
+
+/// A command has ended.
+pub(super) fn after_command(state: &mut State, host: &str, outcome: Result<String, String>) -> Vec<Effect> {
+    let waits = state.campaign.as_ref().map(|campaign| &campaign.waits);
+    if waits != Some(&Waits::Command) {
+        return Vec::new();
+    }
+    match outcome {
+        Ok(_) => over(state),
+        Err(why) => stand(state, &format!("the command for {host}: {why}"), Level::Bad),
+    }
+}
+
+fn over(state: &mut State) -> Vec<Effect> {
+    if let Some(campaign) = &mut state.campaign {
+        campaign.next();
+    }
+    advance(state)
+}
+
+fn stand(state: &mut State, why: &str, level: Level) -> Vec<Effect> {
+    if let Some(campaign) = &mut state.campaign {
+        campaign.stopped = Some(why.to_owned());
+    }
+    state.touch();
+    notice(
+        state,
+        level,
+        &format!("the rounds stopped: {why}; `rounds-resume` goes on"),
+    );
+    vec![keep(state)]
+}
+
+/// Begins what comes next, unless it stands still or has been begun.
+fn advance(state: &mut State) -> Vec<Effect> {
+    state.touch();
+    let Some(campaign) = state.campaign.clone() else {
+        return Vec::new();
+    };
+    if campaign.stopped.is_some() {
+        return vec![keep(state)];
+    }
+    let Some(hosts) = campaign.hosts() else {
+        state.campaign = None;
+        notice(state, Level::Good, &campaign.describe());
+        return vec![keep(state)];
+    };
+    let mut effects = match campaign.step {
+        Step::Drain => moved(state, &campaign, Action::HostDrain, hosts, |mode, tasks| {
+            mode == MaintenanceMode::Drained && tasks == 0
+        }),
+        Step::Activate => moved(state, &campaign, Action::HostActivate, hosts, |mode, _| {
+            mode == MaintenanceMode::None
+        }),
+        Step::Command(at) => command(state, &campaign, &hosts[at.min(hosts.len() - 1)]),
+    };
+    effects.push(keep(state));
+    effects
+}
+
+/// Sends those hosts through a change for which it is not true yet.
+fn moved(
+    state: &mut State,
+    campaign: &Campaign,
+    action: Action,
+    hosts: &[String],
+    is_there: fn(MaintenanceMode, u32) -> bool,
+) -> Vec<Effect> {
+    let missing = hosts.iter().filter(|host| {
+        let record = state.store.hosts.get(*host);
+        !record.is_some_and(|record| is_there(record.mode, record.tasks))
+    });
+    let missing: Vec<String> = missing.cloned().collect();
+    if missing.is_empty() {
+        return over(state);
+    }
+    let request = Request {
+        action,
+        wish: Wish::Hosts(missing),
+        reason: campaign.reason.clone(),
+    };
+    match Plan::resolve(&state.store, &state.setup.cluster, &request) {
+        Ok(plan) => {
+            let (id, effects) = change::send(state, plan);
+            if let Some(campaign) = &mut state.campaign {
+                campaign.waits = Waits::Change(id);
+            }
+            effects
+        }
+        Err(why) => stand(state, &why, Level::Bad),
+    }
+}
+
+fn command(state: &mut State, campaign: &Campaign, host: &str) -> Vec<Effect> {
+    let Some(command) = &campaign.rounds.then else {
+        return over(state);
+    };
+    if let Some(campaign) = &mut state.campaign {
+        campaign.waits = Waits::Command;
+    }
+    notice(state, Level::Info, &format!("{command} {host}"));
+    vec![Effect::Execute {
+        host: host.to_owned(),
+        command: command.clone(),
+    }]
+}
+
+/// Has the rounds kept, so that another workbench can go on with them.
+fn keep(state: &State) -> Effect {
+    // Plain data: it can always be written.
+    let text = state
+        .campaign
+        .as_ref()
+        .and_then(|campaign| serde_json::to_string(campaign).ok());
+    Effect::Keep(Keepsake::Rounds(text))
+}
+
+/// Takes in rounds that another workbench has left.
+pub(super) fn found(state: &mut State, text: &str) {
+    match serde_json::from_str::<Campaign>(text) {
+        Ok(mut campaign) => {
+            campaign
+                .stopped
+                .get_or_insert_with(|| "the workbench ended".to_owned());
+            let text = format!("{}; `rounds-resume` goes on", campaign.describe());
+            state.campaign = Some(campaign);
+            notice(state, Level::Warn, &text);
+        }
+        Err(fault) => notice(
+            state,
+            Level::Warn,
+            &format!("rounds of an earlier workbench cannot be read: {fault}"),
+        ),
+    }
+}
