@@ -107,6 +107,61 @@ fn pymesos_runs_a_task_on_the_embedded_master_and_agent() {
 }
 
 #[test]
+fn a_pymesos_executor_runs_a_task() {
+    let python = match python::interpreter() {
+        Ok(python) => python,
+        Err(reason) => return skip("a_pymesos_executor_runs_a_task", &reason),
+    };
+    let directory = scratch();
+    let work = |name: &str| directory.path().join(name).display().to_string();
+    let (master_dir, agent_dir) = (work("master"), work("agent"));
+    let mut master = Daemon::start(
+        "aurora-mesos-master",
+        &[
+            "--ip",
+            "127.0.0.1",
+            "--port",
+            "0",
+            "--work-dir",
+            &master_dir,
+        ],
+        directory.path(),
+    );
+    // pymesos has executors send no secret, so there is none here.
+    let agent_flags = ["--work-dir", &agent_dir, "--master", master.address()];
+    let mut agent = Daemon::agent(&agent_flags, directory.path());
+    let script = python::script("executor.py").display().to_string();
+    let output = Command::new(&python)
+        .arg(python::script("run_task.py"))
+        .args([master.address(), "none", "--executor"])
+        .arg(format!("exec {} {script}", python.display()))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with("agent "))
+        .collect();
+    // Messages and updates take different ways.
+    lines.sort_unstable();
+    assert_eq!(
+        lines,
+        [
+            "TASK_FINISHED told to end",
+            "TASK_RUNNING given some data",
+            "message dne"
+        ],
+        "{text}\n{}\nmaster: {}\nagent: {}",
+        String::from_utf8_lossy(&output.stderr),
+        master.log(),
+        agent.log()
+    );
+    assert!(agent.stop().success());
+    assert!(master.stop().success());
+    assert_eq!(process::belonging_to(directory.path()), []);
+}
+
+#[test]
 fn thrifts_own_library_creates_and_kills_a_job() {
     const NAME: &str = "thrifts_own_library_creates_and_kills_a_job";
     let python = match python::interpreter() {
