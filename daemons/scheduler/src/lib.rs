@@ -15,8 +15,11 @@ mod http;
 mod mesos;
 mod metrics;
 mod recovery;
+mod security;
 pub mod server;
 mod storage;
 mod time;
 mod watch;
 mod webhook;
+
+pub use api::read::read;

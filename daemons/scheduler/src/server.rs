@@ -27,6 +27,7 @@ use crate::http::Routes;
 use crate::mesos::{self, Framework, MesosEnd, Registration};
 use crate::metrics::Metrics;
 use crate::recovery::recover;
+use crate::security::{self, Gate};
 use crate::storage::{LocalLog, WalOptions, claim};
 use crate::watch::Watch;
 use crate::webhook::{Webhook, WebhookConfig};
@@ -125,6 +126,9 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
 
     let (registration, registered) = watch::channel(Registration::default());
     let guard = Guard::new(token, address).admitting(cors.clone());
+    for name in security::COUNTERS {
+        metrics.add(name, 0);
+    }
     let routes = Arc::new(Routes {
         api: Api {
             config: Arc::new(config.clone()),
@@ -137,7 +141,10 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
             recovery: Recovery::new(backups, clock),
             clock,
         },
-        guard: guard.clone(),
+        gate: Gate {
+            guard: guard.clone(),
+            realm: flags.security.realm()?,
+        },
         hub: hub.clone(),
         registration: registered.clone(),
         address,

@@ -14,24 +14,21 @@ use aurora_api::message::{self, Protocol};
 use aurora_api::model::{Response, ResponseCode, ServerInfo};
 use aurora_api::service::{Access, Call};
 use aurora_api::simple;
-use aurora_daemon::guard::Guard;
 use aurora_daemon::reply;
 use aurora_daemon::server;
 use http::StatusCode;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap};
+use http::header::{ACCEPT, CONTENT_TYPE};
 
 pub(crate) use recovery::Recovery;
 
 use crate::core::{Config, Millis};
 use crate::engine::Handle;
 use crate::metrics::Metrics;
+use crate::security::{Gate, Refusal};
 
 /// The most bytes of a call that changes something: far more than any job, and so little that a log entry of many such calls
 /// stays below its limit.
 pub(crate) const MAX_WRITE: usize = 2 << 20;
-
-/// Who a change is made by when nobody was asked (aurora: `AuditMessages.java`).
-const NOBODY: &str = "UNSECURE";
 
 /// What the service needs.
 pub(crate) struct Api {
@@ -41,29 +38,6 @@ pub(crate) struct Api {
     pub(crate) server_info: ServerInfo,
     pub(crate) recovery: Recovery,
     pub(crate) clock: fn() -> Millis,
-}
-
-/// The name that a caller gave with the secret.
-pub(crate) fn user(headers: &HeaderMap, guard: &Guard) -> String {
-    if guard.token().is_none() {
-        return NOBODY.to_owned();
-    }
-    let basic = || {
-        use base64::Engine;
-        let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
-        let (scheme, encoded) = value.split_once(' ')?;
-        if !scheme.eq_ignore_ascii_case("basic") {
-            return None;
-        }
-        let decoded = base64::engine::general_purpose::STANDARD
-            .decode(encoded.trim())
-            .ok()?;
-        let text = String::from_utf8(decoded).ok()?;
-        let name = text.split_once(':')?.0;
-        let good = !name.is_empty() && name.len() <= 255 && !name.chars().any(char::is_control);
-        good.then(|| name.to_owned())
-    };
-    basic().unwrap_or_else(|| "aurora".to_owned())
 }
 
 /// How an answer is written.
@@ -95,7 +69,7 @@ impl Form {
 
 impl Api {
     /// Answers a request to `/api`.
-    pub(crate) async fn answer(&self, request: server::Request, guard: &Guard) -> server::Response {
+    pub(crate) async fn answer(&self, request: server::Request, gate: &Gate) -> server::Response {
         let content_type = request.headers.get(CONTENT_TYPE);
         let text = content_type.map(|value| value.to_str().unwrap_or("\u{fffd}"));
         let Some(protocol) = transport::request_protocol(text) else {
@@ -123,7 +97,7 @@ impl Api {
             return reply::bytes(StatusCode::OK, answer_protocol.media_type(), body);
         };
         let form = Form::Thrift(answer_protocol, sequence);
-        self.admit_and_perform(call, &request, guard, form).await
+        self.admit_and_perform(call, &request, gate, form).await
     }
 
     /// Answers a request to `/apibeta/METHOD`: arguments by name in plain JSON (aurora: `ApiBeta.java`).
@@ -131,11 +105,11 @@ impl Api {
         &self,
         method: &str,
         request: server::Request,
-        guard: &Guard,
+        gate: &Gate,
     ) -> server::Response {
         match beta::call(method, &request.body) {
             Ok(call) => {
-                self.admit_and_perform(call, &request, guard, Form::Plain)
+                self.admit_and_perform(call, &request, gate, Form::Plain)
                     .await
             }
             Err((status, text)) => {
@@ -152,22 +126,29 @@ impl Api {
         &self,
         call: Call,
         request: &server::Request,
-        guard: &Guard,
+        gate: &Gate,
         form: Form,
     ) -> server::Response {
         let user = match call.access() {
-            Access::Read => String::new(),
+            Access::Read => match gate.check_reader(&request.headers) {
+                Ok(()) => String::new(),
+                Err(refusal) => return refusal,
+            },
             Access::Job | Access::Admin => {
-                if let Err(refusal) = guard.check_secret(&request.headers) {
-                    return refusal;
-                }
+                let caller = match gate.caller(&request.headers) {
+                    Ok(caller) => caller,
+                    Err(refusal) => return refusal,
+                };
                 if request.body.len() > MAX_WRITE {
                     return reply::text(
                         StatusCode::PAYLOAD_TOO_LARGE,
                         format!("A call that changes something may have {MAX_WRITE} bytes.\n"),
                     );
                 }
-                user(&request.headers, guard)
+                if let Err(refusal) = caller.may(&call) {
+                    return self.refuse(&refusal, call.method(), form);
+                }
+                caller.name().to_owned()
             }
         };
         let began = Instant::now();
@@ -182,6 +163,17 @@ impl Api {
                 "The answer could not be made; the scheduler's log says why.\n",
             ),
         }
+    }
+
+    /// Tells a user what they may not do; upstream does not say which server it is.
+    fn refuse(&self, refusal: &Refusal, method: &str, form: Form) -> server::Response {
+        self.metrics.add(refusal.counter(), 1);
+        let response = match refusal {
+            Refusal::NoJob => answer::invalid("Missing or invalid job key from request."),
+            Refusal::Denied(text) => answer::empty(ResponseCode::AuthFailed, text.as_str()),
+        };
+        let body = form.encode(method, &response);
+        reply::bytes(StatusCode::OK, form.media_type(), body)
     }
 
     /// Does what is asked and encodes the answer; `None` when a handler failed.

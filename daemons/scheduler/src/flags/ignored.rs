@@ -77,10 +77,7 @@ pub(crate) const IGNORED: &[Ignored] = ignored! {
     "there is no ZooKeeper inside this program": {
         "zk-in-proc" Kind::OneOf(&["false"]),
     }
-    "whoever holds the secret in --token-file may change things": {
-        "http-authentication-mechanism" Kind::OneOf(&["NONE"]),
-        "shiro-realm-modules" Kind::Text,
-        "shiro-ini-path" Kind::Text,
+    "users come from --shiro-ini-path, or hold the secret in --token-file": {
         "shiro-credentials-matcher" Kind::Text,
         "shiro-after-auth-filter" Kind::Text,
         "kerberos-server-keytab" Kind::Text,

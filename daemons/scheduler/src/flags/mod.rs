@@ -5,6 +5,7 @@ mod decisions;
 mod executors;
 mod ignored;
 mod parse;
+mod security;
 #[cfg(test)]
 mod table;
 mod zookeeper;
@@ -21,6 +22,7 @@ pub use backups::BackupFlags;
 pub use decisions::DecisionFlags;
 use ignored::Ignored;
 use parse::duration;
+pub use security::SecurityFlags;
 pub(crate) use zookeeper::ServerSet;
 pub use zookeeper::ZooKeeperFlags;
 
@@ -102,6 +104,10 @@ pub struct Flags {
     /// Where clients find this scheduler.
     #[command(flatten)]
     pub zookeeper: ZooKeeperFlags,
+
+    /// Users and what they may do.
+    #[command(flatten)]
+    pub security: SecurityFlags,
 
     /// Copies of the state.
     #[command(flatten)]
@@ -460,7 +466,8 @@ mod tests {
             ("-max_leading_duration=soon", "is not a span of time"),
             ("-async_worker_threads=many", "a whole number"),
             ("-dlog_max_entry_size=512", "is not an amount of data"),
-            ("-http_authentication_mechanism=BASIC", "--token-file"),
+            ("-http_authentication_mechanism=BASIC", "--shiro-ini-path"),
+            ("-http_authentication_mechanism=NEGOTIATE", "no Kerberos"),
             ("-zk_in_proc=true", "there is no ZooKeeper inside"),
             ("-mesos_driver=V9", "V1_DRIVER"),
         ] {

@@ -1,4 +1,4 @@
-//! `GET /ext/v1/audit?from=MILLISECONDS`: who changed what. For those who hold the secret, as topic `audit` of the feed.
+//! `GET /ext/v1/audit?from=MILLISECONDS`: who changed what. For those who may change something, as topic `audit` of the feed.
 
 use aurora_api::feed::AuditRecord;
 use aurora_daemon::reply;
@@ -11,7 +11,7 @@ use crate::feed::render;
 
 impl Routes {
     pub(super) fn audit(&self, request: &Request) -> Response {
-        if let Err(refusal) = self.guard.check_secret(&request.headers) {
+        if let Err(refusal) = self.gate.caller(&request.headers) {
             return refusal;
         }
         let from = match request.parameter("from").map(|text| text.parse::<i64>()) {

@@ -9,8 +9,8 @@ use http::header::{CACHE_CONTROL, CONTENT_ENCODING, HeaderValue, VARY};
 use tokio::sync::mpsc;
 
 use super::{Routes, asks_for_gzip};
-use crate::api::user;
 use crate::feed::{self, CAPABILITIES, Encoding, Greeting, Subscription, Wanted};
+use crate::security::Caller;
 
 /// Who asks for a feed.
 pub(super) struct Principal {
@@ -85,12 +85,15 @@ impl Routes {
 
     /// Who sent a request.
     pub(super) fn principal(&self, request: &Request) -> Principal {
-        let is_trusted = self.guard.check_secret(&request.headers).is_ok();
-        let name = match is_trusted && self.guard.token().is_some() {
-            true => user(&request.headers, &self.guard),
-            false => request.peer.ip().to_string(),
+        let caller = self.gate.caller(&request.headers);
+        let name = match &caller {
+            Ok(caller @ (Caller::Trusted(_) | Caller::User(_))) => caller.name().to_owned(),
+            Ok(Caller::Anybody) | Err(_) => request.peer.ip().to_string(),
         };
-        Principal { name, is_trusted }
+        Principal {
+            name,
+            is_trusted: caller.is_ok(),
+        }
     }
 
     /// `POST /ext/v1/events/ID/topics` with `{"topics": [T, …]}`: replaces the topics of a running feed.

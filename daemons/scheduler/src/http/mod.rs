@@ -15,7 +15,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use aurora_daemon::guard::Guard;
 use aurora_daemon::server::{Request, Response, Service};
 use aurora_daemon::{reply, server};
 use bytes::Bytes;
@@ -34,11 +33,12 @@ use crate::api::{Api, transport};
 use crate::core::Millis;
 use crate::feed::Hub;
 use crate::mesos::Registration;
+use crate::security::Gate;
 
 /// Everything that answers.
 pub(crate) struct Routes {
     pub(crate) api: Api,
-    pub(crate) guard: Guard,
+    pub(crate) gate: Gate,
     pub(crate) hub: Arc<Hub>,
     pub(crate) registration: watch::Receiver<Registration>,
     pub(crate) address: SocketAddr,
@@ -54,8 +54,8 @@ impl Service for Routes {
         let began = Instant::now();
         let for_browsers = request.path == "/api";
         let origin = match for_browsers {
-            true => self.guard.check_admitted(&request.headers),
-            false => self.guard.check_origin(&request.headers),
+            true => self.gate.guard.check_admitted(&request.headers),
+            false => self.gate.guard.check_origin(&request.headers),
         };
         if let Err(refusal) = origin {
             return refusal;
@@ -97,12 +97,12 @@ impl Routes {
         match path {
             ["api"] => match method {
                 Method::OPTIONS => reply::empty(StatusCode::OK),
-                Method::POST | Method::GET => self.api.answer(request, &self.guard).await,
+                Method::POST | Method::GET => self.api.answer(request, &self.gate).await,
                 _ => not_allowed("GET, POST"),
             },
             ["apibeta"] => see_other("/apihelp/index.html"),
             ["apibeta", name] => match method {
-                Method::POST => self.api.answer_beta(name, request, &self.guard).await,
+                Method::POST => self.api.answer_beta(name, request, &self.gate).await,
                 _ => not_allowed("POST"),
             },
             ["ext", "v1", rest @ ..] => self.extension(rest, request).await,

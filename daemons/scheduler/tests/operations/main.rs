@@ -9,6 +9,7 @@ mod outward;
 mod pages;
 #[path = "../support/mod.rs"]
 mod support;
+mod users;
 
 use std::collections::BTreeSet;
 
