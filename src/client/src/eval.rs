@@ -115,11 +115,17 @@ pub async fn evaluate_with(
                     limit: MAX_ANSWER,
                 });
             };
-            serde_json::from_slice(&stdout).map_err(|_| EvalError::NoAnswer {
-                path: request.path.clone(),
-                status: output.status,
-                stderr: output.stderr,
-            })
+            match serde_json::from_slice::<EvalAnswer>(&stdout) {
+                Ok(mut answer) => {
+                    answer.printed = output.stderr;
+                    Ok(answer)
+                }
+                Err(_) => Err(EvalError::NoAnswer {
+                    path: request.path.clone(),
+                    status: output.status,
+                    stderr: output.stderr,
+                }),
+            }
         }
     }
 }

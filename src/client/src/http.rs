@@ -198,7 +198,8 @@ impl Http {
         })
     }
 
-    async fn send_once(
+    /// Sends a request once and returns the answer, whatever its status.
+    pub(crate) async fn send_once(
         &self,
         request: &Outgoing,
         url: &Url,

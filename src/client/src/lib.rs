@@ -23,6 +23,7 @@
 //! ```
 
 pub mod auth;
+pub mod bindings;
 pub mod clusters;
 pub mod directory;
 pub mod endpoints;
