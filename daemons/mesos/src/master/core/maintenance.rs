@@ -385,3 +385,37 @@ impl Master {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machines_are_known_by_name_without_case_and_by_exact_address() {
+        let machine = |hostname: Option<&str>, ip: Option<&str>| MachineId {
+            hostname: hostname.map(str::to_owned),
+            ip: ip.map(str::to_owned),
+        };
+        let table = [
+            (machine(Some("Host-1"), None), true),
+            (machine(None, Some("10.0.0.1")), true),
+            (machine(Some("HOST-1"), Some("10.0.0.1")), true),
+            (machine(Some("host-1"), Some("10.0.0.2")), false),
+            (machine(Some("host-2"), Some("10.0.0.1")), false),
+            (machine(None, Some("10.0.0.01")), false),
+            (machine(Some("host-1."), None), false),
+        ];
+        for (machine, expected) in table {
+            assert_eq!(
+                is_machine(&machine, "host-1", "10.0.0.1"),
+                expected,
+                "{machine:?}"
+            );
+        }
+        assert!(same(&machine(Some("A"), None), &machine(Some("a"), None)));
+        assert!(!same(
+            &machine(Some("a"), None),
+            &machine(Some("a"), Some("10.0.0.1"))
+        ));
+    }
+}

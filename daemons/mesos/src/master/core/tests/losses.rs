@@ -219,3 +219,71 @@ fn an_agent_that_is_gone_is_gone_for_good() {
         Err(DrainError::Unknown)
     );
 }
+
+#[test]
+fn a_drain_with_mark_gone_ends_with_the_agent_gone() {
+    let mut world = ready();
+    world.launch("M-0000", &["M-O0"], 0.0, vec![task("t", "cpus:1")]);
+    world.pass(SECOND);
+    let config = DrainConfig {
+        max_grace_period: None,
+        mark_gone: true,
+    };
+    let id = AgentId::from("M-S0");
+    assert_eq!(world.master.drain_agent(world.now, &id, config), Ok(()));
+    world.told();
+    world.update("M-S0", "t", TaskState::Killed, 1);
+    assert!(
+        world.master.agents.contains_key(&id),
+        "not before the acknowledgement"
+    );
+    let told = world.acknowledge("M-S0", "t", 1);
+    assert!(
+        told.contains(&"agent 1: exit: Agent has been marked gone".to_owned()),
+        "{told:?}"
+    );
+    assert!(!world.master.agents.contains_key(&id));
+    assert_eq!(
+        world.reconcile("x", Some("M-S0")),
+        ["2: x TASK_GONE_BY_OPERATOR REASON_RECONCILIATION"]
+    );
+}
+
+#[test]
+fn an_unreachable_agent_can_be_drained_and_marked_gone() {
+    let mut world = ready();
+    world.launch("M-0000", &["M-O0"], 600.0, vec![task("t", "cpus:1")]);
+    world.update("M-S0", "t", TaskState::Running, 1);
+    world.pass(91 * SECOND);
+    let id = AgentId::from("M-S0");
+    assert!(!world.master.agents.contains_key(&id), "unreachable by now");
+    let config = DrainConfig {
+        max_grace_period: None,
+        mark_gone: false,
+    };
+    assert_eq!(world.master.drain_agent(world.now, &id, config), Ok(()));
+    assert_eq!(world.told(), ["persist"]);
+    // Whoever comes back is drained at once.
+    let mut running =
+        world.master.frameworks[&"M-0000".into()].unreachable_tasks[&"t".into()].clone();
+    running.state = TaskState::Running;
+    let told = world.agent(5, Some("M-S0"), |subscribe| subscribe.tasks = vec![running]);
+    assert!(told.iter().any(|line| line == "agent 5: drain"), "{told:?}");
+    assert!(
+        told.iter().any(|line| line.starts_with("agent 5: kill t")),
+        "{told:?}"
+    );
+
+    let mut world = ready();
+    world.launch("M-0000", &["M-O0"], 600.0, vec![task("t", "cpus:1")]);
+    world.update("M-S0", "t", TaskState::Running, 1);
+    world.pass(91 * SECOND);
+    assert_eq!(world.master.mark_gone(world.now, &id), Ok(()));
+    let told = world.told();
+    let expected = "2: t TASK_GONE_BY_OPERATOR REASON_AGENT_REMOVED_BY_OPERATOR";
+    assert!(told.iter().any(|line| line == expected), "{told:?}");
+    assert_eq!(
+        world.reconcile("t", None),
+        ["2: t TASK_GONE_BY_OPERATOR REASON_RECONCILIATION"]
+    );
+}
