@@ -283,7 +283,7 @@ fn an_unreachable_agent_can_be_drained_and_marked_gone() {
     let expected = "2: t TASK_GONE_BY_OPERATOR REASON_AGENT_REMOVED_BY_OPERATOR";
     assert!(told.iter().any(|line| line == expected), "{told:?}");
     assert_eq!(
-        world.reconcile("t", None),
+        world.reconcile("t", Some("M-S0")),
         ["2: t TASK_GONE_BY_OPERATOR REASON_RECONCILIATION"]
     );
 }
