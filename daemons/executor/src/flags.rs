@@ -1,5 +1,6 @@
 //! The command line, parsed by hand: the table below is also the help text.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use aurora_thermos::logs::LogDefaults;
@@ -28,6 +29,10 @@ pub struct Flags {
     pub private_tmp: bool,
     /// Processes of a task see only their own, where the executor is root.
     pub pid_namespace: bool,
+    /// Images are left without the task's user and group.
+    pub no_create_user: bool,
+    /// Where the sandbox is inside an image.
+    pub sandbox_mount_point: PathBuf,
     /// Where and how tasks are announced.
     pub announcer: AnnouncerFlags,
 }
@@ -44,6 +49,8 @@ impl Default for Flags {
             allow_new_privileges: false,
             private_tmp: false,
             pid_namespace: false,
+            no_create_user: false,
+            sandbox_mount_point: PathBuf::from("/mnt/mesos/sandbox"),
             announcer: AnnouncerFlags::default(),
         }
     }
@@ -145,6 +152,21 @@ const FLAGS: &[Flag] = &[
         name: "--pid-namespace",
         value: None,
         help: "each process of a task sees only what it started (where the executor is root)",
+    },
+    Flag {
+        name: "--no-create-user",
+        value: None,
+        help: "images get neither the role's user nor its group",
+    },
+    Flag {
+        name: "--sandbox-mount-point",
+        value: Some("PATH"),
+        help: "the sandbox inside an image (default /mnt/mesos/sandbox)",
+    },
+    Flag {
+        name: "--mesos-containerizer-path",
+        value: Some("PATH"),
+        help: "read for compatibility: images are entered without its help",
     },
     Flag {
         name: "--runner-logger-destination",
@@ -256,6 +278,13 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, Fla
             "--allow-new-privileges" => flags.allow_new_privileges = true,
             "--private-tmp" => flags.private_tmp = true,
             "--pid-namespace" => flags.pid_namespace = true,
+            "--no-create-user" => flags.no_create_user = true,
+            "--sandbox-mount-point" => {
+                flags.sandbox_mount_point = Some(PathBuf::from(&value))
+                    .filter(|path| path.is_absolute() && path.parent().is_some())
+                    .ok_or_else(|| wrong("an absolute path"))?;
+            }
+            "--mesos-containerizer-path" => {}
             "--runner-logger-destination" => {
                 let destination = parse_destination(&value)
                     .ok_or_else(|| wrong("file, console, both or none"))?;
@@ -291,7 +320,7 @@ mod tests {
         assert_eq!(parsed(""), Ok(Command::Run(Flags::default())));
         assert_eq!(
             parsed(
-                "--nosetuid --private-tmp --pid-namespace --allow-new-privileges --preserve-env --execute-as-user=www --stop_timeout_in_secs 7 --runner-logger-mode rotate \
+                "--nosetuid --private-tmp --pid-namespace --no-create-user --sandbox-mount-point=/box --mesos-containerizer-path=/x --allow-new-privileges --preserve-env --execute-as-user=www --stop_timeout_in_secs 7 --runner-logger-mode rotate \
                 --runner-logger-destination=both --runner-rotate-log-size-mb=3 --runner-rotate-log-backups=2 \
                 --announcer-ensemble=zk:2181 --announcer-serverset-path=/x --announcer-allow-custom-serverset-path \
                 --announcer-hostname=h --announcer-zookeeper-auth-config=/f"
@@ -303,6 +332,8 @@ mod tests {
                 allow_new_privileges: true,
                 private_tmp: true,
                 pid_namespace: true,
+                no_create_user: true,
+                sandbox_mount_point: "/box".into(),
                 preserve_env: true,
                 stop_timeout: Duration::from_secs(7),
                 logging: LogDefaults {
@@ -323,8 +354,8 @@ mod tests {
         assert_eq!(parsed("--help"), Ok(Command::Help));
         for (line, message) in [
             (
-                "--mesos-containerizer-path=/x",
-                "unknown flag --mesos-containerizer-path; --help lists the flags there are",
+                "--sandbox-mount-point=box",
+                "--sandbox-mount-point should be an absolute path, not \"box\"",
             ),
             (
                 "--runner-rotate-log-backups=0",

@@ -8,7 +8,8 @@
 //! The same program is the coordinator of each process run ([`aurora_thermos::coordinator`]), which is why `main` looks at
 //! its first argument before anything else.
 //!
-//! A job that wants it is announced in ZooKeeper by the module [`announce`]. Not here: tasks in file system images. Start reading at [`main`]; the task's life is in the
+//! A job that wants it is announced in ZooKeeper by the module [`announce`]. A task in a file system image gets it from the agent as a folder, see `image`.
+//! Start reading at [`main`]; the task's life is in the
 //! modules `task` and `attend`.
 
 pub mod announce;
@@ -17,6 +18,7 @@ mod checks;
 mod disk;
 pub mod flags;
 mod health;
+mod image;
 mod local;
 mod log;
 mod sandbox;

@@ -6,7 +6,13 @@ use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use aurora_api::model::Container;
+use aurora_thermos::isolation::ImageRoot;
 use aurora_thermos::users::{self, LookupError};
+
+use crate::image::{self, ImageError};
+
+/// Where the agent mounts a task's image (aurora: `apiConstants.TASK_FILESYSTEM_MOUNT_POINT`).
+pub(crate) const TASK_FILESYSTEM: &str = "taskfs";
 
 /// Why there is no sandbox.
 #[derive(Debug, thiserror::Error)]
@@ -25,9 +31,9 @@ pub(crate) enum SandboxError {
         /// What the kernel said.
         source: io::Error,
     },
-    /// An image needs the Mesos containerizer.
-    #[error("this executor cannot run a task in a file system image")]
-    Image,
+    /// The task's file system cannot be set up.
+    #[error(transparent)]
+    Image(#[from] ImageError),
 }
 
 /// Where and for whom to make one.
@@ -41,14 +47,26 @@ pub(crate) struct Plan<'a> {
     pub(crate) owner: Option<&'a str>,
     /// How the task is contained.
     pub(crate) container: &'a Container,
+    /// How an image is set up.
+    pub(crate) image: image::Options<'a>,
+}
+
+/// Where a task works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sandbox {
+    /// Its folder on this machine.
+    pub(crate) path: PathBuf,
+    /// The file system that it sees, if not the machine's.
+    pub(crate) image: Option<ImageRoot>,
 }
 
 /// Makes the sandbox and says where it is. One that is there already is used.
 ///
 /// # Errors
 /// [`SandboxError`].
-pub(crate) fn create(plan: Plan<'_>) -> Result<PathBuf, SandboxError> {
+pub(crate) fn create(plan: Plan<'_>) -> Result<Sandbox, SandboxError> {
     let sandbox = plan.directory.join("sandbox");
+    let mut image = None;
     match plan.container {
         Container::Docker(_) => {
             // Inside the container the agent's path does not exist, but the records name it.
@@ -62,24 +80,29 @@ pub(crate) fn create(plan: Plan<'_>) -> Result<PathBuf, SandboxError> {
             fs::create_dir_all(&sandbox).map_err(failed("creating", &sandbox))?;
         }
         Container::Mesos(mesos) => {
-            if mesos.image.is_some() {
-                return Err(SandboxError::Image);
-            }
+            let user = plan.owner.map(users::by_name).transpose();
+            let user = user.map_err(|error| match error {
+                LookupError::Unknown { who } => SandboxError::NoUser(who),
+                LookupError::Failed { .. } => SandboxError::Lookup(error.to_string()),
+            })?;
             fs::create_dir_all(&sandbox).map_err(failed("creating", &sandbox))?;
-            if let Some(owner) = plan.owner {
-                let user = users::by_name(owner).map_err(|error| match error {
-                    LookupError::Unknown { who } => SandboxError::NoUser(who),
-                    LookupError::Failed { .. } => SandboxError::Lookup(error.to_string()),
-                })?;
+            if let Some(user) = &user {
                 for path in [plan.directory, &sandbox] {
                     chown(path, Some(user.uid), Some(user.gid))
                         .map_err(failed("giving away", path))?;
                 }
                 set_mode(&sandbox, 0o700)?;
             }
+            if mesos.image.is_some() {
+                let root = plan.directory.join(TASK_FILESYSTEM);
+                image = Some(image::set_up(root, &sandbox, user.as_ref(), &plan.image)?);
+            }
         }
     }
-    Ok(sandbox)
+    Ok(Sandbox {
+        path: sandbox,
+        image,
+    })
 }
 
 fn set_mode(path: &Path, mode: u32) -> Result<(), SandboxError> {
@@ -97,6 +120,14 @@ mod tests {
     use super::*;
     use aurora_api::model::{DockerContainer, DockerImage, Image, MesosContainer};
     use std::os::unix::fs::MetadataExt as _;
+
+    fn options() -> image::Options<'static> {
+        image::Options {
+            mount_point: Path::new("/mnt/mesos/sandbox"),
+            volumes: &[],
+            create_user: true,
+        }
+    }
 
     fn mesos(image: Option<Image>) -> Container {
         Container::Mesos(MesosContainer {
@@ -117,8 +148,9 @@ mod tests {
             mounted: dir.path(),
             owner: Some("nobody"),
             container: &mesos(None),
+            image: options(),
         };
-        let sandbox = create(plan).unwrap();
+        let sandbox = create(plan).unwrap().path;
         assert_eq!(sandbox, dir.path().join("sandbox"));
         let metadata = fs::metadata(&sandbox).unwrap();
         assert_eq!(
@@ -137,6 +169,7 @@ mod tests {
                 mounted: dir.path(),
                 owner,
                 container: &container,
+                image: options(),
             })
         };
         assert_eq!(
@@ -149,10 +182,11 @@ mod tests {
             name: "n".into(),
             tag: "t".into(),
         });
-        assert!(matches!(
-            plan(None, mesos(Some(image))),
-            Err(SandboxError::Image)
-        ));
+        let nothing_mounted = plan(None, mesos(Some(image))).unwrap_err().to_string();
+        assert!(
+            nothing_mounted.contains("taskfs is not there"),
+            "{nothing_mounted}"
+        );
     }
 
     #[test]
@@ -170,8 +204,10 @@ mod tests {
             mounted: &mounted,
             owner: Some("nobody"),
             container: &container,
+            image: options(),
         })
-        .unwrap();
+        .unwrap()
+        .path;
         assert_eq!(sandbox, directory.join("sandbox"));
         assert!(mounted.join("sandbox").is_dir());
         assert_eq!(fs::metadata(&mounted).unwrap().mode() & 0o777, 0o755);

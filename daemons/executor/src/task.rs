@@ -9,7 +9,7 @@ use aurora_api::model::{AssignedTask, Container};
 use aurora_mesos::client::executor::ExecutorClient;
 use aurora_mesos::v1::{TaskId, TaskInfo, TaskState, TaskStatus};
 use aurora_thermos::instance::{Checker, Instance};
-use aurora_thermos::isolation::Isolation;
+use aurora_thermos::isolation::{ImageRoot, Isolation};
 use aurora_thermos::plan::EXECUTOR_RUN_LIMIT;
 use aurora_thermos::procs::Exemptions;
 use aurora_thermos::users::{self, Account};
@@ -22,7 +22,8 @@ use crate::attend::{Started, attend};
 use crate::checks::Check;
 use crate::flags::Flags;
 use crate::health::Rules;
-use crate::{Places, SECRET_VARIABLE, sandbox};
+use crate::sandbox::Sandbox;
+use crate::{Places, SECRET_VARIABLE, image, sandbox};
 
 /// An order to end the task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +97,8 @@ pub(crate) async fn run(
     context
         .report(&info.task_id, TaskState::Starting, None)
         .await;
-    let started = match start(context, &assigned, &kill) {
+    let volumes = image::volumes(info);
+    let started = match start(context, &assigned, &volumes, &kill) {
         Ok(started) => started,
         Err(ending) => return ending,
     };
@@ -106,6 +108,7 @@ pub(crate) async fn run(
 fn start(
     context: &Context,
     assigned: &AssignedTask,
+    volumes: &[PathBuf],
     kill: &watch::Receiver<Option<Kill>>,
 ) -> Result<Started, Ending> {
     let flags = &context.flags;
@@ -118,11 +121,19 @@ fn start(
         Some(user) => Some(user.as_str()),
         None => Some(job.role.as_str()),
     };
-    let sandbox = sandbox::create(sandbox::Plan {
+    let Sandbox {
+        path: sandbox,
+        image,
+    } = sandbox::create(sandbox::Plan {
         directory: &context.places.directory,
         mounted: &context.places.mounted,
         owner,
         container: &assigned.task.container,
+        image: image::Options {
+            mount_point: &flags.sandbox_mount_point,
+            volumes,
+            create_user: !flags.no_create_user,
+        },
     })
     .map_err(|error| Ending::failed(format!("Failed to initialize sandbox: {error}")))?;
 
@@ -161,12 +172,20 @@ fn start(
         .filter(|&bytes| bytes > 0);
     // All that can be wrong beside the task comes before its processes: nothing has to be taken back.
     let exemptions = Exemptions::default();
-    let health = prepare_health(context, &instance, assigned, &ports, &exemptions)?;
+    let health = prepare_health(
+        context,
+        &instance,
+        assigned,
+        &ports,
+        image.as_ref(),
+        &exemptions,
+    )?;
     let announcer = prepare_announcer(context, &instance, assigned, &ports)?;
     let isolation = Isolation {
         no_new_privileges: is_root && !is_docker && !flags.allow_new_privileges,
         own_mounts: is_root && !is_docker,
-        own_tmp: flags.private_tmp && is_root && !is_docker,
+        // An image has a /tmp of its own.
+        own_tmp: flags.private_tmp && is_root && !is_docker && image.is_none(),
         own_processes: flags.pid_namespace && is_root && !is_docker,
     };
     isolation
@@ -182,7 +201,7 @@ fn start(
         ports: ports.clone(),
         user: user.map(str::to_owned),
         isolation,
-        image: None,
+        image,
         preserve_environment: flags.preserve_env,
         secrets: vec![SECRET_VARIABLE.to_owned()],
         logging: flags.logging,
@@ -234,6 +253,7 @@ fn prepare_health(
     instance: &Instance,
     assigned: &AssignedTask,
     ports: &BTreeMap<String, u16>,
+    image: Option<&ImageRoot>,
     exemptions: &Exemptions,
 ) -> Result<Option<(Rules, Check, Duration)>, Ending> {
     let config = &instance.health;
@@ -259,7 +279,7 @@ fn prepare_health(
             Check::Shell {
                 command,
                 run_as,
-                image: None,
+                image: image.cloned(),
                 timeout,
                 exemptions: exemptions.clone(),
             }
@@ -369,7 +389,7 @@ mod tests {
             reason: "Instructed to kill task.",
             within: None,
         }));
-        let ending = start(&context, &assigned, &kill).err();
+        let ending = start(&context, &assigned, &[], &kill).err();
         let expected = Ending::new(TaskState::Killed, "Task killed during initialization.");
         assert_eq!(ending, Some(expected));
         assert!(

@@ -14,6 +14,7 @@ use super::containerizer::{ContainerEvent, Inner, chain, launch_failed};
 use super::core::{Ended, Launch};
 use super::fetch_plan::Uri;
 use super::fetcher::{self, FetchSpec};
+use super::images::Mount;
 use super::launch_helper::{self, LaunchSpec};
 use super::process::Identity;
 use super::sandbox;
@@ -32,6 +33,13 @@ pub(super) struct Life<'a> {
     pub(super) destroyed: watch::Receiver<bool>,
 }
 
+/// What a container needs before it has a process.
+struct Prepared {
+    account: Option<Account>,
+    procs: Vec<PathBuf>,
+    mounts: Vec<Mount>,
+}
+
 struct Spawned {
     child: Child,
     stdin: ChildStdin,
@@ -42,14 +50,18 @@ struct Spawned {
 impl Life<'_> {
     pub(super) async fn run(mut self) -> Ended {
         let container = self.launch.run.container.clone();
-        let (account, procs) = match self.prepare().await {
+        let Prepared {
+            account,
+            procs,
+            mounts,
+        } = match self.prepare().await {
             Ok(prepared) => prepared,
             Err(message) => {
                 self.inner.clean_up(&container, None).await;
                 return launch_failed(&message);
             }
         };
-        let mut spawned = match self.spawn(account.clone(), procs.clone()).await {
+        let mut spawned = match self.spawn(account.clone(), procs.clone(), mounts).await {
             Ok(spawned) => spawned,
             Err(message) => {
                 self.inner.clean_up(&container, None).await;
@@ -94,8 +106,8 @@ impl Life<'_> {
         }
     }
 
-    /// Finds the user, makes the sandbox and the cgroups.
-    async fn prepare(&self) -> Result<(Option<Account>, Vec<PathBuf>), String> {
+    /// Finds the user, makes the sandbox and the cgroups, unpacks images.
+    async fn prepare(&self) -> Result<Prepared, String> {
         if let Some(what) = &self.launch.unsupported {
             return Err(what.clone());
         }
@@ -107,6 +119,7 @@ impl Life<'_> {
         );
         let (cgroups, limits) = (config.cgroups.clone(), self.launch.limits);
         let (switch_user, container) = (config.switch_user, self.launch.run.container.clone());
+        let (images, volumes) = (config.images.clone(), self.launch.volumes.clone());
         tokio::task::spawn_blocking(move || {
             let account = if switch_user {
                 Some(users::find(&user).map_err(|error| chain(&error))?)
@@ -125,7 +138,15 @@ impl Life<'_> {
                     .update(&container, &limits)
                     .map_err(|error| chain(&error))?;
             }
-            Ok((account, procs))
+            let mounts = match images {
+                Some(images) => images.provide(&container, &volumes)?,
+                None => Vec::new(),
+            };
+            Ok(Prepared {
+                account,
+                procs,
+                mounts,
+            })
         })
         .await
         .map_err(|error| error.to_string())?
@@ -136,6 +157,7 @@ impl Life<'_> {
         &self,
         account: Option<Account>,
         cgroup_procs: Vec<PathBuf>,
+        mounts: Vec<Mount>,
     ) -> Result<Spawned, String> {
         let (program, arguments) = command_line(&self.launch.command)?;
         let spec = LaunchSpec {
@@ -145,6 +167,7 @@ impl Life<'_> {
             sandbox: self.sandbox.clone(),
             account,
             cgroup_procs,
+            mounts,
         };
         let mut child = helper(&self.inner.config.program, launch_helper::SUBCOMMAND)
             .spawn()

@@ -18,6 +18,7 @@ use super::cgroup::{Cgroups, Limits};
 use super::checkpoint::Store;
 use super::container::Life;
 use super::core::{Ended, Launch, Termination};
+use super::images::Images;
 use super::process::{self, Identity};
 
 /// How often out-of-memory counters are read.
@@ -42,6 +43,8 @@ pub(crate) struct ContainerConfig {
     /// Tasks run as their own user; needs root.
     pub(crate) switch_user: bool,
     pub(crate) fetcher_stall_timeout: Duration,
+    /// Images and volumes; absent where nothing can be mounted.
+    pub(crate) images: Option<Images>,
 }
 
 #[derive(Debug, Default)]
@@ -120,6 +123,10 @@ impl Containerizer {
 
     pub(crate) fn cgroups(&self) -> Option<&Cgroups> {
         self.inner.config.cgroups.as_ref()
+    }
+
+    pub(crate) fn images(&self) -> Option<&Images> {
+        self.inner.config.images.as_ref()
     }
 
     pub(crate) fn fetches(&self) -> &FetchCounters {
@@ -300,13 +307,15 @@ impl Inner {
         identity: Option<&Identity>,
     ) -> Option<Termination> {
         let termination = self.out_of_memory(container);
-        let (cgroups, name, identity) = (
-            self.config.cgroups.clone(),
-            container.to_owned(),
-            identity.cloned(),
-        );
+        let (cgroups, images) = (self.config.cgroups.clone(), self.config.images.clone());
+        let (name, identity) = (container.to_owned(), identity.cloned());
         let result = tokio::task::spawn_blocking(move || {
-            destroy_all(cgroups.as_ref(), &name, identity.as_ref())
+            destroy_all(cgroups.as_ref(), &name, identity.as_ref())?;
+            // Its mounts went with its last process.
+            match images.map_or(Ok(()), |images| images.release(&name)) {
+                Ok(()) => Ok(()),
+                Err(error) => Err(format!("removing its layers: {error}")),
+            }
         })
         .await;
         match result {

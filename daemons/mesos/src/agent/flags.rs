@@ -74,6 +74,19 @@ pub struct AgentFlags {
     #[arg(long, alias = "executor_environment_variables", value_name = "JSON")]
     pub executor_environment_variables: Option<String>,
 
+    /// Folder of image archives: NAME:TAG.tar, as `docker save` or OCI tools write them, or NAME:TAG, an OCI layout. Images and
+    /// volumes take root.
+    #[arg(long, alias = "docker_registry", value_name = "DIR")]
+    pub docker_registry: Option<PathBuf>,
+
+    /// Where unpacked images are kept; below --work-dir when absent.
+    #[arg(long, alias = "docker_store_dir", value_name = "DIR")]
+    pub docker_store_dir: Option<PathBuf>,
+
+    /// Store of AppC images: images/ID/manifest and images/ID/rootfs.
+    #[arg(long, alias = "appc_store_dir", value_name = "DIR")]
+    pub appc_store_dir: Option<PathBuf>,
+
     /// Path of the agent's control groups below each hierarchy.
     #[arg(long, alias = "cgroups_root", default_value = "mesos")]
     pub cgroups_root: String,

@@ -26,6 +26,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use serde::{Deserialize, Serialize};
 
+use super::images::{self, Mount};
 use super::users::Account;
 
 /// The hidden subcommand of the agent's program.
@@ -48,6 +49,8 @@ pub(crate) struct LaunchSpec {
     pub(crate) account: Option<Account>,
     /// `cgroup.procs` files to enter.
     pub(crate) cgroup_procs: Vec<PathBuf>,
+    /// What it gets mounted, in a mount namespace of its own; takes root.
+    pub(crate) mounts: Vec<Mount>,
 }
 
 /// Runs the helper. Returns only when the container's program could not be started.
@@ -101,7 +104,9 @@ fn run() -> Result<Ended, String> {
 
 /// Replaces this process. Returns what went wrong when that fails.
 fn become_container(spec: &LaunchSpec) -> String {
-    if let Err(message) = take_identity(spec.account.as_ref()) {
+    if let Err(message) = images::perform(&spec.sandbox, &spec.mounts)
+        .and_then(|()| take_identity(spec.account.as_ref()))
+    {
         return message;
     }
     if let Err(error) = std::env::set_current_dir(&spec.sandbox) {

@@ -33,6 +33,7 @@ mod files;
 mod flags;
 mod gc;
 mod http;
+mod images;
 mod launch_helper;
 mod operator;
 mod paths;
@@ -55,6 +56,7 @@ use std::process::ExitCode;
 pub fn hidden_mode(mode: &str) -> Option<ExitCode> {
     match mode {
         launch_helper::SUBCOMMAND => Some(launch_helper::main()),
+        images::SUBCOMMAND => Some(images::unpack_main()),
         fetcher::SUBCOMMAND => Some(fetcher::main()),
         command::SUBCOMMAND => Some(command::main()),
         _ => None,

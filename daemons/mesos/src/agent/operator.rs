@@ -3,7 +3,7 @@
 use aurora_daemon::reply;
 use aurora_daemon::server::{Request, Response};
 use aurora_mesos::message::{self, Format};
-use aurora_mesos::v1::{Flag, Metric, agent};
+use aurora_mesos::v1::{Flag, Image, Metric, agent};
 use http::StatusCode;
 use serde_json::json;
 
@@ -189,6 +189,10 @@ impl Routes {
                     Err(error) => return Ok(file_error(&error)),
                 }
             }
+            agent::CallType::PruneImages => {
+                let excluded = call.prune_images.unwrap_or_default().excluded_images;
+                return Ok(self.prune_images(excluded).await);
+            }
             // Without resource providers the answer has no content, which protobuf writes as nothing.
             agent::CallType::GetResourceProviders => {}
             _ => {
@@ -204,5 +208,23 @@ impl Routes {
             format.media_type(),
             format.encode(&response),
         ))
+    }
+
+    /// Like Mesos, answers without a body.
+    async fn prune_images(&self, excluded: Vec<Image>) -> Response {
+        let Some(images) = self.containerizer.images().cloned() else {
+            return reply::text(StatusCode::OK, "");
+        };
+        let pruned = tokio::task::spawn_blocking(move || images.prune(&excluded)).await;
+        match pruned.map_err(std::io::Error::other).flatten() {
+            Ok(count) => {
+                tracing::info!(count, "removed images that nobody uses");
+                reply::text(StatusCode::OK, "")
+            }
+            Err(error) => reply::text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                format!("Failed to prune images: {error}"),
+            ),
+        }
     }
 }

@@ -22,6 +22,7 @@ use super::durable::CheckpointError;
 use super::files::Sandboxes;
 use super::flags::AgentFlags;
 use super::http::Routes;
+use super::images::{Images, ImagesConfig};
 use super::paths::Paths;
 use super::registration::{self, Master};
 use super::shell::{Finished, Handle, Input, Shell, ShellConfig};
@@ -78,6 +79,7 @@ pub async fn run(flags: AgentFlags) -> anyhow::Result<()> {
         domain: None,
     };
     let program = std::env::current_exe().context("finding this program")?;
+    let is_root = nix::unistd::Uid::effective().is_root();
     let settings = Settings {
         info,
         ip: flags.ip.to_string(),
@@ -88,8 +90,8 @@ pub async fn run(flags: AgentFlags) -> anyhow::Result<()> {
         enable_cfs: flags.cgroups_enable_cfs,
         pids_max: flags.cgroups_pids_max,
         executor_secrets: token.is_some(),
+        volumes: is_root,
     };
-    let is_root = nix::unistd::Uid::effective().is_root();
     if flags.switch_user && !is_root {
         tracing::info!(
             user = users::current_name(),
@@ -99,6 +101,7 @@ pub async fn run(flags: AgentFlags) -> anyhow::Result<()> {
     let (container_sender, container_events) = mpsc::channel(CONTAINER_EVENTS);
     let containerizer = Containerizer::new(
         ContainerConfig {
+            images: is_root.then(|| images(&flags, &program, &work_dir)),
             program,
             work_dir: work_dir.clone(),
             cgroups: cgroups(&flags),
@@ -299,6 +302,17 @@ fn cgroups(flags: &AgentFlags) -> Option<Cgroups> {
             None
         }
     }
+}
+
+fn images(flags: &AgentFlags, program: &Path, work_dir: &Path) -> Images {
+    let store = flags.docker_store_dir.clone();
+    Images::new(ImagesConfig {
+        program: program.to_owned(),
+        archives: flags.docker_registry.clone(),
+        appc: flags.appc_store_dir.clone(),
+        store: store.unwrap_or_else(|| work_dir.join("store/docker")),
+        containers: work_dir.join("provisioner/containers"),
+    })
 }
 
 fn executor_environment(text: Option<&str>) -> anyhow::Result<Vec<(String, String)>> {

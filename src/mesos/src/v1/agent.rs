@@ -2,7 +2,7 @@
 
 use super::{
     AgentInfo, ContainerId, ContainerStatus, DrainConfig, DurationInfo, ExecutorId, ExecutorInfo,
-    FileInfo, Flag, FrameworkId, FrameworkInfo, Metric, ResourceStatistics, Task, TimeInfo,
+    FileInfo, Flag, FrameworkId, FrameworkInfo, Image, Metric, ResourceStatistics, Task, TimeInfo,
     VersionInfo,
 };
 use crate::message::{enumeration, message};
@@ -17,6 +17,7 @@ message! {
         4 list_files: optional ListFilesCall,
         5 read_file: optional ReadFileCall,
         20 get_containers: optional GetContainersCall,
+        21 prune_images: optional PruneImages,
     }
 }
 
@@ -95,6 +96,13 @@ message! {
     GetContainersCall = "mesos.v1.agent.Call.GetContainers" {
         1 show_nested: optional bool,
         2 show_standalone: optional bool,
+    }
+}
+
+message! {
+    /// `mesos.v1.agent.Call.PruneImages`.
+    PruneImages = "mesos.v1.agent.Call.PruneImages" {
+        1 excluded_images: repeated Image,
     }
 }
 

@@ -75,7 +75,8 @@ fn shown(command: &CommandInfo) -> String {
 }
 
 /// What a container asks for that this agent does not have. An unmet demand fails the launch instead of being left out.
-pub(super) fn unsupported(info: &ExecutorInfo) -> Option<String> {
+/// `mounts`: whether the agent can mount volumes and images.
+pub(super) fn unsupported(info: &ExecutorInfo, mounts: bool) -> Option<String> {
     let secret = info
         .command
         .iter()
@@ -101,9 +102,15 @@ pub(super) fn unsupported(info: &ExecutorInfo) -> Option<String> {
         .as_ref()
         .is_some_and(|mesos| mesos.image.is_some())
     {
-        "container images"
-    } else if !container.volumes.is_empty() {
-        "volumes"
+        "images as the root of an executor itself"
+    } else if !mounts && !container.volumes.is_empty() {
+        "volumes and images need an agent that is root; without root they"
+    } else if container
+        .volumes
+        .iter()
+        .any(|volume| volume.source.is_some())
+    {
+        "volumes of drivers, secrets and sandboxes"
     } else if container
         .network_infos
         .iter()

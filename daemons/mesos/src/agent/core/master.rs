@@ -305,7 +305,13 @@ impl Agent {
             limits: executor.limits(&self.settings),
             secret: executor.secret.clone(),
             allocation_role: role,
-            unsupported: unsupported(&executor.info),
+            unsupported: unsupported(&executor.info, self.settings.volumes),
+            volumes: executor
+                .info
+                .container
+                .iter()
+                .flat_map(|container| container.volumes.iter().cloned())
+                .collect(),
             command,
         })));
     }

@@ -27,7 +27,7 @@ use std::time::Duration;
 use aurora_mesos::v1::{
     AgentId, AgentInfo, CommandInfo, DrainConfig, ExecutorId, ExecutorInfo,
     FrameworkCapabilityType, FrameworkId, FrameworkInfo, MasterInfo, StatusReason, StatusSource,
-    TaskId, TaskInfo, TaskState, TaskStatus, executor as api_v1,
+    TaskId, TaskInfo, TaskState, TaskStatus, Volume, executor as api_v1,
 };
 use bytes::Bytes;
 
@@ -74,6 +74,8 @@ pub(crate) struct Settings {
     pub(crate) pids_max: Option<u64>,
     /// Executors get a secret each.
     pub(crate) executor_secrets: bool,
+    /// Volumes and images can be mounted.
+    pub(crate) volumes: bool,
 }
 
 /// Something that has to be on disk.
@@ -132,6 +134,8 @@ pub(crate) struct Launch {
     pub(crate) secret: Option<String>,
     /// Set for the built-in command executor, whose tasks are told their role.
     pub(crate) allocation_role: Option<String>,
+    /// What is mounted for it.
+    pub(crate) volumes: Vec<Volume>,
     /// A property of the task that this agent cannot provide; the launch fails with this text.
     pub(crate) unsupported: Option<String>,
 }

@@ -152,6 +152,7 @@ fn agent(secrets: bool) -> Agent {
         enable_cfs: false,
         pids_max: None,
         executor_secrets: secrets,
+        volumes: true,
     };
     let mut number = 0_u64;
     let ids = move || {

@@ -1,0 +1,174 @@
+//! `aurora-mesos-agent unpack-image`: applies the layers of an image, one over the other, to an empty folder.
+//!
+//! It is a process of its own because it makes that folder its root before it writes anything: whatever links an image holds,
+//! nothing outside is reached.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, Read, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Component, Path, PathBuf};
+use std::process::ExitCode;
+
+use serde::{Deserialize, Serialize};
+use tar::EntryType;
+
+use super::archive::{Archive, ArchiveError};
+use crate::agent::containerizer::chain;
+
+/// The hidden subcommand of the agent's program.
+pub(crate) const SUBCOMMAND: &str = "unpack-image";
+/// Longest order that is read.
+const MAX_ORDER: u64 = 1 << 20;
+/// A name that begins so hides what lower layers have under the rest of it.
+const WHITEOUT: &[u8] = b".wh.";
+/// Hides everything that lower layers have in its folder.
+const OPAQUE: &[u8] = b".wh..wh..opq";
+
+/// What to unpack, and where to.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Order {
+    pub(super) archive: PathBuf,
+    pub(super) reference: String,
+    pub(super) rootfs: PathBuf,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum UnpackError {
+    #[error("the order is not understood")]
+    Order(#[from] serde_json::Error),
+    #[error("{path}")]
+    Archive { path: PathBuf, source: ArchiveError },
+    #[error("{0}")]
+    Io(String, #[source] io::Error),
+}
+
+/// Runs it: the order comes as JSON on standard input, and what went wrong goes to standard error.
+pub(crate) fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The exit code says the rest.
+            let _ = writeln!(io::stderr(), "{}", chain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), UnpackError> {
+    let failed = |doing: &str| {
+        let doing = doing.to_owned();
+        move |error: io::Error| UnpackError::Io(doing, error)
+    };
+    let mut text = Vec::new();
+    io::stdin()
+        .lock()
+        .take(MAX_ORDER)
+        .read_to_end(&mut text)
+        .map_err(failed("reading the order"))?;
+    let order: Order = serde_json::from_slice(&text)?;
+    let unreadable = |source| UnpackError::Archive {
+        path: order.archive.clone(),
+        source,
+    };
+    let archive = Archive::open(&order.archive).map_err(unreadable)?;
+    let layers = archive.layers(&order.reference).map_err(unreadable)?;
+    std::env::set_current_dir(&order.rootfs).map_err(failed("entering the root"))?;
+    nix::unistd::chroot(".")
+        .map_err(io::Error::from)
+        .map_err(failed("making the folder the root"))?;
+    for (number, layer) in layers.into_iter().enumerate() {
+        apply(layer, Path::new("/"))
+            .map_err(|error| UnpackError::Io(format!("layer {number}"), error))?;
+    }
+    Ok(())
+}
+
+/// Applies a layer to what lies below `root`.
+pub(super) fn apply(layer: impl Read, root: &Path) -> io::Result<()> {
+    let mut archive = tar::Archive::new(layer);
+    archive.set_preserve_permissions(true);
+    archive.set_preserve_ownerships(nix::unistd::geteuid().is_root());
+    archive.set_preserve_mtime(true);
+    let mut written = HashSet::new();
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        let Some(path) = inside(&entry.path()?) else {
+            let name = entry.path()?.display().to_string();
+            return Err(io::Error::other(format!("{name} leaves the image")));
+        };
+        let name = path.file_name().unwrap_or_default().as_bytes().to_owned();
+        if name == OPAQUE {
+            let folder = path.parent().unwrap_or(Path::new(""));
+            hide_all(&root.join(folder), folder, &written)?;
+            continue;
+        }
+        if let Some(hidden) = name.strip_prefix(WHITEOUT) {
+            let hidden = path.with_file_name(OsStr::from_bytes(hidden));
+            if !written.contains(&hidden) {
+                remove(&root.join(hidden))?;
+            }
+            continue;
+        }
+        let kind = entry.header().entry_type();
+        // Devices come from the machine, where its owner wants them.
+        if matches!(kind, EntryType::Char | EntryType::Block | EntryType::Fifo) {
+            continue;
+        }
+        let target = root.join(&path);
+        let replaces =
+            fs::symlink_metadata(&target).is_ok_and(|there| !(there.is_dir() && kind.is_dir()));
+        if replaces {
+            remove(&target)?;
+        }
+        entry.unpack_in(root)?;
+        let ancestors = path.ancestors().map(Path::to_owned);
+        written.extend(ancestors);
+    }
+    Ok(())
+}
+
+/// The path below the root; `None` for one that leads out of it.
+fn inside(path: &Path) -> Option<PathBuf> {
+    let mut name = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(part) => name.push(part),
+            Component::CurDir | Component::RootDir => {}
+            Component::ParentDir | Component::Prefix(_) => return None,
+        }
+    }
+    Some(name)
+}
+
+/// Removes from a folder what this layer has not written.
+fn hide_all(folder: &Path, name: &Path, written: &HashSet<PathBuf>) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = name.join(entry.file_name());
+        if !written.contains(&name) {
+            remove(&entry.path())?;
+        } else if entry.file_type()?.is_dir() {
+            hide_all(&entry.path(), &name, written)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a file, a link or a folder with all that is in it; one that is not there is fine.
+fn remove(path: &Path) -> io::Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
