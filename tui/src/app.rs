@@ -93,6 +93,16 @@ pub(crate) async fn run(
                     pending.extend(back_again(&mut output, &data)?);
                     dirty = true;
                 }
+                Some(Wish::Shell(program)) => {
+                    drop(input);
+                    terminal.leave().context("cannot give the terminal back")?;
+                    let ended = program.run().await;
+                    terminal.enter().context("cannot set up the terminal")?;
+                    input = EventStream::new();
+                    pending.extend(back_again(&mut output, &data)?);
+                    pending.push(ended);
+                    dirty = true;
+                }
                 Some(Wish::Quit { stop_cluster }) => return Ok(Ending::Quit { stop_cluster }),
             }
         }

@@ -23,11 +23,12 @@ use aurora_client::scheduler::{CallError, Retry, Scheduler, combine_messages};
 use aurora_tui_model::actions::{
     Action, Cron, Ended, Forced, Hosts, Instances, Progress, Quota, Subject, Update,
 };
-use aurora_tui_model::event::{Call, Event, Launch, LinkEvent, Seen, Watch};
+use aurora_tui_model::event::{Call, Event, Launch, LinkEvent, Seen, ShellTarget, Watch};
 use aurora_tui_model::told::Amounts;
 use tokio::sync::watch;
 
 use crate::data::{Events, Job, Source, now_ms, report};
+use crate::shell::Program;
 use crate::{USER_AGENT, examples, observe, poll};
 
 /// The port of an observer when nothing else is said (aurora: the observer's `--port`).
@@ -75,7 +76,13 @@ impl Source for Cluster {
                     }
                     item = feed.next() => match item {
                         Some(Item::Line(line)) => Event::Feed(now_ms(), line),
-                        Some(Item::Lost { why, .. }) => Event::Link(now_ms(), LinkEvent::Lost(why)),
+                        Some(Item::Lost { why, refused, .. }) => {
+                            let link = match refused {
+                                true => LinkEvent::Refused(why),
+                                false => LinkEvent::Lost(why),
+                            };
+                            Event::Link(now_ms(), link)
+                        }
                         Some(Item::Unsupported) | None => {
                             let scheduler = Scheduler::new(&target, USER_AGENT);
                             return poll::follow(scheduler, topics, events).await;
@@ -113,9 +120,13 @@ impl Source for Cluster {
         let scheduler = Scheduler::new(&self.target, USER_AGENT);
         Box::pin(async move {
             let id = call.id;
+            let Some(call) = thrift(call) else {
+                let why = "rounds are sent step by step".to_owned();
+                report(&events, Event::Answer(id, Progress::Refused(why))).await;
+                return;
+            };
             let answer =
-                tokio::time::timeout(CALL_DEADLINE, scheduler.call(thrift(call), Retry::Never))
-                    .await;
+                tokio::time::timeout(CALL_DEADLINE, scheduler.call(call, Retry::Never)).await;
             let progress = match answer {
                 Err(_) => Progress::Unknown(format!(
                     "no answer within {} s; it may have happened or not",
@@ -149,6 +160,14 @@ impl Source for Cluster {
         })
     }
 
+    fn shell(&self, task: &ShellTarget) -> Result<Program, String> {
+        let cluster = &self.target.cluster;
+        match &self.target.local {
+            Some(local) => Ok(Program::in_sandbox(&local.agent_work_dir(), &task.task)),
+            None => Program::by_ssh(&format!("{cluster}/{}/{}", task.job, task.instance)),
+        }
+    }
+
     fn suggest(&self, events: Events) -> Job {
         let cluster = self.target.cluster.clone();
         Box::pin(async move {
@@ -158,9 +177,11 @@ impl Source for Cluster {
     }
 }
 
-fn thrift(call: Call) -> ThriftCall {
+/// The call of a change; none for changes that are made of several.
+fn thrift(call: Call) -> Option<ThriftCall> {
     let message = (!call.reason.is_empty()).then_some(call.reason);
-    match call.subject {
+    Some(match call.subject {
+        Subject::Rounds(_) => return None,
         Subject::Instances(Instances { job, targets, .. }) => {
             let instances = targets.iter().map(|target| target.instance).collect();
             match call.action {
@@ -229,7 +250,7 @@ fn thrift(call: Call) -> ThriftCall {
                 _ => StartMaintenance { hosts }.into(),
             }
         }
-    }
+    })
 }
 
 fn aggregate(amounts: Amounts) -> ResourceAggregate {

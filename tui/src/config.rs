@@ -237,11 +237,13 @@ impl Env {
     }
 
     /// The files of what the user keeps.
-    pub(crate) fn keeper(&self) -> Keeper {
+    pub(crate) fn keeper(&self, cluster: &str) -> Keeper {
+        let cluster = cluster.replace(['/', '.'], "_");
         let in_dir = |dir: &Option<PathBuf>, name: &str| dir.as_ref().map(|dir| dir.join(name));
         Keeper {
             layouts: in_dir(&self.config_dir, "layouts"),
             bookmarks: in_dir(&self.state_dir, "bookmarks.toml"),
+            rounds: in_dir(&self.state_dir, &format!("rounds-{cluster}.json")),
         }
     }
 

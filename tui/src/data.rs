@@ -8,12 +8,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use aurora_tui_model::event::{Call, Effect, Event, Watch};
+use aurora_tui_model::event::{Call, Effect, Event, Keepsake, ShellTarget, Watch};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::keeper::Keeper;
 use crate::recorder::Recorder;
+use crate::shell::{self, Program};
 use crate::tape::Tape;
 
 /// Where events go. It is bounded: a reader that falls behind slows the sources, never the memory.
@@ -39,6 +40,10 @@ pub(crate) trait Source: Send + Sync {
     fn send(&self, call: Call, events: Events) -> Job;
     /// Creates the example jobs.
     fn launch(&self, events: Events) -> Job;
+    /// The program that gives a shell in a task's sandbox; the error says why there is none.
+    fn shell(&self, task: &ShellTarget) -> Result<Program, String> {
+        Err(format!("there is no sandbox of {} here", task.task))
+    }
     /// Finds the command line that creates an example.
     fn suggest(&self, events: Events) -> Job;
 }
@@ -49,6 +54,7 @@ pub(crate) enum Wish {
     Copy(String),
     Redraw,
     Suspend,
+    Shell(Program),
     Quit { stop_cluster: bool },
 }
 
@@ -153,6 +159,28 @@ impl Data {
                     drop(events.blocking_send(event));
                 });
             }
+            // In order, and before what comes next: what was begun must not be begun again.
+            Effect::Keep(what @ Keepsake::Rounds(_)) => {
+                if let Err(error) = self.keeper.keep(&what) {
+                    let events = self.events.clone();
+                    let text = format!("the rounds cannot be kept: {error}");
+                    tokio::spawn(async move { report(&events, Event::Fault(text)).await });
+                }
+            }
+            Effect::Execute { host, command } => {
+                let events = self.events.clone();
+                tokio::spawn(async move {
+                    let outcome = shell::execute(&command, &host).await;
+                    report(&events, Event::Executed { host, outcome }).await
+                });
+            }
+            Effect::Shell(target) => match self.source.shell(&target) {
+                Ok(program) => return Some(Wish::Shell(program)),
+                Err(fault) => {
+                    let events = self.events.clone();
+                    tokio::spawn(async move { report(&events, Event::Fault(fault)).await });
+                }
+            },
             Effect::Keep(what) => {
                 let (keeper, events) = (self.keeper.clone(), self.events.clone());
                 tokio::task::spawn_blocking(move || {

@@ -23,6 +23,9 @@ use crate::output::as_text;
 use crate::paint::{Look, paint};
 use crate::picture;
 
+/// Commands that begin maintenance in rounds or go on with it.
+const ROUNDS: [&str; 2] = ["host-rounds", "rounds-resume"];
+
 /// Exit codes.
 pub(crate) const DONE: u8 = 0;
 pub(crate) const FAILED: u8 = 1;
@@ -239,8 +242,9 @@ impl Runner {
                 .flat_map(|fault| update(&mut self.state, fault)),
         );
         for effect in effects {
-            if let Some(Wish::Copy(_) | Wish::Suspend | Wish::Redraw | Wish::Quit { .. }) =
-                self.data.carry_out(effect)
+            if let Some(
+                Wish::Copy(_) | Wish::Suspend | Wish::Shell(_) | Wish::Redraw | Wish::Quit { .. },
+            ) = self.data.carry_out(effect)
             {
                 // These are about a terminal, and there is none.
             }
@@ -272,7 +276,7 @@ impl Runner {
             };
             if !self.step().await {
                 let why = match &self.state.link {
-                    LinkState::Down(_, why) => format!(": {why}"),
+                    LinkState::Down(_, why) | LinkState::Unauthorised(_, why) => format!(": {why}"),
                     _ => String::new(),
                 };
                 return Err(format!(
@@ -295,6 +299,35 @@ impl Runner {
         match command::target(command.words.first()?, &self.state.setup.cluster) {
             Ok(Target::Job(job, Some(_))) => Some(job.to_string()),
             Ok(Target::Job(_, None) | Target::Task(_)) | Err(_) => None,
+        }
+    }
+
+    /// Waits until maintenance in rounds is over or stands still.
+    async fn rounds(&mut self, err: &mut (dyn Write + Send)) -> std::io::Result<u8> {
+        self.deadline = Instant::now() + self.timeout;
+        let mut said = String::new();
+        loop {
+            let Some(campaign) = &self.state.campaign else {
+                writeln!(err, "the rounds are done")?;
+                return Ok(DONE);
+            };
+            let now = campaign.describe();
+            let stopped = campaign.stopped.is_some();
+            if now != said {
+                writeln!(err, "{}", text::clean(&now))?;
+                said = now;
+            }
+            if stopped {
+                return Ok(FAILED);
+            }
+            if !self.step().await {
+                writeln!(
+                    err,
+                    "aurora-tui: they are not over after {} s; --timeout waits longer, and `rounds-resume` goes on",
+                    self.timeout.as_secs()
+                )?;
+                return Ok(UNKNOWN);
+            }
         }
     }
 
@@ -355,6 +388,22 @@ impl Runner {
             if enter {
                 self.take(Event::Key(Key::plain(Code::Enter)));
             }
+        }
+        if let Mode::Form(form) = std::mem::take(&mut self.state.mode) {
+            writeln!(
+                err,
+                "aurora-tui: `{}` needs what its form asks for ({})",
+                line.trim(),
+                form.title
+            )?;
+            return Ok(USAGE);
+        }
+        if self.state.campaign.is_some()
+            && ROUNDS
+                .iter()
+                .any(|verb| line.trim_start().starts_with(verb))
+        {
+            return self.rounds(err).await;
         }
         if self.state.changes.len() == before {
             return match &self.state.notice {

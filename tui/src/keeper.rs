@@ -18,6 +18,8 @@ const LARGEST: u64 = 1 << 20;
 pub(crate) struct Keeper {
     pub(crate) layouts: Option<PathBuf>,
     pub(crate) bookmarks: Option<PathBuf>,
+    /// Maintenance in rounds that is not over.
+    pub(crate) rounds: Option<PathBuf>,
 }
 
 /// What was read.
@@ -27,6 +29,8 @@ pub(crate) struct Kept {
     pub(crate) layouts: BTreeMap<String, String>,
     /// Links by name.
     pub(crate) bookmarks: BTreeMap<String, String>,
+    /// Maintenance in rounds, as it was kept.
+    pub(crate) rounds: Option<String>,
     /// What is wrong with the files.
     pub(crate) warnings: Vec<Warning>,
 }
@@ -61,7 +65,17 @@ impl Keeper {
                 Err(error) => warnings.push(warning(path, &error.to_string())),
             }
         }
+        let rounds = match self.rounds.as_deref().map(text_of) {
+            Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => {
+                let path = self.rounds.as_deref().unwrap_or(Path::new(""));
+                warnings.push(warning(path, &error.to_string()));
+                None
+            }
+            Some(Ok(text)) => Some(text),
+            Some(Err(_)) | None => None,
+        };
         Kept {
+            rounds,
             layouts,
             bookmarks,
             warnings,
@@ -74,6 +88,14 @@ impl Keeper {
             Keepsake::Layout(name, text) => match &self.layouts {
                 Some(directory) => write(&directory.join(format!("{name}.toml")), text),
                 None => Ok(()),
+            },
+            Keepsake::Rounds(rounds) => match (&self.rounds, rounds) {
+                (Some(path), Some(text)) => write(path, text),
+                (Some(path), None) => match fs::remove_file(path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                    _ => Ok(()),
+                },
+                (None, _) => Ok(()),
             },
             Keepsake::Bookmarks(bookmarks) => match &self.bookmarks {
                 Some(path) => write(path, &toml::to_string(bookmarks).map_err(io::Error::other)?),
@@ -131,6 +153,7 @@ mod tests {
         let keeper = Keeper {
             layouts: Some(dir.path().join("config/layouts")),
             bookmarks: Some(dir.path().join("state/bookmarks.toml")),
+            rounds: Some(dir.path().join("state/rounds-west.json")),
         };
         let kept = keeper.read();
         assert_eq!(

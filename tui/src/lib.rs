@@ -24,6 +24,7 @@ mod poll;
 mod recorder;
 mod replay;
 mod run;
+mod shell;
 mod tape;
 mod terminal;
 mod tools;

@@ -56,19 +56,28 @@ pub(crate) async fn follow(
             }
             Err(error) => {
                 let why = describe(&error);
-                report(&events, Event::Link(now_ms(), LinkEvent::Lost(why))).await
+                let link = match error {
+                    CallError::Auth { .. } => LinkEvent::Refused(why),
+                    _ => LinkEvent::Lost(why),
+                };
+                report(&events, Event::Link(now_ms(), link)).await
             }
         };
         if !told {
             return;
         }
         tokio::select! {
-            () = tokio::time::sleep(PERIOD.max(begun.elapsed() * SHARE)) => {}
+            () = tokio::time::sleep(pause(begun.elapsed())) => {}
             changed = topics.changed() => if changed.is_err() {
                 return;
             },
         }
     }
+}
+
+/// How long is waited after an answer that took so long.
+fn pause(took: Duration) -> Duration {
+    PERIOD.max(took * SHARE)
 }
 
 struct Poll {
@@ -207,4 +216,24 @@ fn task(found: ScheduledTask, config: String) -> Line {
         config,
         events: events.collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn polling_slows_down_with_the_scheduler() {
+        // Of our time, at most a fifth is spent with the answering of a slow one.
+        for (took, paused) in [
+            (0, 5_000),
+            (200, 5_000),
+            (1_250, 5_000),
+            (2_000, 8_000),
+            (30_000, 120_000),
+        ] {
+            let paused = Duration::from_millis(paused);
+            assert_eq!(pause(Duration::from_millis(took)), paused, "{took}");
+        }
+    }
 }

@@ -14,6 +14,7 @@ use aurora_client::programs;
 use aurora_tui_model::event::Event;
 use aurora_tui_model::place::Link;
 use aurora_tui_model::state::{Setup, State};
+use aurora_tui_model::update::rounds_found;
 use clap::Parser;
 use tokio::sync::mpsc;
 
@@ -151,7 +152,7 @@ async fn work(
         mut warnings,
         ..
     } = env.load(&wanted);
-    let keeper = env.keeper();
+    let keeper = env.keeper(&cluster);
     let kept = keeper.read();
     warnings.extend(kept.warnings);
     let setup = Setup {
@@ -178,6 +179,9 @@ async fn work(
     let mut state = State::new(setup, args.size, now_ms);
     state.layouts = kept.layouts;
     state.bookmarks = kept.bookmarks;
+    if let Some(rounds) = &kept.rounds {
+        rounds_found(&mut state, rounds);
+    }
     if screenless {
         let errand = Errand {
             exec: args.exec,

@@ -3,6 +3,7 @@
 //! A frame is written as its text and, beside it, a grid of letters for its styles, with a list of what they mean.
 
 mod fake;
+mod link;
 mod panes;
 mod panic;
 mod polling;

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 pub use crate::plan::{
-    Cron, Ended, Forced, HostTarget, Hosts, Instances, Plan, Quota, Reconciliation, Request,
-    Subject, Target, Update, Wish,
+    Cron, Ended, Forced, HostTarget, Hosts, Instances, Plan, PlannedRounds, Quota, Reconciliation,
+    Request, Subject, Target, Update, Wish,
 };
 
 /// What kind of object an action is done to.
@@ -18,6 +18,8 @@ pub enum Kind {
     Update,
     /// Hosts.
     Hosts,
+    /// Hosts, group by group.
+    Rounds,
     /// A role.
     Role,
     /// One task.
@@ -71,6 +73,7 @@ actions! {
     HostMaintenance "host-maintenance" 'M' Hosts "Hosts get new tasks only where nothing else is free.";
     HostDrain "host-drain" 'D' Hosts "Tasks leave the hosts, and no new ones come.";
     HostActivate "host-activate" 'V' Hosts "Hosts take tasks again.";
+    HostRounds "host-rounds" 'G' Rounds "Hosts are drained group by group.";
     QuotaSet "quota-set" 'Q' Role "A role gets another quota.";
     TaskForce "task-force" 'F' Task "A task is taken for something else.";
     Prune "prune" 'X' Ended "Ended tasks of a job are forgotten.";

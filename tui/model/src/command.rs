@@ -108,6 +108,10 @@ pub enum Verb {
     Copy,
     Actions,
     Change,
+    RoundsStop,
+    RoundsResume,
+    RoundsForget,
+    Shell,
     Examples,
     Redraw,
     Suspend,
@@ -273,6 +277,11 @@ commands! {
     "host-maintenance" Change "[HOST]..." (0, 100) false Changes "give hosts new tasks only where nothing else is free";
     "host-drain" Change "[HOST]..." (0, 100) false Changes "move all tasks away from hosts";
     "host-activate" Change "[HOST]..." (0, 100) false Changes "let hosts take tasks again";
+    "host-rounds" Change "[HOST | @ATTRIBUTE=VALUE]... [by=ATTRIBUTE] [size=N] [then=COMMAND] [stay]" (0, 1000) false Changes "drain hosts group by group, run a command for each, activate them";
+    "rounds-stop" RoundsStop "" (0, 0) false Shows "stop maintenance in rounds after this step";
+    "rounds-resume" RoundsResume "" (0, 0) false Shows "go on with rounds that were stopped";
+    "rounds-forget" RoundsForget "" (0, 0) false Shows "forget rounds that were stopped";
+    "shell" Shell "[JOB/INSTANCE | TASK]" (0, 1) false Shows "a shell in a task's sandbox";
     "quota-set" Change "[ROLE [CPUS RAM DISK]]" (0, 4) false Changes "give a role another quota; in a form without amounts";
     "task-force" Change "[JOB/INSTANCE | TASK] [STATUS]" (0, 2) false Changes "take a task for something else, whatever it is";
     "prune" Change "[JOB]" (0, 1) false Changes "forget the ended tasks of a job";

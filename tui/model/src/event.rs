@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aurora_api::feed::Line;
+use aurora_api::job_key::JobPath;
 use aurora_api::observer::TaskHistory;
 use serde::{Deserialize, Serialize};
 
@@ -220,6 +221,8 @@ pub enum LinkEvent {
     Connecting,
     /// The connection is gone, and is tried again.
     Lost(String),
+    /// The scheduler answers and does not let us in; it is tried again.
+    Refused(String),
 }
 
 /// What goes on with the examples.
@@ -254,6 +257,13 @@ pub enum Event {
     Answer(u64, Progress),
     /// The journal as it is in its file, oldest first.
     Journal(Vec<Entry>),
+    /// The command that was run for a host in maintenance has ended; the error says how it failed.
+    Executed {
+        /// The host.
+        host: String,
+        /// What became of it.
+        outcome: Result<String, String>,
+    },
     /// Something to tell.
     Notice(String),
     /// Something that went wrong here, such as a full disk.
@@ -273,6 +283,19 @@ pub enum Keepsake {
     Layout(String, String),
     /// All bookmarks: names and links.
     Bookmarks(BTreeMap<String, String>),
+    /// Maintenance in rounds; none: it is over.
+    Rounds(Option<String>),
+}
+
+/// A task with a sandbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShellTarget {
+    /// Its job.
+    pub job: JobPath,
+    /// Its instance.
+    pub instance: i32,
+    /// Its id.
+    pub task: String,
 }
 
 /// A call that changes the cluster.
@@ -312,6 +335,15 @@ pub enum Effect {
         /// What is in it.
         text: String,
     },
+    /// Run a command on this machine, with a host's name as last argument.
+    Execute {
+        /// The host.
+        host: String,
+        /// The command line.
+        command: String,
+    },
+    /// Give the terminal to a shell in a task's sandbox until it ends.
+    Shell(ShellTarget),
     /// Create the example jobs.
     Launch,
     /// Find the command line that creates an example.

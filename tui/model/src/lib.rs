@@ -19,6 +19,7 @@ pub mod moment;
 pub mod past;
 pub mod place;
 mod plan;
+pub mod rounds;
 pub mod screen;
 pub mod state;
 pub mod store;

@@ -19,7 +19,12 @@ pub struct Rounds {
 
 impl Rounds {
     /// Hosts in groups: by the value of an attribute where one is named, and of so many at the most.
-    pub fn group(store: &Store, hosts: &[String], by: Option<&str>, size: usize) -> Vec<Vec<String>> {
+    pub fn group(
+        store: &Store,
+        hosts: &[String],
+        by: Option<&str>,
+        size: usize,
+    ) -> Vec<Vec<String>> {
         let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for host in hosts {
             let values = by
@@ -100,7 +105,10 @@ impl Campaign {
         let tasks = |host: &String| store.hosts.get(host).map_or(0, |record| record.tasks);
         let hosts = rounds.hosts();
         Campaign {
-            began: hosts.iter().map(|host| (host.clone(), tasks(host))).collect(),
+            began: hosts
+                .iter()
+                .map(|host| (host.clone(), tasks(host)))
+                .collect(),
             rounds,
             reason,
             group: 0,
@@ -163,6 +171,9 @@ impl Campaign {
             .as_ref()
             .map_or_else(String::new, |why| format!("; stopped: {why}"));
         let hosts = hosts.join(", ");
-        format!("round {} of {count}: {what} {hosts}{stopped}", self.group + 1)
+        format!(
+            "round {} of {count}: {what} {hosts}{stopped}",
+            self.group + 1
+        )
     }
 }

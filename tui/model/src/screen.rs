@@ -26,6 +26,8 @@ use crate::{text, views};
 
 /// Heights at and below this have one line of chrome.
 const COMPACT: u16 = 12;
+/// For so long it is told that another scheduler leads.
+pub(crate) const REDIRECTED_MS: i64 = 60_000;
 /// A feed that was silent for longer than this is stale; the server sends a sign of life every five seconds.
 pub const STALE_MS: i64 = 10_000;
 
@@ -325,6 +327,15 @@ fn mode_name(state: &State) -> &'static str {
     }
 }
 
+/// Whether something that is asked for may not be read, or cannot be had from a host.
+fn is_partial(state: &State) -> bool {
+    state.view.trouble.is_some()
+        || state
+            .topics
+            .iter()
+            .any(|topic| state.store.is_denied(topic))
+}
+
 /// How the connection is, in words.
 fn link_words(state: &State) -> Segment {
     if let Some(looking) = &state.looking {
@@ -342,7 +353,18 @@ fn link_words(state: &State) -> Segment {
         LinkState::Live if state.store.version == Some(0) => {
             Segment::new("polling", Scope::LinkLive)
         }
-        LinkState::Live => Segment::new("live", Scope::LinkLive),
+        LinkState::Live if is_partial(state) => Segment::new("partial", Scope::LinkStale),
+        LinkState::Live => match state.redirected_ms {
+            Some(since) if state.now_ms - since <= REDIRECTED_MS => {
+                let age = text::age(state.now_ms - since);
+                Segment::new(format!("redirected {age}"), Scope::LinkStale)
+            }
+            _ => Segment::new("live", Scope::LinkLive),
+        },
+        LinkState::Unauthorised(since, _) => Segment::new(
+            format!("unauthorised {}", text::age(state.now_ms - since)),
+            Scope::LinkDown,
+        ),
         LinkState::Down(since, _) => Segment::new(
             format!("down {}", text::age(state.now_ms - since)),
             Scope::LinkDown,
@@ -383,6 +405,22 @@ fn status(state: &State) -> Vec<Segment> {
         .iter()
         .filter(|change| !change.progress.is_over())
         .count();
+    if let Some(campaign) = &state.campaign {
+        let scope = match campaign.stopped {
+            None => Scope::StatusMode,
+            Some(_) => Scope::LinkStale,
+        };
+        let (at, count) = (campaign.group + 1, campaign.rounds.groups.len());
+        let stopped = if campaign.stopped.is_some() {
+            " stopped"
+        } else {
+            ""
+        };
+        out.push(Segment::new(
+            format!(" round {at}/{count}{stopped} "),
+            scope,
+        ));
+    }
     if open > 0 {
         out.push(Segment::new(
             format!(" {open} change(s) under way "),

@@ -15,6 +15,7 @@ use crate::layout::Layout;
 pub use crate::logs::pane::{Logs, Pane};
 use crate::past::{Looking, Past};
 use crate::place::{Link, Place};
+use crate::rounds::Campaign;
 use crate::store::Store;
 use crate::table::Sort;
 use crate::theme::Warning;
@@ -50,6 +51,8 @@ pub enum LinkState {
     Live,
     /// No longer; since when (our clock) and why.
     Down(i64, String),
+    /// The scheduler answers and does not let us in; since when (our clock), and what it says.
+    Unauthorised(i64, String),
 }
 
 /// A filter as typed and as it works.
@@ -245,6 +248,8 @@ pub struct State {
     pub link: LinkState,
     /// When a line last came, our clock.
     pub heard_ms: i64,
+    /// Since when another scheduler leads, our clock; forgotten after a while.
+    pub redirected_ms: Option<i64>,
     /// The view on the screen.
     pub view: View,
     /// Views to go back to, the last one last.
@@ -275,6 +280,8 @@ pub struct State {
     pub next_id: u64,
     /// Changes, oldest first.
     pub changes: Vec<Change>,
+    /// Maintenance in rounds, while it goes on or stands still.
+    pub campaign: Option<Campaign>,
     /// A change whose job's tasks are not here yet.
     pub awaiting: Option<Request>,
     /// The journal, oldest first.
@@ -307,6 +314,7 @@ impl State {
             looking: None,
             link: LinkState::Connecting,
             heard_ms: now_ms,
+            redirected_ms: None,
             view: View::new(Place::Jobs),
             back: Vec::new(),
             forward: Vec::new(),
@@ -322,6 +330,7 @@ impl State {
             topics: BTreeSet::new(),
             next_id: 1,
             changes: Vec::new(),
+            campaign: None,
             awaiting: None,
             journal: Vec::new(),
             history: Vec::new(),

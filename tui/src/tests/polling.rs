@@ -42,7 +42,7 @@ fn config() -> TaskConfig {
 }
 
 /// What Apache Aurora answers; it knows nothing under `/ext`.
-fn upstream() -> Server {
+pub(super) fn upstream() -> Server {
     let tasks = |call: &Call| match call {
         Call::GetJobSummary(_) => Result::JobSummaryResult(JobSummaryResult {
             summaries: [JobSummary {
@@ -88,7 +88,7 @@ fn upstream() -> Server {
     })
 }
 
-fn target(server: &Server) -> Target {
+pub(super) fn target(server: &Server) -> Target {
     Target {
         cluster: "devcluster".to_owned(),
         scheduler: server.url().parse().unwrap(),

@@ -72,7 +72,7 @@ impl Hosts {
     }
 }
 
-fn forecast(store: &Store, names: &[String]) -> Result<DrainPlan, String> {
+pub(super) fn forecast(store: &Store, names: &[String]) -> Result<DrainPlan, String> {
     match store.answers.get(&Question::Drain(names.to_vec())) {
         Some(Answer::Drain(plan)) => Ok(plan.clone()),
         Some(Answer::None(why)) => Err(why.clone()),
@@ -84,7 +84,7 @@ fn forecast(store: &Store, names: &[String]) -> Result<DrainPlan, String> {
 const MOST_JOBS: usize = 8;
 
 /// What a drain does to jobs: those that hold it up first, then those that lose most.
-fn told(plan: &DrainPlan) -> Vec<String> {
+pub(super) fn told(plan: &DrainPlan) -> Vec<String> {
     let mut jobs: Vec<&PlannedJob> = plan.jobs.iter().collect();
     jobs.sort_by_key(|job| (job.blockers.is_empty(), Reverse(job.lost.len())));
     let mut out: Vec<String> = jobs.iter().take(MOST_JOBS).map(|job| of_job(job)).collect();

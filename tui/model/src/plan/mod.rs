@@ -7,6 +7,7 @@ mod hosts;
 mod instances;
 pub(crate) mod quota;
 mod reconcile;
+mod rounds;
 mod tasks;
 mod update;
 
@@ -14,6 +15,7 @@ use aurora_api::job_key::JobPath;
 use aurora_api::model::ScheduleStatus;
 
 use crate::actions::{Action, Guard};
+use crate::rounds::Rounds;
 use crate::store::{SUMMARY, Store, UPDATES, job_topic};
 use crate::told::{Amounts, Question};
 
@@ -22,6 +24,7 @@ pub use hosts::{HostTarget, Hosts};
 pub use instances::{Instances, Target};
 pub use quota::Quota;
 pub use reconcile::Reconciliation;
+pub use rounds::PlannedRounds;
 pub use tasks::{Ended, Forced};
 pub use update::Update;
 
@@ -44,6 +47,8 @@ pub enum Wish {
     Prune(JobPath),
     /// Mesos's view of all tasks.
     Reconcile,
+    /// Maintenance of hosts, group by group.
+    Rounds(Rounds),
 }
 
 impl Wish {
@@ -55,7 +60,7 @@ impl Wish {
             | Wish::Update(job)
             | Wish::Force(job, ..)
             | Wish::Prune(job) => Some(job),
-            Wish::Hosts(_) | Wish::Quota(..) | Wish::Reconcile => None,
+            Wish::Hosts(_) | Wish::Quota(..) | Wish::Reconcile | Wish::Rounds(_) => None,
         }
     }
 
@@ -64,9 +69,11 @@ impl Wish {
         match self {
             Wish::Instances(job, _) | Wish::Force(job, ..) | Wish::Prune(job) => job_topic(job),
             Wish::Update(_) => UPDATES.to_owned(),
-            Wish::Cron(_) | Wish::Hosts(_) | Wish::Quota(..) | Wish::Reconcile => {
-                SUMMARY.to_owned()
-            }
+            Wish::Cron(_)
+            | Wish::Hosts(_)
+            | Wish::Quota(..)
+            | Wish::Reconcile
+            | Wish::Rounds(_) => SUMMARY.to_owned(),
         }
     }
 }
@@ -89,6 +96,7 @@ impl Request {
             (Wish::Hosts(hosts), Action::HostDrain) if !hosts.is_empty() => {
                 vec![Question::Drain(hosts.clone())]
             }
+            (Wish::Rounds(rounds), _) => vec![Question::Drain(rounds.hosts())],
             (Wish::Quota(..), _) => vec![Question::Quotas],
             (Wish::Reconcile, _) => vec![Question::Vars],
             _ => Vec::new(),
@@ -115,6 +123,8 @@ pub enum Subject {
     Ended(Ended),
     /// A reconciliation.
     Reconciliation(Reconciliation),
+    /// Maintenance in rounds.
+    Rounds(PlannedRounds),
 }
 
 /// What has to be known of every kind of object that is changed.
@@ -164,6 +174,7 @@ impl Subject {
             Subject::Forced(part) => part,
             Subject::Ended(part) => part,
             Subject::Reconciliation(part) => part,
+            Subject::Rounds(part) => part,
         }
     }
 }
@@ -205,6 +216,7 @@ impl Plan {
                 Forced::resolve(store, job, id, *after).map(Subject::Forced)
             }
             Wish::Prune(job) => Ended::resolve(store, job).map(Subject::Ended),
+            Wish::Rounds(rounds) => PlannedRounds::resolve(store, rounds).map(Subject::Rounds),
             Wish::Reconcile => Ok(Subject::Reconciliation(Reconciliation::resolve(
                 store, action,
             ))),

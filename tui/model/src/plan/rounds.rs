@@ -85,7 +85,9 @@ impl Planned for PlannedRounds {
             out.push(format!("and {} more round(s)", groups.len() - MOST_GROUPS));
         }
         if let Some(command) = &self.rounds.then {
-            out.push(format!("Then, for each host, on this machine: {command} HOST"));
+            out.push(format!(
+                "Then, for each host, on this machine: {command} HOST"
+            ));
         }
         out.push(match self.rounds.activate {
             true => "Then the hosts of the round take tasks again.".to_owned(),

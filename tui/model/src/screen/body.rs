@@ -31,6 +31,9 @@ pub(super) fn body(state: &State) -> Body {
         _ if state.looking.is_some() && !was_followed(state) => {
             Some("This was not followed at that moment, so nothing of it was recorded.".to_owned())
         }
+        (LinkState::Unauthorised(_, why), Some(_)) => Some(format!(
+            "The scheduler does not let this user in: {why}. It is tried again by itself."
+        )),
         (LinkState::Down(_, why), Some(_)) => Some(format!(
             "Not connected: {why}. It is tried again by itself."
         )),

@@ -25,10 +25,13 @@ pub fn due_ms(state: &State, screen: &Screen) -> i64 {
             let silent = state.now_ms - state.heard_ms;
             match silent > STALE_MS {
                 true => text::age_changes_in(silent),
+                false if state.redirected_ms.is_some() => second,
                 false => STALE_MS - silent + 1,
             }
         }
-        LinkState::Down(since, _) => text::age_changes_in(state.now_ms - since),
+        LinkState::Down(since, _) | LinkState::Unauthorised(since, _) => {
+            text::age_changes_in(state.now_ms - since)
+        }
         _ => LONGEST_MS,
     };
     let bodies = screen.panes.iter().map(|pane| &pane.body);

@@ -1,13 +1,13 @@
 //! From the wish to change something to its verified outcome.
 
-use crate::actions::{Action, Change, Guard, Kind, Plan, Progress, Request};
+use crate::actions::{Action, Change, Guard, Kind, Plan, Progress, Request, Subject};
 use crate::event::{Call, Effect};
 use crate::journal::Entry;
 use crate::state::{Input, Level, Mode, State};
 use crate::told::Question;
 
 use super::meant::{Aim, aim_here, aim_named, kinds_here};
-use super::notice;
+use super::{notice, rounds};
 
 /// What could be done to what is selected: a letter, a command line and, where it is impossible, why.
 pub(crate) fn menu(state: &State) -> Vec<(char, &'static str, String, Option<String>)> {
@@ -120,6 +120,16 @@ pub(super) fn accept(state: &mut State, plan: Plan) -> Vec<Effect> {
         }
         return Vec::new();
     }
+    state.view.marks.clear();
+    state.mode = Mode::Normal;
+    if matches!(plan.subject, Subject::Rounds(_)) {
+        return rounds::begin(state, &plan);
+    }
+    send(state, plan).1
+}
+
+/// Sends a change; its number and what is to be done for it.
+pub(super) fn send(state: &mut State, plan: Plan) -> (u64, Vec<Effect>) {
     let id = state.next_id;
     state.next_id += 1;
     let change = Change {
@@ -137,10 +147,8 @@ pub(super) fn accept(state: &mut State, plan: Plan) -> Vec<Effect> {
     let entry = record(state, &change);
     notice(state, Level::Info, &change.describe());
     state.changes.push(change);
-    state.view.marks.clear();
-    state.mode = Mode::Normal;
     // The journal comes first: what was tried must be on record even if the workbench dies in the call.
-    vec![Effect::Record(entry), Effect::Send(call)]
+    (id, vec![Effect::Record(entry), Effect::Send(call)])
 }
 
 /// Whether the typed text is the one that the plan asks for.
@@ -181,14 +189,14 @@ pub(super) fn answer(state: &mut State, id: u64, progress: Progress) -> Vec<Effe
     }
     state.changes[at].progress = progress;
     if state.changes[at].progress.is_over() {
-        return vec![finish(state, at)];
+        return finish(state, at);
     }
     let text = format!("{}; reading back", state.changes[at].describe());
     notice(state, Level::Info, &text);
     verify(state)
 }
 
-fn finish(state: &mut State, at: usize) -> Effect {
+fn finish(state: &mut State, at: usize) -> Vec<Effect> {
     let change = state.changes[at].clone();
     let level = match change.progress {
         Progress::Confirmed => Level::Good,
@@ -197,7 +205,9 @@ fn finish(state: &mut State, at: usize) -> Effect {
         Progress::Sent | Progress::Accepted => Level::Info,
     };
     notice(state, level, &change.describe());
-    Effect::Record(record(state, &change))
+    let mut effects = vec![Effect::Record(record(state, &change))];
+    effects.extend(rounds::after_change(state, change.id, &change.progress));
+    effects
 }
 
 /// Looks for accepted changes whose outcome is there.
@@ -210,7 +220,7 @@ pub(super) fn verify(state: &mut State) -> Vec<Effect> {
             && change.plan.missing(&state.store).is_none()
         {
             state.changes[at].progress = Progress::Confirmed;
-            effects.push(finish(state, at));
+            effects.extend(finish(state, at));
         }
     }
     effects
@@ -228,7 +238,7 @@ pub(super) fn expire(state: &mut State) -> Vec<Effect> {
         let missing = change.plan.missing(&state.store).unwrap_or_default();
         state.changes[at].progress =
             Progress::NotYet(format!("after {} s {missing}", patience / 1000));
-        effects.push(finish(state, at));
+        effects.extend(finish(state, at));
     }
     effects
 }

@@ -8,6 +8,7 @@ use crate::command::{Target, target};
 use crate::form::{Field, Form, Takes};
 use crate::place::{Place, TaskRef};
 use crate::plan::quota;
+use crate::rounds::Rounds;
 use crate::state::State;
 use crate::views;
 
@@ -40,6 +41,7 @@ fn described(wish: &Wish) -> String {
         | Wish::Prune(job)
         | Wish::Force(job, ..) => job.to_string(),
         Wish::Hosts(hosts) => hosts.join(", "),
+        Wish::Rounds(rounds) => rounds.hosts().join(", "),
         Wish::Quota(role, _) => role.clone(),
         Wish::Reconcile => String::new(),
     }
@@ -48,7 +50,7 @@ fn described(wish: &Wish) -> String {
 /// What kinds of objects the view on the screen is about.
 pub(super) fn kinds_here(state: &State) -> Vec<Kind> {
     match &state.view.place {
-        Place::Hosts | Place::Host(_) | Place::Maintenance => vec![Kind::Hosts],
+        Place::Hosts | Place::Host(_) | Place::Maintenance => vec![Kind::Hosts, Kind::Rounds],
         Place::Quotas | Place::Roles => vec![Kind::Role],
         Place::Updates => vec![Kind::Update],
         Place::Update(..) => vec![Kind::Update, Kind::Instances],
@@ -101,11 +103,8 @@ pub(super) fn aim_here(state: &State, kind: Kind) -> Result<Aim, String> {
         Kind::Update => Wish::Update(selected_job(state)?),
         Kind::Ended => Wish::Prune(selected_job(state)?),
         Kind::Cluster => Wish::Reconcile,
-        Kind::Hosts => match &state.view.place {
-            Place::Host(host) => Wish::Hosts(vec![host.clone()]),
-            Place::Hosts | Place::Maintenance => Wish::Hosts(chosen(state)),
-            _ => return Err("which hosts? name them, or mark them in the hosts' view".to_owned()),
-        },
+        Kind::Hosts => Wish::Hosts(hosts_here(state)?),
+        Kind::Rounds => Wish::Rounds(rounds(state, &[])?),
         Kind::Role => {
             let role = match (&state.view.place, chosen(state).as_slice()) {
                 (Place::Quotas | Place::Roles, [role]) => role.clone(),
@@ -119,6 +118,56 @@ pub(super) fn aim_here(state: &State, kind: Kind) -> Result<Aim, String> {
         }
     };
     Ok(Aim::Wish(wish))
+}
+
+fn hosts_here(state: &State) -> Result<Vec<String>, String> {
+    match &state.view.place {
+        Place::Host(host) => Ok(vec![host.clone()]),
+        Place::Hosts | Place::Maintenance => Ok(chosen(state)),
+        _ => Err("which hosts? name them, or mark them in the hosts' view".to_owned()),
+    }
+}
+
+/// Rounds from words: hosts, `@ATTRIBUTE=VALUE` for those that have it, and how to go about it.
+fn rounds(state: &State, words: &[String]) -> Result<Rounds, String> {
+    let mut hosts = Vec::new();
+    let (mut by, mut size) = (None, None);
+    let mut out = Rounds {
+        activate: true,
+        ..Rounds::default()
+    };
+    for word in words {
+        if let Some(pair) = word.strip_prefix('@') {
+            let (name, value) = pair
+                .split_once('=')
+                .ok_or_else(|| format!("`{word}` is not @ATTRIBUTE=VALUE"))?;
+            let known = state.store.hosts.values();
+            let matching = known.filter(|host| {
+                let values = host.attributes.get(name);
+                values.is_some_and(|values| values.iter().any(|known| known == value))
+            });
+            hosts.extend(matching.map(|host| host.host.clone()));
+        } else if let Some(name) = word.strip_prefix("by=") {
+            by = Some(name);
+        } else if let Some(count) = word.strip_prefix("size=") {
+            let fault = || format!("`{count}` is not a number of hosts");
+            let count: usize = count.parse().map_err(|_| fault())?;
+            size = Some(Some(count).filter(|count| *count > 0).ok_or_else(fault)?);
+        } else if let Some(command) = word.strip_prefix("then=") {
+            out.then = Some(command.trim_matches('"').to_owned());
+        } else if word == "stay" {
+            out.activate = false;
+        } else {
+            hosts.push(word.clone());
+        }
+    }
+    if hosts.is_empty() {
+        hosts = hosts_here(state)?;
+    }
+    // With an attribute alone each of its values makes one group.
+    let whole = if by.is_some() { usize::MAX } else { 1 };
+    out.groups = Rounds::group(&state.store, &hosts, by, size.unwrap_or(whole));
+    Ok(out)
 }
 
 /// The form of a role's quota: as it is now, with what is used.
@@ -210,6 +259,7 @@ pub(super) fn aim_named(state: &State, kind: Kind, words: &[String]) -> Result<A
     let wish = match (kind, words) {
         (_, []) => return aim_here(state, kind),
         (Kind::Hosts, hosts) => Wish::Hosts(hosts.to_vec()),
+        (Kind::Rounds, words) => Wish::Rounds(rounds(state, words)?),
         (Kind::Role, [role]) => return Ok(Aim::Form(Box::new(quota_form(state, role)))),
         (Kind::Role, [role, amounts @ ..]) => Wish::Quota(role.clone(), quota::parse(amounts)?),
         (Kind::Task, [task, rest @ ..]) => {

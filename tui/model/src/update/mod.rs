@@ -10,6 +10,7 @@ mod movement;
 mod panes;
 mod past;
 mod roam;
+mod rounds;
 mod run;
 mod watch;
 
@@ -58,6 +59,7 @@ fn take(state: &mut State, event: Event) -> Vec<Effect> {
             state.now_ms = state.now_ms.max(at_ms);
             state.heard_ms = at_ms;
             state.link = LinkState::Live;
+            note_leader(state, &line, at_ms);
             state.store.apply(line, at_ms);
             effects.extend(change::verify(state));
             change::resume(state);
@@ -65,6 +67,10 @@ fn take(state: &mut State, event: Event) -> Vec<Effect> {
         Event::Link(at_ms, link) => {
             state.now_ms = state.now_ms.max(at_ms);
             state.link = match (link, &state.link) {
+                (LinkEvent::Refused(why), LinkState::Unauthorised(since, _)) => {
+                    LinkState::Unauthorised(*since, text::clean(&why))
+                }
+                (LinkEvent::Refused(why), _) => LinkState::Unauthorised(at_ms, text::clean(&why)),
                 (LinkEvent::Connecting, _) => LinkState::Connecting,
                 // Since when it is down is the first of several reports.
                 (LinkEvent::Lost(why), LinkState::Down(since, _)) => {
@@ -83,6 +89,9 @@ fn take(state: &mut State, event: Event) -> Vec<Effect> {
         }
         Event::Answer(id, progress) => effects.extend(change::answer(state, id, progress)),
         Event::Journal(entries) => state.journal = entries,
+        Event::Executed { host, outcome } => {
+            effects.extend(rounds::after_command(state, &host, outcome));
+        }
         Event::Notice(text) => notice(state, Level::Info, &text),
         Event::Fault(text) => notice(state, Level::Bad, &text),
         Event::Launch(launch) => {
@@ -101,6 +110,25 @@ fn take(state: &mut State, event: Event) -> Vec<Effect> {
         effects.push(Effect::Suggest);
     }
     effects
+}
+
+/// Another leader than before is told for a while.
+fn note_leader(state: &mut State, line: &Line, at_ms: i64) {
+    if let Line::Hello(hello) = line
+        && state
+            .store
+            .leader
+            .as_ref()
+            .is_some_and(|known| *known != hello.leader)
+    {
+        state.redirected_ms = Some(at_ms);
+    }
+    if state
+        .redirected_ms
+        .is_some_and(|since| at_ms - since > screen::REDIRECTED_MS)
+    {
+        state.redirected_ms = None;
+    }
 }
 
 /// Whether an event may change what tables are made of. Commands say themselves whether they do.
@@ -151,6 +179,8 @@ fn settle_view(state: &mut State) {
         None => state.view.top = 0,
     }
 }
+
+pub use rounds::found as rounds_found;
 
 pub(crate) use change::menu;
 

@@ -27,16 +27,27 @@ pub(super) fn go_on(state: &mut State) -> Result<Vec<Effect>, String> {
     if campaign.stopped.take().is_none() {
         return Err("the rounds go on already".to_owned());
     }
+    // A step that was begun goes on, and what comes after it follows by itself.
+    if campaign.waits != Waits::No {
+        return Ok(vec![keep(state)]);
+    }
     Ok(advance(state))
 }
 
 /// Stops the rounds after the step that goes on.
 pub(super) fn stop(state: &mut State) -> Result<Vec<Effect>, String> {
-    let campaign = state.campaign.as_ref().ok_or("there are no rounds to stop")?;
+    let campaign = state
+        .campaign
+        .as_ref()
+        .ok_or("there are no rounds to stop")?;
     if campaign.stopped.is_some() {
         return Err("the rounds stand still already".to_owned());
     }
-    Ok(stand(state, "by hand; what was begun is not undone", Level::Info))
+    Ok(stand(
+        state,
+        "by hand; what was begun is not undone",
+        Level::Info,
+    ))
 }
 
 /// Forgets rounds that stand still.
@@ -62,20 +73,24 @@ pub(super) fn after_change(state: &mut State, id: u64, progress: &Progress) -> V
         Progress::Confirmed | Progress::NoEffect(_) => over(state),
         other => {
             let why = format!("{}: {}", other.word(), other.detail());
-            stand(state, &why, Level::Bad)
+            fail(state, &why)
         }
     }
 }
 
 /// A command has ended.
-pub(super) fn after_command(state: &mut State, host: &str, outcome: Result<String, String>) -> Vec<Effect> {
+pub(super) fn after_command(
+    state: &mut State,
+    host: &str,
+    outcome: Result<String, String>,
+) -> Vec<Effect> {
     let waits = state.campaign.as_ref().map(|campaign| &campaign.waits);
     if waits != Some(&Waits::Command) {
         return Vec::new();
     }
     match outcome {
         Ok(_) => over(state),
-        Err(why) => stand(state, &format!("the command for {host}: {why}"), Level::Bad),
+        Err(why) => fail(state, &format!("the command for {host}: {why}")),
     }
 }
 
@@ -84,6 +99,14 @@ fn over(state: &mut State) -> Vec<Effect> {
         campaign.next();
     }
     advance(state)
+}
+
+/// The step has failed: it is begun again when the rounds go on.
+fn fail(state: &mut State, why: &str) -> Vec<Effect> {
+    if let Some(campaign) = &mut state.campaign {
+        campaign.waits = Waits::No;
+    }
+    stand(state, why, Level::Bad)
 }
 
 fn stand(state: &mut State, why: &str, level: Level) -> Vec<Effect> {
@@ -155,7 +178,7 @@ fn moved(
             }
             effects
         }
-        Err(why) => stand(state, &why, Level::Bad),
+        Err(why) => fail(state, &why),
     }
 }
 
@@ -183,8 +206,8 @@ fn keep(state: &State) -> Effect {
     Effect::Keep(Keepsake::Rounds(text))
 }
 
-/// Takes in rounds that another workbench has left.
-pub(super) fn found(state: &mut State, text: &str) {
+/// Takes in rounds that an earlier workbench has left, as it kept them. They stand still until somebody lets them go on.
+pub fn found(state: &mut State, text: &str) {
     match serde_json::from_str::<Campaign>(text) {
         Ok(mut campaign) => {
             campaign

@@ -2,7 +2,7 @@
 
 use crate::actions::Action;
 use crate::command::{self, Command, Target, Verb, Weight, target};
-use crate::event::{Effect, FileKind};
+use crate::event::{Effect, FileKind, ShellTarget};
 use crate::layout::Split;
 use crate::place::{Link, Place, TaskRef};
 use crate::state::{Detail, Input, Level, Mode, State};
@@ -12,7 +12,7 @@ use crate::{screen, views};
 use super::find::{find_task, find_update, newest, selected_host, selected_id, selected_job};
 use super::movement::{page, step, turn_to};
 use super::past;
-use super::{change, go, logs, notice, panes, roam, set_filter};
+use super::{change, go, logs, notice, panes, roam, rounds, set_filter};
 
 /// Runs command lines; a fault is shown and ends the run.
 pub(super) fn lines(state: &mut State, text: &str) -> Vec<Effect> {
@@ -276,6 +276,13 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
             let reason = command.reason.as_deref().unwrap_or_default();
             change::ask(state, action, &command.words, reason)?;
         }
+        Verb::RoundsStop => return rounds::stop(state),
+        Verb::RoundsResume | Verb::RoundsForget if state.setup.read_only => {
+            return Err("this workbench is read-only (--read-only)".to_owned());
+        }
+        Verb::RoundsResume => return rounds::go_on(state),
+        Verb::RoundsForget => return rounds::forget(state),
+        Verb::Shell => return shell(state, word(0)),
         Verb::Examples => {
             if state.setup.read_only {
                 return Err(
@@ -358,6 +365,26 @@ pub(super) fn dress(state: &mut State, link: &Link) -> Result<(), String> {
         sort(state, &link.sort)?;
     }
     Ok(())
+}
+
+fn shell(state: &State, word: Option<&str>) -> Result<Vec<Effect>, String> {
+    if state.setup.read_only {
+        return Err("no shell: this workbench is read-only (--read-only)".to_owned());
+    }
+    let task = find_task(state, word)?;
+    let record = state
+        .store
+        .tasks
+        .get(&task.task)
+        .ok_or("this task is gone")?;
+    if record.host.is_none() {
+        return Err("the task has no host yet".to_owned());
+    }
+    Ok(vec![Effect::Shell(ShellTarget {
+        job: task.job,
+        instance: record.instance,
+        task: task.task,
+    })])
 }
 
 fn enter(state: &mut State) -> Result<(), String> {

@@ -3,6 +3,7 @@
 mod changes;
 mod fleet;
 mod guarded;
+mod links;
 mod logs;
 mod panes;
 mod past;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aurora_api::model::{JobUpdateAction, JobUpdateStatus, MaintenanceMode};
+use aurora_api::model::{JobUpdateAction, JobUpdateStatus};
 
 use crate::state::State;
 use crate::store::changed_ms;
@@ -177,43 +177,6 @@ pub(super) fn updates(state: &State) -> Table {
                     Cell::text(&update.id).scope(Scope::Dim),
                 ],
                 attributes: vec![("role".to_owned(), update.job.0.role.clone())],
-            }
-        })
-        .collect();
-    Table::new(columns, rows)
-}
-
-pub(super) fn maintenance(state: &State) -> Table {
-    let columns = vec![
-        Column::text("host", 0),
-        Column::text("mode", 0),
-        Column::number("tasks", 0),
-        Column::number("asked", 1),
-        Column::number("timeout", 2),
-    ];
-    let hosts = state.store.maintenance.values();
-    let rows = hosts
-        .filter(|host| host.mode != MaintenanceMode::None || host.request.is_some())
-        .map(|host| {
-            let request = host.request.as_ref();
-            Row {
-                id: host.host.clone(),
-                problem: host.mode == MaintenanceMode::Draining,
-                cells: vec![
-                    Cell::text(&host.host),
-                    Cell::text(host.mode.name()).scope(match host.mode {
-                        MaintenanceMode::Drained => Scope::StateEnded,
-                        _ => Scope::StateChanging,
-                    }),
-                    Cell::count(i64::from(host.tasks)).dim_zero(),
-                    request.map_or_else(Cell::none, |request| {
-                        Cell::age(Age::Since(request.created_ms))
-                    }),
-                    request.map_or_else(Cell::none, |request| {
-                        Cell::age(request.timeout_secs.saturating_mul(1000))
-                    }),
-                ],
-                attributes: Vec::new(),
             }
         })
         .collect();

@@ -8,6 +8,7 @@ mod help;
 mod quotas;
 mod task;
 pub(crate) mod update;
+mod upkeep;
 mod why;
 
 use crate::place::Place;
@@ -32,7 +33,7 @@ fn all(state: &State) -> Option<Table> {
         Place::Crons => fleet::crons(state),
         Place::Updates => fleet::updates(state),
         Place::Update(job, _) => update::instances(state, job),
-        Place::Maintenance => fleet::maintenance(state),
+        Place::Maintenance => upkeep::maintenance(state),
         Place::Audit => fleet::audit(state),
         Place::Task(_) => task::processes(state),
         Place::Why(_) => why::why(state),

@@ -145,7 +145,7 @@ fn views_follow_their_topics_and_lead_further() {
             in_maintenance("h2", MaintenanceMode::Draining),
         ],
     ));
-    assert_eq!(rows(&bench), ["h2|DRAINING|1||"]);
+    assert_eq!(rows(&bench), ["h2|DRAINING|1|||||"]);
 
     bench.keys("g a");
     let audited = Line::Audit(AuditRecord {

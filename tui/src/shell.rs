@@ -1,0 +1,110 @@
+//! Programs of this machine: a shell in a sandbox, and the command after a drain.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use aurora_client::programs;
+use aurora_tui_model::event::Event;
+use tokio::process::Command;
+
+/// How long the command after a drain may take.
+const PATIENCE: Duration = Duration::from_secs(3600);
+/// Bytes of what it said that are told when it fails.
+const MOST_SAID: usize = 400;
+
+/// A program that gets the terminal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Program {
+    program: PathBuf,
+    arguments: Vec<String>,
+}
+
+impl Program {
+    /// The user's shell in a sandbox on this machine.
+    pub(crate) fn in_sandbox(agent: &Path, task: &str) -> Program {
+        // The agent's directories are between; the shell finds them.
+        let script = "cd \"$1\"/slaves/*/frameworks/*/executors/thermos-\"$2\"/runs/latest/sandbox \
+            && exec \"${SHELL:-/bin/sh}\"";
+        let arguments = ["-c", script, "sh", &agent.display().to_string(), task];
+        Program {
+            program: PathBuf::from("/bin/sh"),
+            arguments: arguments.map(str::to_owned).to_vec(),
+        }
+    }
+
+    /// A session on the task's host, as `aurora task ssh` gives it.
+    pub(crate) fn by_ssh(instance: &str) -> Result<Program, String> {
+        let program = programs::find("aurora").map_err(|error| error.to_string())?;
+        Ok(Program {
+            program,
+            arguments: ["task", "ssh", instance].map(str::to_owned).to_vec(),
+        })
+    }
+
+    /// Runs it on the terminal, which has to be given back before. Says how it ended.
+    pub(crate) async fn run(&self) -> Event {
+        let status = Command::new(&self.program).args(&self.arguments).status();
+        match status.await {
+            Ok(status) if status.success() => Event::Notice("the shell has ended".to_owned()),
+            Ok(status) => Event::Notice(format!("the shell has ended: {status}")),
+            Err(error) => Event::Fault(format!("cannot run {}: {error}", self.program.display())),
+        }
+    }
+}
+
+/// Runs the command after a drain, the host's name as its last argument. The error says how it failed.
+pub(crate) async fn execute(command: &str, host: &str) -> Result<String, String> {
+    let child = Command::new("/bin/sh")
+        .args(["-c", &format!("{command} \"$@\""), "sh", host])
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(PATIENCE, child)
+        .await
+        .map_err(|_| format!("it took longer than {} s", PATIENCE.as_secs()))?
+        .map_err(|error| error.to_string())?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said: String = said.trim().chars().take(MOST_SAID).collect();
+    match output.status.success() {
+        true => Ok(said),
+        false => Err(failure(output.status, &said)),
+    }
+}
+
+fn failure(status: ExitStatus, said: &str) -> String {
+    match said {
+        "" => status.to_string(),
+        said => format!("{status}: {said}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn commands_get_the_host_and_say_how_they_fail() {
+        let outcome = execute("test h1 =", "h1").await;
+        assert_eq!(outcome, Ok(String::new()));
+        let outcome = execute("f() { echo \"no $1\" >&2; exit 3; }; f", "h2").await;
+        let why = outcome.unwrap_err();
+        assert!(why.contains('3') && why.ends_with("no h2"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn a_shell_begins_in_the_sandbox() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = "slaves/S0/frameworks/F0/executors/thermos-t-1/runs/latest/sandbox";
+        std::fs::create_dir_all(dir.path().join(run)).unwrap();
+        let program = Program::in_sandbox(dir.path(), "t-1");
+        let output = Command::new(&program.program)
+            .args(&program.arguments)
+            .env("SHELL", "/bin/pwd")
+            .output()
+            .await
+            .unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.trim_end().ends_with(run), "{said}");
+    }
+}
