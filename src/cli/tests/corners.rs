@@ -513,3 +513,40 @@ fn events_are_lines_of_json() {
         "{stderr}"
     );
 }
+
+#[test]
+fn proxies_are_taken_from_the_environment() {
+    let proxy = Server::scheduler(|_| tasks(vec![task(0, ScheduleStatus::Running)]));
+    let world = World::new("http://scheduler.example:8081");
+    let output = world
+        .command(env!("CARGO_BIN_EXE_aurora"), &["job", "status", KEY])
+        .env("http_proxy", proxy.url())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    // A proxy is asked for the whole address (RFC 9112, section 3.2.2).
+    let asked = &proxy.seen()[0];
+    assert_eq!(asked.target, "http://scheduler.example:8081/api");
+}
+
+#[test]
+fn a_cluster_where_nobody_can_be_asked_who_leads_is_given_up() {
+    // Nobody listens there: the port was the kernel's choice a moment ago.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = closed.local_addr().unwrap().port();
+    drop(closed);
+    let world = World::new("http://unused");
+    let clusters = format!(
+        r#"[{{"name":"west","zk":"127.0.0.1","zk_port":{port},"scheduler_zk_path":"/aurora/scheduler"}}]"#
+    );
+    std::fs::write(world.path("clusters.json"), clusters).unwrap();
+    let begun = Instant::now();
+    let stderr = world.check(&["job", "status", KEY], 9, "");
+    // Five tries, a second between each and the next.
+    assert!(
+        begun.elapsed() >= Duration::from_secs(4),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert!(stderr.contains("ZooKeeper"), "{stderr}");
+}
