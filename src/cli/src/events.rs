@@ -21,7 +21,7 @@ pub(crate) async fn run(context: &Context<'_>) -> Outcome {
                 })?;
                 print_out(&text)?;
             }
-            Item::Lost { why, retry_in } => {
+            Item::Lost { why, retry_in, .. } => {
                 tracing::warn!(
                     "Lost the feed: {why}; again in {} s",
                     retry_in.as_secs_f32()

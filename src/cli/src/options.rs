@@ -38,6 +38,22 @@ pub(crate) const BIND: Opt = text(
     "Bind a pystachio variable name to a value; may be given several times",
 );
 pub(crate) const READ_JSON: Opt = flag("read-json", "Read job configuration in json format");
+pub(crate) const PYTHON2_DIVISION: Opt = flag(
+    "python2-division",
+    "Divide integers in the job file as Python 2 did, dropping remainders",
+);
+pub(crate) const EVAL_SECS: Opt = option(
+    "eval-secs",
+    None,
+    Takes::Integer("SECONDS", 30),
+    "Processor time that evaluating the job file may take (default 30)",
+);
+pub(crate) const EVAL_MEMORY: Opt = option(
+    "eval-memory",
+    None,
+    Takes::Integer("MIB", 2048),
+    "Memory that evaluating the job file may take (default 2048)",
+);
 pub(crate) const WRITE_JSON: Opt = flag("write-json", "Generate command output in JSON format");
 pub(crate) const OPEN_BROWSER: Opt = flag("open-browser", "Open browser to view job page");
 pub(crate) const RAW: Opt = flag("raw", "Show the raw configuration");

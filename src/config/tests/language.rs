@@ -41,6 +41,44 @@ const CASES: &[(&str, &str)] = &[
         r#"["-a -bc -x 1 -yz -Dk v", "-a --bc -c 2 --de 3"]"#,
     ),
     (
+        "t = SequentialTask(processes=[Process(name=n) for n in 'ab'], constraints=[])\n\
+         result = [list(c.order().get()) for c in t.constraints()]",
+        r#"[["a", "b"]]"#,
+    ),
+    (
+        "a = Task(processes=[Process(name='p'), Process(name='q')], constraints=order('q', 'p'))\n\
+         b = Task(processes=[Process(name='q'), Process(name='p')])\n\
+         result = sorted(list(c.order().get()) for c in Tasks.concat(a, b).constraints())",
+        r#"[["p", "q"], ["q", "p"], ["q", "p"]]"#,
+    ),
+    (
+        "a, b = Resources(cpu=1, ram=2, disk=3), Resources(cpu=0.5, ram=5, disk=1, gpu=2)\n\
+         def show(r):\n\
+         \x20 return [x.get() for x in (r.cpu(), r.ram(), r.disk(), r.gpu())]\n\
+         result = [show(Units.resources_sum(a, b, Empty)), show(Units.resources_max([a, b])), show(Units.resources_sum()),\n\
+         \x20 Units.finalization_wait_sum([Integer(3), Empty, Integer(4)]), Units.finalization_wait_max([Integer(3), Integer(4)]),\n\
+         \x20 Units.finalization_wait_max([]), Units.safe_get(Empty), Units.safe_get(Integer(7)),\n\
+         \x20 [p.name().get() for p in Units.processes_merge([Task(processes=[Process(name='x')]), Task(), Task(processes=[Process(name='x'), Process(name='y')])])],\n\
+         \x20 len(Units.constraints_merge([Task(constraints=order('a', 'b')), Task(constraints=order('a', 'b'))]))]",
+        r#"[[1.5, 7, 4, 2], [1.0, 5, 3, 2], [0.0, 0, 0, 0], 7, 4, 0, 0, 7, ["x", "y"], 1]"#,
+    ),
+    (
+        "result = []\nfor options in (3, ['a'], None, String('x')):\n\
+         \x20 for render in (java_options, python_options):\n\
+         \x20   try:\n      render(options)\n    except ValueError as e:\n      result.append(str(e).split(':')[0])\n\
+         result = [len(result), result[0]]",
+        r#"[8, "Got an unexpected argument to render_options"]"#,
+    ),
+    (
+        "thermos = ThermosContext(ports={'http': 80}, task_id='t', user='u')\n\
+         mesos = MesosContext(instance='3', hostname='h')\n\
+         text = String('{{thermos.ports[http]}} {{thermos.task_id}} {{thermos.user}} {{mesos.instance}} {{mesos.hostname}}')\n\
+         node = MesosTaskInstance(task=Task(name='x'), instance=1, role='r', environment='e')\n\
+         result = [str(text.bind(thermos=thermos, mesos=mesos)), MesosContext(instance=1).check().message(), node.has_announce(),\n\
+         \x20 node.has_lifecycle(), node.health_check_config().interval_secs().get(), MesosTaskInstance(task=Task()).check().message()]",
+        r#"["80 t u 3 h", "MesosContext[hostname] is required.", false, false, 10.0, "MesosTaskInstance[instance] is required."]"#,
+    ),
+    (
         "result = [BYTES, KB, MB, GB, TB]",
         "[1, 1024, 1048576, 1073741824, 1099511627776]",
     ),

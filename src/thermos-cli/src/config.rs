@@ -148,11 +148,12 @@ fn json_task(path: &Path, bindings: &[(String, String)]) -> anyhow::Result<Loade
     Loaded::of_task(task, bindings)
 }
 
-/// The tasks of the jobs in a job file, as instance 0 on this machine.
+/// The tasks that a file exports, and those of its jobs, as instance 0 on this machine.
 fn job_tasks(path: &Path, bindings: &[(String, String)]) -> anyhow::Result<Vec<Loaded>> {
     let request = EvalRequest {
         path: path.display().to_string(),
         bindings: bindings.to_vec(),
+        thermos: true,
         user: users::by_uid(nix::unistd::getuid().as_raw())
             .map(|user| user.name)
             .unwrap_or_default(),
@@ -173,8 +174,12 @@ fn job_tasks(path: &Path, bindings: &[(String, String)]) -> anyhow::Result<Vec<L
         .context("cannot tell this machine's name")?
         .to_string_lossy()
         .into_owned();
+    let answer = evaluate(&request)?;
     let mut tasks = Vec::new();
-    for listed in evaluate(&request)?.jobs {
+    for exported in answer.tasks {
+        tasks.push(Loaded::of_task(exported, bindings)?);
+    }
+    for listed in answer.jobs {
         let [cluster, role, environment, job] = listed.key.splitn(4, '/').collect::<Vec<_>>()[..]
         else {
             bail!("{} is no job key", listed.key);

@@ -3,10 +3,11 @@
 use std::io::Read;
 
 use aurora_api::eval::{Diagnostic, EvalAnswer, EvalRequest};
-use aurora_client::eval::{self, DEADLINE};
+use aurora_client::eval;
 use serde_json::{Value, json};
 
-use super::diagnostics::render_as;
+use super::diagnostics::{render_as, show_printed};
+use super::load::patience;
 use crate::context::{Context, Outcome, print_err, print_json, print_out};
 use crate::exit::{CommandError, ExitCode};
 
@@ -21,6 +22,7 @@ pub(crate) async fn run(context: &Context<'_>) -> Outcome {
         };
         let answer = check(context, path, source).await?;
         faulty |= !answer.errors.is_empty();
+        show_printed(&answer);
         if as_json {
             reports.push(render_json(path, &answer));
         } else {
@@ -43,7 +45,7 @@ async fn check(context: &Context<'_>, path: &str, source: Option<String>) -> Out
         source,
         ..context.eval_request(path)?
     };
-    let mut answer = match eval::evaluate(&request, DEADLINE).await {
+    let mut answer = match eval::evaluate(&request, patience(&request)).await {
         Ok(answer) => answer,
         Err(error) => EvalAnswer {
             errors: vec![Diagnostic {

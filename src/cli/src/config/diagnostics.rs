@@ -1,6 +1,16 @@
 //! What is wrong with a job file, for people.
 
-use aurora_api::eval::Diagnostic;
+use aurora_api::eval::{Diagnostic, EvalAnswer};
+
+use crate::context::print_err;
+
+/// What the file printed, on standard error: standard output is the command's own.
+pub(super) fn show_printed(answer: &EvalAnswer) {
+    let printed = answer.printed.trim_end();
+    if !printed.is_empty() {
+        print_err(printed);
+    }
+}
 
 /// All diagnostics, one after the other.
 pub(super) fn render_all(diagnostics: &[Diagnostic]) -> String {
@@ -44,6 +54,13 @@ fn what(diagnostic: &Diagnostic) -> String {
     {
         text.push_str(&format!(" (in {field})"));
     }
+    let said = |what: &String| diagnostic.message.contains(what.trim_matches('\''));
+    if let Some(found) = diagnostic.found.as_ref().filter(|found| !said(found)) {
+        text.push_str(&format!("\n  found: {found}"));
+    }
+    if let Some(allowed) = &diagnostic.allowed {
+        text.push_str(&format!("\n  allowed: {allowed}"));
+    }
     if let Some(hint) = &diagnostic.hint {
         text.push_str(&format!("\n  {hint}"));
     }
@@ -75,6 +92,18 @@ mod tests {
         assert_eq!(
             render(&diagnostic),
             "hello.aurora:12:3: name 'x' is not defined (in jobs[0])\n  define x"
+        );
+        diagnostic.found = Some("'x'".into());
+        diagnostic.allowed = Some("a number".into());
+        assert_eq!(
+            render(&diagnostic),
+            "hello.aurora:12:3: name 'x' is not defined (in jobs[0])\n  allowed: a number\n  define x"
+        );
+        diagnostic.found = Some("nothing".into());
+        assert_eq!(
+            render(&diagnostic),
+            "hello.aurora:12:3: name 'x' is not defined (in jobs[0])\n  \
+             found: nothing\n  allowed: a number\n  define x"
         );
     }
 }

@@ -1,9 +1,10 @@
 //! `aurora config list` (aurora: `cli/config.py`).
 
 use aurora_api::eval::DiagnosticKind;
-use aurora_client::eval::{self, DEADLINE};
+use aurora_client::eval;
 
-use super::diagnostics::render_all;
+use super::diagnostics::{render, render_all, show_printed};
+use super::load::patience;
 use crate::context::{Context, Outcome, print_out};
 use crate::exit::{CommandError, ExitCode};
 
@@ -12,9 +13,13 @@ pub(crate) async fn run(context: &Context<'_>) -> Outcome {
     let failed = |code, what: String| {
         CommandError::new(code, format!("Error loading configuration file: {what}"))
     };
-    let answer = eval::evaluate(&request, DEADLINE)
+    let answer = eval::evaluate(&request, patience(&request))
         .await
         .map_err(|error| failed(ExitCode::CommandFailure, error.to_string()))?;
+    show_printed(&answer);
+    for warning in &answer.warnings {
+        tracing::warn!("{}", render(warning));
+    }
     if !answer.errors.is_empty() {
         let fatal = answer
             .errors

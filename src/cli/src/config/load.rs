@@ -1,16 +1,19 @@
 //! Loading a job from its file (aurora: `cli/context.py`, `get_job_config`).
 
+use std::time::Duration;
+
 use aurora_api::binary;
-use aurora_api::eval::{DiagnosticKind, EvalRequest, JobSelector, Tier, Tiers};
+use aurora_api::eval::{DiagnosticKind, EvalAnswer, EvalRequest, JobSelector, Limits, Tier, Tiers};
 use aurora_api::model::{GetTierConfigResult, JobConfiguration, JobUpdateSettings, ResponseCode};
 use aurora_api::service::arguments;
 use aurora_api::wire::Wire;
+use aurora_client::bindings::Helpers;
 use aurora_client::eval::{self, DEADLINE};
 use aurora_client::scheduler::{Retry, combine_messages, take};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::diagnostics::{render, render_all};
+use super::diagnostics::{render, render_all, show_printed};
 use crate::context::{Context, Outcome, print_err};
 use crate::exit::{CommandError, ExitCode};
 use crate::keys::{FullKey, parse_binding};
@@ -57,9 +60,26 @@ impl Context<'_> {
             path: path.to_owned(),
             bindings: self.bindings()?,
             read_json: self.options.flag("read-json"),
+            python2_division: self.options.flag("python2-division"),
             user: login_name(),
+            limits: Limits {
+                cpu_secs: self.limit("eval-secs")?,
+                memory_mb: self.limit("eval-memory")?,
+            },
             ..EvalRequest::default()
         })
+    }
+
+    fn limit(&self, option: &str) -> Outcome<u64> {
+        let given = self.options.integer(option);
+        u64::try_from(given)
+            .ok()
+            .filter(|limit| *limit > 0)
+            .ok_or_else(|| {
+                let what = format!("{given} is not greater than 0");
+                let option = format!("--{option}");
+                CommandError::new(ExitCode::Usage, self.options.fault(&option, &what))
+            })
     }
 
     /// Loads a job from a file. Whatever goes wrong has exit code 3, but fatal validation errors have 1.
@@ -78,13 +98,13 @@ impl Context<'_> {
             Ok(tiers) => tiers,
             Err(error) => {
                 // What is wrong with the file comes first.
-                load(&request).await?;
+                self.load(key, &mut request).await?;
                 let text = error.message.unwrap_or_default();
                 return Err(invalid(text));
             }
         };
         request.tiers = Some(tiers);
-        let job = load(&request).await?;
+        let job = self.load(key, &mut request).await?;
         let update_settings = match (job.update_settings, job.update_error) {
             (Some(settings), None) => Ok(decode(&settings)?),
             (_, Some(error)) => Err(render(&error)),
@@ -95,6 +115,42 @@ impl Context<'_> {
             update_settings,
             json: job.job,
         })
+    }
+
+    /// Evaluates a request; references that are left to bind are bound by the cluster's helpers, and the file is evaluated
+    /// again with their values.
+    async fn load(
+        &self,
+        key: &FullKey,
+        request: &mut EvalRequest,
+    ) -> Outcome<aurora_api::eval::LoadedJob> {
+        let mut answer = evaluate(request).await?;
+        if !answer.unbound.is_empty() {
+            let cluster = self.directory()?.described(&key.cluster);
+            let helpers = Helpers::of_cluster(cluster, self.user_agent()).map_err(invalid)?;
+            let bound = helpers.bind(&key.to_string(), &answer.unbound).await;
+            let bound = bound.map_err(invalid)?;
+            if !bound.is_empty() {
+                request.bindings.extend(bound);
+                answer = evaluate(request).await?;
+            }
+        }
+        show_printed(&answer);
+        for warning in &answer.warnings {
+            tracing::warn!("{}", render(warning));
+        }
+        if let Some(fatal) = answer.errors.first()
+            && fatal.kind == DiagnosticKind::Fatal
+        {
+            let text = format!("FATAL] {}", render_all(&answer.errors));
+            return Err(CommandError::new(ExitCode::Crash, text));
+        }
+        if !answer.errors.is_empty() {
+            return Err(invalid(render_all(&answer.errors)));
+        }
+        answer
+            .job
+            .ok_or_else(|| invalid("aurora-eval gave neither a job nor an error"))
     }
 
     /// Checks the file of `--config`, whose job nothing is taken from.
@@ -131,27 +187,14 @@ impl Context<'_> {
     }
 }
 
-async fn load(request: &EvalRequest) -> Outcome<aurora_api::eval::LoadedJob> {
-    let answer = eval::evaluate(request, DEADLINE).await.map_err(invalid)?;
-    for warning in &answer.warnings {
-        tracing::warn!("{}", render(warning));
-    }
-    if let Some(fatal) = answer
-        .errors
-        .iter()
-        .find(|error| error.kind == DiagnosticKind::Fatal)
-    {
-        return Err(CommandError::new(
-            ExitCode::Crash,
-            format!("FATAL] {}", render(fatal)),
-        ));
-    }
-    if !answer.errors.is_empty() {
-        return Err(invalid(render_all(&answer.errors)));
-    }
-    answer
-        .job
-        .ok_or_else(|| invalid("aurora-eval gave neither a job nor an error"))
+/// How long to wait for an answer: somewhat longer than the evaluation may take by its own limits.
+pub(super) fn patience(request: &EvalRequest) -> Duration {
+    DEADLINE.max(Duration::from_secs(request.limits.cpu_secs) + DEADLINE / 2)
+}
+
+async fn evaluate(request: &EvalRequest) -> Outcome<EvalAnswer> {
+    let answer = eval::evaluate(request, patience(request)).await;
+    answer.map_err(invalid)
 }
 
 /// A Thrift value in base64.
