@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use aurora_api::feed::Line;
+use aurora_api::feed::{Line, SnapshotPart};
 
-use crate::store::Store;
+use crate::store::{SUMMARY, Store};
 
 /// How long lines are kept.
 pub const LONGEST_MS: i64 = 3_600_000;
@@ -46,6 +46,12 @@ impl Past {
         if !matches!(line, Line::Heartbeat(_)) {
             self.keep(at_ms, What::Line(Box::new(line.clone())));
         }
+        // A picture is one only when the summary is whole.
+        if let Line::Snapshot(snapshot) = line
+            && (snapshot.topic.as_str(), snapshot.part) == (SUMMARY, SnapshotPart::End)
+        {
+            self.begin_ms.get_or_insert(at_ms);
+        }
     }
 
     /// Keeps what is followed from now on.
@@ -71,7 +77,6 @@ impl Past {
     }
 
     fn keep(&mut self, at_ms: i64, what: What) {
-        self.begin_ms.get_or_insert(at_ms);
         // A clock that was set back must not put lines out of order.
         let at_ms = self
             .lines
@@ -88,7 +93,7 @@ impl Past {
                 break;
             };
             apply(&mut self.base, then_ms, what);
-            self.begin_ms = Some(then_ms);
+            self.begin_ms = self.begin_ms.map(|begin| begin.max(then_ms));
         }
     }
 }
@@ -103,7 +108,15 @@ fn apply(store: &mut Store, at_ms: i64, what: What) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aurora_api::feed::{QuotaRecord, Seq};
+    use aurora_api::feed::{QuotaRecord, Seq, Snapshot};
+
+    fn whole() -> Line {
+        Line::Snapshot(Snapshot {
+            topic: SUMMARY.to_owned(),
+            seq: Seq::default(),
+            part: SnapshotPart::End,
+        })
+    }
 
     fn quota(role: &str, ram_mb: i64) -> Line {
         Line::Quota(QuotaRecord {
@@ -123,7 +136,10 @@ mod tests {
     #[test]
     fn any_moment_can_be_made_again() {
         let mut past = Past::default();
+        past.line(5, &quota("a", 0));
         assert_eq!(past.begin_ms(), None);
+        past.line(9, &whole());
+        assert_eq!(past.begin_ms(), Some(9));
         for (at_ms, line) in [
             (10, quota("a", 1)),
             (20, quota("b", 2)),
@@ -138,7 +154,7 @@ mod tests {
                 .collect()
         };
         for (at_ms, expected) in [
-            (9, of(&[])),
+            (9, of(&[("a", 0)])),
             (10, of(&[("a", 1)])),
             (29, of(&[("a", 1), ("b", 2)])),
             (30, of(&[("a", 3), ("b", 2)])),
@@ -156,6 +172,7 @@ mod tests {
     #[test]
     fn the_record_is_bounded() {
         let mut past = Past::default();
+        past.line(0, &whole());
         for count in 0..MOST_LINES + 100 {
             past.line(
                 i64::try_from(count).unwrap(),

@@ -38,6 +38,9 @@ pub fn due_ms(state: &State, screen: &Screen) -> i64 {
     let bodies = bodies.chain([&screen.body]);
     let ages = bodies.filter_map(|body| of_body(state, body)).min();
     let due = link.min(ages.unwrap_or(LONGEST_MS));
+    let looking = state.looking.as_ref();
+    let ago = looking.map(|looking| text::age_changes_in(state.now_ms - looking.at_ms));
+    let due = due.min(ago.unwrap_or(LONGEST_MS));
     let due = if is_waiting { due.min(second) } else { due };
     due.clamp(1, LONGEST_MS)
 }
