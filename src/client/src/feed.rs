@@ -10,7 +10,7 @@
 //! while let Some(item) = feed.next().await {
 //!     match item {
 //!         Item::Line(line) => { /* apply it */ }
-//!         Item::Lost { why, retry_in } => { /* show that the picture is old */ }
+//!         Item::Lost { why, .. } => { /* show that the picture is old */ }
 //!         Item::Unsupported => break, // an Apache Aurora scheduler: poll `/api` instead
 //!     }
 //! }
@@ -32,14 +32,14 @@ use aurora_api::feed::{Line, Seq, Snapshot, SnapshotPart};
 use bytes::Bytes;
 use futures_util::Stream;
 use rand::RngExt;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Url};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
 use crate::directory::Target;
 use crate::http::{Http, HttpError, Outgoing, describe, transport_error};
-use crate::stream::Lines;
+use crate::stream::{Encoding, Lines};
 
 /// A server is taken for lost after this long without a line; it sends a heartbeat every 5 s.
 pub const SILENCE: Duration = Duration::from_secs(15);
@@ -64,6 +64,8 @@ pub enum Item {
         why: String,
         /// After this long.
         retry_in: Duration,
+        /// Whether the scheduler answers and does not let us in (401 or 403).
+        refused: bool,
     },
     /// The server has no event feed (404): an Apache Aurora scheduler. The feed ends with this.
     Unsupported,
@@ -212,6 +214,8 @@ impl Position {
 enum End {
     /// Tried again after a while.
     Lost(String),
+    /// The same: the scheduler answers, and does not let us in.
+    Refused(String),
     /// Nobody reads any more, or there is no feed.
     Final,
 }
@@ -230,8 +234,9 @@ impl Follower {
         let mut backoff = FIRST_BACKOFF;
         loop {
             let began = Instant::now();
-            let why = match self.connection().await {
-                End::Lost(why) => why,
+            let (why, refused) = match self.connection().await {
+                End::Lost(why) => (why, false),
+                End::Refused(why) => (why, true),
                 End::Final => return,
             };
             // A connection that lasted was a good one.
@@ -242,7 +247,11 @@ impl Follower {
             let retry_in = backoff.mul_f64(rand::rng().random_range(0.5..1.0));
             backoff = (backoff * 2).min(LAST_BACKOFF);
             tracing::debug!(%why, ?retry_in, "event feed lost");
-            let lost = Item::Lost { why, retry_in };
+            let lost = Item::Lost {
+                why,
+                retry_in,
+                refused,
+            };
             if self.items.send(lost).await.is_err() {
                 return;
             }
@@ -258,7 +267,10 @@ impl Follower {
             Err(error) => return End::Lost(error),
         };
         let mut request = Outgoing::get(url);
-        request.headers = vec![(ACCEPT, HeaderValue::from_static("application/x-ndjson"))];
+        request.headers = vec![
+            (ACCEPT, HeaderValue::from_static("application/x-ndjson")),
+            (ACCEPT_ENCODING, HeaderValue::from_static("gzip")),
+        ];
         let deadline = Instant::now() + self.silence;
         let mut response = match timeout_at(deadline, self.http.send(request)).await {
             Err(_) => return End::Lost("the scheduler does not answer".to_owned()),
@@ -268,8 +280,11 @@ impl Follower {
                 let _ = self.items.send(Item::Unsupported).await;
                 return End::Final;
             }
+            Ok(Err(error @ HttpError::Refused { .. })) => return End::Refused(describe(&error)),
             Ok(Err(error)) => return End::Lost(describe(&error)),
         };
+        let encoding = response.headers().get(CONTENT_ENCODING);
+        let mut encoding = Encoding::named(encoding.map_or(b"", HeaderValue::as_bytes));
         let mut lines = Lines::new(MAX_LINE);
         let mut feed_id: Option<String> = None;
         let mut deadline = Instant::now() + self.silence;
@@ -297,7 +312,11 @@ impl Follower {
                             return End::Lost(describe(&transport_error(self.base.as_str(), &error)));
                         }
                         Ok(Ok(None)) => return End::Lost("the scheduler closed the feed".to_owned()),
-                        Ok(Ok(Some(chunk))) => lines.push(&chunk),
+                        Ok(Ok(Some(chunk))) => {
+                            if let Err(error) = encoding.push(&chunk, &mut lines) {
+                                return End::Lost(format!("the feed cannot be decoded: {error}"));
+                            }
+                        }
                     }
                     deadline = Instant::now() + self.silence;
                     loop {

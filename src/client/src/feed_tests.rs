@@ -148,7 +148,7 @@ async fn silence_is_a_lost_connection() {
     );
     next(&mut feed).await;
     match next(&mut feed).await {
-        Item::Lost { why, retry_in } => {
+        Item::Lost { why, retry_in, .. } => {
             assert!(why.contains("nothing heard"), "{why}");
             assert!(
                 retry_in <= FIRST_BACKOFF && retry_in >= FIRST_BACKOFF / 2,
@@ -221,4 +221,66 @@ fn the_end_of_a_snapshot_of_before_says_nothing_of_a_topic_taken_up_again() {
     position.note(&mark(SnapshotPart::Begin));
     position.note(&mark(SnapshotPart::End));
     assert_eq!(position.resume(&topics), Some(at));
+}
+
+/// The summary of a cluster of a million tasks: ten thousand jobs of a hundred, on ten thousand hosts.
+fn million() -> Vec<u8> {
+    let mut text = format!("{HELLO}\n{}\n", begin("summary", "90.0"));
+    for at in 0..10_000u64 {
+        // Numbers that do not repeat, as times and counts of a real cluster do not.
+        let noise = at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+        let job = format!(
+            r#"{{"job":{{"seq":"{}.{}","job":"team-{}/prod/service-{:x}","states":{{"RUNNING":{},"PENDING":{},"FINISHED":{}}},"active":{},"service":true,"tier":"preferred","changed_ms":{}}}}}"#,
+            noise % 1_000_000,
+            at % 7,
+            noise % 300,
+            noise,
+            90 + noise % 11,
+            noise % 5,
+            noise % 1000,
+            95,
+            1_700_000_000_000 + noise
+        );
+        let host = format!(
+            r#"{{"host":{{"seq":"{}.0","host":"h-{:05}.dc{}.example","agent_id":"{:x}-S{at}","mode":"NONE","attributes":{{"rack":["r{}"],"host":["h-{:05}"]}},"tasks":{}}}}}"#,
+            noise % 1_000_000,
+            at,
+            noise % 3,
+            noise,
+            noise % 400,
+            at,
+            noise % 200
+        );
+        text.push_str(&format!("{job}\n{host}\n"));
+    }
+    text.push_str(&format!("{}\n", end("summary", "90.0")));
+    text.into_bytes()
+}
+
+#[tokio::test]
+async fn a_million_tasks_are_summed_up_in_less_than_a_megabyte() {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut encoder, &million()).unwrap();
+    let body = encoder.finish().unwrap();
+    assert!(body.len() < 1_000_000, "{} bytes", body.len());
+    let server = Server::start(move |_| {
+        let gzip = vec![("content-encoding".to_owned(), "gzip".to_owned())];
+        Reply::Full(200, gzip, body.clone())
+    });
+    let mut feed = Feed::follow(&target(&server), "t", ["summary"]);
+    let (mut jobs, mut hosts) = (0, 0);
+    loop {
+        match next(&mut feed).await {
+            Item::Line(Line::Job(_)) => jobs += 1,
+            Item::Line(Line::Host(_)) => hosts += 1,
+            Item::Line(Line::Snapshot(Snapshot {
+                part: SnapshotPart::End,
+                ..
+            })) => break,
+            Item::Line(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((jobs, hosts), (10_000, 10_000));
+    assert_eq!(gets(&server)[0].header("accept-encoding"), Some("gzip"));
 }
