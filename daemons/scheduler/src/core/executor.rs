@@ -1,13 +1,12 @@
 //! The executor and the container of a task (aurora: `MesosTaskFactory.java`, `ExecutorModule.java`).
 
-use aurora_api::model::{Container, Image, MesosContainer, Mode};
+use aurora_api::model::{Container, ExecutorConfig, Image, MesosContainer, Mode, TaskConfig};
 use aurora_mesos::v1::{
     CommandInfo, CommandUri, ContainerInfo, ContainerType, DockerInfo, ExecutorInfo, ImageAppc,
     ImageDocker, ImageType, MesosInfo, Parameter, Volume, VolumeMode,
 };
 
 use super::config::{AURORA_EXECUTOR_NAME, Config};
-use super::store::Task;
 
 /// Where an image's file system is mounted (aurora: `apiConstants.TASK_FILESYSTEM_MOUNT_POINT`).
 const TASK_FILESYSTEM: &str = "taskfs";
@@ -15,8 +14,22 @@ const TASK_FILESYSTEM: &str = "taskfs";
 /// What the built-in executor's ids begin with.
 const EXECUTOR_PREFIX: &str = "thermos-";
 
-/// The executor of a task: what it is called, how it is started and in which container.
-pub(super) fn executor_info(config: &Config, name: &str, task: &Task) -> ExecutorInfo {
+/// The executors of one configuration's tasks.
+#[derive(Debug)]
+pub(super) struct ExecutorTemplate {
+    /// All but its id and what else is a task's own.
+    pub(super) info: ExecutorInfo,
+    /// What its id begins with, before the task's.
+    pub(super) id_prefix: String,
+}
+
+/// How an executor is started and in which container.
+pub(super) fn executor_template(
+    config: &Config,
+    executor: &ExecutorConfig,
+    task: &TaskConfig,
+) -> ExecutorTemplate {
+    let name = executor.name.as_deref().unwrap_or_default();
     let custom = config.custom_executors.get(name);
     let (mut info, prefix, mounts) = match custom {
         Some(custom) => (
@@ -33,17 +46,19 @@ pub(super) fn executor_info(config: &Config, name: &str, task: &Task) -> Executo
             (info, EXECUTOR_PREFIX, &config.global_container_mounts)
         }
     };
-    info.executor_id = format!("{prefix}{}", task.id()).into();
-    info.container = container_info(&task.config.task.container, mounts);
+    info.container = container_info(&task.container, mounts);
     if let Some(command) = &mut info.command {
         command.uris.extend(fetched(task));
     }
-    info
+    ExecutorTemplate {
+        info,
+        id_prefix: prefix.to_owned(),
+    }
 }
 
 /// What the job wants fetched into its sandboxes.
-fn fetched(task: &Task) -> impl Iterator<Item = CommandUri> + '_ {
-    let uris = task.config.task.mesos_fetcher_uris.iter();
+fn fetched(task: &TaskConfig) -> impl Iterator<Item = CommandUri> + '_ {
+    let uris = task.mesos_fetcher_uris.iter();
     uris.map(|uri| CommandUri {
         value: uri.value.clone(),
         executable: Some(false),

@@ -153,7 +153,7 @@ impl Core {
             return;
         };
         if host.attributes.mode != Some(mode) {
-            let mut attributes = host.attributes.clone();
+            let mut attributes = (*host.attributes).clone();
             attributes.mode = Some(mode);
             self.save_host(attributes);
         }

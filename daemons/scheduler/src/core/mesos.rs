@@ -1,7 +1,9 @@
 //! What comes from Mesos: subscription, offers, statuses (aurora: `MesosCallbackHandler.java`, `TaskStatusHandlerImpl.java`).
 
+use std::sync::Arc;
+
 use aurora_api::model::{HostAttributes, MaintenanceMode, ScheduleStatus};
-use aurora_mesos::v1::{Offer, StatusReason, TaskState, TaskStatus};
+use aurora_mesos::v1::{Attribute, Offer, StatusReason, TaskState, TaskStatus, ValueType};
 
 use super::filter::host_attributes;
 use super::offers::Added;
@@ -74,22 +76,15 @@ impl Core {
 
     fn offered(&mut self, offer: Offer) {
         let known = self.store.read().host(&offer.hostname);
-        let attributes = HostAttributes {
-            host: offer.hostname.clone(),
-            attributes: host_attributes(&offer.attributes),
-            mode: Some(
+        let known = known.map(|host| Arc::clone(&host.attributes));
+        let attributes = match known.filter(|known| is_described_by(known, &offer)) {
+            Some(known) => {
+                // What it offers may make the difference for a task that waits for room.
+                self.agents.touch(&offer.agent_id.value);
                 known
-                    .and_then(|host| host.attributes.mode)
-                    .unwrap_or(MaintenanceMode::None),
-            ),
-            slave_id: Some(offer.agent_id.value.clone()),
+            }
+            None => self.offered_host(&offer),
         };
-        if known.is_none_or(|host| host.attributes != attributes) {
-            self.save_host(attributes.clone());
-        } else {
-            // What it offers may make the difference for a task that waits for room.
-            self.agents.touch(&offer.agent_id.value);
-        }
         let id = offer.id.clone();
         match self
             .offers
@@ -99,6 +94,24 @@ impl Core {
             Added::Twice(other) => self.decline(vec![other, id]),
             Added::Rescinded => {}
         }
+    }
+
+    /// The host as an offer describes it, saved if that is news.
+    fn offered_host(&mut self, offer: &Offer) -> Arc<HostAttributes> {
+        let known = self.store.read().host(&offer.hostname);
+        let mode = known.and_then(|host| host.attributes.mode);
+        let attributes = HostAttributes {
+            host: offer.hostname.clone(),
+            attributes: host_attributes(&offer.attributes),
+            mode: Some(mode.unwrap_or(MaintenanceMode::None)),
+            slave_id: Some(offer.agent_id.value.clone()),
+        };
+        if let Some(known) = known.filter(|host| *host.attributes == attributes) {
+            let known = Arc::clone(&known.attributes);
+            self.agents.touch(&offer.agent_id.value);
+            return known;
+        }
+        self.save_host(attributes)
     }
 
     /// An offer is there to be used from now on.
@@ -113,14 +126,18 @@ impl Core {
     }
 
     /// Saves what is known of a host, its maintenance mode above all. The host's offer is looked at anew by everybody.
-    pub(crate) fn save_host(&mut self, attributes: HostAttributes) {
-        if let Some(agent) = &attributes.slave_id {
+    pub(crate) fn save_host(&mut self, attributes: HostAttributes) -> Arc<HostAttributes> {
+        let shared = Arc::new(attributes.clone());
+        self.apply(Op::SaveHost { attributes });
+        let saved = self.store.read().host(&shared.host);
+        let saved = saved.map_or(shared, |host| Arc::clone(&host.attributes));
+        if let Some(agent) = &saved.slave_id {
             self.agents.touch(agent);
-            if let Some(sequence) = self.offers.renew(agent, &attributes) {
+            if let Some(sequence) = self.offers.renew(agent, &saved) {
                 self.hold(sequence);
             }
         }
-        self.apply(Op::SaveHost { attributes });
+        saved
     }
 
     /// One status. It is acknowledged once what it changed is durable; what Mesos answers to a reconciliation has no uuid
@@ -154,6 +171,26 @@ impl Core {
             });
         }
     }
+}
+
+/// Whether an offer says of its host what is known already. `false` when that is not plain to see.
+fn is_described_by(known: &HostAttributes, offer: &Offer) -> bool {
+    let (known_ones, offered) = (&known.attributes, &offer.attributes);
+    let is_known = |attribute: &Attribute| {
+        let text = attribute.text.as_ref().map(|text| &text.value);
+        let text = text.filter(|_| attribute.kind == ValueType::Text);
+        let value = known_ones.iter().find(|known| known.name == attribute.name);
+        let value = value.filter(|known| known.values.len() == 1);
+        text.is_some() && value.and_then(|known| known.values.first()) == text
+    };
+    // Known names are unique: as many offered ones, among which each of them is, are unique too.
+    known.slave_id.as_deref() == Some(&*offer.agent_id.value)
+        && known.mode.is_some()
+        && known_ones.len() == offered.len()
+        && offered.iter().all(is_known)
+        && known_ones
+            .iter()
+            .all(|known| offered.iter().any(|attribute| attribute.name == known.name))
 }
 
 fn status_of(state: TaskState) -> ScheduleStatus {

@@ -17,6 +17,7 @@ use aurora_mesos::v1::{
 };
 
 mod audit;
+mod blueprint;
 mod cache;
 pub mod codec;
 pub mod config;
@@ -214,6 +215,8 @@ pub struct Core {
     store: Store,
     random: Random,
     timers: Timers,
+    /// When throttled tasks become pending.
+    throttled: BTreeMap<store::TaskId, Millis>,
     offers: Offers,
     groups: ByConfig<Group>,
     candidates: ByConfig<Candidates>,
@@ -263,6 +266,7 @@ impl Core {
             config,
             store,
             timers: Timers::default(),
+            throttled: BTreeMap::new(),
             offers: Offers::default(),
             groups: ByConfig::default(),
             candidates: ByConfig::default(),
@@ -279,11 +283,17 @@ impl Core {
             crowded_jobs: BTreeSet::new(),
             prune_timers: BTreeSet::new(),
             began: now,
-            counters: [cron::COUNTERS, sla::COUNTERS, updates::COUNTERS]
-                .concat()
-                .into_iter()
-                .map(|name| (Cow::Borrowed(name), 0))
-                .collect(),
+            counters: [
+                cron::COUNTERS,
+                sla::COUNTERS,
+                updates::COUNTERS,
+                &tasks::THROTTLE,
+                &schedule::PENALTY,
+            ]
+            .concat()
+            .into_iter()
+            .map(|name| (Cow::Borrowed(name), 0))
+            .collect(),
             now,
             out: Step::default(),
         }

@@ -1,6 +1,6 @@
 //! The offers that are held (aurora: `OfferManagerImpl.java`, `HostOffers.java`).
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use aurora_api::model::{HostAttributes, MaintenanceMode};
@@ -10,6 +10,7 @@ use super::config::{Config, Millis, OfferOrder};
 use super::filter::{Request, Unused};
 use super::random::Random;
 use super::resources::Bag;
+use super::store::FastMap;
 
 /// Where an offer stands in the order in which offers are tried: hosts far from maintenance first, then as configured.
 /// The sequence number makes it unique.
@@ -29,7 +30,7 @@ pub(crate) struct HeldOffer {
     pub(crate) offer: Offer,
     pub(crate) agent: Arc<str>,
     pub(crate) host: Arc<str>,
-    pub(crate) attributes: HostAttributes,
+    pub(crate) attributes: Arc<HostAttributes>,
     /// What a request that is not revocable can use of it.
     pub(crate) firm: Bag,
     /// What a revocable request can use of it.
@@ -70,8 +71,8 @@ const BANS: usize = 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Offers {
     held: BTreeMap<OrderKey, Box<HeldOffer>>,
-    by_id: HashMap<OfferId, OrderKey>,
-    by_agent: HashMap<Arc<str>, OrderKey>,
+    by_id: FastMap<OfferId, OrderKey>,
+    by_agent: FastMap<Arc<str>, OrderKey>,
     by_sequence: BTreeMap<u64, OrderKey>,
     banned: HashSet<OfferId>,
     bans: VecDeque<OfferId>,
@@ -104,7 +105,7 @@ impl Offers {
         config: &Config,
         random: &mut Random,
         offer: Offer,
-        attributes: HostAttributes,
+        attributes: Arc<HostAttributes>,
     ) -> Added {
         if self.banned.remove(&offer.id) {
             self.bans.retain(|id| *id != offer.id);
@@ -167,10 +168,10 @@ impl Offers {
     }
 
     /// The host of an agent's offer has changed: the offer counts as a new one. Its new number, if there is one.
-    pub(crate) fn renew(&mut self, agent: &str, attributes: &HostAttributes) -> Option<u64> {
+    pub(crate) fn renew(&mut self, agent: &str, attributes: &Arc<HostAttributes>) -> Option<u64> {
         let mut held = self.remove_agent(agent)?;
         held.key.mode = mode_of(attributes);
-        held.attributes = attributes.clone();
+        held.attributes = Arc::clone(attributes);
         Some(self.insert(held))
     }
 

@@ -227,8 +227,7 @@ pub(crate) struct Carver<'a> {
 }
 
 impl<'a> Carver<'a> {
-    pub(crate) fn new(resources: &[Resource], revocable: Option<&'a Config>) -> Carver<'a> {
-        let mut left = resources.to_vec();
+    pub(crate) fn new(mut left: Vec<Resource>, revocable: Option<&'a Config>) -> Carver<'a> {
         // Reserved resources first: nobody else can use them.
         left.sort_by_key(|resource| !is_reserved(resource));
         Carver { left, revocable }

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use super::blueprint::Blueprint;
 use super::config::Millis;
 use super::filter::{Request, static_vetoes};
 use super::store::{ConfigId, StoredConfig, TaskId};
@@ -23,6 +24,8 @@ pub(crate) struct Group {
     pub(super) due: Millis,
     /// Whether it has come and a permit is awaited.
     is_waiting: bool,
+    /// How its tasks are launched, once one was.
+    blueprint: Option<Blueprint>,
 }
 
 /// Permits for attempts: a bucket that fills at a rate and holds one second's worth.
@@ -66,6 +69,12 @@ impl Permits {
     }
 }
 
+/// How long groups wait for their next turn (aurora: `TaskGroups.java`).
+pub(crate) const PENALTY: [&str; 2] = [
+    "scheduled_task_penalty_events",
+    "scheduled_task_penalty_ms_total",
+];
+
 impl Core {
     /// Puts a pending task into its group.
     pub(crate) fn enqueue(
@@ -93,6 +102,7 @@ impl Core {
             penalty,
             due: self.now.saturating_add(penalty),
             is_waiting: false,
+            blueprint: None,
         };
         self.timers.set(group.due, Timer::Group(config));
         self.groups.insert(config, group);
@@ -189,7 +199,7 @@ impl Core {
             return;
         }
         self.count("schedule_attempts_fired", ids.len() as u64);
-        let (launched, unplaced) = self.place(&stored, ids);
+        let (launched, unplaced) = self.place(&stored, &mut group.blueprint, ids);
         self.count("schedule_attempts_no_match", unplaced.len() as u64);
         for id in &unplaced {
             self.preempt_for(&stored, id);
@@ -210,6 +220,7 @@ impl Core {
             // A turn that comes at once again would never let go.
             self.random.backoff(group.penalty, initial, max).max(1)
         };
+        self.sample(PENALTY, group.penalty);
         group.due = self.now.saturating_add(group.penalty);
         self.timers.set(group.due, Timer::Group(config));
         group.is_waiting = false;
@@ -218,7 +229,12 @@ impl Core {
 
     /// Launches as many of the tasks as find an offer, one after the other, so that each is judged with the earlier ones in
     /// place. Gives back how many were launched and the others.
-    fn place(&mut self, stored: &Arc<StoredConfig>, ids: Vec<TaskId>) -> (usize, Vec<TaskId>) {
+    fn place(
+        &mut self,
+        stored: &Arc<StoredConfig>,
+        blueprint: &mut Option<Blueprint>,
+        ids: Vec<TaskId>,
+    ) -> (usize, Vec<TaskId>) {
         let mut candidates = self.take_candidates(stored.id);
         let mut launched = 0;
         let mut unplaced = Vec::new();
@@ -237,8 +253,13 @@ impl Core {
                     found
                 }
             };
-            let held = found.and_then(|key| self.offers.remove(key));
-            match held.filter(|held| self.launch(&id, stored, held)) {
+            let mut held = found.and_then(|key| self.offers.remove(key));
+            let is_launched = held.as_mut().is_some_and(|held| {
+                let blueprint =
+                    blueprint.get_or_insert_with(|| Blueprint::new(&self.config, stored));
+                self.launch(&id, stored, blueprint, held)
+            });
+            match held.filter(|_| is_launched) {
                 Some(held) => {
                     let view = self.store.read();
                     let job = &stored.task.job;

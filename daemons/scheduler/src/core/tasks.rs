@@ -55,6 +55,9 @@ impl Outcome {
     }
 }
 
+/// How long tasks are throttled (aurora: `TaskThrottler.java`).
+pub(crate) const THROTTLE: [&str; 2] = ["task_throttle_events", "task_throttle_ms_total"];
+
 impl Core {
     /// Records and makes a change of the state.
     pub(crate) fn apply(&mut self, op: Op) {
@@ -83,6 +86,12 @@ impl Core {
 
     pub(crate) fn count(&mut self, counter: impl Into<Cow<'static, str>>, by: u64) {
         *self.counters.entry(counter.into()).or_default() += by;
+    }
+
+    /// Notes a span of time under two counters: how many, and milliseconds together (aurora: `SlidingStats`).
+    pub(crate) fn sample(&mut self, [events, total]: [&'static str; 2], span: Millis) {
+        self.bump(events);
+        self.count(total, u64::try_from(span).unwrap_or(0));
     }
 
     /// Remembers on which agent a task is, for preemption.
@@ -254,8 +263,10 @@ impl Core {
             Throttled => {
                 let ancestor = task.ancestor();
                 let ready = last_event.saturating_add(self.flapping_penalty(ancestor));
-                self.timers
-                    .set(ready.max(self.now), Timer::Throttled(Arc::clone(id)));
+                let ready = ready.max(self.now);
+                self.sample(THROTTLE, ready - self.now);
+                self.throttled.insert(Arc::clone(id), ready);
+                self.timers.set(ready, Timer::Throttled(Arc::clone(id)));
             }
             Assigned | Preempting | Restarting | Draining | Killing => {
                 let at = self
@@ -292,6 +303,7 @@ impl Core {
     }
 
     pub(crate) fn throttled_long_enough(&mut self, id: &str) {
+        self.throttled.remove(id);
         self.change_state(id, Some(Throttled), Pending, None);
     }
 

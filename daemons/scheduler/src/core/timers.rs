@@ -70,15 +70,6 @@ impl Timers {
         self.heap.push(Reverse((at, self.count, timer)));
     }
 
-    /// The earliest time of a deadline that fits. Looks at all of them.
-    pub(crate) fn find(&self, fits: impl Fn(&Timer) -> bool) -> Option<Millis> {
-        let all = self
-            .heap
-            .iter()
-            .filter(|Reverse((_, _, timer))| fits(timer));
-        all.map(|Reverse((at, _, _))| *at).min()
-    }
-
     pub(crate) fn next(&self) -> Option<Millis> {
         self.heap.peek().map(|Reverse((at, _, _))| *at)
     }

@@ -1,18 +1,18 @@
 //! Which tasks of an agent would have to go so that another one fits (aurora: `PreemptionVictimFilter.java`,
 //! `ClusterStateImpl.java`).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Core;
 use super::filter::{Request, Spread, Unused, dynamic_veto, host_veto};
 use super::resources::Bag;
-use super::store::{ConfigId, Slot, StoredConfig, Task, TaskId};
+use super::store::{ConfigId, FastMap, Slot, StoredConfig, Task, TaskId};
 
 /// The tasks on each agent.
 #[derive(Debug, Default)]
 pub(crate) struct Agents {
-    by_id: HashMap<Arc<str>, Agent>,
+    by_id: FastMap<Arc<str>, Agent>,
     /// Agents by their latest change: the search for room looks only at what changed since it last looked.
     by_change: BTreeMap<u64, Arc<str>>,
     changes: u64,
@@ -109,7 +109,7 @@ pub(crate) struct Victims<'a> {
     request: &'a Request<'a>,
     spread: Spread,
     /// What a task of a configuration gives up; `None` when it may not be preempted.
-    given_up: HashMap<ConfigId, Option<Bag>>,
+    given_up: FastMap<ConfigId, Option<Bag>>,
 }
 
 impl<'a> Victims<'a> {
@@ -119,7 +119,7 @@ impl<'a> Victims<'a> {
         Victims {
             request,
             spread,
-            given_up: HashMap::new(),
+            given_up: FastMap::default(),
         }
     }
 

@@ -10,7 +10,6 @@ use super::filter::{Request, Spread, Veto, dynamic_veto, static_vetoes};
 use super::offers::{HeldOffer, OrderKey};
 use super::resources::Bag;
 use super::store::ConfigId;
-use super::timers::Timer;
 
 /// How many offers are looked at in one portion.
 const PORTION: usize = 2_000;
@@ -111,10 +110,9 @@ impl Core {
         }
     }
 
-    /// When a throttled task becomes pending. Looks at every deadline.
+    /// When a throttled task becomes pending.
     pub fn throttled_until(&self, task: &str) -> Option<Millis> {
-        self.timers
-            .find(|timer| matches!(timer, Timer::Throttled(id) if **id == *task))
+        self.throttled.get(task).copied()
     }
 }
 

@@ -4,7 +4,8 @@
 //! after that costs a copy of its 16 elements.
 
 use std::borrow::Borrow;
-use std::hash::{Hash, Hasher};
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
 
 const PAGE: usize = 16;
@@ -107,10 +108,13 @@ impl<T: Clone + Default> CowVec<T> {
 /// Entries per bucket, on average, at which a [`CowMap`] grows.
 const LOAD: usize = 2;
 
+/// A hash map in memory alone, for keys that Mesos or the log's authors choose.
+pub(crate) type FastMap<K, V> = HashMap<K, V, BuildHasherDefault<Mixer>>;
+
 /// A short hash for short keys: a multiplication for eight bytes, and a last round that spreads what they made. It is the
 /// same in every process, and nobody but the log's authors chooses what goes through it in what order.
 #[derive(Default)]
-struct Mixer(u64);
+pub(crate) struct Mixer(u64);
 
 /// Odd, and as many ones as zeros without a pattern: the fraction of the golden ratio.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -23,6 +23,7 @@ mod tasks;
 mod update;
 mod view;
 
+pub(crate) use cow::FastMap;
 pub use events::{Event, Events, Note};
 pub use ids::task_id;
 pub use record::{
@@ -232,7 +233,7 @@ impl Store {
             Op::SaveHost { attributes } => {
                 let host: Arc<str> = attributes.host.as_str().into();
                 let record = Arc::new(Host {
-                    attributes: attributes.clone(),
+                    attributes: Arc::new(attributes.clone()),
                 });
                 self.view.hosts.insert(Arc::clone(&host), record);
                 self.view.host_changes += 1;

@@ -329,6 +329,6 @@ pub struct Decided {
 /// A host as its agent described it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Host {
-    /// Attributes, mode and agent id.
-    pub attributes: HostAttributes,
+    /// Attributes, mode and agent id; shared with the host's offer.
+    pub attributes: Arc<HostAttributes>,
 }

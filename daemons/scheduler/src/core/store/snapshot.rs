@@ -90,7 +90,7 @@ pub fn encode_snapshot(view: &View) -> Vec<u8> {
     hosts.sort_unstable_by_key(|host| &host.attributes.host);
     out.number(hosts.len() as u64);
     for host in hosts {
-        out.thrift(&host.attributes);
+        out.thrift(&*host.attributes);
     }
 
     let mut jobs: Vec<_> = view.jobs().collect();

@@ -549,3 +549,39 @@ fn what_quotas_count() {
     let id = world.active("hello", 0).id();
     world.status(&id, TaskState::Lost);
 }
+
+/// What fits nowhere is not looked for again: a turn looks at no offer until another one comes, and at that one alone.
+#[test]
+fn a_hopeless_group_looks_only_at_what_is_new() {
+    let mut world = World::registered(Config {
+        hold_offers_forever: true,
+        ..config()
+    });
+    let mut hopeless = job("hello", 20);
+    let nowhere = value("host", false, &["nowhere"]);
+    hopeless.task_config.constraints.insert(nowhere);
+    world.create(hopeless);
+    for name in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] {
+        world.offer(&host(name));
+    }
+    let told = |world: &World| {
+        let names = ["schedule_attempts_fired", "veto_evaluated_offers"];
+        names.map(|name| counter(world, name))
+    };
+    while told(&world)[0] == 0 {
+        world.pass(1_000);
+    }
+    let [first_attempts, looked] = told(&world);
+    assert_eq!(looked, 10);
+    for _ in 0..30 {
+        world.pass(10_000);
+    }
+    let [attempts, looked] = told(&world);
+    assert!(attempts >= first_attempts + 20, "{attempts} attempts");
+    assert_eq!(looked, 10);
+    world.offer(&host("new"));
+    for _ in 0..6 {
+        world.pass(10_000);
+    }
+    assert_eq!(told(&world)[1], 11);
+}
