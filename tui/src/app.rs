@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use aurora_tui_model::event::{Effect, Event};
+use aurora_tui_model::event::{Effect, Event, Mouse};
 use aurora_tui_model::screen;
 use aurora_tui_model::state::State;
 use aurora_tui_model::update::{configure, settle, update};
-use crossterm::event::{Event as Input, EventStream};
+use crossterm::event::{Event as Input, EventStream, MouseButton, MouseEventKind};
 use futures_util::StreamExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -18,6 +18,7 @@ use crate::data::{Data, Wish};
 use crate::keys;
 use crate::output::Output;
 use crate::paint::{Look, paint};
+use crate::replies::{self, Replies, Sifted};
 use crate::terminal::Terminal;
 
 /// At most this often is a frame drawn.
@@ -43,7 +44,7 @@ pub(crate) async fn run(
     mut data: Data,
     mut heard: mpsc::Receiver<Event>,
     mut look: Look,
-    env: &Env,
+    mut env: Env,
     wanted: Option<&Wanted>,
     first: Vec<Event>,
 ) -> anyhow::Result<Ending> {
@@ -52,6 +53,8 @@ pub(crate) async fn run(
     let mut terminal = Terminal::take().context("cannot set up the terminal")?;
     let mut output = Output::new();
     let mut input = EventStream::new();
+    let mut replies = Replies::default();
+    let mut has_mouse = false;
     let mut next_tick = Instant::now();
     let mut next_frame = Instant::now();
     let mut dirty = true;
@@ -118,6 +121,19 @@ pub(crate) async fn run(
                 .context("cannot write to the terminal")?;
             dirty = false;
             next_frame = Instant::now() + FRAME;
+            if has_mouse != state.wants_mouse() {
+                has_mouse = state.wants_mouse();
+                terminal
+                    .mouse(has_mouse)
+                    .context("cannot write to the terminal")?;
+            }
+            // After the first frame, which waits for no answer.
+            if std::mem::take(&mut env.asks) {
+                terminal
+                    .ask(replies::ASK)
+                    .context("cannot write to the terminal")?;
+                replies.asked(std::time::Instant::now());
+            }
             // Nothing wakes up before something on the screen changes.
             let due = u64::try_from(screen::due_ms(&state, &shown)).unwrap_or(1000);
             next_tick = Instant::now() + Duration::from_millis(due);
@@ -130,7 +146,17 @@ pub(crate) async fn run(
                         // same as before when several changes are told as one.
                         output.invalidate();
                     }
-                    pending.extend(from_terminal(event));
+                    match replies.sift(event, std::time::Instant::now()) {
+                        Sifted::Other(event) => pending.extend(from_terminal(event)),
+                        Sifted::Part => {}
+                        Sifted::Light(light) => {
+                            env.light = Some(light);
+                            if let Some(wanted) = wanted {
+                                look = env.load(wanted).look;
+                                dirty = true;
+                            }
+                        }
+                    }
                 }
                 // The terminal is gone.
                 Some(Err(_)) | None => return Ok(Ending::Ended),
@@ -146,7 +172,12 @@ pub(crate) async fn run(
                 if let (Some(old), Some(wanted)) = (&loaded, wanted) && old.is_old() {
                     let new = env.load(wanted);
                     look = new.look.clone();
-                    configure(&mut state, new.keymap.clone(), new.warnings.clone());
+                    configure(
+                        &mut state,
+                        new.keymap.clone(),
+                        new.rules.clone(),
+                        new.warnings.clone(),
+                    );
                     loaded = Some(new);
                 }
             }
@@ -174,7 +205,16 @@ fn from_terminal(event: Input) -> Option<Event> {
         Input::Key(event) => keys::key(event).map(Event::Key),
         Input::Paste(text) => Some(Event::Paste(text)),
         Input::Resize(columns, rows) => Some(Event::Resize(columns, rows)),
-        Input::Mouse(_) | Input::FocusGained | Input::FocusLost => None,
+        Input::Mouse(event) => {
+            let what = match event.kind {
+                MouseEventKind::Down(MouseButton::Left) => Mouse::Click,
+                MouseEventKind::ScrollUp => Mouse::WheelUp,
+                MouseEventKind::ScrollDown => Mouse::WheelDown,
+                _ => return None,
+            };
+            Some(Event::Mouse(what, event.column, event.row))
+        }
+        Input::FocusGained | Input::FocusLost => None,
     }
 }
 

@@ -75,6 +75,21 @@ pub(crate) struct Args {
     /// Characters for lines; default by locale.
     #[arg(long, value_name = "SET", default_value = "auto")]
     pub(crate) glyphs: Glyphs,
+    /// Use this directory's key maps, themes and layouts instead of those of $XDG_CONFIG_HOME/aurora.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) config: Option<PathBuf>,
+    /// Do not ask the terminal about itself; light and dark are by COLORFGBG then.
+    #[arg(long)]
+    pub(crate) no_query: bool,
+    /// Use the mouse; `:mouse` turns it on and off.
+    #[arg(long)]
+    pub(crate) mouse: bool,
+    /// Check the configuration and whether the clusters are described, and end; exit code 2 if there are faults.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Write what is in force (terminal, colours, theme, files, clusters) and end.
+    #[arg(long)]
+    pub(crate) info: bool,
     /// Write a log to this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) log: Option<PathBuf>,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use aurora_tui_model::keymap::Keymap;
+use aurora_tui_model::rules::Rules;
 use aurora_tui_model::theme::{Depth, Theme, Warning, known_themes};
 
 use crate::args::{Color, Glyphs};
@@ -24,6 +25,7 @@ pub(crate) struct Wanted {
 pub(crate) struct Loaded {
     pub(crate) look: Look,
     pub(crate) keymap: Keymap,
+    pub(crate) rules: Rules,
     pub(crate) warnings: Vec<Warning>,
     /// The files that it was made of, and when each was last changed; none: it is not there.
     stamps: Vec<(PathBuf, Option<SystemTime>)>,
@@ -51,6 +53,10 @@ pub(crate) struct Env {
     pub(crate) colorterm: String,
     pub(crate) no_color: bool,
     pub(crate) colorfgbg: String,
+    /// Whether the terminal is asked about itself.
+    pub(crate) asks: bool,
+    /// Whether it said that its background is light.
+    pub(crate) light: Option<bool>,
     pub(crate) locale: String,
     pub(crate) config_dir: Option<PathBuf>,
     pub(crate) state_dir: Option<PathBuf>,
@@ -69,6 +75,8 @@ impl Env {
             colorterm: text("COLORTERM"),
             no_color: !text("NO_COLOR").is_empty(),
             colorfgbg: text("COLORFGBG"),
+            asks: true,
+            light: None,
             locale: ["LC_ALL", "LC_CTYPE", "LANG"]
                 .into_iter()
                 .map(text)
@@ -105,7 +113,11 @@ impl Env {
         }
     }
 
+    /// The terminal's word comes before that of its environment.
     fn is_light(&self) -> bool {
+        if let Some(light) = self.light {
+            return light;
+        }
         let background = self
             .colorfgbg
             .rsplit(';')
@@ -168,13 +180,13 @@ impl Env {
 
     /// Everything from its files.
     pub(crate) fn load(&self, wanted: &Wanted) -> Loaded {
-        let theme = wanted
-            .theme
-            .as_deref()
-            .unwrap_or_else(|| self.default_theme(self.depth(wanted.color)));
+        let (rules, faults) = self.rules(&wanted.cluster);
+        let asked = wanted.theme.as_deref().or(rules.theme.as_deref());
+        let theme = asked.unwrap_or_else(|| self.default_theme(self.depth(wanted.color)));
         let files = self
             .keymap_files(Some(&wanted.cluster))
             .into_iter()
+            .chain(self.rules_files())
             .chain(self.theme_file(theme));
         // The stamps come first: a file that changes while it is read is read again.
         let stamps = files
@@ -183,12 +195,14 @@ impl Env {
                 (path, stamp)
             })
             .collect();
-        let (look, mut warnings) = self.look(wanted.theme.as_deref(), wanted.color, wanted.glyphs);
+        let (look, mut warnings) = self.look(asked, wanted.color, wanted.glyphs);
         let (keymap, more) = self.keymap(Some(&wanted.cluster));
         warnings.extend(more);
+        warnings.extend(faults);
         Loaded {
             look,
             keymap,
+            rules,
             warnings,
             stamps,
         }
@@ -198,6 +212,31 @@ impl Env {
     fn theme_file(&self, name: &str) -> Option<PathBuf> {
         let dir = self.config_dir.as_ref().filter(|_| !name.contains('/'))?;
         Some(dir.join("themes").join(format!("{name}.toml")))
+    }
+
+    /// Files with rules, in order.
+    fn rules_files(&self) -> Vec<PathBuf> {
+        let own = self.config_dir.as_ref().map(|dir| dir.join("tui.toml"));
+        let all = [Some(PathBuf::from("/etc/aurora/tui.toml")), own];
+        all.into_iter().flatten().collect()
+    }
+
+    /// The rules for a cluster, and what is wrong with their files.
+    fn rules(&self, cluster: &str) -> (Rules, Vec<Warning>) {
+        let mut rules = Rules::default();
+        let mut warnings = Vec::new();
+        for path in self.rules_files() {
+            match std::fs::read_to_string(&path) {
+                Ok(text) => {
+                    let (next, faults) = rules.over(&path.display().to_string(), &text, cluster);
+                    rules = next;
+                    warnings.extend(faults);
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => warnings.push(fault(&path, error.to_string())),
+            }
+        }
+        (rules, warnings)
     }
 
     /// Files that are laid over the default key map, in order.
@@ -327,6 +366,9 @@ mod tests {
         assert_eq!(theme(&dark), "dark");
         dark.colorfgbg = "0;15".to_owned();
         assert_eq!(theme(&dark), "light");
+        dark.light = Some(false);
+        assert_eq!(theme(&dark), "dark");
+        dark.light = None;
         assert_eq!(theme(&env("linux", "", false)), "16-dark");
         assert_eq!(theme(&env("xterm", "", true)), "mono");
         let (look, warnings) = dark.look(Some("nope"), Color::Auto, Glyphs::Ascii);
@@ -364,6 +406,33 @@ mod tests {
         std::fs::write(dir.path().join("themes/mine.toml"), "inherits = \"mono\"\n").unwrap();
         assert!(before.is_old());
         assert_eq!(env.load(&wanted("west")).look.theme.name, "mine");
+    }
+
+    #[test]
+    fn rules_and_the_look_of_a_cluster_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let env = Env {
+            config_dir: Some(dir.path().to_owned()),
+            ..env("xterm-256color", "", false)
+        };
+        let wanted = |cluster: &str| Wanted {
+            cluster: cluster.to_owned(),
+            theme: None,
+            color: Color::Auto,
+            glyphs: Glyphs::Auto,
+        };
+        let before = env.load(&wanted("west"));
+        let text =
+            "[guard]\nforbid = [\"prune\"]\n[cluster.west]\nbanner = \"LIVE\"\ntheme = \"light\"\n";
+        std::fs::write(dir.path().join("tui.toml"), text).unwrap();
+        assert!(before.is_old());
+        for (cluster, theme, banner) in [("west", "light", Some("LIVE")), ("east", "dark", None)] {
+            let loaded = env.load(&wanted(cluster));
+            assert_eq!(loaded.look.theme.name, theme);
+            assert_eq!(loaded.rules.banner.as_deref(), banner);
+            assert!(loaded.rules.forbid.contains("prune"));
+            assert_eq!(loaded.warnings, []);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! [`output`]), the data layer ([`data`], [`cluster`]), flags and start ([`args`], [`run`]), and the ways without a screen
 //! ([`headless`]). The workbench is never the parent of a cluster: it attaches to one.
 
+mod about;
 mod app;
 mod args;
 mod cluster;
@@ -23,6 +24,7 @@ mod picture;
 mod poll;
 mod recorder;
 mod replay;
+mod replies;
 mod run;
 mod shell;
 mod tape;

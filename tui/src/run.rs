@@ -24,10 +24,11 @@ use crate::cluster::Cluster;
 use crate::config::{self, Env, Wanted};
 use crate::data::{BUFFER, Data, Source};
 use crate::headless::{self, Errand, FAILED, NO_TERMINAL, USAGE};
+use crate::paint::Look;
 use crate::recorder::Recorder;
 use crate::replay::Replay;
 use crate::tape::Tape;
-use crate::{terminal, tools};
+use crate::{about, terminal, tools};
 
 /// The local cluster's name when nothing else is said.
 const LOCAL_NAME: &str = "devcluster";
@@ -59,7 +60,11 @@ pub fn run() -> ExitCode {
 }
 
 fn start(args: Args) -> Result<u8, Fault> {
-    let env = Env::of_process();
+    let mut env = Env::of_process();
+    if let Some(dir) = &args.config {
+        env.config_dir = Some(std::path::absolute(dir).context("--config")?);
+    }
+    env.asks = !args.no_query && args.theme.is_none();
     if let Some(tool) = &args.tool {
         return Ok(tools::run(tool, &env, &mut std::io::stdout().lock())?);
     }
@@ -69,6 +74,13 @@ fn start(args: Args) -> Result<u8, Fault> {
     if let Some(dir) = &args.state_dir {
         let dir = std::path::absolute(dir).context("--state-dir")?;
         environment.state_dir = Some(dir);
+    }
+    if args.check || args.info {
+        let mut out = std::io::stdout().lock();
+        return Ok(match args.check {
+            true => about::check(&env, environment, &mut out)?,
+            false => about::info(&args, &env, environment, &mut out)?,
+        });
     }
     let link: Option<Link> = args
         .open
@@ -139,7 +151,7 @@ async fn work(
         cluster,
         source,
         state_dir,
-    } = connect(&args, environment, name.as_deref()).await?;
+    } = connect(&args, environment.clone(), name.as_deref()).await?;
     let wanted = Wanted {
         cluster: cluster.clone(),
         theme: args.theme.clone(),
@@ -149,6 +161,7 @@ async fn work(
     let config::Loaded {
         look,
         keymap,
+        rules,
         mut warnings,
         ..
     } = env.load(&wanted);
@@ -161,6 +174,9 @@ async fn work(
         process: std::process::id(),
         read_only: args.read_only || args.replay.is_some(),
         local: state_dir.is_some(),
+        rules,
+        facts: facts(&env, &look),
+        clusters: clusters(environment),
         keymap,
         warnings,
     };
@@ -179,6 +195,7 @@ async fn work(
     let mut state = State::new(setup, args.size, now_ms);
     state.layouts = kept.layouts;
     state.bookmarks = kept.bookmarks;
+    state.mouse = args.mouse;
     if let Some(rounds) = &kept.rounds {
         rounds_found(&mut state, rounds);
     }
@@ -203,7 +220,7 @@ async fn work(
     let first = std::iter::once(journal)
         .chain(args.open.map(|link| Event::Run(format!("open {link}"))))
         .collect();
-    let ending = app::run(state, data, heard, look, &env, Some(&wanted), first).await?;
+    let ending = app::run(state, data, heard, look, env, Some(&wanted), first).await?;
     if ending == (Ending::Quit { stop_cluster: true })
         && let Some(dir) = state_dir
     {
@@ -360,6 +377,41 @@ fn run_in_foreground(args: &Args, environment: &Environment) -> Fault {
         Ok(error) => Fault(FAILED, anyhow!(error).context("cannot run aurora-local")),
         Err(error) => Fault(FAILED, error),
     }
+}
+
+/// How things look and where files are, by name.
+fn facts(env: &Env, look: &Look) -> Vec<(String, String)> {
+    let dir = |dir: &Option<PathBuf>| {
+        let shown = dir.as_ref().map(|dir| dir.display().to_string());
+        shown.unwrap_or_else(|| "none: there is no home directory".to_owned())
+    };
+    let glyphs = if look.unicode { "unicode" } else { "ascii" };
+    let facts = [
+        ("theme", look.theme.name.clone()),
+        ("colours", format!("{:?}", look.depth).to_lowercase()),
+        ("glyphs", glyphs.to_owned()),
+        ("configuration", dir(&env.config_dir)),
+        ("state", dir(&env.state_dir)),
+    ];
+    facts.map(|(name, value)| (name.to_owned(), value)).to_vec()
+}
+
+/// The clusters that are configured, and where their schedulers are.
+fn clusters(environment: Environment) -> Vec<(String, String)> {
+    // What is wrong with the configuration was said when this cluster was looked for.
+    let Ok(directory) = Directory::load(environment) else {
+        return Vec::new();
+    };
+    let place = |name: &str| match directory.described(name) {
+        None => "on this machine".to_owned(),
+        Some(entry) => match (&entry.scheduler_uri, &entry.zk) {
+            (Some(uri), _) => uri.clone(),
+            (None, Some(zk)) => format!("by ZooKeeper at {zk}"),
+            (None, None) => "its entry names no scheduler".to_owned(),
+        },
+    };
+    let names = directory.names().into_iter();
+    names.map(|name| (name.clone(), place(&name))).collect()
 }
 
 /// The cluster by its name, or the only one there is.

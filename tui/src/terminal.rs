@@ -13,7 +13,9 @@ static HELD: AtomicBool = AtomicBool::new(false);
 
 /// Alternate screen, no cursor, bracketed paste.
 const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?2004h";
-const LEAVE: &[u8] = b"\x1b[0m\x1b[?2004l\x1b[?25h\x1b[?1049l";
+const MOUSE_ON: &[u8] = b"\x1b[?1000h\x1b[?1006h";
+const MOUSE_OFF: &[u8] = b"\x1b[?1006l\x1b[?1000l";
+const LEAVE: &[u8] = b"\x1b[0m\x1b[?1006l\x1b[?1000l\x1b[?2004l\x1b[?25h\x1b[?1049l";
 
 /// The longest text that is put on the clipboard: terminals drop longer sequences silently.
 const MAX_COPY: usize = 74_000;
@@ -58,6 +60,18 @@ impl Terminal {
     /// Gives it back.
     pub(crate) fn leave(&mut self) -> io::Result<()> {
         release(&mut self.out)
+    }
+
+    /// Takes the mouse (buttons and wheel, SGR coordinates), or leaves it.
+    pub(crate) fn mouse(&mut self, on: bool) -> io::Result<()> {
+        self.out.write_all(if on { MOUSE_ON } else { MOUSE_OFF })?;
+        self.out.flush()
+    }
+
+    /// Asks the terminal something; it answers as keys do, or never.
+    pub(crate) fn ask(&mut self, question: &[u8]) -> io::Result<()> {
+        self.out.write_all(question)?;
+        self.out.flush()
     }
 
     /// Stops this process until the shell continues it. The terminal must have been left.

@@ -53,6 +53,11 @@ pub enum Verb {
     Maintenance,
     Audit,
     Journal,
+    Metrics,
+    Sla,
+    Events,
+    Settings,
+    Clusters,
     Find,
     Related,
     Bookmarks,
@@ -113,6 +118,7 @@ pub enum Verb {
     RoundsForget,
     Shell,
     Examples,
+    Mouse,
     Redraw,
     Suspend,
     Cancel,
@@ -216,6 +222,11 @@ commands! {
     "bookmarks" Bookmarks "[FILTER]" (0, 0) true Shows "places that were kept";
     "bookmark" Bookmark "[NAME]" (0, 1) false Shows "keep this place";
     "forget" Forget "[NAME]" (0, 1) false Shows "forget a place that was kept";
+    "metrics" Metrics "[FILTER]" (0, 0) true Shows "what the scheduler counts, with its last values";
+    "sla" Sla "[FILTER]" (0, 0) true Shows "service levels of the cluster and of jobs";
+    "events" Events "[FILTER]" (0, 0) true Shows "what changed on the cluster since the workbench looks";
+    "settings" Settings "[FILTER]" (0, 0) true Shows "how the workbench is set up";
+    "clusters" Clusters "[FILTER]" (0, 0) true Shows "clusters that are configured";
     "help" Help "[FILTER]" (0, 0) true Shows "keys and commands of this place";
     "open" Open "LINK" (1, 1) false Shows "a link";
     "down" Down "" (0, 0) false Shows "down";
@@ -288,6 +299,7 @@ commands! {
     "reconcile-explicit" Change "" (0, 0) false Changes "have Mesos tell about each task";
     "reconcile-implicit" Change "" (0, 0) false Changes "have Mesos tell all tasks that it has";
     "examples" Examples "" (0, 0) false Shows "launch the example jobs (on an empty cluster)";
+    "mouse" Mouse "" (0, 0) false Shows "use the mouse, or leave it to the terminal";
     "redraw" Redraw "" (0, 0) false Shows "draw everything anew";
     "suspend" Suspend "" (0, 0) false Shows "back to the shell; `fg` returns";
     "cancel" Cancel "" (0, 0) false Shows "cancel; twice: quit";

@@ -236,6 +236,17 @@ pub enum Launch {
     Failed(String),
 }
 
+/// What is done with the mouse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mouse {
+    /// The first button is pressed.
+    Click,
+    /// The wheel is turned up.
+    WheelUp,
+    /// The wheel is turned down.
+    WheelDown,
+}
+
 /// Everything that can happen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Event {
@@ -243,6 +254,8 @@ pub enum Event {
     Key(Key),
     /// Text from the clipboard.
     Paste(String),
+    /// The mouse, at a column and row.
+    Mouse(Mouse, u16, u16),
     /// The terminal's size in columns and rows.
     Resize(u16, u16),
     /// Our clock in milliseconds since 1970.

@@ -20,6 +20,7 @@ pub mod past;
 pub mod place;
 mod plan;
 pub mod rounds;
+pub mod rules;
 pub mod screen;
 pub mod state;
 pub mod store;

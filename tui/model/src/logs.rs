@@ -148,14 +148,12 @@ impl LogBuffer {
         while !rest.is_empty() {
             match std::str::from_utf8(rest) {
                 Ok(text) => {
-                    text.chars().for_each(|c| self.character(c));
+                    self.valid(text);
                     break;
                 }
                 Err(fault) => {
                     let (valid, bad) = rest.split_at(fault.valid_up_to());
-                    String::from_utf8_lossy(valid)
-                        .chars()
-                        .for_each(|c| self.character(c));
+                    self.valid(&String::from_utf8_lossy(valid));
                     match fault.error_len() {
                         Some(length) => {
                             self.character('\u{fffd}');
@@ -270,6 +268,48 @@ impl LogBuffer {
     /// How many lines there ever were, the unfinished one included.
     pub fn written(&self) -> u64 {
         self.dropped + self.len() as u64
+    }
+
+    /// Runs of ordinary characters at once, everything else one by one.
+    fn valid(&mut self, mut text: &str) {
+        while let Some(c) = text.chars().next() {
+            let ordinary = match (&self.escape, self.carriage_return) {
+                (Escape::Text, false) => text
+                    .bytes()
+                    .take_while(|byte| (b' '..=b'~').contains(byte))
+                    .count(),
+                _ => 0,
+            };
+            let taken = match ordinary {
+                0 => {
+                    self.character(c);
+                    c.len_utf8()
+                }
+                run => {
+                    self.ordinary(&text[..run]);
+                    run
+                }
+            };
+            text = &text[taken..];
+        }
+    }
+
+    fn ordinary(&mut self, text: &str) {
+        self.begun = true;
+        let room = MAX_LINE.saturating_sub(self.open_columns);
+        let (kept, cut) = text.split_at(room.min(text.len()));
+        self.open.cut += cut.len();
+        if kept.is_empty() {
+            return;
+        }
+        self.open_columns += kept.len();
+        match self.open.spans.last_mut() {
+            Some(span) if span.sgr == self.sgr => span.text.push_str(kept),
+            _ => self.open.spans.push(Span {
+                text: kept.to_owned(),
+                sgr: self.sgr,
+            }),
+        }
     }
 
     fn character(&mut self, c: char) {

@@ -31,6 +31,11 @@ pub const VIEWS: &[&str] = &[
     "maintenance",
     "audit",
     "journal",
+    "metrics",
+    "sla",
+    "events",
+    "settings",
+    "clusters",
     "find",
     "related",
     "bookmarks",
@@ -88,6 +93,16 @@ pub enum Place {
     Audit,
     /// What was done from here.
     Journal,
+    /// What the scheduler counts.
+    Metrics,
+    /// Service levels.
+    Sla,
+    /// What changed on the cluster since the workbench looks.
+    Events,
+    /// How the workbench is set up.
+    Settings,
+    /// Clusters that are configured.
+    Clusters,
     /// Objects of all kinds.
     Find,
     /// What belongs to an object: its kind and name, of a task `ROLE/ENVIRONMENT/NAME/TASK`.
@@ -120,6 +135,11 @@ impl Place {
             Place::Maintenance => "maintenance",
             Place::Audit => "audit",
             Place::Journal => "journal",
+            Place::Metrics => "metrics",
+            Place::Sla => "sla",
+            Place::Events => "events",
+            Place::Settings => "settings",
+            Place::Clusters => "clusters",
             Place::Find => "find",
             Place::Related(..) => "related",
             Place::Bookmarks => "bookmarks",
@@ -163,6 +183,7 @@ impl Place {
             Place::Why(task) => vec![Question::Why(task.task.clone())],
             Place::Update(job, id) => vec![Question::Update(job.clone(), id.clone())],
             Place::Quotas => vec![Question::Quotas],
+            Place::Metrics | Place::Sla => vec![Question::Vars],
             _ => Vec::new(),
         }
     }
@@ -352,6 +373,11 @@ impl FromStr for Link {
             "maintenance" => (Place::Maintenance, 0),
             "audit" => (Place::Audit, 0),
             "journal" => (Place::Journal, 0),
+            "metrics" => (Place::Metrics, 0),
+            "sla" => (Place::Sla, 0),
+            "events" => (Place::Events, 0),
+            "settings" => (Place::Settings, 0),
+            "clusters" => (Place::Clusters, 0),
             "find" => (Place::Find, 0),
             "bookmarks" => (Place::Bookmarks, 0),
             "related" => match rest.split_first() {
@@ -478,6 +504,11 @@ mod tests {
             "aurora://west/crons",
             "aurora://west/maintenance",
             "aurora://west/audit",
+            "aurora://west/metrics",
+            "aurora://west/sla",
+            "aurora://west/events",
+            "aurora://west/settings",
+            "aurora://west/clusters",
             "aurora://west/find?filter=web",
             "aurora://west/related/job/www-data/prod/hello",
             "aurora://west/related/host/h-1.example",

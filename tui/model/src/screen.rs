@@ -376,19 +376,20 @@ fn status(state: &State) -> Vec<Segment> {
     let name = Segment::new(format!(" {} ", state.setup.cluster), Scope::StatusMode);
     let mut link = link_words(state);
     link.text.push(' ');
+    let banner = state.setup.rules.banner.as_ref();
+    let banner = banner.map(|text| Segment::new(format!(" {text} "), Scope::Banner));
     if is_compact(state) {
         let (crumb, counter) = crumb(state);
         let crumb = crumb.strip_prefix("jobs > ").unwrap_or(&crumb);
-        let taken = text::width(&name.text) + text::width(&link.text) + text::width(&counter) + 1;
+        let heads: Vec<Segment> = banner.into_iter().chain([name, link]).collect();
+        let heads_width: usize = heads.iter().map(|head| text::width(&head.text)).sum();
+        let taken = heads_width + text::width(&counter) + 1;
         let room = usize::from(state.size.0).saturating_sub(taken);
         let crumb = text::fit_end(crumb, room.max(12));
-        return vec![
-            name,
-            link,
-            Segment::new(format!("{crumb} {counter}"), Scope::Status),
-        ];
+        let crumb = Segment::new(format!("{crumb} {counter}"), Scope::Status);
+        return heads.into_iter().chain([crumb]).collect();
     }
-    let mut out = vec![name, link];
+    let mut out: Vec<Segment> = banner.into_iter().chain([name, link]).collect();
     out.extend(tabs(state));
     if let Some(leader) = &state.store.leader {
         out.push(Segment::new(

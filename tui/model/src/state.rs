@@ -16,6 +16,7 @@ pub use crate::logs::pane::{Logs, Pane};
 use crate::past::{Looking, Past};
 use crate::place::{Link, Place};
 use crate::rounds::Campaign;
+use crate::rules::Rules;
 use crate::store::Store;
 use crate::table::Sort;
 use crate::theme::Warning;
@@ -35,6 +36,12 @@ pub struct Setup {
     pub read_only: bool,
     /// Whether it is a local cluster that this workbench may stop on request.
     pub local: bool,
+    /// What may be done here, and how that is asked.
+    pub rules: Rules,
+    /// Other settings, by name: how things look, where files are.
+    pub facts: Vec<(String, String)>,
+    /// Clusters that are configured, and where their schedulers are.
+    pub clusters: Vec<(String, String)>,
     /// Keys.
     pub keymap: Keymap,
     /// Faults in the configuration.
@@ -260,6 +267,8 @@ pub struct State {
     pub layout: Layout,
     /// Layouts by name, as their files are.
     pub layouts: BTreeMap<String, String>,
+    /// Whether the mouse is used.
+    pub mouse: bool,
     /// Links by the names under which they were kept.
     pub bookmarks: BTreeMap<String, String>,
     /// The view before this one, for `previous`.
@@ -320,6 +329,7 @@ impl State {
             forward: Vec::new(),
             layout: Layout::default(),
             layouts: BTreeMap::new(),
+            mouse: false,
             bookmarks: BTreeMap::new(),
             previous: None,
             mode: Mode::Normal,
@@ -356,6 +366,11 @@ impl State {
     /// [`Age::Since`](crate::table::Age::Since): tables are not computed again because time goes by.
     pub fn elapsed_ms(&self, server_ms: i64) -> i64 {
         self.server_now_ms() - server_ms
+    }
+
+    /// Whether the mouse is to be ours at this moment: views of text leave it to the terminal.
+    pub fn wants_mouse(&self) -> bool {
+        self.mouse && self.view.pane().is_none()
     }
 
     /// Says that something changed of which tables are made. Time, the selection and marks are not among it.

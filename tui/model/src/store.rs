@@ -10,6 +10,11 @@ use aurora_api::job_key::JobPath;
 
 use crate::told::Answers;
 
+mod news;
+
+use news::MOST_NEWS;
+pub use news::News;
+
 /// The topic that is always followed.
 pub const SUMMARY: &str = "summary";
 
@@ -66,6 +71,8 @@ pub struct Store {
     pub maintenance: BTreeMap<String, MaintenanceRecord>,
     /// Who changed what, oldest first.
     pub audit: VecDeque<AuditRecord>,
+    /// What changed since this workbench looks, oldest first.
+    pub news: VecDeque<News>,
     /// What was asked beside the feed.
     pub answers: Answers,
     /// The feed's version, once it said hello.
@@ -113,20 +120,28 @@ impl Store {
             }
             Line::Job(job) => {
                 self.heard(job.seq);
+                let said = news::of_job(self.jobs.get(&job.job), &job);
+                self.tell(said, at_ms);
                 self.see(SUMMARY, format!("job {}", job.job));
                 self.jobs.insert(job.job.clone(), job);
             }
             Line::JobRemoved(removed) => {
                 self.heard(removed.seq);
+                let object = removed.job.to_string();
+                self.tell(Some(("job", object, "is gone".to_owned(), false)), at_ms);
                 self.jobs.remove(&removed.job);
             }
             Line::Host(host) => {
                 self.heard(host.seq);
+                let said = news::of_host(self.hosts.get(&host.host), &host);
+                self.tell(said, at_ms);
                 self.see(SUMMARY, format!("host {}", host.host));
                 self.hosts.insert(host.host.clone(), host);
             }
             Line::Quota(quota) => {
                 self.heard(quota.seq);
+                let said = news::of_quota(self.quotas.get(&quota.role), &quota);
+                self.tell(said, at_ms);
                 self.see(SUMMARY, format!("quota {}", quota.role));
                 self.quotas.insert(quota.role.clone(), quota);
             }
@@ -147,6 +162,8 @@ impl Store {
             }
             Line::Update(update) => {
                 self.heard(update.seq);
+                let said = news::of_update(self.update(&update.job, &update.id), &update);
+                self.tell_of(UPDATES, said, at_ms);
                 self.see(UPDATES, format!("{} {}", update.job, update.id));
                 self.updates
                     .insert((update.job.clone(), update.id.clone()), update);
@@ -162,6 +179,8 @@ impl Store {
             }
             Line::Audit(record) => {
                 self.heard(record.seq);
+                let said = news::of_call(&record);
+                self.tell_of(AUDIT, Some(said), at_ms);
                 self.audit.push_back(record);
                 if self.audit.len() > MOST_AUDIT {
                     self.audit.pop_front();
@@ -171,6 +190,29 @@ impl Store {
                 self.topics.entry(topic).or_default().denied = true;
             }
             Line::Heartbeat(heartbeat) => self.heard(heartbeat.seq),
+        }
+    }
+
+    fn tell(&mut self, said: Option<news::Said>, at_ms: i64) {
+        self.tell_of(SUMMARY, said, at_ms);
+    }
+
+    /// Keeps what is new. What a snapshot brings was there before.
+    fn tell_of(&mut self, topic: &str, said: Option<news::Said>, at_ms: i64) {
+        let Some((kind, object, what, problem)) = said.filter(|_| self.is_whole(topic)) else {
+            return;
+        };
+        let number = self.news.back().map_or(0, |news| news.number) + 1;
+        self.news.push_back(News {
+            number,
+            time_ms: at_ms + self.clock_offset_ms,
+            kind,
+            object,
+            what,
+            problem,
+        });
+        if self.news.len() > MOST_NEWS {
+            self.news.pop_front();
         }
     }
 

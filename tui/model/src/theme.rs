@@ -79,6 +79,7 @@ scopes! {
     Mark = "ui.mark", "*", "marked rows";
     Status = "ui.status", "", "the line at the top";
     StatusMode = "ui.status.mode", "", "the mode's name in the line at the top";
+    Banner = "ui.banner", "", "what a cluster is told from others by, at the top";
     Crumb = "ui.crumb", "", "where one is";
     Prompt = "ui.prompt", "", "the line in which one types";
     PromptError = "ui.prompt.error", "", "what is wrong with what was typed";

@@ -17,6 +17,9 @@ const PROBE_EVERY: u32 = 5;
 const HURRY_EVERY: u32 = 16;
 /// Who is farther behind than this goes on at the end, and says what was passed over.
 const FARTHEST_BEHIND: u64 = 8 * WINDOW;
+/// Events that may wait while more is read; each may hold a whole piece.
+const MOST_WAITING: usize = 8;
+const ROOM_PERIOD: Duration = Duration::from_millis(5);
 
 /// Something that can be read in pieces, with the observer's conventions for offset and length.
 pub(super) trait Read: Sync {
@@ -68,6 +71,9 @@ pub(super) async fn tail(tailed: &impl Read, start: Start, generation: u64, even
         let hurry = full_reads >= HURRY_EVERY && window_end.is_none();
         if hurry {
             full_reads = 0;
+        }
+        if full_reads > 0 || hurry {
+            room(events).await;
         }
         let step = next(tailed, offset, empty_reads >= PROBE_EVERY || hurry).await;
         let step = match (step, start) {
@@ -165,6 +171,13 @@ pub(super) async fn tail(tailed: &impl Read, start: Start, generation: u64, even
         if let Some(pause) = pause {
             tokio::time::sleep(pause).await;
         }
+    }
+}
+
+/// Waits until what was read before is taken in: what is read faster than it can be shown would only fill the memory.
+async fn room(events: &Events) {
+    while events.max_capacity() - events.capacity() > MOST_WAITING && !events.is_closed() {
+        tokio::time::sleep(ROOM_PERIOD).await;
     }
 }
 
@@ -439,6 +452,25 @@ mod tests {
             Some(read + missed),
             end,
             "every byte was read or is said to be missing"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_falls_behind_is_waited_for() {
+        let file = Flood {
+            size: Mutex::new(0),
+        };
+        let (events, heard) = mpsc::channel(4096);
+        let running = tail(&file, Start::End, 7, &events);
+        assert!(
+            tokio::time::timeout(Duration::from_secs(60), running)
+                .await
+                .is_err()
+        );
+        assert!(
+            (1..=MOST_WAITING + 1).contains(&heard.len()),
+            "{}",
+            heard.len()
         );
     }
 

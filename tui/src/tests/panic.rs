@@ -58,7 +58,7 @@ fn be_the_workbench(log: &Path) {
         let data = Data::new(Arc::new(Broken), Recorder::new(None), events);
         let state = State::new(setup(), (80, 24), NOW);
         let look = look("mono", aurora_tui_model::theme::Depth::None);
-        crate::app::run(state, data, heard, look, &Env::default(), None, Vec::new())
+        crate::app::run(state, data, heard, look, Env::default(), None, Vec::new())
             .await
             .unwrap();
     });

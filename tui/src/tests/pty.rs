@@ -84,7 +84,7 @@ fn be_the_workbench(role: &str) {
             glyphs: Glyphs::Ascii,
         };
         let look = env.load(&wanted).look;
-        crate::app::run(state, data, heard, look, &env, Some(&wanted), Vec::new())
+        crate::app::run(state, data, heard, look, env, Some(&wanted), Vec::new())
             .await
             .unwrap();
     });

@@ -16,6 +16,8 @@ use aurora_api::model::ScheduleStatus;
 
 use crate::actions::{Action, Guard};
 use crate::rounds::Rounds;
+use crate::rules::Rules;
+use crate::state::Setup;
 use crate::store::{SUMMARY, Store, UPDATES, job_topic};
 use crate::told::{Amounts, Question};
 
@@ -179,6 +181,22 @@ impl Subject {
     }
 }
 
+/// One object outside of production takes a key, anything else a text; some actions always do.
+fn guard(part: &dyn Planned, action: Action, production: bool, rules: &Rules) -> Guard {
+    let name = part.job().map(|job| job.0.name.clone());
+    let count = part.count();
+    if let Some(text) = part.always_typed(action) {
+        return Guard::Type(text);
+    }
+    match rules.typed_above {
+        _ if production => Guard::Type(name.unwrap_or_else(|| count.to_string())),
+        Some(most) if count > most => Guard::Type(name.unwrap_or_else(|| count.to_string())),
+        Some(_) => Guard::Yes,
+        None if count == 1 => Guard::Yes,
+        None => Guard::Type(count.to_string()),
+    }
+}
+
 /// The command line of a change that only the workbench has a command for.
 fn own_cli(action: Action, cluster: &str, words: &str) -> String {
     format!(
@@ -198,12 +216,23 @@ pub struct Plan {
     pub subject: Subject,
     /// Why, as the user said.
     pub reason: String,
+    /// What a yes takes.
+    guard: Guard,
+    production: bool,
 }
 
 impl Plan {
     /// Resolves a request to what there is now; the error says why it cannot be done.
-    pub fn resolve(store: &Store, cluster: &str, request: &Request) -> Result<Plan, String> {
+    pub fn resolve(store: &Store, setup: &Setup, request: &Request) -> Result<Plan, String> {
         let action = request.action;
+        let rules = &setup.rules;
+        if rules.forbid.contains(action.name()) {
+            return Err(format!(
+                "cannot {}: the rules of {} forbid it (tui.toml)",
+                action.name(),
+                setup.cluster
+            ));
+        }
         let subject = match &request.wish {
             Wish::Instances(job, wanted) => {
                 Instances::resolve(store, action, job, wanted.as_deref()).map(Subject::Instances)
@@ -221,9 +250,13 @@ impl Plan {
                 store, action,
             ))),
         }?;
+        let in_prod = |job: &JobPath| job.0.environment == "prod";
+        let production = rules.production || subject.part().job().is_some_and(in_prod);
         Ok(Plan {
             action,
-            cluster: cluster.to_owned(),
+            cluster: setup.cluster.clone(),
+            guard: guard(subject.part(), action, production, rules),
+            production,
             subject,
             reason: request.reason.clone(),
         })
@@ -261,9 +294,9 @@ impl Plan {
         }
     }
 
-    /// Whether it touches a production job.
+    /// Whether it touches a production job, or a cluster that is production as a whole.
     pub fn is_production(&self) -> bool {
-        self.job().is_some_and(|job| job.0.environment == "prod")
+        self.production
     }
 
     /// The job that it is about.
@@ -271,19 +304,9 @@ impl Plan {
         self.subject.part().job()
     }
 
-    /// What a yes takes: one object outside of production a key, anything else a text; a drain always a text.
+    /// What a yes takes.
     pub fn guard(&self) -> Guard {
-        let part = self.subject.part();
-        if let Some(job) = self.job().filter(|_| self.is_production()) {
-            return Guard::Type(job.0.name.clone());
-        }
-        if let Some(text) = part.always_typed(self.action) {
-            return Guard::Type(text);
-        }
-        match part.count() {
-            1 => Guard::Yes,
-            count => Guard::Type(count.to_string()),
-        }
+        self.guard.clone()
     }
 
     /// What will happen, in sentences.

@@ -115,9 +115,23 @@ pub(super) fn bottom(state: &State) -> Bottom {
         Place::Find | Place::Related(..) | Place::Bookmarks => {
             &[("enter", "into"), ("filter", "filter")]
         }
-        Place::Quotas | Place::Audit | Place::Journal | Place::Help(_) => {
-            &[("filter", "filter"), ("next-sort", "sort")]
-        }
+        Place::Quotas => &[
+            ("enter", "edit"),
+            ("filter", "filter"),
+            ("next-sort", "sort"),
+        ],
+        Place::Metrics => &[
+            ("actions", "actions"),
+            ("filter", "filter"),
+            ("next-sort", "sort"),
+        ],
+        Place::Audit
+        | Place::Journal
+        | Place::Sla
+        | Place::Events
+        | Place::Settings
+        | Place::Clusters
+        | Place::Help(_) => &[("filter", "filter"), ("next-sort", "sort")],
     };
     let always = [
         ("back", "back"),

@@ -37,7 +37,7 @@ fn against(state: &State, action: Action, aim: Aim) -> Option<String> {
         wish,
         reason: String::new(),
     };
-    Plan::resolve(&state.store, "", &request).err()
+    Plan::resolve(&state.store, &state.setup, &request).err()
 }
 
 /// Asks for a change; the question appears as soon as what it is about is known.
@@ -95,7 +95,7 @@ pub(super) fn resume(state: &mut State) {
     }
     let questions = request.questions();
     let is_open = |question: &Question| state.store.answers.get(question).is_none();
-    let plan = Plan::resolve(&state.store, &state.setup.cluster, request);
+    let plan = Plan::resolve(&state.store, &state.setup, request);
     // What cannot be done is refused at once; what can be waits until all is known that belongs to the question.
     if plan.is_ok() && questions.iter().any(is_open) {
         return;
@@ -110,7 +110,7 @@ pub(super) fn resume(state: &mut State) {
 /// The answer to the question is yes: sends what was asked, unless the cluster has moved on underneath.
 pub(super) fn accept(state: &mut State, plan: Plan) -> Vec<Effect> {
     if let Some(drift) = plan.drift(&state.store) {
-        let again = Plan::resolve(&state.store, &plan.cluster, &plan.request());
+        let again = Plan::resolve(&state.store, &state.setup, &plan.request());
         match again {
             Ok(plan) => state.mode = Mode::Confirm(Box::new(plan), Input::default(), Some(drift)),
             Err(fault) => {

@@ -52,6 +52,7 @@ pub(super) fn kinds_here(state: &State) -> Vec<Kind> {
     match &state.view.place {
         Place::Hosts | Place::Host(_) | Place::Maintenance => vec![Kind::Hosts, Kind::Rounds],
         Place::Quotas | Place::Roles => vec![Kind::Role],
+        Place::Metrics => vec![Kind::Cluster],
         Place::Updates => vec![Kind::Update],
         Place::Update(..) => vec![Kind::Update, Kind::Instances],
         Place::Crons => vec![Kind::Cron, Kind::Instances],

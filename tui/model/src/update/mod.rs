@@ -6,6 +6,7 @@ mod forms;
 mod keys;
 mod logs;
 mod meant;
+mod mouse;
 mod movement;
 mod panes;
 mod past;
@@ -19,6 +20,7 @@ use aurora_api::feed::Line;
 use crate::event::{Effect, Event, Launch, LinkEvent, Seen};
 use crate::keymap::Keymap;
 use crate::place::Place;
+use crate::rules::Rules;
 use crate::state::{Detail, FilterBox, Level, LinkState, Mode, Notice, Pane, State, View};
 use crate::theme::Warning;
 use crate::{screen, text, views};
@@ -32,7 +34,9 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
         state.past.line(*at_ms, line);
     }
     let mut effects = match event {
-        Event::Key(_) | Event::Paste(_) | Event::Resize(..) | Event::Run(_) => take(state, event),
+        Event::Key(_) | Event::Paste(_) | Event::Mouse(..) | Event::Resize(..) | Event::Run(_) => {
+            take(state, event)
+        }
         event => past::with_live(state, |state| take(state, event)),
     };
     panes::follow(state);
@@ -48,6 +52,7 @@ fn take(state: &mut State, event: Event) -> Vec<Effect> {
     match event {
         Event::Key(key) => effects.extend(keys::key(state, key)),
         Event::Paste(text) => keys::paste(state, &text),
+        Event::Mouse(what, x, y) => mouse::mouse(state, what, x, y),
         Event::Resize(columns, rows) => {
             state.size = (columns, rows);
         }
@@ -135,20 +140,24 @@ fn note_leader(state: &mut State, line: &Line, at_ms: i64) {
 fn changes_data(event: &Event) -> bool {
     match event {
         Event::Feed(_, Line::Heartbeat(_)) => false,
-        Event::Key(_) | Event::Paste(_) | Event::Resize(..) | Event::Tick(_) | Event::Run(_) => {
-            false
-        }
+        Event::Key(_)
+        | Event::Paste(_)
+        | Event::Mouse(..)
+        | Event::Resize(..)
+        | Event::Tick(_)
+        | Event::Run(_) => false,
         _ => true,
     }
 }
 
 /// Takes another key map into use, as its files have changed.
-pub fn configure(state: &mut State, keymap: Keymap, warnings: Vec<Warning>) {
+pub fn configure(state: &mut State, keymap: Keymap, rules: Rules, warnings: Vec<Warning>) {
     let text = match warnings.len() {
         0 => "keys and colours were read anew".to_owned(),
         count => format!("keys and colours were read anew, with {count} fault(s)"),
     };
     state.setup.keymap = keymap;
+    state.setup.rules = rules;
     state.setup.warnings = warnings;
     state.pressed.clear();
     state.touch();

@@ -170,7 +170,7 @@ fn moved(
         wish: Wish::Hosts(missing),
         reason: campaign.reason.clone(),
     };
-    match Plan::resolve(&state.store, &state.setup.cluster, &request) {
+    match Plan::resolve(&state.store, &state.setup, &request) {
         Ok(plan) => {
             let (id, effects) = change::send(state, plan);
             if let Some(campaign) = &mut state.campaign {

@@ -70,6 +70,11 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
             list(state, Place::Host(host), command)?;
         }
         Verb::Journal => list(state, Place::Journal, command)?,
+        Verb::Metrics => list(state, Place::Metrics, command)?,
+        Verb::Sla => list(state, Place::Sla, command)?,
+        Verb::Events => list(state, Place::Events, command)?,
+        Verb::Settings => list(state, Place::Settings, command)?,
+        Verb::Clusters => list(state, Place::Clusters, command)?,
         Verb::Find => list(state, Place::Find, command)?,
         Verb::Bookmarks => list(state, Place::Bookmarks, command)?,
         Verb::Related => roam::related(state, &command.words)?,
@@ -300,6 +305,14 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
             notice(state, Level::Info, "launching the examples");
             return Ok(vec![Effect::Launch]);
         }
+        Verb::Mouse => {
+            state.mouse = !state.mouse;
+            let text = match state.mouse {
+                true => "the mouse selects rows and panes; views of text leave it to the terminal",
+                false => "the mouse is left to the terminal",
+            };
+            notice(state, Level::Info, text);
+        }
         Verb::Redraw => return Ok(vec![Effect::Redraw]),
         Verb::Suspend => return Ok(vec![Effect::Suspend]),
         Verb::Cancel => {
@@ -449,7 +462,17 @@ pub(super) fn inside(state: &State) -> Result<Place, String> {
                 }
             }
         }
+        Place::Clusters => {
+            return Err(format!(
+                "another cluster has a workbench of its own: aurora-tui --cluster {}",
+                selected_id(state)?
+            ));
+        }
         Place::Roles
+        | Place::Metrics
+        | Place::Sla
+        | Place::Events
+        | Place::Settings
         | Place::Quotas
         | Place::Find
         | Place::Related(..)

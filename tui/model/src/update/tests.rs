@@ -1,10 +1,12 @@
 //! Keys and events in, state and effects out. (long: one bench and all scripts that use it)
 
+mod any;
 mod changes;
 mod fleet;
 mod guarded;
 mod links;
 mod logs;
+mod mouse;
 mod panes;
 mod past;
 mod speed;

@@ -1,7 +1,9 @@
 //! What each view shows, as tables.
 
+mod about;
 mod cache;
 mod cluster;
+mod figures;
 mod find;
 mod fleet;
 mod help;
@@ -39,6 +41,11 @@ fn all(state: &State) -> Option<Table> {
         Place::Why(_) => why::why(state),
         Place::Sandbox(..) => task::directory(state),
         Place::Journal => cluster::journal(state),
+        Place::Metrics => figures::metrics(state),
+        Place::Sla => figures::sla(state),
+        Place::Events => about::events(state),
+        Place::Settings => about::settings(state),
+        Place::Clusters => about::clusters(state),
         Place::Find => find::find(state),
         Place::Related(kind, name) => find::related(state, kind, name),
         Place::Bookmarks => find::bookmarks(state),
@@ -58,8 +65,12 @@ pub(crate) fn default_sort(place: &Place) -> Option<&'static str> {
         Place::Maintenance => Some("host"),
         Place::Updates => Some("changed"),
         Place::Journal | Place::Audit => Some("-time"),
-        Place::Bookmarks => Some("name"),
+        Place::Bookmarks | Place::Metrics => Some("name"),
+        Place::Sla => Some("object"),
+        Place::Clusters => Some("cluster"),
         Place::Update(..)
+        | Place::Events
+        | Place::Settings
         | Place::Task(_)
         | Place::Why(_)
         | Place::Sandbox(..)

@@ -1,0 +1,92 @@
+//! What the workbench saw, how it is set up, and the clusters that it knows.
+
+use crate::state::State;
+use crate::table::{Age, Cell, Column, Row, Table};
+use crate::text;
+use crate::theme::Scope;
+
+/// What changed on the cluster since the workbench looks at it, newest first.
+pub(super) fn events(state: &State) -> Table {
+    let columns = vec![
+        Column::text("time", 0),
+        Column::number("ago", 1),
+        Column::text("kind", 0),
+        Column::text("object", 0),
+        Column::text("what", 0),
+    ];
+    let news = state.store.news.iter().rev();
+    let rows = news.map(|news| Row {
+        id: news.number.to_string(),
+        problem: news.problem,
+        cells: vec![
+            Cell::text(&text::utc_time(news.time_ms)).scope(Scope::Dim),
+            Cell::age(Age::Since(news.time_ms)),
+            Cell::text(news.kind),
+            Cell::text(&news.object),
+            Cell::text(&news.what).scope(match news.problem {
+                true => Scope::Warn,
+                false => Scope::None,
+            }),
+        ],
+        attributes: Vec::new(),
+    });
+    Table::new(columns, rows.collect())
+}
+
+fn pairs<'a>(names: [&'static str; 2], pairs: impl Iterator<Item = (&'a str, String)>) -> Table {
+    let columns = names.map(|name| Column::text(name, 0)).to_vec();
+    let rows = pairs.map(|(name, value)| Row {
+        id: name.to_owned(),
+        problem: false,
+        cells: vec![Cell::text(name).scope(Scope::Label), Cell::text(&value)],
+        attributes: Vec::new(),
+    });
+    Table::new(columns, rows.collect())
+}
+
+/// How the workbench is set up, and where that is said.
+pub(super) fn settings(state: &State) -> Table {
+    let setup = &state.setup;
+    let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
+    let feed = match state.store.version {
+        None => "not heard yet".to_owned(),
+        Some(0) => "none; the scheduler is polled".to_owned(),
+        Some(version) => format!("version {version}"),
+    };
+    let own = [
+        ("cluster", setup.cluster.clone()),
+        ("user", setup.user.clone()),
+        ("read-only", yes(setup.read_only)),
+        ("local cluster", yes(setup.local)),
+        ("event feed", feed),
+    ];
+    let faults = setup.warnings.iter();
+    let faults = faults.map(|warning| ("fault", warning.to_string()));
+    let facts = setup.facts.iter();
+    let facts = facts.map(|(name, value)| (name.as_str(), value.clone()));
+    let rules = setup.rules.describe();
+    let rules = rules.into_iter().map(|rule| ("rule", rule));
+    let all = own.into_iter().chain(facts).chain(rules).chain(faults);
+    let mut table = pairs(["setting", "value"], all);
+    // Several may have one name.
+    for (at, row) in table.rows.iter_mut().enumerate() {
+        std::sync::Arc::make_mut(row).id = at.to_string();
+    }
+    table
+}
+
+/// The clusters that are configured.
+pub(super) fn clusters(state: &State) -> Table {
+    let known = state.setup.clusters.iter();
+    pairs(
+        ["cluster", "scheduler"],
+        known.map(|(name, place)| {
+            let here = if *name == state.setup.cluster {
+                "  (this one)"
+            } else {
+                ""
+            };
+            (name.as_str(), format!("{place}{here}"))
+        }),
+    )
+}
