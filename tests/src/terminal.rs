@@ -86,6 +86,13 @@ impl Terminal {
         screen.screen().contents()
     }
 
+    /// The background of a cell, as it was asked for.
+    pub fn background(&self, column: u16, row: u16) -> String {
+        let screen = self.screen.lock().unwrap_or_else(PoisonError::into_inner);
+        let cell = screen.screen().cell(row, column);
+        cell.map_or_else(String::new, |cell| format!("{:?}", cell.bgcolor()))
+    }
+
     /// How many bytes the program has written so far.
     pub fn written(&self) -> u64 {
         self.written.load(Ordering::SeqCst)

@@ -229,7 +229,8 @@ impl Place {
         })
     }
 
-    fn path(&self) -> String {
+    /// What stands after the cluster in a link.
+    pub(crate) fn path(&self) -> String {
         let mut parts: Vec<&str> = vec![self.view()];
         let (job, instances);
         if let Some(path) = self.job() {
@@ -280,6 +281,13 @@ pub struct Link {
     pub sort: String,
     /// The moment to look at, a second by the server's clock in milliseconds since 1970; none: now.
     pub at_ms: Option<i64>,
+}
+
+impl Link {
+    /// The text of a link to a path of [`Place::path`].
+    pub(crate) fn at(cluster: &str, path: &str) -> String {
+        format!("aurora://{}/{path}", encode(cluster))
+    }
 }
 
 impl fmt::Display for Link {

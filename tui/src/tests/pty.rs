@@ -75,6 +75,7 @@ fn be_the_workbench(role: &str) {
         let state = State::new(setup(), (80, 24), now_ms());
         let env = Env {
             term: "xterm-256color".to_owned(),
+            asks: role == "asks",
             ..Env::default()
         };
         let wanted = Wanted {
@@ -167,6 +168,30 @@ fn the_first_frame_needs_no_answer() {
         "{}",
         terminal.text()
     );
+}
+
+#[test]
+fn the_terminal_tells_light_from_dark() {
+    let Some(mut terminal) = workbench("the_terminal_tells_light_from_dark", "asks") else {
+        return;
+    };
+    terminal.wait_for("www-data/devel/hello");
+    terminal.wait_for("NORMAL");
+    let dark = terminal.background(90, 0);
+    // What a light terminal answers to the question for its background.
+    terminal.keys("\x1b]11;rgb:fdfd/f6f6/e3e3\x1b\\");
+    wait::until("another background", || match terminal.background(90, 0) {
+        light if light != dark => Ok(()),
+        same => Err(same),
+    });
+    // No part of the answer was taken for keys.
+    assert!(
+        !terminal.text().contains("does nothing here"),
+        "{}",
+        terminal.text()
+    );
+    terminal.keys("gh");
+    terminal.wait_for("host-1.example");
 }
 
 #[test]

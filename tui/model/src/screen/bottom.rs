@@ -74,7 +74,12 @@ pub(super) fn bottom(state: &State) -> Bottom {
             ("actions", "actions"),
             ("filter", "filter"),
         ],
-        Place::Why(_) => &[("logs", "logs"), ("sandbox", "files"), ("filter", "filter")],
+        Place::Why(_) => &[
+            ("enter", "into"),
+            ("logs", "logs"),
+            ("sandbox", "files"),
+            ("filter", "filter"),
+        ],
         Place::Task(_) => &[
             ("why", "why"),
             ("enter", "logs"),

@@ -2,8 +2,6 @@
 
 use crate::event::{Effect, Process, Seen, Start, TaskInfo, Watch, WatchWhat};
 use crate::logs::pane::{Labels, Logs, Pane, Shape, Tail};
-use crate::logs::severity::Severity;
-use crate::logs::{Line, out};
 use crate::moment::moment;
 use crate::place::Place;
 use crate::state::{Detail, Level, State, View};
@@ -13,8 +11,6 @@ use super::{movement, notice};
 
 /// Instances whose output is read at once; each takes two requests to a host every moment.
 const MOST_TAILS: usize = 8;
-/// Lines that are copied at once; a terminal's clipboard takes some 100 KB.
-const MOST_COPIED: usize = 500;
 
 /// Brings the tails of several instances in line with the tasks that run them now.
 pub(super) fn follow_instances(state: &mut State) {
@@ -263,23 +259,39 @@ pub(super) fn at(state: &mut State, word: &str) -> Result<(), String> {
 
 /// Reads the outputs on the screen from a time on.
 fn read_at(state: &mut State, time_ms: i64) {
-    let turn = |pane: &mut Pane| {
-        pane.turn_to(Start::Time(time_ms), true);
-        pane.target_ms = Some(time_ms);
+    let start = Start::Time(time_ms);
+    let pane = match &mut state.view.detail {
+        Detail::Logs(logs) if logs.merged.is_some() => turn_all(logs, start),
+        Detail::Logs(logs) => logs.pane_mut(),
+        Detail::File(pane) => Some(&mut **pane),
+        _ => None,
     };
-    match &mut state.view.detail {
-        Detail::Logs(logs) => match &mut logs.merged {
-            Some(merged) => {
-                turn(merged);
-                for tail in &mut logs.tails {
-                    tail.pane.turn_to(Start::Time(time_ms), true);
-                }
-            }
-            None => logs.pane_mut().into_iter().for_each(turn),
-        },
-        Detail::File(pane) => turn(pane),
-        _ => {}
+    if let Some(pane) = pane {
+        pane.turn_to(start, true);
+        pane.target_ms = Some(time_ms);
     }
+}
+
+/// Reads all merged outputs from another place; gives the pane that shows them.
+fn turn_all(logs: &mut Logs, start: Start) -> Option<&mut Pane> {
+    for tail in &mut logs.tails {
+        tail.pane.turn_to(start, start != Start::End);
+    }
+    logs.merged.as_deref_mut()
+}
+
+/// Merged outputs whose ends were not read are read from there. Says whether they are.
+pub(super) fn to_the_end(state: &mut State) -> bool {
+    let Detail::Logs(logs) = &mut state.view.detail else {
+        return false;
+    };
+    if logs.merged.as_ref().is_none_or(|merged| merged.rest == 0) {
+        return false;
+    }
+    if let Some(merged) = turn_all(logs, Start::End) {
+        merged.turn_to(Start::End, false);
+    }
+    true
 }
 
 /// Bounds the times that are shown; without a word the bound goes.
@@ -381,44 +393,6 @@ pub(super) fn histogram(state: &mut State) -> Result<(), String> {
     Ok(())
 }
 
-/// Goes to the next or previous line of a warning or worse that begins one.
-pub(super) fn problem(state: &mut State, forward: bool) -> Result<(), String> {
-    let rows = screen::pane_rows(state);
-    let pane = state.view.pane_mut().ok_or("only output has levels")?;
-    let here = pane.last_visible().unwrap_or(0);
-    let grave = |at: &usize| {
-        let line = pane.buffer.line(*at);
-        line.is_some_and(|line| line.severity >= Some(Severity::Warn) && !continues(pane, *at))
-    };
-    // What is in the middle of the screen was found before.
-    let middle = pane.shown().skip(pane.up).nth(rows / 2).unwrap_or(here);
-    let found = match forward {
-        true => pane
-            .shown()
-            .take_while(|at| *at > middle)
-            .filter(grave)
-            .last(),
-        false => pane.shown().filter(|at| *at < middle).find(grave),
-    };
-    let at = found.ok_or("there is no further warning or error in what was read")?;
-    pane.show_line(at, rows);
-    Ok(())
-}
-
-/// Whether a line belongs to the one before, as the frames of a stack do.
-fn continues(pane: &Pane, at: usize) -> bool {
-    let (line, before) = (
-        pane.buffer.line(at),
-        at.checked_sub(1).and_then(|at| pane.buffer.line(at)),
-    );
-    match (line, before) {
-        (Some(line), Some(before)) => {
-            !line.stamped && line.severity == before.severity && line.source == before.source
-        }
-        _ => false,
-    }
-}
-
 /// The process that comes after the one on the screen.
 pub(super) fn next_process(state: &mut State) -> Result<(), String> {
     let Place::Logs(task, _) = state.view.place.clone() else {
@@ -450,103 +424,6 @@ pub(super) fn next_process(state: &mut State) -> Result<(), String> {
         logs.merged = before.merged.map(|_| Box::default());
     }
     Ok(())
-}
-
-/// Takes the place of a pane's search: where `n` and `N` lead.
-pub(super) fn search(state: &mut State, forward: bool) -> Result<(), String> {
-    let rows = screen::pane_rows(state);
-    let filter = state.view.filter.filter.clone();
-    if filter.is_empty() {
-        return Err("nothing to look for; / takes what to find".to_owned());
-    }
-    let names = names(state);
-    let key = state
-        .setup
-        .keymap
-        .keys_for(state.view.place.view(), "convert")
-        .unwrap_or_default();
-    let pane = state
-        .view
-        .pane_mut()
-        .ok_or("tables are filtered, not searched")?;
-    if !pane.search {
-        return Err(format!(
-            "only matching lines are shown; {key} shows all and searches"
-        ));
-    }
-    let bottom = pane.last_visible().unwrap_or(0);
-    let found = |at: &usize| screen::line_matches(pane, *at, &filter, &names);
-    let at = match forward {
-        true => pane
-            .shown()
-            .take_while(|at| *at > bottom)
-            .filter(found)
-            .last(),
-        false => pane.shown().filter(|at| *at < bottom).find(found),
-    };
-    let at = at.ok_or("no further match")?;
-    let below = pane.shown().take_while(|other| *other > at).count();
-    pane.up = below.min(pane.buffer.shown().saturating_sub(rows));
-    pane.paused = pane.up > 0;
-    Ok(())
-}
-
-/// Names of the sources of merged lines; none where lines are of one source.
-fn names(state: &State) -> Vec<String> {
-    match &state.view.detail {
-        Detail::Logs(logs) if logs.merged.is_some() => logs.names(),
-        _ => Vec::new(),
-    }
-}
-
-/// Lines for the clipboard: the last on the screen, or all on it.
-pub(super) fn copied(state: &State, all: bool) -> Result<String, String> {
-    let pane = state.view.pane().ok_or("there are no lines here")?;
-    let rows = match all {
-        true => screen::pane_rows(state).min(MOST_COPIED),
-        false => 1,
-    };
-    let mut places: Vec<usize> = pane.shown().skip(pane.up).take(rows).collect();
-    places.reverse();
-    let lines = places.iter().filter_map(|at| pane.buffer.line(*at));
-    let lines: Vec<String> = lines.map(Line::text).collect();
-    match lines.is_empty() {
-        true => Err("there are no lines here".to_owned()),
-        false => Ok(lines.join("\n")),
-    }
-}
-
-/// Writes what is shown of the lines that were read to a new file.
-pub(super) fn save(state: &mut State, path: &str, form: &str) -> Result<Vec<Effect>, String> {
-    let names = names(state);
-    let pane = state.view.pane().ok_or("only output and files are saved")?;
-    let mut places: Vec<usize> = pane.shown().collect();
-    places.reverse();
-    let lines = places.iter().filter_map(|at| pane.buffer.line(*at));
-    let written = |line: &Line| -> Result<String, String> {
-        let source = names.get(usize::from(line.source));
-        let label = source.map_or_else(String::new, |source| format!("{source} | "));
-        Ok(match form {
-            "plain" => format!("{label}{}\n", line.text()),
-            "ansi" => format!("{label}{}\n", out::ansi(line)),
-            "json" => format!("{}\n", out::json(line, source.map(String::as_str))),
-            other => {
-                return Err(format!(
-                    "cannot save as `{other}`; write plain, ansi or json"
-                ));
-            }
-        })
-    };
-    let text = lines.map(written).collect::<Result<String, _>>()?;
-    notice(
-        state,
-        Level::Info,
-        &format!("saving {} lines", places.len()),
-    );
-    Ok(vec![Effect::Save {
-        path: path.to_owned(),
-        text,
-    }])
 }
 
 /// Keeps the scroll position inside of what is shown.

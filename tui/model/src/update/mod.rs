@@ -4,6 +4,7 @@ mod change;
 mod find;
 mod forms;
 mod keys;
+mod lines;
 mod logs;
 mod meant;
 mod mouse;

@@ -5,6 +5,8 @@ use crate::screen;
 use crate::state::{Detail, Pane, State};
 use crate::{text, views};
 
+use super::logs;
+
 pub(super) fn page(state: &State) -> isize {
     let rows = match state.view.pane() {
         Some(_) => screen::pane_rows(state),
@@ -15,12 +17,16 @@ pub(super) fn page(state: &State) -> isize {
 
 /// Moves the selection, or scrolls text: `isize::MIN` to the beginning, `isize::MAX` to the end.
 pub(super) fn step(state: &mut State, by: isize) {
+    if by == isize::MAX && logs::to_the_end(state) {
+        return;
+    }
+    let merged = matches!(&state.view.detail, Detail::Logs(logs) if logs.merged.is_some());
     if state.view.pane().is_some() {
         let rows = screen::pane_rows(state);
         let shown = state.view.pane().map_or(0, |pane| pane.buffer.shown());
         if let Some(pane) = state.view.pane_mut() {
             let most = shown.saturating_sub(rows);
-            if turn_page(pane, by, most) {
+            if !merged && turn_page(pane, by, most) {
                 return;
             }
             pane.up = match by {

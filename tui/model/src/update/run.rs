@@ -185,11 +185,11 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
         Verb::Fields => logs::fields(state, &command.words)?,
         Verb::Labels => logs::labels(state)?,
         Verb::Histogram => logs::histogram(state)?,
-        Verb::NextProblem => logs::problem(state, true)?,
-        Verb::PreviousProblem => logs::problem(state, false)?,
+        Verb::NextProblem => lines::problem(state, true)?,
+        Verb::PreviousProblem => lines::problem(state, false)?,
         Verb::Save => {
             let form = word(1).unwrap_or("plain");
-            return logs::save(state, word(0).unwrap_or_default(), form);
+            return lines::save(state, word(0).unwrap_or_default(), form);
         }
         Verb::NextPane => logs::next_pane(state).or_else(|_| panes::move_focus(state, "next"))?,
         Verb::Zoom => panes::zoom(state).or_else(|_| logs::zoom(state))?,
@@ -229,8 +229,8 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
             };
             notice(state, Level::Info, text);
         }
-        Verb::SearchNext => logs::search(state, true)?,
-        Verb::SearchPrevious => logs::search(state, false)?,
+        Verb::SearchNext => lines::search(state, true)?,
+        Verb::SearchPrevious => lines::search(state, false)?,
         Verb::Sort => sort(state, word(0).unwrap_or_default())?,
         Verb::NextSort => next_sort(state)?,
         Verb::Reverse => {
@@ -408,6 +408,7 @@ fn enter(state: &mut State) -> Result<(), String> {
             set_filter(state, &filter)
         }
         Place::Quotas => change::ask(state, Action::QuotaSet, &[], ""),
+        Place::Why(_) => open(state, &leads_to(state)?),
         // The rows of these are links.
         Place::Find | Place::Related(..) | Place::Bookmarks => {
             let link = selected_id(state)?;
@@ -419,6 +420,16 @@ fn enter(state: &mut State) -> Result<(), String> {
             Ok(())
         }
     }
+}
+
+/// The link of the selected row, where it has one.
+fn leads_to(state: &State) -> Result<String, String> {
+    let table = views::table(state).ok_or("there are no rows here")?;
+    let at = views::selected(state, &table).ok_or("there is nothing here to select")?;
+    let mut attributes = table.rows[at].attributes.iter();
+    let path = attributes.find(|(name, _)| name == views::LEADS_TO);
+    let (_, path) = path.ok_or("this leads nowhere further")?;
+    Ok(Link::at(&state.setup.cluster, path))
 }
 
 /// Where the selected row leads.
@@ -522,8 +533,8 @@ fn copied(state: &State, what: &str) -> Result<String, String> {
     let cluster = &state.setup.cluster;
     match what {
         "link" => Ok(state.link_here().to_string()),
-        "line" => logs::copied(state, false),
-        "lines" => logs::copied(state, true),
+        "line" => lines::copied(state, false),
+        "lines" => lines::copied(state, true),
         "name" => match state.view.place.task() {
             Some(task) if !matches!(state.view.place, Place::Sandbox(..)) => Ok(task.task.clone()),
             _ => match (&state.view.place, selected_id(state)?) {

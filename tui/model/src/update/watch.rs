@@ -131,6 +131,7 @@ fn of_task(state: &State) -> Vec<Watch> {
     };
     match (&state.view.place, &state.view.detail) {
         (Place::Task(_), _) => vec![watch(WatchWhat::Task), watch(WatchWhat::History)],
+        (Place::Why(_), _) => vec![watch(WatchWhat::Task)],
         (Place::Sandbox(_, path), _) => vec![watch(WatchWhat::Directory(path.clone()))],
         (Place::File(_, path), Detail::File(pane)) => vec![watch(WatchWhat::File {
             path: path.clone(),

@@ -22,6 +22,7 @@ pub(crate) use cluster::status_scope;
 pub(crate) use find::KINDS;
 pub(crate) use quotas::{bytes, cores};
 pub(crate) use task::{events, fields};
+pub(crate) use why::LEADS_TO;
 
 /// The rows of the view on the screen before its filter; `None` for views of text.
 fn all(state: &State) -> Option<Table> {

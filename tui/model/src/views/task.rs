@@ -1,7 +1,9 @@
 //! Views of one task.
 
+use aurora_api::observer::TaskSample;
 use serde_json::Value as Json;
 
+use crate::chart;
 use crate::event::FileKind;
 use crate::state::{Detail, State};
 use crate::table::{Age, Cell, Column, Row, Table};
@@ -189,6 +191,7 @@ pub(crate) fn fields(state: &State) -> Vec<(&'static str, Cell)> {
             out.push(("resources", Cell::text(&texts.join("; "))));
         }
     }
+    out.extend(trends(state));
     if task.failure_count > 0 {
         out.push((
             "failures",
@@ -197,6 +200,33 @@ pub(crate) fn fields(state: &State) -> Vec<(&'static str, Cell)> {
     }
     out.push(("task", Cell::text(&task.task_id).scope(Scope::Dim)));
     out
+}
+
+/// Columns of a line of what was used.
+const TREND: usize = 40;
+
+/// What the task used over the last hour: lines, and the most of each.
+fn trends(state: &State) -> Vec<(&'static str, Cell)> {
+    let samples = state
+        .view
+        .history
+        .iter()
+        .flat_map(|history| &history.samples);
+    let samples: Vec<TaskSample> = samples.copied().collect();
+    if samples.len() < 2 {
+        return Vec::new();
+    }
+    let most = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
+    let line = |values: &[f64], most: String| {
+        let line = chart::line(values.iter().copied(), TREND);
+        Cell::text(&format!("{line}  at most {most}"))
+    };
+    let cpus: Vec<f64> = samples.iter().map(|sample| sample.cpu).collect();
+    let ram: Vec<f64> = samples.iter().map(|sample| sample.ram as f64).collect();
+    vec![
+        ("cpu", line(&cpus, format!("{:.2} cpus", most(&cpus)))),
+        ("ram", line(&ram, super::bytes(most(&ram)))),
+    ]
 }
 
 /// A configuration's resources in words.

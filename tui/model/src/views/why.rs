@@ -2,17 +2,30 @@
 
 use serde_json::Value as Json;
 
+use crate::event::Process;
+use crate::place::{Place, TaskRef};
 use crate::state::State;
 use crate::table::{Cell, Column, Row, Table};
 use crate::text;
 use crate::theme::Scope;
 use crate::told::Answer;
 
+/// The attribute of a row with the place that it leads to, as the path of a link.
+pub(crate) const LEADS_TO: &str = "leads_to";
+
 /// Rows as they are told, numbered, since they may be alike.
 #[derive(Default)]
 struct Told(Vec<Row>);
 
 impl Told {
+    /// A row that leads somewhere.
+    fn lead(&mut self, about: &str, what: &str, scope: Scope, place: Place) {
+        self.add(about, what, scope);
+        if let Some(row) = self.0.last_mut() {
+            row.attributes.push((LEADS_TO.to_owned(), place.path()));
+        }
+    }
+
     fn add(&mut self, about: &str, what: &str, scope: Scope) {
         self.0.push(Row {
             id: self.0.len().to_string(),
@@ -77,6 +90,7 @@ pub(super) fn why(state: &State) -> Table {
     let status = format!("{}{age}", string(answer, "status"));
     told.add("status", &status, Scope::Crumb);
     waiting(state, answer, &mut told);
+    failing(state, answer, &mut told);
     for ended in items(answer, "evidence") {
         let at = ended.get("ended_ms").and_then(Json::as_i64);
         let ran = ended.get("ran_for_ms").and_then(Json::as_i64);
@@ -89,7 +103,17 @@ pub(super) fn why(state: &State) -> Table {
                 .filter(|(_, name)| !string(ended, name).is_empty())
                 .map(|(word, name)| format!("{word} {}", string(ended, name))),
         );
-        told.add("earlier", &parts.join(" "), Scope::Warn);
+        let line = parts.join(" ");
+        match (state.view.place.task(), string(ended, "task_id")) {
+            (None, _) | (_, "") => told.add("earlier", &line, Scope::Warn),
+            (Some(here), id) => {
+                let task = TaskRef {
+                    job: here.job.clone(),
+                    task: id.to_owned(),
+                };
+                told.lead("earlier", &line, Scope::Warn, Place::Task(task));
+            }
+        }
     }
     for event in items(answer, "events") {
         let time = event.get("time_ms").and_then(Json::as_i64).unwrap_or(0);
@@ -102,6 +126,66 @@ pub(super) fn why(state: &State) -> Table {
         told.add("event", line.trim_end(), Scope::Dim);
     }
     Table::new(columns, told.0)
+}
+
+/// Beginnings of a cause by words in messages of ends (aurora: the executor's and the agent's).
+const CAUSES: [(&str, &str); 4] = [
+    ("health check", "health"),
+    ("memory limit", "memory"),
+    ("out of memory", "memory"),
+    ("disk limit", "disk"),
+];
+
+/// What made a task fail, most telling first: how its processes ended, health, memory, what they wrote.
+fn failing(state: &State, answer: &Json, told: &mut Told) {
+    let Some(here) = state.view.place.task() else {
+        return;
+    };
+    let processes = state.view.task.iter().flat_map(|task| &task.processes);
+    let failed: Vec<&Process> = processes
+        .filter(|process| {
+            matches!(process.state.as_str(), "FAILED" | "LOST")
+                || process.return_code.is_some_and(|code| code != 0)
+        })
+        .collect();
+    for process in &failed {
+        let logs = Place::Logs(here.clone(), Some(process.name.clone()));
+        told.lead("exit", &exit(process), Scope::Bad, logs);
+    }
+    for event in items(answer, "events") {
+        let message = string(event, "message");
+        let lower = message.to_lowercase();
+        if let Some((_, about)) = CAUSES.iter().find(|(words, _)| lower.contains(words)) {
+            told.lead(about, message, Scope::Bad, Place::Task(here.clone()));
+        }
+    }
+    for process in &failed {
+        let logs = Place::Logs(here.clone(), Some(process.name.clone()));
+        let what = format!("what {} wrote last", process.name);
+        told.lead("output", &what, Scope::None, logs);
+    }
+    if !failed.is_empty() {
+        let sandbox = Place::Sandbox(here.clone(), String::new());
+        told.lead("files", "its sandbox", Scope::None, sandbox);
+    }
+}
+
+/// How a process ended, in words.
+fn exit(process: &Process) -> String {
+    let how = match process.return_code {
+        Some(code) if code < 0 => format!("killed by signal {}", -code),
+        // A shell tells signals so.
+        Some(code) if code > 128 => format!("exit code {code} (signal {})", code - 128),
+        Some(code) => format!("exit code {code}"),
+        None => process.state.to_lowercase(),
+    };
+    let ran = process
+        .start_ms
+        .zip(process.stop_ms)
+        .map_or_else(String::new, |(start, stop)| {
+            format!(" after {}", text::age(stop - start))
+        });
+    format!("{}: {how}{ran}, run {}", process.name, process.run)
 }
 
 /// What keeps a task that waits.
