@@ -4,14 +4,16 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use aurora_api::model::{
-    ExecutorConfig, JobConfiguration, JobKey, Resource, ResponseCode, TaskConfig, TaskQuery,
+    ExecutorConfig, JobConfiguration, JobKey, Range, Resource, ResponseCode, ScheduleStatus,
+    TaskConfig, TaskQuery,
 };
 use aurora_api::service::Call;
 use aurora_api::service::arguments::CreateJob;
+use aurora_mesos::v1;
 
 use super::*;
-use crate::core::Store;
-use crate::core::store::encode_snapshot;
+use crate::core::store::{ConfigId, TaskId, encode_snapshot};
+use crate::core::{MesosEvent, Op, Store};
 use crate::recovery::recover;
 use crate::storage::sim::SimDisk;
 use crate::storage::{LocalLog, WalOptions};
@@ -313,4 +315,95 @@ fn time_never_goes_back() {
     let (mut engine, _handle) = Engine::new(start, parts);
     let now = engine.now();
     assert!((5_000_000..5_060_000).contains(&now), "{now}");
+}
+
+/// A state with one task, which runs; its id.
+fn running() -> (Store, TaskId) {
+    let mut store = Store::default();
+    let mut apply = |op: Op| store.apply(&op).unwrap();
+    apply(Op::AddConfig {
+        id: ConfigId(0),
+        config: job("one", 1).task_config.into(),
+    });
+    apply(Op::InsertTasks {
+        config: ConfigId(0),
+        instances: vec![Range { first: 0, last: 0 }],
+        seed: 1,
+        time: 1,
+    });
+    let id = {
+        let all = TaskQuery::default();
+        let task = store.read().tasks(&all).next().unwrap().id();
+        task
+    };
+    let ops = [
+        Op::Assign {
+            task: id.clone(),
+            agent: "agent".into(),
+            host: "host".into(),
+            ports: Vec::new(),
+            time: 2,
+        },
+        Op::SaveStatus {
+            task: id.clone(),
+            status: ScheduleStatus::Running,
+            message: None,
+            time: 3,
+        },
+    ];
+    for op in ops {
+        store.apply(&op).unwrap();
+    }
+    (store, id)
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_status_is_acknowledged_once_it_is_durable() {
+    let entries = Arc::new(Mutex::new(Vec::new()));
+    let (commit, committed) = watch::channel(Committed::default());
+    let log = ManualLog {
+        entries: entries.clone(),
+        committed,
+    };
+    let (parts, mut calls) = parts(log, Arc::new(SimDisk::default()));
+    let (store, id) = running();
+    let start = Start {
+        store,
+        ..empty_start()
+    };
+    let (engine, handle) = Engine::new(start, parts);
+    let shutdown = Shutdown::new();
+    let running = tokio::spawn(engine.run(shutdown.clone()));
+    let durable = || {
+        let index = entries.lock().unwrap().len() as u64;
+        commit.send_modify(|state: &mut Committed| state.index = index);
+    };
+    settle().await;
+    durable();
+    settle().await;
+    while calls.try_recv().is_ok() {}
+    let status = v1::TaskStatus {
+        task_id: (&*id).into(),
+        agent_id: Some("agent".into()),
+        state: v1::TaskState::Failed,
+        uuid: Some(vec![7; 16].into()),
+        ..v1::TaskStatus::default()
+    };
+    let before = entries.lock().unwrap().len();
+    handle
+        .mesos(MesosEvent::Status(vec![status]))
+        .await
+        .unwrap();
+    settle().await;
+    assert!(entries.lock().unwrap().len() > before, "nothing is written");
+    let is_acknowledged = |calls: &mut mpsc::Receiver<MesosCall>| {
+        std::iter::from_fn(|| calls.try_recv().ok())
+            .any(|call| matches!(call, MesosCall::Acknowledge { .. }))
+    };
+    assert!(!is_acknowledged(&mut calls), "before it is durable");
+    durable();
+    settle().await;
+    assert!(is_acknowledged(&mut calls), "once it is durable");
+    shutdown.trigger();
+    running.await.unwrap().unwrap();
 }

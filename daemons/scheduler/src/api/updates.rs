@@ -166,7 +166,9 @@ mod tests {
     use super::*;
     use crate::core::op::Op;
     use crate::core::store::{ConfigId, Store};
-    use aurora_api::model::{ExecutorConfig, JobKey, Range};
+    use aurora_api::model::{
+        ExecutorConfig, JobKey, JobUpdate, JobUpdateEvent, JobUpdateStatus, Range, ResponseCode,
+    };
 
     /// A job of so many instances in fifty large configurations.
     fn job(instances: i32) -> View {
@@ -225,5 +227,167 @@ mod tests {
     fn a_difference_costs_as_much_as_there_are_instances() {
         let (small, large) = (time(500), time(4_000));
         assert!(large < small * 40, "{large:?} against {small:?}");
+    }
+
+    /// Three updates; each has what a query may ask for.
+    fn three() -> View {
+        use JobUpdateStatus::{Aborted, RolledForward, RollingForward};
+        let mut store = Store::default();
+        for (role, id, user, end, modified) in [
+            ("www", "u1", "ann", RollingForward, 30),
+            ("www", "u2", "bob", Aborted, 20),
+            ("ads", "u3", "ann", RolledForward, 10),
+        ] {
+            let key = JobUpdateKey {
+                job: JobKey::new(role, "prod", "web"),
+                id: id.to_owned(),
+            };
+            let summary = JobUpdateSummary {
+                key: key.clone(),
+                user: Some(user.to_owned()),
+                ..JobUpdateSummary::default()
+            };
+            let update = JobUpdate {
+                summary,
+                ..JobUpdate::default()
+            };
+            let event = JobUpdateEvent {
+                status: end,
+                timestamp_ms: modified,
+                ..JobUpdateEvent::default()
+            };
+            let update = update.into();
+            for op in [Op::SaveUpdate { update }, Op::UpdateEvent { key, event }] {
+                store.apply(&op).expect("the ops are in order");
+            }
+        }
+        store.view()
+    }
+
+    #[test]
+    fn queries_of_updates() {
+        let view = three();
+        let none = JobUpdateQuery::default;
+        let web = JobKey::new("www", "prod", "web");
+        let key = |id: &str| JobUpdateKey {
+            job: web.clone(),
+            id: id.to_owned(),
+        };
+        for (query, expected) in [
+            (none(), "u1 u2 u3"),
+            (
+                JobUpdateQuery {
+                    role: Some("www".to_owned()),
+                    ..none()
+                },
+                "u1 u2",
+            ),
+            (
+                JobUpdateQuery {
+                    job_key: Some(web.clone()),
+                    user: Some("ann".to_owned()),
+                    ..none()
+                },
+                "u1",
+            ),
+            (
+                JobUpdateQuery {
+                    key: Some(key("u2")),
+                    ..none()
+                },
+                "u2",
+            ),
+            (
+                JobUpdateQuery {
+                    key: Some(key("u3")),
+                    ..none()
+                },
+                "",
+            ),
+            (
+                JobUpdateQuery {
+                    update_statuses: Some([JobUpdateStatus::Aborted].into()),
+                    ..none()
+                },
+                "u2",
+            ),
+            (
+                JobUpdateQuery {
+                    update_statuses: Some(BTreeSet::new()),
+                    user: Some("ann".to_owned()),
+                    ..none()
+                },
+                "u1 u3",
+            ),
+            (
+                JobUpdateQuery {
+                    offset: Some(1),
+                    limit: Some(1),
+                    ..none()
+                },
+                "u2",
+            ),
+        ] {
+            let ids: Vec<&str> = selected(&view, &query)
+                .into_iter()
+                .map(|update| update.key().id.as_str())
+                .collect();
+            assert_eq!(ids.join(" "), expected, "{query:?}");
+        }
+    }
+
+    #[test]
+    fn details_by_key_and_by_query() {
+        let view = three();
+        let known = JobUpdateKey {
+            job: JobKey::new("www", "prod", "web"),
+            id: "u1".to_owned(),
+        };
+        let unknown = JobUpdateKey {
+            id: "u9".to_owned(),
+            ..known.clone()
+        };
+        let message = |answer: &Response| {
+            let first = answer.details.first()?;
+            first.message.clone()
+        };
+        let neither = details(&view, None, None);
+        assert_eq!(neither.response_code, ResponseCode::Error);
+        assert_eq!(
+            message(&neither).as_deref(),
+            Some("Either key or query must be set.")
+        );
+        let nothing = details(&view, Some(&unknown), None);
+        assert_eq!(nothing.response_code, ResponseCode::InvalidRequest);
+        let one = details(&view, Some(&known), None);
+        assert_eq!(
+            message(&one).as_deref(),
+            Some("The key argument is deprecated, use the query argument instead")
+        );
+        let Some(Payload::GetJobUpdateDetailsResult(found)) = one.result else {
+            panic!("no details");
+        };
+        let found = found.details.expect("the update is there").update.summary;
+        assert_eq!(found.key, known);
+        assert_eq!(
+            found.state.map(|state| state.last_modified_timestamp_ms),
+            Some(30)
+        );
+        // A query wins over a key.
+        let many = details(&view, Some(&unknown), Some(&JobUpdateQuery::default()));
+        let Some(Payload::GetJobUpdateDetailsResult(found)) = many.result else {
+            panic!("no details");
+        };
+        assert_eq!((found.details, found.details_list.len()), (None, 3));
+    }
+
+    /// One of a hundred instances is looked at; the others stay, whatever they are.
+    #[test]
+    fn a_difference_within_a_scope() {
+        let scope = BTreeSet::from([Range { first: 3, last: 3 }]);
+        let difference = Difference::new(&job(100), &config(77), 100, &scope);
+        assert_eq!(difference.replaced.keys().collect::<Vec<_>>(), [&3]);
+        assert_eq!(difference.replacements, BTreeSet::from([3]));
+        assert_eq!(difference.unchanged.len(), 99);
     }
 }

@@ -7,6 +7,7 @@
 
 mod outward;
 mod pages;
+mod start;
 #[path = "../support/mod.rs"]
 mod support;
 mod users;

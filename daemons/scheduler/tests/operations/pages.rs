@@ -118,6 +118,8 @@ async fn operators_pages_show_what_there_is() {
         ("mesos_scheduler_event_OFFERS", 1),
         ("mesos_scheduler_event_UPDATE", 1),
         ("scheduler_resource_offers", 1),
+        // The one that was made is used.
+        ("outstanding_offers", 0),
         ("scheduler_status_update", 1),
         ("resources_total_consumed_cpu_cores", 128),
         ("resources_per_role_free_pool_consumed_www-data_ram_mb", 192),

@@ -20,6 +20,7 @@ mod offers;
 mod placement;
 mod preemption;
 mod replay;
+mod rules;
 mod script;
 mod simulation;
 mod sla;

@@ -315,7 +315,7 @@ async fn the_cost_of_a_feed_is_by_the_changes_in_its_topics() {
         let task = view
             .active_task(&job("large", 1).key, i32::try_from(number).unwrap())
             .unwrap()
-            .id
+            .id()
             .clone();
         let op = Op::SaveStatus {
             task,
