@@ -71,6 +71,37 @@ impl Stage {
         });
     }
 
+    fn scheduler(&self) -> Option<i32> {
+        let all = self.cluster.processes();
+        let mut all = all.iter();
+        let scheduler = all.find(|process| process.command.contains("/aurora-scheduler "));
+        scheduler.map(|process| process.pid)
+    }
+
+    /// `aurora update info` has the statuses in their order, and an end for each instance.
+    fn tells_its_story(&self) {
+        let text = self
+            .cluster
+            .aurora_ok(&["update", "list", "--write-json", &self.job]);
+        let updates: Value = serde_json::from_str(&text).unwrap();
+        let id = updates[0]["id"].as_str().unwrap();
+        let info = self.cluster.aurora_ok(&["update", "info", &self.job, id]);
+        let statuses = [
+            "ROLLING_FORWARD",
+            "ROLL_FORWARD_PAUSED",
+            "ROLLING_FORWARD",
+            "ROLLED_FORWARD",
+        ];
+        let (_, mut rest) = info.split_once("Update events:").expect("events are told");
+        for status in statuses {
+            let place = rest.find(status);
+            rest = &rest[place.unwrap_or_else(|| panic!("no {status} in {rest}")) + status.len()..];
+        }
+        let ends = info.matches("INSTANCE_UPDATED").count();
+        assert_eq!(ends, 3, "{info}");
+        assert!(info.contains("Current status: ROLLED_FORWARD"), "{info}");
+    }
+
     /// What the tasks' processes are.
     fn commands(&self) -> Vec<String> {
         let all = self.cluster.processes().into_iter();
@@ -140,22 +171,24 @@ fn a_paused_update_outlives_its_scheduler_and_goes_on() {
     let mut stage = Stage::new();
     assert_eq!(stage.update(V1, 3, 1), Some(0));
     // Long enough to be caught in the middle.
-    let file = stage.file(V2, 3, 3);
+    let file = stage.file(V2, 3, 6);
     stage
         .cluster
         .aurora_ok(&["update", "start", &stage.job, &file]);
-    stage.wait_for("ROLLING_FORWARD");
+    stage.wait_for_commands(&[V1, V1, V2]);
     stage.cluster.aurora_ok(&["update", "pause", &stage.job]);
     stage.wait_for("ROLL_FORWARD_PAUSED");
-    let all = stage.cluster.processes();
-    let scheduler = all
-        .iter()
-        .find(|process| process.command.contains("/aurora-scheduler "));
-    process::signal(scheduler.expect("a scheduler runs").pid, Signal::SIGKILL);
+    let first = stage.scheduler().expect("a scheduler runs");
+    process::signal(first, Signal::SIGKILL);
+    wait::until("another scheduler", || match stage.scheduler() {
+        Some(pid) if pid != first => Ok(()),
+        other => Err(format!("{other:?}\n{}", stage.cluster.log())),
+    });
     stage.wait_for("ROLL_FORWARD_PAUSED");
-    assert!(stage.commands().contains(&V1.to_owned()), "it stands still");
+    assert_eq!(stage.commands(), [V1, V1, V2], "it stands still");
     stage.cluster.aurora_ok(&["update", "resume", &stage.job]);
     stage.wait_for("ROLLED_FORWARD");
     stage.wait_for_commands(&[V2, V2, V2]);
+    stage.tells_its_story();
     assert!(stage.cluster.stop().success());
 }
