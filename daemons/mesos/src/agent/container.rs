@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::containerizer::{ContainerEvent, Inner, chain, launch_failed};
 use super::core::{Ended, Launch};
+use super::docker::{self, Wanted};
 use super::fetch_plan::Uri;
 use super::fetcher::{self, FetchSpec};
 use super::images::Mount;
@@ -38,6 +39,8 @@ struct Prepared {
     account: Option<Account>,
     procs: Vec<PathBuf>,
     mounts: Vec<Mount>,
+    /// For a container of the Docker engine.
+    docker: Option<docker::Order>,
 }
 
 struct Spawned {
@@ -50,18 +53,15 @@ struct Spawned {
 impl Life<'_> {
     pub(super) async fn run(mut self) -> Ended {
         let container = self.launch.run.container.clone();
-        let Prepared {
-            account,
-            procs,
-            mounts,
-        } = match self.prepare().await {
+        let prepared = match self.prepare().await {
             Ok(prepared) => prepared,
             Err(message) => {
                 self.inner.clean_up(&container, None).await;
                 return launch_failed(&message);
             }
         };
-        let mut spawned = match self.spawn(account.clone(), procs.clone(), mounts).await {
+        let (account, procs) = (prepared.account.clone(), prepared.procs.clone());
+        let mut spawned = match self.spawn(prepared).await {
             Ok(spawned) => spawned,
             Err(message) => {
                 self.inner.clean_up(&container, None).await;
@@ -119,7 +119,11 @@ impl Life<'_> {
         );
         let (cgroups, limits) = (config.cgroups.clone(), self.launch.limits);
         let (switch_user, container) = (config.switch_user, self.launch.run.container.clone());
-        let (images, volumes) = (config.images.clone(), self.launch.volumes.clone());
+        let (images, engine, launch) = (
+            config.images.clone(),
+            config.docker.clone(),
+            self.launch.clone(),
+        );
         tokio::task::spawn_blocking(move || {
             let account = if switch_user {
                 Some(users::find(&user).map_err(|error| chain(&error))?)
@@ -138,14 +142,26 @@ impl Life<'_> {
                     .update(&container, &limits)
                     .map_err(|error| chain(&error))?;
             }
-            let mounts = match images {
-                Some(images) => images.provide(&container, &volumes)?,
+            let order = launch.docker.as_ref().map(|info| {
+                let wanted = Wanted {
+                    info,
+                    command: &launch.command,
+                    volumes: &launch.volumes,
+                    sandbox: &sandbox,
+                    memory: limits.memory,
+                };
+                engine.prepare(&container, wanted)
+            });
+            let docker = order.transpose()?;
+            let mounts = match images.filter(|_| docker.is_none()) {
+                Some(images) => images.provide(&container, &launch.volumes)?,
                 None => Vec::new(),
             };
             Ok(Prepared {
                 account,
                 procs,
                 mounts,
+                docker,
             })
         })
         .await
@@ -153,21 +169,20 @@ impl Life<'_> {
     }
 
     /// Starts the helper and writes its process down.
-    async fn spawn(
-        &self,
-        account: Option<Account>,
-        cgroup_procs: Vec<PathBuf>,
-        mounts: Vec<Mount>,
-    ) -> Result<Spawned, String> {
-        let (program, arguments) = command_line(&self.launch.command)?;
+    async fn spawn(&self, prepared: Prepared) -> Result<Spawned, String> {
+        let (program, arguments) = match &prepared.docker {
+            Some(order) => self.docker_command(order)?,
+            None => command_line(&self.launch.command)?,
+        };
         let spec = LaunchSpec {
             program,
             arguments,
             environment: self.environment.clone(),
             sandbox: self.sandbox.clone(),
-            account,
-            cgroup_procs,
-            mounts,
+            // The engine's client stays who the agent is; the container has a user of its own.
+            account: prepared.account.filter(|_| prepared.docker.is_none()),
+            cgroup_procs: prepared.procs,
+            mounts: prepared.mounts,
         };
         let mut child = helper(&self.inner.config.program, launch_helper::SUBCOMMAND)
             .spawn()
@@ -212,6 +227,14 @@ impl Life<'_> {
             stdout,
             identity,
         })
+    }
+
+    /// This program, as the client of the engine.
+    fn docker_command(&self, order: &docker::Order) -> Result<(String, Vec<String>), String> {
+        let order = serde_json::to_string(order).map_err(|error| error.to_string())?;
+        let program = self.inner.config.program.display().to_string();
+        let arguments = vec![program.clone(), docker::SUBCOMMAND.to_owned(), order];
+        Ok((program, arguments))
     }
 
     /// Fetches, and lets the program run.

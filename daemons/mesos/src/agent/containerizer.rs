@@ -18,6 +18,7 @@ use super::cgroup::{Cgroups, Limits};
 use super::checkpoint::Store;
 use super::container::Life;
 use super::core::{Ended, Launch, Termination};
+use super::docker::Docker;
 use super::images::Images;
 use super::process::{self, Identity};
 
@@ -43,6 +44,7 @@ pub(crate) struct ContainerConfig {
     /// Tasks run as their own user; needs root.
     pub(crate) switch_user: bool,
     pub(crate) fetcher_stall_timeout: Duration,
+    pub(crate) docker: Docker,
     /// Images and volumes; absent where nothing can be mounted.
     pub(crate) images: Option<Images>,
 }
@@ -308,9 +310,11 @@ impl Inner {
     ) -> Option<Termination> {
         let termination = self.out_of_memory(container);
         let (cgroups, images) = (self.config.cgroups.clone(), self.config.images.clone());
+        let docker = self.config.docker.clone();
         let (name, identity) = (container.to_owned(), identity.cloned());
         let result = tokio::task::spawn_blocking(move || {
             destroy_all(cgroups.as_ref(), &name, identity.as_ref())?;
+            docker.remove(&name)?;
             // Its mounts went with its last process.
             match images.map_or(Ok(()), |images| images.release(&name)) {
                 Ok(()) => Ok(()),

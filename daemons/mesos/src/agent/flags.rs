@@ -74,6 +74,15 @@ pub struct AgentFlags {
     #[arg(long, alias = "executor_environment_variables", value_name = "JSON")]
     pub executor_environment_variables: Option<String>,
 
+    /// The Docker engine's socket; executors in Docker containers need it.
+    #[arg(
+        long,
+        alias = "docker_socket",
+        value_name = "PATH",
+        default_value = "/var/run/docker.sock"
+    )]
+    pub docker_socket: PathBuf,
+
     /// Folder of image archives: NAME:TAG.tar, as `docker save` or OCI tools write them, or NAME:TAG, an OCI layout. Images and
     /// volumes take root.
     #[arg(long, alias = "docker_registry", value_name = "DIR")]

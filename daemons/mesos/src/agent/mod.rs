@@ -23,6 +23,7 @@ mod container;
 mod containerizer;
 mod core;
 mod detect;
+mod docker;
 mod durable;
 mod duration;
 mod environment;
@@ -56,6 +57,7 @@ use std::process::ExitCode;
 pub fn hidden_mode(mode: &str) -> Option<ExitCode> {
     match mode {
         launch_helper::SUBCOMMAND => Some(launch_helper::main()),
+        docker::SUBCOMMAND => Some(docker::main()),
         images::SUBCOMMAND => Some(images::unpack_main()),
         fetcher::SUBCOMMAND => Some(fetcher::main()),
         command::SUBCOMMAND => Some(command::main()),

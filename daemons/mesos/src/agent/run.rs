@@ -18,6 +18,7 @@ use super::cgroup::Cgroups;
 use super::checkpoint::Store;
 use super::containerizer::{ContainerConfig, Containerizer};
 use super::core::{Agent, Settings};
+use super::docker::Docker;
 use super::durable::CheckpointError;
 use super::files::Sandboxes;
 use super::flags::AgentFlags;
@@ -91,6 +92,7 @@ pub async fn run(flags: AgentFlags) -> anyhow::Result<()> {
         pids_max: flags.cgroups_pids_max,
         executor_secrets: token.is_some(),
         volumes: is_root,
+        docker: flags.docker_socket.exists(),
     };
     if flags.switch_user && !is_root {
         tracing::info!(
@@ -101,6 +103,10 @@ pub async fn run(flags: AgentFlags) -> anyhow::Result<()> {
     let (container_sender, container_events) = mpsc::channel(CONTAINER_EVENTS);
     let containerizer = Containerizer::new(
         ContainerConfig {
+            docker: Docker {
+                socket: flags.docker_socket.clone(),
+                containers: containers(&work_dir),
+            },
             images: is_root.then(|| images(&flags, &program, &work_dir)),
             program,
             work_dir: work_dir.clone(),
@@ -304,6 +310,11 @@ fn cgroups(flags: &AgentFlags) -> Option<Cgroups> {
     }
 }
 
+/// Where layers and marks of containers are.
+fn containers(work_dir: &Path) -> PathBuf {
+    work_dir.join("provisioner/containers")
+}
+
 fn images(flags: &AgentFlags, program: &Path, work_dir: &Path) -> Images {
     let store = flags.docker_store_dir.clone();
     Images::new(ImagesConfig {
@@ -311,7 +322,7 @@ fn images(flags: &AgentFlags, program: &Path, work_dir: &Path) -> Images {
         archives: flags.docker_registry.clone(),
         appc: flags.appc_store_dir.clone(),
         store: store.unwrap_or_else(|| work_dir.join("store/docker")),
-        containers: work_dir.join("provisioner/containers"),
+        containers: containers(work_dir),
     })
 }
 

@@ -5,6 +5,7 @@
     reason = "a test that cannot go on has failed, in its helpers too"
 )]
 
+mod docker;
 mod images;
 mod world;
 

@@ -75,8 +75,8 @@ fn shown(command: &CommandInfo) -> String {
 }
 
 /// What a container asks for that this agent does not have. An unmet demand fails the launch instead of being left out.
-/// `mounts`: whether the agent can mount volumes and images.
-pub(super) fn unsupported(info: &ExecutorInfo, mounts: bool) -> Option<String> {
+/// `mounts`: whether the agent can mount volumes and images. `docker`: whether this executor can run in a Docker container.
+pub(super) fn unsupported(info: &ExecutorInfo, mounts: bool, docker: bool) -> Option<String> {
     let secret = info
         .command
         .iter()
@@ -95,8 +95,12 @@ pub(super) fn unsupported(info: &ExecutorInfo, mounts: bool) -> Option<String> {
         ));
     }
     let container = info.container.as_ref()?;
-    let what = if container.docker.is_some() || container.kind == ContainerType::Docker {
+    let is_docker = container.docker.is_some() || container.kind == ContainerType::Docker;
+    let what = if is_docker && !docker {
         "Docker containers"
+    } else if is_docker {
+        // What cannot be done with the rest is found when the engine is told.
+        return None;
     } else if container
         .mesos
         .as_ref()

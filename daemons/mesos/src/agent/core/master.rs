@@ -305,7 +305,16 @@ impl Agent {
             limits: executor.limits(&self.settings),
             secret: executor.secret.clone(),
             allocation_role: role,
-            unsupported: unsupported(&executor.info, self.settings.volumes),
+            unsupported: unsupported(
+                &executor.info,
+                self.settings.volumes,
+                self.settings.docker && !executor.command,
+            ),
+            docker: executor
+                .info
+                .container
+                .as_ref()
+                .and_then(|container| container.docker.clone()),
             volumes: executor
                 .info
                 .container

@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use aurora_mesos::v1::{
-    AgentId, AgentInfo, CommandInfo, DrainConfig, ExecutorId, ExecutorInfo,
+    AgentId, AgentInfo, CommandInfo, DockerInfo, DrainConfig, ExecutorId, ExecutorInfo,
     FrameworkCapabilityType, FrameworkId, FrameworkInfo, MasterInfo, StatusReason, StatusSource,
     TaskId, TaskInfo, TaskState, TaskStatus, Volume, executor as api_v1,
 };
@@ -76,6 +76,8 @@ pub(crate) struct Settings {
     pub(crate) executor_secrets: bool,
     /// Volumes and images can be mounted.
     pub(crate) volumes: bool,
+    /// There is a Docker engine.
+    pub(crate) docker: bool,
 }
 
 /// Something that has to be on disk.
@@ -134,6 +136,8 @@ pub(crate) struct Launch {
     pub(crate) secret: Option<String>,
     /// Set for the built-in command executor, whose tasks are told their role.
     pub(crate) allocation_role: Option<String>,
+    /// It runs in a container of the Docker engine.
+    pub(crate) docker: Option<DockerInfo>,
     /// What is mounted for it.
     pub(crate) volumes: Vec<Volume>,
     /// A property of the task that this agent cannot provide; the launch fails with this text.

@@ -153,6 +153,7 @@ fn agent(secrets: bool) -> Agent {
         pids_max: None,
         executor_secrets: secrets,
         volumes: true,
+        docker: false,
     };
     let mut number = 0_u64;
     let ids = move || {

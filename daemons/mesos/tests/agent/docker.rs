@@ -1,0 +1,312 @@
+//! Executors in Docker containers: against an engine that this test plays, and against a real one where there is one.
+
+use std::convert::Infallible;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use aurora_mesos::v1::{
+    CommandInfo, ContainerInfo, ContainerType, DockerInfo, ExecutorInfo, TaskInfo, TaskState,
+};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::UnixListener;
+
+use crate::world::{LIMIT, World, task};
+
+fn docker_task(id: &str, command: &str) -> TaskInfo {
+    TaskInfo {
+        command: None,
+        executor: Some(ExecutorInfo {
+            executor_id: id.into(),
+            framework_id: Some("F".into()),
+            command: Some(CommandInfo {
+                value: Some(command.into()),
+                ..CommandInfo::default()
+            }),
+            container: Some(ContainerInfo {
+                kind: ContainerType::Docker,
+                docker: Some(DockerInfo {
+                    image: "web:1".into(),
+                    ..DockerInfo::default()
+                }),
+                ..ContainerInfo::default()
+            }),
+            ..ExecutorInfo::default()
+        }),
+        ..task(id, "")
+    }
+}
+
+/// An engine that has no image until it is told to pull one, and whose containers do nothing but wait.
+#[derive(Default)]
+struct Played {
+    calls: Vec<String>,
+    created: Value,
+    pulled: bool,
+}
+
+/// Answers one call; a container's end never comes when `is_endless`.
+async fn answer(
+    request: Request<Incoming>,
+    played: &Mutex<Played>,
+    is_endless: bool,
+) -> Response<Full<Bytes>> {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let path = parts.uri.path().trim_start_matches("/v1.30").to_owned();
+    let action = path.rsplit('/').next().unwrap_or_default().to_owned();
+    let pulled = {
+        let mut played = played.lock().unwrap();
+        played.calls.push(format!("{} {action}", parts.method));
+        match action.as_str() {
+            "create" if path.starts_with("/images") => played.pulled = true,
+            "create" => played.created = serde_json::from_slice(&body).unwrap(),
+            _ => {}
+        }
+        played.pulled
+    };
+    let (status, text) = match action.as_str() {
+        "create" if !pulled => (404, json!({"message": "No such image"}).to_string()),
+        "create" => (201, json!({"Id": "c0ffee"}).to_string()),
+        "logs" => (
+            200,
+            "\u{1}\0\0\0\0\0\0\u{4}out\n\u{2}\0\0\0\0\0\0\u{4}err\n".to_owned(),
+        ),
+        "wait" if is_endless => std::future::pending().await,
+        "wait" => (200, json!({"StatusCode": 7}).to_string()),
+        _ => (204, String::new()),
+    };
+    Response::builder()
+        .status(status)
+        .body(Full::new(Bytes::from(text)))
+        .unwrap()
+}
+
+fn play(socket: &Path, is_endless: bool) -> Arc<Mutex<Played>> {
+    let listener = UnixListener::bind(socket).unwrap();
+    let played = Arc::new(Mutex::new(Played::default()));
+    let shared = Arc::clone(&played);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let shared = Arc::clone(&shared);
+            let service = service_fn(move |request| {
+                let shared = Arc::clone(&shared);
+                async move { Ok::<_, Infallible>(answer(request, &shared, is_endless).await) }
+            });
+            let server = hyper::server::conn::http1::Builder::new();
+            tokio::spawn(server.serve_connection(TokioIo::new(stream), service));
+        }
+    });
+    played
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_docker_container_from_its_image_to_its_exit_code() {
+    let world = World::new().await;
+    let socket = world.directory.path().join("docker.sock");
+    let played = play(&socket, false);
+    let path = socket.display().to_string();
+    let agent = world.agent(&["--docker_socket", &path]).await;
+    world.master.run(docker_task("t1", "exec serve"));
+    let exited = world
+        .master
+        .wait("exit", |state| state.exited.first().cloned())
+        .await;
+    assert_eq!(exited.status, 7 << 8, "as wait(2) tells it");
+    let calls = played.lock().unwrap().calls.clone();
+    let mut first: Vec<&str> = calls.iter().map(String::as_str).take(6).collect();
+    // The outputs are asked for beside the end.
+    first[4..].sort_unstable();
+    assert_eq!(
+        first,
+        [
+            "POST create",
+            "POST create",
+            "POST create",
+            "POST start",
+            "GET logs",
+            "POST wait"
+        ]
+    );
+    let removed = calls.iter().any(|call| call.starts_with("DELETE mesos-"));
+    assert!(removed, "{calls:?}");
+    let created = played.lock().unwrap().created.clone();
+    assert_eq!(created["Image"], "web:1");
+    assert_eq!(created["Cmd"], json!(["-c", "exec serve"]));
+    let variables = created["Env"].to_string();
+    for variable in [
+        "MESOS_SANDBOX=/mnt/mesos/sandbox",
+        "MESOS_EXECUTOR_ID=t1",
+        "MESOS_DIRECTORY=",
+    ] {
+        assert!(variables.contains(variable), "{variable}: {variables}");
+    }
+    let latest = "/frameworks/F/executors/t1/runs/latest";
+    for (name, expected) in [("stdout", "out\n"), ("stderr", "err\n")] {
+        let read = agent
+            .json(&format!("/files/read?path={latest}/{name}&offset=0"))
+            .await;
+        assert_eq!(read["data"], expected, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_docker_container_whose_client_was_killed_is_removed() {
+    let world = World::new().await;
+    let socket = world.directory.path().join("docker.sock");
+    let played = play(&socket, true);
+    let path = socket.display().to_string();
+    // The executor never subscribes, so its container is destroyed.
+    let flags = [
+        "--docker_socket",
+        path.as_str(),
+        "--executor_registration_timeout",
+        "1secs",
+    ];
+    let agent = world.agent(&flags).await;
+    world.master.run(docker_task("t1", "exec serve"));
+    world.master.wait_for_state("t1", TaskState::Failed).await;
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let calls = played.lock().unwrap().calls.clone();
+        if calls.iter().any(|call| call.starts_with("DELETE mesos-")) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{calls:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await; // poll
+    }
+    drop(agent);
+}
+
+/// A real engine with data of its own, ended when this is dropped.
+struct Real {
+    engine: std::process::Child,
+    folder: tempfile::TempDir,
+}
+
+impl Real {
+    /// `None`, with a word, where there is none.
+    async fn start() -> Option<Self> {
+        let program = Path::new("/usr/sbin/dockerd");
+        if !nix::unistd::geteuid().is_root() || !program.exists() {
+            let _ = writeln!(
+                std::io::stderr(),
+                "skipped: no root, or no /usr/sbin/dockerd (package docker.io)"
+            );
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let own = folder.path().to_owned();
+        let at = |name: &str| own.join(name).display().to_string();
+        let engine = Command::new(program)
+            .args(["--data-root", &at("data"), "--exec-root", &at("exec")])
+            .args([
+                "--pidfile",
+                &at("pid"),
+                "-H",
+                &format!("unix://{}", at("docker.sock")),
+            ])
+            .args(["--iptables=false", "--ip6tables=false", "--bridge=none"])
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(at("log")).unwrap())
+            .spawn()
+            .unwrap();
+        let real = Self { engine, folder };
+        let deadline = Instant::now() + LIMIT;
+        while !real.docker(&["version"]).status.success() {
+            let log = fs::read_to_string(at("log")).unwrap_or_default();
+            assert!(Instant::now() < deadline, "{log}");
+            tokio::time::sleep(Duration::from_millis(100)).await; // poll
+        }
+        Some(real)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("docker.sock")
+    }
+
+    fn docker(&self, arguments: &[&str]) -> std::process::Output {
+        Command::new("/usr/bin/docker")
+            .arg("-H")
+            .arg(format!("unix://{}", self.socket().display()))
+            .args(arguments)
+            .output()
+            .unwrap()
+    }
+}
+
+impl Drop for Real {
+    fn drop(&mut self) {
+        let pid = nix::unistd::Pid::from_raw(self.engine.id().cast_signed());
+        // It takes its containers along.
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+        let _ = self.engine.wait();
+        // It leaves this one, for containers in its host's network.
+        let netns = self.folder.path().join("exec/netns/default");
+        let _ = nix::mount::umount2(&netns, nix::mount::MntFlags::MNT_DETACH);
+        for group in fs::read_dir("/sys/fs/cgroup")
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            // Refused where somebody else's engine has containers.
+            let _ = fs::remove_dir(group.path().join("docker"));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_engine_runs_an_executor() {
+    let Some(real) = Real::start().await else {
+        return;
+    };
+    let root = real.folder.path().join("root");
+    for program in ["/bin/sh", "/bin/cat", "/bin/sleep"] {
+        let listing = Command::new("ldd").arg(program).output().unwrap();
+        let text = String::from_utf8(listing.stdout).unwrap();
+        let libraries = text.split_whitespace().filter(|word| word.starts_with('/'));
+        for path in libraries.chain([program]) {
+            let target = root.join(path.trim_start_matches('/'));
+            fs::create_dir_all(target.parent().unwrap()).unwrap();
+            fs::copy(path, target).unwrap();
+        }
+    }
+    fs::create_dir_all(root.join("etc")).unwrap();
+    fs::write(root.join("etc/motd"), "of the image\n").unwrap();
+    let archive = real.folder.path().join("root.tar");
+    let mut builder = tar::Builder::new(fs::File::create(&archive).unwrap());
+    builder.append_dir_all("", &root).unwrap();
+    builder.finish().unwrap();
+    let archive = archive.display().to_string();
+    let imported = real.docker(&["import", &archive, "web:1"]);
+    assert!(imported.status.success(), "{imported:?}");
+
+    let world = World::new().await;
+    let path = real.socket().display().to_string();
+    let agent = world.agent(&["--docker_socket", &path]).await;
+    let command = "cat /etc/motd; echo oops >&2; echo mine > $MESOS_SANDBOX/made; exit 9";
+    world.master.run(docker_task("t1", command));
+    let exited = world
+        .master
+        .wait("exit", |state| state.exited.first().cloned())
+        .await;
+    let latest = "/frameworks/F/executors/t1/runs/latest";
+    let mut said = Vec::new();
+    for name in ["stdout", "stderr", "made"] {
+        let path = format!("/files/read?path={latest}/{name}&offset=0");
+        said.push(agent.json(&path).await["data"].clone());
+    }
+    assert_eq!(said, ["of the image\n", "oops\n", "mine\n"]);
+    assert_eq!(exited.status, 9 << 8);
+    let left = real.docker(&["ps", "-aq"]);
+    assert_eq!(String::from_utf8_lossy(&left.stdout), "");
+}
