@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 pub use saved::{BUILT_IN, Saved, SavedFrame};
 
+use crate::place::Place;
 use crate::screen::FrameView;
 use crate::state::View;
 use crate::views::Cache;
@@ -185,7 +186,7 @@ pub(crate) struct Parked {
     pub(crate) view: View,
     pub(crate) back: Vec<View>,
     pub(crate) forward: Vec<View>,
-    pub(crate) previous: Option<crate::place::Place>,
+    pub(crate) previous: Option<Place>,
     pub(crate) cache: Cache,
 }
 
@@ -196,6 +197,8 @@ pub(crate) struct Frame {
     pub(crate) pinned: bool,
     /// Whether it shows what is selected in the frame that has the keys.
     pub(crate) linked: bool,
+    /// Where a linked one was led last: it may go further by itself until the selection leads elsewhere.
+    pub(crate) led: Option<Place>,
     /// What it keeps while it has not the keys.
     pub(crate) parked: Option<Box<Parked>>,
     /// What it showed when it was last looked at.

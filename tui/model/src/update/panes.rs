@@ -98,13 +98,16 @@ pub(super) fn follow(state: &mut State) {
         return;
     };
     for id in linked {
-        let parked = state
-            .layout
-            .frames
-            .get_mut(&id)
-            .and_then(|frame| frame.parked.as_mut());
-        if let Some(parked) = parked.filter(|parked| parked.view.place != target) {
+        let Some(frame) = state.layout.frames.get_mut(&id) else {
+            continue;
+        };
+        if frame.led.as_ref() == Some(&target) {
+            continue;
+        }
+        frame.led = Some(target.clone());
+        if let Some(parked) = &mut frame.parked {
             parked.view = View::new(target.clone());
+            parked.back.clear();
         }
     }
 }

@@ -212,6 +212,12 @@ fn pinned_panes_stay_and_linked_ones_follow() {
     bench.keys("j");
     assert_eq!(drawn(&bench), [">jobs", "linked: jobs > w/prod/web"]);
     assert!(bench.state.topics.contains("job/w/prod/web"));
+    // It may go further by itself until the selection leads elsewhere.
+    bench.keys("ctrl-w l g h ctrl-w h");
+    assert_eq!(drawn(&bench), [">jobs", "linked: hosts"]);
+    bench.keys("k");
+    assert_eq!(drawn(&bench), [">jobs", "linked: jobs > w/devel/hello"]);
+    bench.keys("j");
     bench.keys("ctrl-w p ctrl-w l ctrl-w f");
     assert_eq!(drawn(&bench), ["pinned: jobs", ">jobs > w/prod/web"]);
     // What is opened from a pinned pane opens beside it.
