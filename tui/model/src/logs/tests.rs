@@ -50,9 +50,7 @@ fn hostile_bytes() {
 #[test]
 fn colours_become_styles() {
     let mut buffer = LogBuffer::default();
-    buffer.push(
-        b"a\x1b[1;31mb\x1b[0mc\x1b[38;5;12md\x1b[38;2;1;2;3me\x1b[48;5;1;4mf\x1b[>4;1mg\n",
-    );
+    buffer.push(b"a\x1b[1;31mb\x1b[0mc\x1b[38;5;12md\x1b[38;2;1;2;3me\x1b[48;5;1;4mf\x1b[>4;1mg\n");
     let line = buffer.line(0).unwrap();
     let seen: Vec<(&str, Option<u8>, bool, bool)> = line
         .spans

@@ -1,6 +1,6 @@
 //! Output of processes: what is read for it, what comes in, and its commands.
 
-use crate::event::{Effect, Process, Seen, Start, TaskInfo, Watch, WatchWhat};
+use crate::event::{Process, Seen, Start, TaskInfo, Watch, WatchWhat};
 use crate::logs::pane::{Labels, Logs, Pane, Shape, Tail};
 use crate::moment::moment;
 use crate::place::Place;

@@ -352,3 +352,66 @@ fn gaps_are_said_and_lines_saved_and_copied() {
         matches!(bench.effects.last(), Some(Effect::Copy(text)) if text.starts_with("12.0 MiB"))
     );
 }
+
+#[test]
+fn merged_outputs_go_to_a_time_and_back_to_their_ends() {
+    let mut bench = at_tails();
+    let read = |bench: &mut Bench, offset: u64, text: &str, rest: u64| {
+        for task in ["t0a", "t1a"] {
+            let generation = log_of(bench, task, Stream::Stdout);
+            let next = offset + text.len() as u64;
+            let bytes = text.as_bytes().to_vec();
+            bench.event(Event::Seen(
+                generation,
+                Seen::Bytes {
+                    offset,
+                    next,
+                    bytes,
+                },
+            ));
+            if rest > 0 {
+                bench.event(Event::Seen(generation, Seen::Rest(rest)));
+            }
+        }
+    };
+    read(&mut bench, 1 << 30, "03:04:50 now\n", 0);
+    assert!(
+        panes(&bench)[0]
+            .remarks
+            .contains("2.0 GiB before this not read")
+    );
+    bench.keys(": a t space 0 3 : 0 0 enter");
+    let starts = |bench: &Bench| -> std::collections::BTreeSet<Start> {
+        let watches = bench.state.watches.values();
+        watches
+            .filter_map(|watch| match watch.what {
+                WatchWhat::Log { start, .. } => Some(start),
+                _ => None,
+            })
+            .collect()
+    };
+    assert_eq!(starts(&bench), [Start::Time(THEN - 245_000)].into());
+    read(&mut bench, 1 << 20, "03:00:00 then\n", 1 << 29);
+    assert_eq!(
+        texts(&panes(&bench)[0]),
+        ["0/stdout 03:00:00 then", "1/stdout 03:00:00 then"]
+    );
+    assert!(
+        panes(&bench)[0]
+            .remarks
+            .contains("1.0 GiB after this not read"),
+        "{}",
+        panes(&bench)[0].remarks
+    );
+    // The same time again is where one is; the end is read anew.
+    bench.keys(": a t space 0 3 : 0 0 enter");
+    assert_eq!(texts(&panes(&bench)[0]).len(), 2);
+    bench.keys("G");
+    assert_eq!(starts(&bench), [Start::End].into());
+    read(&mut bench, 1 << 30, "03:04:51 end\n", 0);
+    assert_eq!(
+        texts(&panes(&bench)[0]).last().unwrap(),
+        "1/stdout 03:04:51 end"
+    );
+    assert!(panes(&bench)[0].remarks.starts_with("following"));
+}
