@@ -161,6 +161,8 @@ fn frames() {
             "j",
         ),
         ("quotas", "quotas", ""),
+        ("metrics", "metrics", ""),
+        ("drain", "hosts; host-drain host-1.example", ""),
         ("quota_form", "quotas", "enter"),
         ("help", "help", ""),
         (

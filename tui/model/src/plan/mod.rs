@@ -181,6 +181,18 @@ impl Subject {
     }
 }
 
+/// Refuses what the cluster's rules forbid.
+pub(crate) fn allowed(setup: &Setup, action: Action) -> Result<(), String> {
+    match setup.rules.forbid.contains(action.name()) {
+        false => Ok(()),
+        true => Err(format!(
+            "cannot {}: the rules of {} forbid it (tui.toml)",
+            action.name(),
+            setup.cluster
+        )),
+    }
+}
+
 /// One object outside of production takes a key, anything else a text; some actions always do.
 fn guard(part: &dyn Planned, action: Action, production: bool, rules: &Rules) -> Guard {
     let name = part.job().map(|job| job.0.name.clone());
@@ -226,13 +238,7 @@ impl Plan {
     pub fn resolve(store: &Store, setup: &Setup, request: &Request) -> Result<Plan, String> {
         let action = request.action;
         let rules = &setup.rules;
-        if rules.forbid.contains(action.name()) {
-            return Err(format!(
-                "cannot {}: the rules of {} forbid it (tui.toml)",
-                action.name(),
-                setup.cluster
-            ));
-        }
+        allowed(setup, action)?;
         let subject = match &request.wish {
             Wish::Instances(job, wanted) => {
                 Instances::resolve(store, action, job, wanted.as_deref()).map(Subject::Instances)

@@ -3,6 +3,7 @@
 use crate::actions::{Action, Change, Guard, Kind, Plan, Progress, Request, Subject};
 use crate::event::{Call, Effect};
 use crate::journal::Entry;
+use crate::plan::allowed;
 use crate::state::{Input, Level, Mode, State};
 use crate::told::Question;
 
@@ -26,6 +27,9 @@ pub(crate) fn menu(state: &State) -> Vec<(char, &'static str, String, Option<Str
 
 /// What is known to be against a change. Before the records have come that is nothing.
 fn against(state: &State, action: Action, aim: Aim) -> Option<String> {
+    if let Err(fault) = allowed(&state.setup, action) {
+        return Some(fault);
+    }
     let Aim::Wish(wish) = aim else {
         return None;
     };
@@ -53,6 +57,7 @@ pub(super) fn ask(
             action.name()
         ));
     }
+    allowed(&state.setup, action)?;
     let wish = match aim_named(state, action.kind(), words)? {
         Aim::Wish(wish) => wish,
         Aim::Form(form) => {

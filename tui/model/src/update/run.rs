@@ -11,8 +11,7 @@ use crate::{screen, views};
 
 use super::find::{find_task, find_update, newest, selected_host, selected_id, selected_job};
 use super::movement::{page, step, turn_to};
-use super::past;
-use super::{change, go, logs, notice, panes, roam, rounds, set_filter};
+use super::{change, go, lines, logs, notice, panes, past, roam, rounds, set_filter};
 
 /// Runs command lines; a fault is shown and ends the run.
 pub(super) fn lines(state: &mut State, text: &str) -> Vec<Effect> {

@@ -2,6 +2,7 @@
 
 mod any;
 mod changes;
+mod figures;
 mod fleet;
 mod guarded;
 mod links;

@@ -1,0 +1,209 @@
+//! What the scheduler counts, what changed, why a task failed, and rules of a cluster.
+
+use super::fleet::cluster;
+use super::*;
+use crate::rules::Rules;
+
+fn rows(bench: &Bench) -> Vec<String> {
+    let table = crate::views::table(&bench.state).unwrap();
+    let now_ms = bench.state.server_now_ms();
+    let text = |row: &crate::table::Row| {
+        let cells: Vec<_> = row.cells.iter().map(|cell| cell.shown(now_ms)).collect();
+        cells.join("|")
+    };
+    table.rows.iter().map(|row| text(row)).collect()
+}
+
+fn counted(bench: &mut Bench, counts: &[(&str, f64)]) {
+    let counts = counts
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), *value));
+    let answer = Answer::Vars(counts.collect());
+    bench.answer(|question| *question == Question::Vars, answer);
+}
+
+#[test]
+fn counts_have_a_trend_and_levels_of_service_a_row_each() {
+    let mut bench = cluster(2);
+    bench.keys("g M");
+    assert!(bench.state.waiting_for().is_some());
+    for value in [1.0, 3.0, 8.0] {
+        counted(&mut bench, &[("b_steady", 2.5), ("a_grows", value)]);
+    }
+    assert_eq!(rows(&bench), ["a_grows|8|+7|▂▄█", "b_steady|2.500|0|███"]);
+    bench.keys("a");
+    assert!(
+        bench.dialog().contains("reconcile-implicit"),
+        "{}",
+        bench.dialog()
+    );
+    bench.keys("esc g s");
+    counted(
+        &mut bench,
+        &[
+            ("sla_cluster_mtta_ms", 1_500.0),
+            ("sla_cluster_platform_uptime_percent", 99.5),
+            ("sla_w/devel/hello_job_uptime_50.00_sec_nonprod", 60.0),
+            ("uptime", 5.0),
+        ],
+    );
+    assert_eq!(
+        rows(&bench),
+        [
+            "cluster|production||||||99.50%|1s||",
+            "w/devel/hello|other|1m||||||||"
+        ]
+    );
+}
+
+#[test]
+fn what_changes_on_the_cluster_is_told_newest_first() {
+    let mut bench = cluster(2);
+    bench.keys("g e");
+    assert_eq!(
+        rows(&bench),
+        [""; 0],
+        "what a snapshot brings was there before"
+    );
+    let states = [(ScheduleStatus::Running, 2), (ScheduleStatus::Failed, 1)];
+    bench.feed(job("w/devel/hello", &states));
+    bench.feed(Line::JobRemoved(feed::JobRemoved {
+        seq: seq(9),
+        job: "x/prod/web".parse().unwrap(),
+    }));
+    assert_eq!(
+        rows(&bench),
+        [
+            "01:46:40|0s|job|x/prod/web|is gone",
+            "01:46:40|0s|job|w/devel/hello|RUNNING 3 -> 2, FAILED 0 -> 1"
+        ]
+    );
+    bench.keys("p");
+    assert_eq!(rows(&bench).len(), 1, "a failure is a problem");
+}
+
+#[test]
+fn a_failed_task_is_explained_with_ways_to_its_evidence() {
+    let mut bench = cluster(2);
+    bench.keys("enter");
+    bench.feed_all(whole(
+        "job/w/devel/hello",
+        vec![task("w/devel/hello", 0, "b", ScheduleStatus::Failed)],
+    ));
+    bench.keys("w");
+    let answer = serde_json::json!({
+        "status": "FAILED",
+        "since_ms": NOW - 5_000,
+        "events": [{
+            "time_ms": NOW - 5_000, "status": "FAILED",
+            "message": "Memory limit exceeded: Requested: 64MB",
+        }],
+        "evidence": [{
+            "task_id": "t0a", "status": "FAILED", "ended_ms": NOW - 60_000,
+            "ran_for_ms": 2_000, "host": "h1", "message": null,
+        }],
+    });
+    bench.answer(|_| true, Answer::Why(answer.clone()));
+    let generation = bench.watch_of(|what| *what == WatchWhat::Task);
+    let failed = Process {
+        name: "main".to_owned(),
+        state: "FAILED".to_owned(),
+        run: 2,
+        start_ms: Some(NOW - 9_000),
+        stop_ms: Some(NOW - 5_000),
+        return_code: Some(137),
+        ..Process::default()
+    };
+    let info = TaskInfo {
+        processes: vec![failed],
+        ..TaskInfo::default()
+    };
+    bench.event(Event::Seen(generation, Seen::Task(info)));
+    assert_eq!(
+        rows(&bench)[..6],
+        [
+            "status|FAILED for 5s",
+            "exit|main: exit code 137 (signal 9) after 4s, run 2",
+            "memory|Memory limit exceeded: Requested: 64MB",
+            "output|what main wrote last",
+            "files|its sandbox",
+            "earlier|FAILED 1m ago after 2s of running on h1",
+        ]
+    );
+    for (keys, place) in [
+        ("g g j enter", "logs/w/devel/hello/t0b/main"),
+        ("g g j j j j enter", "sandbox/w/devel/hello/t0b"),
+        ("g g j j j j j enter", "task/w/devel/hello/t0a"),
+    ] {
+        bench.keys(keys);
+        assert_eq!(bench.state.view.place.path(), place, "{keys}");
+        bench.keys("esc");
+        bench.answer(|_| true, Answer::Why(answer.clone()));
+    }
+    bench.keys("g g enter");
+    assert!(
+        bench.bottom().contains("leads nowhere"),
+        "{}",
+        bench.bottom()
+    );
+}
+
+#[test]
+fn rules_forbid_and_ask_for_names() {
+    let rules = |text: &str| Rules::default().over("tui.toml", text, "dev").0;
+    let tried = |text: &str, line: &str| {
+        let mut bench = cluster(2);
+        bench.state.setup.rules = rules(text);
+        bench.keys("enter");
+        bench.hello_tasks();
+        bench.event(Event::Run(line.to_owned()));
+        format!("{}{}", bench.dialog(), bench.bottom())
+    };
+    for (text, line, part) in [
+        ("", "kill w/devel/hello/0-1", "type 2 and enter"),
+        (
+            "[guard]\ntyped_above = 2\n",
+            "kill w/devel/hello/0-1",
+            "y does it",
+        ),
+        (
+            "[guard]\ntyped_above = 1\n",
+            "kill w/devel/hello/0-1",
+            "type hello and enter",
+        ),
+        (
+            "[cluster.dev]\nproduction = true\n",
+            "kill w/devel/hello/0",
+            "type hello and enter",
+        ),
+        (
+            "[cluster.west]\nproduction = true\n",
+            "kill w/devel/hello/0",
+            "y does it",
+        ),
+        (
+            "[guard]\nforbid = [\"kill\"]\n",
+            "kill w/devel/hello/0",
+            "the rules of dev forbid it",
+        ),
+        (
+            "[guard]\nforbid = [\"kill\"]\n",
+            "restart w/devel/hello/0",
+            "y does it",
+        ),
+    ] {
+        let said = tried(text, line);
+        assert!(said.contains(part), "{text} {line}: {said}");
+    }
+    let mut bench = cluster(2);
+    bench.state.setup.rules = rules("[cluster.dev]\nbanner = \"LIVE\"\n");
+    let status: Vec<String> = screen(&bench.state)
+        .status
+        .into_iter()
+        .map(|segment| format!("{}{}", segment.scope.name(), segment.text))
+        .collect();
+    assert_eq!(status[0], "ui.banner LIVE ");
+    bench.keys("a");
+    bench.state.setup.rules = rules("[guard]\nforbid = [\"kill\"]\n");
+    assert!(bench.dialog().contains("forbid it"), "{}", bench.dialog());
+}
