@@ -1,4 +1,5 @@
 //! What a workbench keeps in memory over three days, in a process of its own so that nothing else is measured.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 
