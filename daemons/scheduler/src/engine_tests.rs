@@ -331,11 +331,8 @@ fn running() -> (Store, TaskId) {
         seed: 1,
         time: 1,
     });
-    let id = {
-        let all = TaskQuery::default();
-        let task = store.read().tasks(&all).next().unwrap().id();
-        task
-    };
+    let all = TaskQuery::default();
+    let id = store.read().tasks(&all).next().unwrap().id();
     let ops = [
         Op::Assign {
             task: id.clone(),

@@ -65,8 +65,8 @@ fn run_job(store: &mut Store, number: usize) {
         id,
         config: config.into(),
     };
-    store.apply(&add).unwrap();
-    for (at, change) in store.apply(&insert).unwrap().into_iter().enumerate() {
+    store.apply(&add).expect("the ops are in order");
+    for (at, change) in store.apply(&insert).expect("the ops are in order").into_iter().enumerate() {
         let Change::Task { id: task, .. } = change else {
             continue;
         };
@@ -89,7 +89,7 @@ fn run_job(store: &mut Store, number: usize) {
             status(ScheduleStatus::Running),
         ];
         for op in ops {
-            store.apply(&op).unwrap();
+            store.apply(&op).expect("the ops are in order");
         }
     }
 }
