@@ -91,8 +91,9 @@ const CASES: &[(&str, &str)] = &[
         r#"["/health", false, true, "AuroraExecutor"]"#,
     ),
     (
-        "result = [len(list(xrange(3))), unicode('x'), isinstance('x', basestring), long(2), reduce(lambda a, b: a + b, [1, 2]), unichr(65)]",
-        r#"[3, "x", true, 2, 3, "A"]"#,
+        "result = [len(list(xrange(3))), unicode('x'), isinstance('x', basestring), long(2), reduce(lambda a, b: a + b, [1, 2]), unichr(65),\n\
+         \x20 reduce(lambda a, b: a + b, [1, 2], 10), reduce(max, [], 4)]",
+        r#"[3, "x", true, 2, 3, "A", 13, 4]"#,
     ),
     (
         "import os, sys, re, json, hashlib, getpass, datetime, itertools, functools, collections, copy, math, string, textwrap, random\n\

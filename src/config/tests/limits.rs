@@ -96,11 +96,11 @@ fn references_that_multiply_are_stopped() {
 
 #[test]
 fn standard_output_belongs_to_the_answer() {
-    let source = "import os\nprint('printed')\nos.write(1, b'written\\n')\nos.system('echo from a child')\njobs = []";
+    let source = "import atexit\natexit.register(print, 'said at the end', end='')\nimport os\nprint('printed')\nos.write(1, b'written\\n')\nos.system('echo from a child')\njobs = []";
     let (code, answer, errors) = run(&limited(source));
     assert_eq!(code, Some(0));
     assert!(answer.expect("an answer").errors.is_empty());
-    for part in ["printed", "written", "from a child"] {
+    for part in ["printed", "written", "from a child", "said at the end"] {
         assert!(errors.contains(part), "{errors}");
     }
 }

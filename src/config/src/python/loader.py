@@ -23,10 +23,31 @@ def _modules():
     return pystachio, schema
 
 
+def _reduce(function, items, *initial):
+    """functools.reduce, whose module takes longer to load than most files to run."""
+    found = iter(items)
+    if initial:
+        value, = initial
+    else:
+        try:
+            value = next(found)
+        except StopIteration:
+            raise TypeError('reduce() of empty iterable with no initial value') from None
+    for item in found:
+        value = function(value, item)
+    return value
+
+
+def leave():
+    """What is left to do for the files: what they registered, and what they printed."""
+    if 'atexit' in sys.modules:
+        sys.modules['atexit']._run_exitfuncs()
+    sys.stderr.flush()
+
+
 def _install():
     """Makes the names importable, and adds what Python 2 had and files still use."""
     import builtins
-    import functools
 
     class Module(type(sys)):
         pass
@@ -51,7 +72,7 @@ def _install():
     builtins.long = int
     builtins.unichr = chr
     builtins.raw_input = input
-    builtins.reduce = functools.reduce
+    builtins.reduce = _reduce
     return schema
 
 
