@@ -69,7 +69,7 @@ pub(crate) async fn show(context: &Context<'_>) -> Outcome {
     let job = found.configs.into_iter().find(|job| job.key == key.job);
     match job.and_then(|job| job.cron_schedule) {
         Some(schedule) if !schedule.is_empty() => {
-            log_next_run(context, &key).await?;
+            log_next_runs(context, &key).await?;
             print_out(&format!("{key}\t {schedule}"))
         }
         _ => Err(CommandError::new(
@@ -80,6 +80,42 @@ pub(crate) async fn show(context: &Context<'_>) -> Outcome {
 }
 
 /// When it runs next, beside the one line that scripts read; nothing where the scheduler does not tell.
+async fn log_next_runs(context: &Context<'_>, key: &FullKey) -> Outcome {
+    let runs = next_runs(context, key).await?;
+    if runs.is_empty() {
+        return log_next_run(context, key).await;
+    }
+    tracing::info!("Next runs at {} UTC", runs.join(", "));
+    Ok(())
+}
+
+/// The next five times; none of a scheduler that has no pages, as Apache Aurora.
+async fn next_runs(context: &Context<'_>, key: &FullKey) -> Result<Vec<String>, CommandError> {
+    #[derive(serde::Deserialize)]
+    struct Page {
+        rows: Vec<Row>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Row {
+        #[serde(default)]
+        next_runs_ms: String,
+    }
+    let filter = format!("job=\"{}\"", key.job);
+    let query = [("filter", filter.as_str()), ("columns", "next_runs_ms")];
+    let scheduler = context.scheduler(&key.cluster)?;
+    // Whatever another scheduler says there is no page of crons.
+    let page: Option<Page> = scheduler
+        .get(&["ext", "v1", "crons"], &query)
+        .await
+        .ok()
+        .flatten();
+    let row = page.and_then(|page| page.rows.into_iter().next());
+    let runs = row.map(|row| row.next_runs_ms).unwrap_or_default();
+    let times = runs.split(' ').filter_map(|run| run.parse().ok());
+    Ok(times.map(times::utc).collect())
+}
+
+/// The next time alone.
 async fn log_next_run(context: &Context<'_>, key: &FullKey) -> Outcome {
     let call = GetJobSummary {
         role: Some(key.job.role.clone()),

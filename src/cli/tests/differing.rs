@@ -12,7 +12,7 @@ mod support;
 
 use aurora_api::model::*;
 use aurora_api::service::Call;
-use support::fake::{Server, ok, response};
+use support::fake::{Reply, Server, ok, response, thrift};
 use support::updates::{changed, diff_result};
 use support::*;
 
@@ -223,4 +223,32 @@ fn cron() {
         assert!(stderr.contains(&expected), "{stderr}");
     }
     world.check(&["cron", "show", key], 6, "");
+}
+
+/// Our scheduler's page of cron jobs has the next five times.
+#[test]
+fn cron_show_tells_the_next_runs() {
+    let server = Server::start(|request| {
+        if request.target.starts_with("/ext/v1/crons?") {
+            let wanted = "filter=job%3D%22www%2Fprod%2Fhello%22&columns=next_runs_ms";
+            assert!(request.target.ends_with(wanted), "{}", request.target);
+            let rows = r#"{"rows": [{"next_runs_ms": "1234567890000 1234568190000"}]}"#;
+            return Reply::Full(200, Vec::new(), rows.into());
+        }
+        thrift(request, &|_| {
+            let job = JobConfiguration {
+                key: JobKey::new("www", "prod", "hello"),
+                cron_schedule: Some("*/5 * * * *".to_owned()),
+                ..JobConfiguration::default()
+            };
+            ok(Answer::GetJobsResult(GetJobsResult {
+                configs: [job].into(),
+            }))
+        })
+    });
+    let world = World::new(&server.url());
+    let shown = "west/www/prod/hello\t */5 * * * *\n";
+    let stderr = world.check(&["cron", "show", "west/www/prod/hello"], 0, shown);
+    let next = " INFO] Next runs at 2009-02-13T23:31:30, 2009-02-13T23:36:30 UTC\n";
+    assert!(stderr.ends_with(next), "{stderr}");
 }

@@ -111,8 +111,11 @@ impl Drop for Server {
     }
 }
 
-/// Answers a Thrift call.
+/// Answers a Thrift call; elsewhere there is nothing.
 pub fn thrift(request: &Request, handler: &dyn Fn(&Call) -> Response) -> Reply {
+    if !request.target.contains("api") {
+        return Reply::Full(404, Vec::new(), Vec::new());
+    }
     let decoded = decode_call(Protocol::Binary, &request.body).unwrap();
     let body = match &decoded.call {
         Some(call) => {
