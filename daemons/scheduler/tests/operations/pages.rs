@@ -171,6 +171,11 @@ async fn pages_explanations_and_the_audit_trail() {
             1,
             json!([{"job": "www-data/devel/nightly", "instances": 2}]),
         ),
+        (
+            "crons?filter=job%3D%22www-data%2Fdevel%2Fnightly%22&columns=instances",
+            1,
+            json!([{"instances": 2}]),
+        ),
         ("quotas", 0, json!([])),
     ] {
         let page = scheduler.get(&format!("/ext/v1/{path}")).await.json();
