@@ -159,6 +159,9 @@ impl Pattern {
 
 /// Letters in order, each next to the last or at the beginning of a part. `word` is in lower case.
 fn fuzzy(word: &str, text: &str) -> bool {
+    if !has_letters(word, text) {
+        return false;
+    }
     let haystack: Vec<char> = text.chars().flat_map(char::to_lowercase).collect();
     let needle: Vec<char> = word.chars().collect();
     let begins = |at: usize| at == 0 || !haystack[at - 1].is_alphanumeric();
@@ -177,6 +180,15 @@ fn fuzzy(word: &str, text: &str) -> bool {
         reachable = next;
     }
     needle.is_empty() || reachable.contains(&true)
+}
+
+/// Whether a text has a word's letters in order at all: most texts have not, and this takes no memory to see.
+fn has_letters(word: &str, text: &str) -> bool {
+    let mut wanted = word.chars().peekable();
+    for c in text.chars().flat_map(char::to_lowercase) {
+        wanted.next_if_eq(&c);
+    }
+    wanted.peek().is_none()
 }
 
 fn compare(value: &Value, op: Op, text: &str, number: Option<f64>) -> bool {

@@ -44,11 +44,14 @@ fn far_away(server: &str) -> String {
     format!("http://{address}/")
 }
 
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the delay of a link is what is simulated here"
+)]
 fn pass(mut from: TcpStream, mut to: TcpStream) {
     let mut bytes = [0; 65_536];
     while let Ok(count @ 1..) = from.read(&mut bytes) {
-        // The delay of the link, which is what is simulated here.
-        std::thread::sleep(DELAY);
+        std::thread::sleep(DELAY); // moment
         if to.write_all(&bytes[..count]).is_err() {
             break;
         }

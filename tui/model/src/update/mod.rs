@@ -108,6 +108,13 @@ fn take(state: &mut State, event: Event) -> Vec<Effect> {
                 Launch::Failed(text) => notice(state, Level::Bad, &text),
             }
         }
+        Event::Saved(outcome) => {
+            state.saving = state.saving.saturating_sub(1);
+            match outcome {
+                Ok(text) => notice(state, Level::Good, &text),
+                Err(text) => notice(state, Level::Bad, &text),
+            }
+        }
         Event::Suggestion(line) => state.create_line = Some(line),
         Event::Run(line) => effects.extend(run::lines(state, &line)),
     }
@@ -139,16 +146,16 @@ fn note_leader(state: &mut State, line: &Line, at_ms: i64) {
 
 /// Whether an event may change what tables are made of. Commands say themselves whether they do.
 fn changes_data(event: &Event) -> bool {
-    match event {
-        Event::Feed(_, Line::Heartbeat(_)) => false,
-        Event::Key(_)
-        | Event::Paste(_)
-        | Event::Mouse(..)
-        | Event::Resize(..)
-        | Event::Tick(_)
-        | Event::Run(_) => false,
-        _ => true,
-    }
+    !matches!(
+        event,
+        Event::Feed(_, Line::Heartbeat(_))
+            | Event::Key(_)
+            | Event::Paste(_)
+            | Event::Mouse(..)
+            | Event::Resize(..)
+            | Event::Tick(_)
+            | Event::Run(_)
+    )
 }
 
 /// Takes another key map into use, as its files have changed.

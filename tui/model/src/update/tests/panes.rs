@@ -243,9 +243,8 @@ fn layouts_are_kept_and_laid_out_again() {
             .layouts
             .insert((*name).to_owned(), (*text).to_owned());
         run(&mut bench, &format!("layout {name}"));
-        assert_eq!(
-            bench.bottom().contains("there is"),
-            false,
+        assert!(
+            !bench.bottom().contains("there is"),
             "{name}: {}",
             bench.bottom()
         );
