@@ -151,12 +151,12 @@ impl Data {
                 let events = self.events.clone();
                 // On a thread of its own: a disk may be slow.
                 tokio::task::spawn_blocking(move || {
-                    let event = match save(&path, &text) {
-                        Ok(()) => Event::Notice(format!("saved {} bytes in {path}", text.len())),
-                        Err(error) => Event::Fault(format!("cannot save {path}: {error}")),
+                    let outcome = match save(&path, &text) {
+                        Ok(()) => Ok(format!("saved {} bytes in {path}", text.len())),
+                        Err(error) => Err(format!("cannot save {path}: {error}")),
                     };
                     // Nobody listens any more when the workbench has ended.
-                    drop(events.blocking_send(event));
+                    drop(events.blocking_send(Event::Saved(outcome)));
                 });
             }
             // In order, and before what comes next: what was begun must not be begun again.

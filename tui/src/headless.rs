@@ -5,7 +5,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::Context;
-use aurora_tui_model::actions::{Guard, Progress};
+use aurora_tui_model::actions::{Action, Guard, Kind, Progress};
 use aurora_tui_model::command::{Target, Verb};
 use aurora_tui_model::event::{Effect, Event};
 use aurora_tui_model::key::{Code, Key};
@@ -290,10 +290,13 @@ impl Runner {
     /// The job whose tasks a line needs in order to find an instance's task, when it names one.
     fn job_to_load(&self, line: &str) -> Option<String> {
         let command = command::parse(line).ok()?;
-        if !matches!(
+        let shows_task = matches!(
             command.spec.verb,
             Verb::Task | Verb::Why | Verb::Logs | Verb::Sandbox | Verb::File
-        ) {
+        );
+        let changes_task =
+            Action::named(command.spec.name).is_some_and(|action| action.kind() == Kind::Task);
+        if !shows_task && !changes_task {
             return None;
         }
         match command::target(command.words.first()?, &self.state.setup.cluster) {
@@ -348,7 +351,7 @@ impl Runner {
         self.state.notice = None;
         let before = self.state.changes.len();
         self.take(Event::Run(line.to_owned()));
-        while self.state.awaiting.is_some() || self.state.launching {
+        while self.state.awaiting.is_some() || self.state.launching || self.state.saving > 0 {
             if !self.step().await {
                 writeln!(
                     err,

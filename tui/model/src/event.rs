@@ -285,6 +285,8 @@ pub enum Event {
     Launch(Launch),
     /// The command line that creates an example.
     Suggestion(String),
+    /// What became of a file that was to be written, in words.
+    Saved(Result<String, String>),
     /// A command line from outside (`--exec`, `--open`).
     Run(String),
 }

@@ -299,6 +299,8 @@ pub struct State {
     pub history: Vec<String>,
     /// Whether the examples are being created.
     pub launching: bool,
+    /// Files that are being written.
+    pub saving: usize,
     /// The command line that creates an example, for another terminal; it is looked for on an empty cluster only.
     pub create_line: Option<String>,
     /// Whether it was looked for.
@@ -345,6 +347,7 @@ impl State {
             journal: Vec::new(),
             history: Vec::new(),
             launching: false,
+            saving: 0,
             create_line: None,
             suggested: false,
             cancelled: false,

@@ -383,3 +383,22 @@ async fn a_view_is_followed_as_rows_and_lines() {
         assert_eq!(seen.len(), count, "{lines}: {told}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn lines_are_saved_to_a_new_file_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out.log");
+    let line = format!(
+        "logs www-data/devel/hello/0 main; filter stdout; save {} plain",
+        path.display()
+    );
+    let (code, _, err) = errand(Fake::new(Progress::Accepted, true), exec(&line)).await;
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "stdout plain\n");
+    let (code, _, err) = errand(Fake::new(Progress::Accepted, true), exec(&line)).await;
+    assert_eq!(code, 1);
+    assert!(
+        err.contains("cannot save") && err.contains("exists"),
+        "{err}"
+    );
+}

@@ -37,6 +37,21 @@ fn hostile_bytes() {
         (b"\x1b]unterminated\nnext\n", vec!["", "next"]),
         (b"\x1b[12\nnext\n", vec!["", "next"]),
         (b"\x1b", vec![]),
+        // Pictures, passed through a multiplexer or not; requests that a terminal would answer as if typed.
+        (b"\x1b_Gf=100;AAAA\x1b\\x\n", vec!["x"]),
+        (b"\x1bPtmux;\x1b\x1b]52;c;eA==\x07\x1b\\x\n", vec!["x"]),
+        (b"\x1b]1337;File=name=eA==:AAAA\x07x\n", vec!["x"]),
+        (b"\x1b[6n\x1b[c\x1b[21t\x1bZ\x05x\n", vec!["x"]),
+        (b"\x1b]10;?\x1b\\\x1bP$qm\x1b\\x\n", vec!["x"]),
+        (b"\x1b[?2004h\x1b[?1000;1006h\x1b[2 qx\n", vec!["x"]),
+        // Keys, margins, another character set, VT52, a device control string begun by a byte of its own.
+        (b"\x1b[>4;2m\x1b[3;9r\x0e\x0fx\n", vec!["x"]),
+        (b"\xc2\x90q\xc2\x9cx\n", vec!["x"]),
+        (b"\xc2\x9d0;title\xc2\x9cx\n", vec!["x"]),
+        (
+            "a\u{ad}b\u{feff}c\u{e0041}d\u{2028}e\n".as_bytes(),
+            vec!["abcde"],
+        ),
     ] {
         assert_eq!(
             lines(input),

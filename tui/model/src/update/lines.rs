@@ -136,11 +136,9 @@ pub(super) fn save(state: &mut State, path: &str, form: &str) -> Result<Vec<Effe
         })
     };
     let text = lines.map(written).collect::<Result<String, _>>()?;
-    notice(
-        state,
-        Level::Info,
-        &format!("saving {} lines", places.len()),
-    );
+    let count = places.len();
+    state.saving += 1;
+    notice(state, Level::Info, &format!("saving {count} lines"));
     Ok(vec![Effect::Save {
         path: path.to_owned(),
         text,
