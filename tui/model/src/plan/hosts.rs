@@ -80,6 +80,24 @@ pub(super) fn forecast(store: &Store, names: &[String]) -> Result<DrainPlan, Str
     }
 }
 
+impl Hosts {
+    /// How many jobs hold a drain up, where that is known: it has to be seen in the least room.
+    fn held_up(&self) -> String {
+        let Some(Ok(plan)) = &self.forecast else {
+            return String::new();
+        };
+        match plan
+            .jobs
+            .iter()
+            .filter(|job| !job.blockers.is_empty())
+            .count()
+        {
+            0 => String::new(),
+            count => format!(" {count} job(s) hold it up."),
+        }
+    }
+}
+
 /// So many jobs of a forecast are told one by one.
 const MOST_JOBS: usize = 8;
 
@@ -166,8 +184,9 @@ impl Planned for Hosts {
         let tasks: u32 = self.hosts.iter().map(|host| host.tasks).sum();
         let mut out = vec![match action {
             Action::HostDrain => format!(
-                "{tasks} task(s) on {} host(s) are killed and placed elsewhere; no new ones come.",
-                self.hosts.len()
+                "{tasks} task(s) on {} host(s) are killed and placed elsewhere; no new ones come.{}",
+                self.hosts.len(),
+                self.held_up()
             ),
             Action::HostActivate => "The hosts take tasks again.".to_owned(),
             _ => format!(
