@@ -138,4 +138,41 @@ mod tests {
             std::fs::remove_file(&path).unwrap();
         }
     }
+
+    #[test]
+    fn what_is_in_force_is_told() {
+        use clap::Parser;
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("layouts")).unwrap();
+        std::fs::write(
+            dir.path().join("layouts/mine.toml"),
+            "[[tab]]\nopen = \"hosts\"\n",
+        )
+        .unwrap();
+        let env = Env {
+            term: "xterm-256color".to_owned(),
+            light: Some(true),
+            config_dir: Some(dir.path().to_owned()),
+            ..Env::default()
+        };
+        let environment = Environment {
+            config_root: Some(dir.path().to_owned()),
+            state_dir: Some(dir.path().to_owned()),
+            ..Environment::default()
+        };
+        let args = Args::parse_from(["aurora-tui", "--no-query", "--glyphs", "ascii"]);
+        let mut out = Vec::new();
+        assert_eq!(info(&args, &env, environment, &mut out).unwrap(), DONE);
+        let out = String::from_utf8(out).unwrap();
+        for line in [
+            "colours            256",
+            "theme              light",
+            "glyphs             ascii",
+            "asks the terminal  no",
+            "layouts            browse, mine, single, watch",
+            "bookmarks          none",
+        ] {
+            assert!(out.lines().any(|told| told == line), "{line} in\n{out}");
+        }
+    }
 }

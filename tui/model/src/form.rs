@@ -66,7 +66,7 @@ impl Field {
                 let shape = "an amount with its unit, such as 512MiB or 4GiB";
                 amount(value, *used, bytes).ok_or(shape.to_owned())?
             }
-            Takes::OneOf(words) => match words.iter().any(|word| *word == typed) {
+            Takes::OneOf(words) => match words.contains(&typed) {
                 true => Ok("tab turns to the next one".to_owned()),
                 false => Err(format!("one of {}", words.join(", "))),
             },
