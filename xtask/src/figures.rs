@@ -17,6 +17,18 @@ pub(crate) fn run() -> Outcome {
             "aurora-figures",
         ]),
         "the measurement",
+    )?;
+    executor()
+}
+
+/// Measures the static executor. What measures need not be fast: it waits for kernel and executor.
+fn executor() -> Outcome {
+    crate::run(
+        cargo()
+            .args(["bench", "--profile", "dev", "--quiet"])
+            .args(["--package", "aurora-executor", "--bench", "figures", "--"])
+            .arg(crate::target().join("release/aurora-executor")),
+        "the measurement of the executor",
     )
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -67,6 +67,12 @@ impl Agent {
 
     /// The same with an executor of another user, which takes root.
     pub(crate) async fn start_as(user: Option<&str>, flags: &[&str]) -> Self {
+        let program = Path::new(env!("CARGO_BIN_EXE_aurora-executor"));
+        Self::start_program(program, user, flags).await
+    }
+
+    /// The same with the executor of another build.
+    pub(crate) async fn start_program(program: &Path, user: Option<&str>, flags: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a scratch directory");
         // A task's user has to be able to enter it.
         fs::set_permissions(
@@ -82,7 +88,7 @@ impl Agent {
         }));
         let (tell, calls) = mpsc::unbounded_channel();
         let server = tokio::spawn(serve(listener, Arc::clone(&shared), tell));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_aurora-executor"));
+        let mut command = Command::new(program);
         if let Some(user) = user {
             let user = aurora_thermos::users::by_name(user).expect("an account");
             std::os::unix::fs::chown(dir.path(), Some(user.uid), Some(user.gid)).expect("chown");
