@@ -6,7 +6,10 @@ use aurora_api::model::*;
 use aurora_api::service::{Call, arguments};
 use aurora_api::wire::Double;
 use aurora_mesos::v1;
-use aurora_scheduler::core::{Config, Core, Effect, Input, MesosCall, MesosEvent, Millis, Step};
+use aurora_scheduler::core::store::ConfigId;
+use aurora_scheduler::core::{
+    Config, Core, Effect, Input, MesosCall, MesosEvent, Millis, Op, Step, Store,
+};
 
 /// All chance comes from here.
 pub(crate) const SEED: u64 = 1;
@@ -130,6 +133,14 @@ pub(crate) fn resources(cpus: f64) -> BTreeSet<Resource> {
         Resource::DiskMb((part * 128.0 * 1024.0) as i64),
     ]
     .into()
+}
+
+/// So many hundredths of the instances are up for so many seconds.
+pub(crate) fn percentage(percentage: f64, duration_secs: i64) -> SlaPolicy {
+    SlaPolicy::PercentageSlaPolicy(PercentageSlaPolicy {
+        percentage: Double(percentage),
+        duration_secs,
+    })
 }
 
 pub(crate) fn with(mut job: JobConfiguration, constraint: Constraint) -> JobConfiguration {
@@ -314,6 +325,26 @@ impl World {
         world.run(job("jmh", "benchmark", "preferred", part(production)));
         world.run(job("victim", "victim", "preemptible", part(preemptible)));
         world
+    }
+}
+
+/// Puts pending tasks of a new configuration into a store.
+pub(crate) fn insert(store: &mut Store, config: TaskConfig, first: i32, last: i32) {
+    let id = ConfigId(store.read().task_count() as u64);
+    let ops = [
+        Op::AddConfig {
+            id,
+            config: config.into(),
+        },
+        Op::InsertTasks {
+            config: id,
+            instances: vec![Range { first, last }],
+            seed: u128::from(id.0),
+            time: 1,
+        },
+    ];
+    for op in ops {
+        store.apply(&op).expect("the ops are in order");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Benchmarks of the scheduler's core on one thread, in memory: no log, no sockets.
+//! Benchmarks of the scheduler's core and of the workbench on one thread, in memory: no log, no sockets, no terminal.
 //!
 //! `cargo xtask bench` runs all of them, prints a table and writes a JSON line for each to `docs/figures/`. `--smoke` runs
 //! the smallest sizes alone; a word runs the benchmarks whose id begins with it.
@@ -9,13 +9,20 @@
 
 use std::process::ExitCode;
 
+mod answers;
+mod cluster;
 mod constraints;
+mod drains;
 mod fixtures;
 mod measure;
 mod memory;
 mod placement;
+mod quality;
+mod snapshots;
 mod states;
 mod tables;
+mod updates;
+mod workbench;
 
 use measure::{Figure, Suite};
 
@@ -38,7 +45,7 @@ fn main() -> ExitCode {
         smoke,
         wanted: wanted.cloned().unwrap_or_default(),
     };
-    let groups: [(&str, Group); 15] = [
+    let groups: [(&str, Group); 28] = [
         ("S1", placement::fill),
         ("S2", placement::insufficient),
         ("S3", placement::value_mismatch),
@@ -47,13 +54,26 @@ fn main() -> ExitCode {
         ("S6", placement::slot_search),
         ("S7", placement::offers),
         ("S8", constraints::kinds),
+        ("S9", quality::fill),
+        ("S10", quality::batches),
         ("ST1", states::insert),
         ("ST2", states::delete),
         ("ST4", states::churn),
         ("T1", tables::fetch_all),
         ("T2", tables::one_instance),
         ("T3", tables::shapes),
+        ("SN1", snapshots::restore),
+        ("SN2", snapshots::take),
+        ("U1", updates::events),
+        ("U2", updates::overrides),
+        ("U3", updates::metadata),
+        ("U4", updates::whole),
+        ("U5", updates::differences),
+        ("A1", answers::roles),
+        ("A2", answers::all_tasks),
+        ("C12", drains::rolling),
         ("M1", memory::per_task),
+        ("V2", workbench::frames),
     ];
     let mut figures = Vec::new();
     for (id, group) in groups {

@@ -19,6 +19,11 @@ impl Suite {
         if self.smoke { &sizes[..1] } else { sizes }
     }
 
+    /// The cases to measure, of which a smoke run takes the first.
+    pub(crate) fn axis<'a, T>(&self, cases: &'a [T]) -> &'a [T] {
+        if self.smoke { &cases[..1] } else { cases }
+    }
+
     /// How many samples are taken.
     pub(crate) fn samples(&self, full: usize) -> usize {
         if self.smoke { full.min(2) } else { full }
@@ -62,6 +67,13 @@ impl Figure {
     pub(crate) fn bytes(mut self, bytes: f64) -> Figure {
         self.unit = "bytes";
         self.samples.push(bytes);
+        self
+    }
+
+    /// A number of its own.
+    pub(crate) fn counted(mut self, number: f64) -> Figure {
+        self.unit = "of them";
+        self.samples.push(number);
         self
     }
 

@@ -95,7 +95,7 @@ fn running(tasks: usize) -> Core {
             .jobs()
             .filter(|job| job.key.name == name)
             .flat_map(|job| view.tasks_of_job(job))
-            .map(|task| task.id.clone())
+            .map(|task| task.id())
             .collect();
         for task in ids {
             let host = placed / TASKS_PER_HOST;

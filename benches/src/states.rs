@@ -81,7 +81,7 @@ fn ended(count: usize) -> Vec<Op> {
     let ids: Vec<_> = view
         .jobs()
         .flat_map(|job| view.tasks_of_job(job))
-        .map(|task| task.id.clone())
+        .map(|task| task.id())
         .collect();
     for task in ids {
         ops.push(Op::SaveStatus {

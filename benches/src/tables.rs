@@ -66,7 +66,7 @@ pub(crate) fn shapes(suite: &Suite) -> Vec<Figure> {
     }
     let view = world.core.store().view();
     let ids = view.jobs().flat_map(|job| view.tasks_of_job(job)).take(100);
-    let ids = ids.map(|task| task.id.to_string()).collect();
+    let ids = ids.map(|task| task.id().to_string()).collect();
     let cases: Vec<(&str, TaskQuery)> = vec![
         ("one job", query("job-7")),
         (
