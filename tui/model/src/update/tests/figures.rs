@@ -149,6 +149,43 @@ fn a_failed_task_is_explained_with_ways_to_its_evidence() {
 }
 
 #[test]
+fn settings_and_clusters_are_told() {
+    let mut bench = cluster(2);
+    let text = "[guard]\nforbid = [\"kill\"]\n";
+    bench.state.setup.rules = Rules::default().over("tui.toml", text, "dev").0;
+    bench.state.setup.facts = vec![("theme".to_owned(), "dark".to_owned())];
+    bench.state.setup.clusters = vec![
+        ("dev".to_owned(), "on this machine".to_owned()),
+        ("west".to_owned(), "http://west:8081".to_owned()),
+    ];
+    bench.keys("g S");
+    for row in [
+        "cluster|dev",
+        "read-only|no",
+        "event feed|version 2",
+        "theme|dark",
+        "rule|kill may not be done here",
+    ] {
+        assert!(
+            rows(&bench).contains(&row.to_owned()),
+            "no {row} in {:?}",
+            rows(&bench)
+        );
+    }
+    bench.keys("g C");
+    assert_eq!(
+        rows(&bench),
+        ["dev|on this machine  (this one)", "west|http://west:8081"]
+    );
+    bench.keys("j enter");
+    assert!(
+        bench.bottom().contains("aurora-tui --cluster west"),
+        "{}",
+        bench.bottom()
+    );
+}
+
+#[test]
 fn rules_forbid_and_ask_for_names() {
     let rules = |text: &str| Rules::default().over("tui.toml", text, "dev").0;
     let tried = |text: &str, line: &str| {
