@@ -305,14 +305,18 @@ impl Core {
         let mut core = Core::over(config, store, now);
         core.sla = Tracker::of(core.store.read(), now);
         let view = core.store.read();
-        let mut tasks: Vec<_> = view
-            .jobs()
-            .flat_map(|job| view.tasks_of_job(job))
-            .map(|task| (task.last_event_time(), task.id(), task.status))
-            .collect();
-        tasks.sort_unstable();
+        // Places in the table, since a million ids would take more memory than the tasks do.
+        let mut tasks: Vec<_> = view.slots().collect();
+        tasks.sort_unstable_by(|(_, left), (_, right)| {
+            let times = left.last_event_time().cmp(&right.last_event_time());
+            times.then_with(|| left.cmp_ids(right))
+        });
+        let tasks: Vec<_> = tasks.iter().map(|(at, task)| (*at, task.status)).collect();
         core.sign();
-        for (_, id, status) in tasks {
+        for (slot, status) in tasks {
+            let Some(id) = core.store.read().task_at(slot).map(store::Task::id) else {
+                continue;
+            };
             core.note_whereabouts(&id);
             core.entered(&id, status, Entry::Recovered);
         }

@@ -3,7 +3,7 @@
 //! An id is `role-env-job-instance-UUID` (aurora: `TaskIdGenerator.java`): all of it but the UUID is known from the task's
 //! configuration and instance, so a record keeps 16 bytes of it, and the text is made where somebody wants to read it.
 
-use std::fmt::Write;
+use std::io::Write;
 use std::sync::Arc;
 
 use aurora_api::model::JobKey;
@@ -57,7 +57,7 @@ pub(crate) struct IdText {
 impl IdText {
     pub(crate) fn of(prefix: &str) -> IdText {
         // Room for an instance, a hyphen and a UUID.
-        let mut text = String::with_capacity(prefix.len() + 12 + Hyphenated::LENGTH);
+        let mut text = String::with_capacity(prefix.len() + IdParts::MOST);
         text.push_str(prefix);
         IdText {
             text,
@@ -67,12 +67,38 @@ impl IdText {
 
     pub(crate) fn with(&mut self, instance: i32, uuid: Uuid) -> TaskId {
         self.text.truncate(self.prefix);
-        // Writing into a string cannot fail.
-        let _ = write!(self.text, "{instance}-");
-        let mut digits = [0; Hyphenated::LENGTH];
-        self.text
-            .push_str(uuid.hyphenated().encode_lower(&mut digits));
+        self.text.push_str(IdParts::of(instance, uuid).text());
         Arc::from(self.text.as_str())
+    }
+}
+
+/// What follows the prefix of an id, without taking memory.
+pub(crate) struct IdParts {
+    text: [u8; IdParts::MOST],
+    len: usize,
+}
+
+impl IdParts {
+    /// The digits of an instance with a sign, a hyphen and a UUID.
+    const MOST: usize = 12 + Hyphenated::LENGTH;
+
+    pub(crate) fn of(instance: i32, uuid: Uuid) -> IdParts {
+        let mut text = [0; IdParts::MOST];
+        let mut rest = &mut text[..];
+        // There is room for every number.
+        let _ = write!(rest, "{instance}-");
+        let digits = IdParts::MOST - rest.len();
+        uuid.hyphenated().encode_lower(&mut text[digits..]);
+        let len = digits + Hyphenated::LENGTH;
+        IdParts { text, len }
+    }
+
+    pub(crate) fn bytes(&self) -> impl Iterator<Item = u8> + '_ {
+        self.text[..self.len].iter().copied()
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.text[..self.len]).unwrap_or_default()
     }
 }
 
@@ -111,6 +137,15 @@ mod tests {
         ];
         for other in others {
             assert_ne!(other[other.len() - 36..], *uuid);
+        }
+    }
+
+    #[test]
+    fn parts_have_room_for_every_number() {
+        let uuid = task_uuid(0, 1);
+        for instance in [0, 7, 1_000, i32::MAX, i32::MIN] {
+            let expected = format!("{instance}-{uuid}");
+            assert_eq!(IdParts::of(instance, uuid).text(), expected);
         }
     }
 

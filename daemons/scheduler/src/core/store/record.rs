@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::cow::CowVec;
 use super::events::{Event, Events};
-use super::ids::{IdText, id_prefix, instance_in};
+use super::ids::{IdParts, IdText, id_prefix, instance_in};
 use super::{JobSlot, Slot};
 use crate::core::config::Millis;
 use crate::core::op::CronOutcome;
@@ -74,6 +74,17 @@ impl Task {
     /// What tells its id from those of other tasks of its instance, in the same order.
     pub(crate) fn uuid(&self) -> Uuid {
         self.uuid
+    }
+
+    /// Compares ids without making them.
+    pub(crate) fn cmp_ids(&self, other: &Task) -> std::cmp::Ordering {
+        let parts = |task: &Task| IdParts::of(task.instance, task.uuid);
+        let (own, others) = (parts(self), parts(other));
+        let prefix = self.config.id_prefix.bytes();
+        let other_prefix = other.config.id_prefix.bytes();
+        prefix
+            .chain(own.bytes())
+            .cmp(other_prefix.chain(others.bytes()))
     }
 
     /// Whether this is its id.

@@ -308,6 +308,12 @@ impl View {
         Some((slot, self.task_at(slot)?))
     }
 
+    /// Every task with its place in the table.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = (Slot, &Task)> {
+        let places = self.tasks.iter().enumerate();
+        places.filter_map(|(at, task)| Some((at as Slot, task.as_ref()?)))
+    }
+
     pub(crate) fn task_at(&self, slot: Slot) -> Option<&Task> {
         self.tasks.get(slot as usize)?.as_ref()
     }
