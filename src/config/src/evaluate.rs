@@ -15,7 +15,7 @@ use crate::select::{self, Key};
 use crate::{convert, images, ports, tiers, update, validate};
 
 /// All that is wrong with a job.
-type Loads<T> = Result<T, Vec<Box<Diagnostic>>>;
+type Loads<T> = Result<T, Vec<Diagnostic>>;
 
 /// Evaluates a job file. What is wrong with the file is in the answer.
 ///
@@ -40,7 +40,7 @@ pub fn evaluate(request: &EvalRequest) -> EvalAnswer {
 
 fn fill(request: &EvalRequest, file: &File, answer: &mut EvalAnswer) {
     if let Err(found) = fill_jobs(request, file, answer) {
-        answer.errors.extend(found.into_iter().map(|error| *error));
+        answer.errors.extend(found);
     }
     let update = answer
         .job
@@ -57,7 +57,7 @@ fn fill(request: &EvalRequest, file: &File, answer: &mut EvalAnswer) {
 }
 
 fn fill_jobs(request: &EvalRequest, file: &File, answer: &mut EvalAnswer) -> Loads<()> {
-    let one = |diagnostic| vec![diagnostic];
+    let one = |diagnostic: Box<Diagnostic>| vec![*diagnostic];
     answer.tasks = file.exported().map_err(one)?;
     let jobs = file
         .jobs
@@ -105,7 +105,7 @@ fn check(jobs: &[Value], keys: &[Key], request: &EvalRequest, answer: &mut EvalA
         }
         match load_at(index, job, request, answer) {
             Ok(loaded) => answer.errors.extend(loaded.update_error),
-            Err(found) => answer.errors.extend(found.into_iter().map(|error| *error)),
+            Err(found) => answer.errors.extend(found),
         }
     }
 }
@@ -129,7 +129,10 @@ fn load_at(
             loaded.update_error = loaded.update_error.map(|error| *at(&path, Box::new(error)));
             Ok(loaded)
         }
-        Err(found) => Err(found.into_iter().map(|error| at(&path, error)).collect()),
+        Err(found) => Err(found
+            .into_iter()
+            .map(|error| *at(&path, Box::new(error)))
+            .collect()),
     }
 }
 
@@ -177,7 +180,7 @@ fn load(
     unbound: &mut Vec<String>,
 ) -> Loads<LoadedJob> {
     validate::required(job)?;
-    let one = |diagnostic| vec![diagnostic];
+    let one = |diagnostic: Box<Diagnostic>| vec![*diagnostic];
     let mut job = standard_bindings(job).map_err(one)?;
     if request.check {
         job = images::with_placeholders(&job).map_err(one)?;

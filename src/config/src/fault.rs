@@ -50,6 +50,7 @@ pub(crate) fn at(field: &str, mut diagnostic: Box<Diagnostic>) -> Box<Diagnostic
 pub(crate) fn of_value(field: &str, error: &Error) -> Box<Diagnostic> {
     let message = match error.kind {
         ErrorKind::InvalidRef => invalid_reference(&error.message),
+        ErrorKind::NotMapping => no_mapping(&error.message),
         _ => error.message.clone(),
     };
     let mut diagnostic = fault(DiagnosticKind::Invalid, message);
@@ -78,6 +79,11 @@ fn invalid_reference(message: &str) -> String {
     format!("Invalid reference: {}", message.trim())
 }
 
+fn no_mapping(message: &str) -> String {
+    let shown = if message.is_empty() { "''" } else { message };
+    format!("a mapping of fields is expected, not {shown}")
+}
+
 fn hint(error: &Error) -> Option<String> {
     let text = match error.kind {
         ErrorKind::Attribute => {
@@ -101,8 +107,9 @@ pub(crate) fn of_python(fault: python::Fault) -> Box<Diagnostic> {
         _ => DiagnosticKind::Evaluation,
     };
     let message = match fault.class.as_str() {
-        // Upstream shows the bare text between the braces.
+        // Upstream shows the bare text between the braces, or the bare value.
         "InvalidRefError" => invalid_reference(&fault.message),
+        "IsNotMappingError" => no_mapping(&fault.message),
         _ => fault.message,
     };
     Box::new(Diagnostic {

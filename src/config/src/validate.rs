@@ -15,26 +15,26 @@ const PRODUCTION_DEPRECATED: &str = "Job configuration attribute 'production' is
 const MAX_TOLD: usize = 50;
 
 /// The fields without which nothing else makes sense.
-pub(crate) fn required(job: &Value) -> Result<(), Vec<Box<Diagnostic>>> {
+pub(crate) fn required(job: &Value) -> Result<(), Vec<Diagnostic>> {
     let job = Node::root(job.clone());
-    let one = |diagnostic| vec![diagnostic];
+    let one = |diagnostic: Box<Diagnostic>| vec![*diagnostic];
     let name = match job.field("name").map_err(one)? {
         Some(name) => name.get().map_err(one)?.to_text().unwrap_or_default(),
         None => String::new(),
     };
-    let mut missing: Vec<Box<Diagnostic>> = ["cluster", "task", "role"]
+    let mut missing: Vec<Diagnostic> = ["cluster", "task", "role"]
         .into_iter()
         .filter(|field| job.value.field(field).is_none())
         .map(|field| {
             let capital = format!("{}{}", field[..1].to_uppercase(), &field[1..]);
-            invalid(field, format!("{capital} required for job \"{name}\""))
+            *invalid(field, format!("{capital} required for job \"{name}\""))
         })
         .collect();
     if let Some(task) = job.value.field("task")
         && task.field("processes").is_none()
     {
         let message = format!("Processes required for task on job \"{name}\"");
-        missing.push(invalid("task.processes", message));
+        missing.push(*invalid("task.processes", message));
     }
     if missing.is_empty() {
         Ok(())
@@ -44,12 +44,12 @@ pub(crate) fn required(job: &Value) -> Result<(), Vec<Box<Diagnostic>>> {
 }
 
 /// Everything that is looked at before a job is converted. Of several faults of one field the first is told.
-pub(crate) fn all(job: &Node, warnings: &mut Vec<Diagnostic>) -> Result<(), Vec<Box<Diagnostic>>> {
+pub(crate) fn all(job: &Node, warnings: &mut Vec<Diagnostic>) -> Result<(), Vec<Diagnostic>> {
     let mut found = settings(job);
-    found.extend(announce(job, warnings).err());
-    found.extend(deprecated(job, warnings).err());
+    found.extend(announce(job, warnings).err().map(|fault| *fault));
+    found.extend(deprecated(job, warnings).err().map(|fault| *fault));
     found.extend(types(job));
-    let mut told: Vec<Box<Diagnostic>> = Vec::new();
+    let mut told: Vec<Diagnostic> = Vec::new();
     for diagnostic in found {
         if !told.iter().any(|known| known.field == diagnostic.field) {
             told.push(diagnostic);
@@ -83,9 +83,9 @@ fn fatal(field: &str, message: String) -> Box<Diagnostic> {
 }
 
 /// Update and health settings that cannot work.
-fn settings(job: &Node) -> Vec<Box<Diagnostic>> {
+fn settings(job: &Node) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    found.extend(failures(job).err());
+    found.extend(failures(job).err().map(|fault| *fault));
     for (owner, field) in [
         ("update_config", "watch_secs"),
         ("health_check_config", "max_consecutive_failures"),
@@ -93,7 +93,8 @@ fn settings(job: &Node) -> Vec<Box<Diagnostic>> {
         ("health_check_config", "initial_interval_secs"),
         ("health_check_config", "interval_secs"),
     ] {
-        found.extend(not_negative(job, owner, field).err());
+        let fault = not_negative(job, owner, field).err();
+        found.extend(fault.map(|fault| *fault));
     }
     found
 }
@@ -201,18 +202,18 @@ fn deprecated(job: &Node, warnings: &mut Vec<Diagnostic>) -> Checked<()> {
 }
 
 /// The whole job against its types.
-fn types(job: &Node) -> Vec<Box<Diagnostic>> {
+fn types(job: &Node) -> Vec<Diagnostic> {
     let findings = job.value.findings(MAX_TOLD).into_iter();
     findings
         .map(|finding| match finding {
-            Finding::Broken(error) => of_value("", &error),
+            Finding::Broken(error) => *of_value("", &error),
             Finding::Failed(check) => {
                 let mut found = fault(DiagnosticKind::Invalid, check.to_string());
                 if check.message().ends_with("Maximum replacements reached.") {
                     found.hint = Some(CIRCLE.to_owned());
                 }
                 found.field = Some(check.path).filter(|path| !path.is_empty());
-                found
+                *found
             }
         })
         .collect()

@@ -199,6 +199,16 @@ fn json_has_places_too() {
     ));
     assert_eq!(found.hint.as_deref(), Some("did you mean processes?"));
     assert_eq!((found.line, found.column), (Some(3), Some(17)));
+    for (source, shown) in [
+        ("\"\"", "''"),
+        ("{\"jobs\": [3]}", "3"),
+        ("{\"task\": []}", "[]"),
+    ] {
+        let found = fault(&json(source));
+        let expected = format!("a mapping of fields is expected, not {shown}");
+        assert_eq!(found.message, expected);
+        assert_eq!(found.line, Some(1));
+    }
     let one = "{\"cluster\": \"c\", \"role\": \"r\", \"name\": \"n\", \"environment\": \"e\",\n \
                \"priority\": \"high\",\n \"task\": {\"processes\": [{\"name\": \"p\"}]}}";
     let errors = answer(&json(one)).errors;

@@ -12,6 +12,9 @@ const MAX_PASSES: usize = 100;
 /// The longest text that interpolation may make; beyond it references multiply without end.
 const MAX_TEXT: usize = 64 << 20;
 
+/// The most references in a text; beyond it they lead to more of themselves.
+const MAX_REFERENCES: usize = 1 << 16;
+
 /// A piece of a text.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Piece {
@@ -95,8 +98,18 @@ pub(crate) fn resolve(
     mut lookup: impl FnMut(&Ref) -> Result<Option<Arc<str>>, Error>,
 ) -> Result<(String, Vec<Ref>), Error> {
     let mut text = text.to_owned();
+    // Most texts of a job.
+    if !text.contains("{{") {
+        return Ok((text, Vec::new()));
+    }
     let mut found: HashMap<Ref, Arc<str>> = HashMap::new();
     for _ in 0..MAX_PASSES {
+        if text.matches("{{").count() > MAX_REFERENCES {
+            let message = format!(
+                "Unable to interpolate: the text has more than {MAX_REFERENCES} references"
+            );
+            return Err(Error::new(ErrorKind::Uninterpolatable, message));
+        }
         let pieces = split(&text, Escapes::Keep)?;
         let before = references(&pieces);
         let mut after = Vec::new();

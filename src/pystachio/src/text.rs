@@ -126,5 +126,12 @@ mod tests {
             assert_eq!(error.kind, ErrorKind::InvalidRef, "{text}");
         }
         assert!(bindings.insert("a b", "x").is_err());
+        // Found by fuzzing: a text that becomes twice as long with each pass.
+        bindings.insert("d", "{{d}} {{d}}").expect("a good address");
+        let error = interpolate("{{d}}", &bindings).expect_err("no end");
+        assert_eq!(
+            error.message,
+            "Unable to interpolate: the text has more than 65536 references"
+        );
     }
 }
