@@ -66,7 +66,12 @@ fn run_job(store: &mut Store, number: usize) {
         config: config.into(),
     };
     store.apply(&add).expect("the ops are in order");
-    for (at, change) in store.apply(&insert).expect("the ops are in order").into_iter().enumerate() {
+    for (at, change) in store
+        .apply(&insert)
+        .expect("the ops are in order")
+        .into_iter()
+        .enumerate()
+    {
         let Change::Task { id: task, .. } = change else {
             continue;
         };
