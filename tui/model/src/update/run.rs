@@ -41,7 +41,10 @@ pub(super) fn lines(state: &mut State, text: &str) -> Vec<Effect> {
 /// Why a command is not for the moment that is looked at.
 fn refused(state: &State, command: &Command) -> Option<&'static str> {
     let changes = command.spec.weight == Weight::Changes
-        || matches!(command.spec.verb, Verb::Actions | Verb::Examples);
+        || matches!(
+            command.spec.verb,
+            Verb::Actions | Verb::Examples | Verb::RoundsResume | Verb::Shell
+        );
     (changes && state.looking.is_some())
         .then_some("nothing is changed while looking back; `moment now` returns")
 }
