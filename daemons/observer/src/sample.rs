@@ -356,4 +356,48 @@ mod tests {
         );
         assert_eq!(sampler.sample(pid).cpu, cpu, "given again");
     }
+
+    #[test]
+    fn a_tree_starts_at_its_process() {
+        // The shell stands for a coordinator, which is not to be counted.
+        let mut shell = std::process::Command::new("sh")
+            .args(["-c", "sleep 1000 & wait"])
+            .spawn()
+            .unwrap();
+        let pid = shell.id().cast_signed();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while procs::children(pid).is_empty() {
+            assert!(Instant::now() < deadline, "no child");
+            procs::pause(Duration::from_millis(5));
+        }
+        let child = procs::children(pid)[0];
+        let sampler = Sampler::default();
+        assert_eq!(sampler.sample(pid).threads, 2, "with its child");
+        assert_eq!(sampler.sample(child).threads, 1, "without its parent");
+        for pid in [pid, child] {
+            procs::signal(pid, nix::sys::signal::Signal::SIGKILL);
+        }
+        shell.wait().unwrap();
+    }
+
+    #[test]
+    fn nice_and_status_of_a_sum_are_those_of_its_first_process() {
+        let one = |nice, status: &str| Usage {
+            nice: Some(nice),
+            status: Some(status.to_owned()),
+            threads: 1,
+            ..Usage::default()
+        };
+        let mut sum = Usage::default();
+        for part in [Usage::default(), one(5, "sleeping"), one(0, "running")] {
+            sum.add(&part);
+        }
+        assert_eq!(
+            sum,
+            Usage {
+                threads: 2,
+                ..one(5, "sleeping")
+            }
+        );
+    }
 }

@@ -359,3 +359,31 @@ fn a_job_file_is_run() {
     let (text, _) = root.say("tail", &["r-1"]);
     assert!(text.ends_with("two 0\n"), "{text}");
 }
+
+#[test]
+fn ids_are_made_up_and_agents_roots_are_discovered() {
+    let root = Root::new();
+    let (text, code) = root.say("simplerun", &["--name", "say", "--", "true"]);
+    assert_eq!(code, Some(0), "{text}");
+    let names: Vec<String> = fs::read_dir(root.path().join("tasks/finished"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    // say-YYYYMMDD-HHMMSS.micros
+    let shape: String = names[0]
+        .chars()
+        .map(|c| if c.is_ascii_digit() { '9' } else { c })
+        .collect();
+    assert!(shape.starts_with("say-99999999-999999.9"), "{names:?}");
+
+    let agent = Root::new();
+    let run = "slaves/S/frameworks/F/executors/E/runs/R";
+    fs::create_dir_all(agent.path().join(run)).unwrap();
+    let checkpoints = agent.path().join(run).join("checkpoints");
+    fs::rename(root.path(), checkpoints).unwrap();
+    fs::create_dir(root.path()).unwrap();
+    let mesos = agent.path().display().to_string();
+    let (text, code) = root.say("status", &["--mesos-root", &mesos]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains(&names[0]), "{text}");
+}
