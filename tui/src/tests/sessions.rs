@@ -77,7 +77,7 @@ impl Session {
             );
             tokio::select! {
                 Some(event) = self.heard.recv() => self.take(event),
-                () = tokio::time::sleep(Duration::from_millis(100)) => {
+                () = tokio::time::sleep(Duration::from_millis(100)) => { // poll
                     let now_ms = self.data.now_ms();
                     self.take(Event::Tick(now_ms));
                 }
