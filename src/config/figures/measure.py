@@ -83,14 +83,14 @@ def python():
 
 
 def run(command):
-    """Milliseconds from start to end, and the memory of the largest process in MiB."""
+    """Milliseconds from start to end and of processor time, and the memory of the largest process in MiB."""
     start = time.monotonic()
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         sys.exit('%s ended with %d' % (' '.join(command), child.returncode))
-    return 1000 * (time.monotonic() - start), usage.ru_maxrss / 1024
+    return 1000 * (time.monotonic() - start), 1000 * (usage.ru_utime + usage.ru_stime), usage.ru_maxrss / 1024
 
 
 def median(values):
@@ -106,10 +106,11 @@ def figure(name, ours, theirs, times):
             samples[program].append(run(command))
     line = {'id': 'config check', 'input': name, 'unit': 'ms', 'n': times}
     for program, found in samples.items():
-        milliseconds = sorted(taken for taken, _ in found)
+        milliseconds = sorted(taken for taken, _, _ in found)
         line[program] = {
             'median': round(median(milliseconds), 1), 'min': round(milliseconds[0], 1), 'max': round(milliseconds[-1], 1),
-            'memory_mib': round(median([memory for _, memory in found]), 1)}
+            'processor': round(median([processor for _, processor, _ in found]), 1),
+            'memory_mib': round(median([memory for _, _, memory in found]), 1)}
     if theirs:
         line['times_faster'] = round(line['cpython']['median'] / line['aurora']['median'], 2)
     print(json.dumps(line), flush=True)
@@ -122,7 +123,7 @@ def main():
     print(json.dumps({
         'id': 'machine', 'cores': os.cpu_count(), 'load': [round(load, 2) for load in os.getloadavg()], 'commit': commit,
         'date': time.strftime('%Y-%m-%d'), 'cpython': platform.python_version(), 'pystachio': PYSTACHIO,
-        'command': 'python3 src/config/figures/measure.py'}), flush=True)
+        'command': 'python3 src/config/figures/measure.py', 'niceness': os.nice(0)}), flush=True)
     with tempfile.TemporaryDirectory() as directory:
         def compare(name, text, times, beside=True):
             path = pathlib.Path(directory) / name
