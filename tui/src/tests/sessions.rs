@@ -75,9 +75,10 @@ impl Session {
                 "{wanted:?} is not on the screen:\n{}",
                 self.screen()
             );
+            let pause = tokio::time::sleep(Duration::from_millis(100)); // poll
             tokio::select! {
                 Some(event) = self.heard.recv() => self.take(event),
-                () = tokio::time::sleep(Duration::from_millis(100)) => { // poll
+                () = pause => {
                     let now_ms = self.data.now_ms();
                     self.take(Event::Tick(now_ms));
                 }
