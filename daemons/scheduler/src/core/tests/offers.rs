@@ -166,3 +166,47 @@ fn waking_moves_a_turn_and_adds_none() {
     world.pass(600_000);
     assert_eq!(tries(&world) - before, 10);
 }
+
+/// What an agent says of its host is compared with what is known: only what is news is written, and all of it.
+#[test]
+fn a_host_is_known_by_its_last_offer() {
+    let mut world = World::registered(config());
+    for (attributes, is_news) in [
+        (vec![("rack", "r1"), ("zone", "z")], true),
+        (vec![("rack", "r1"), ("zone", "z")], false),
+        (vec![("zone", "z"), ("rack", "r1")], false),
+        (vec![("rack", "r2"), ("zone", "z")], true),
+        // One attribute twice, not two.
+        (vec![("rack", "r2"), ("rack", "r2")], true),
+        (vec![("rack", "r2"), ("rack", "r3")], true),
+        (vec![("rack", "r3"), ("rack", "r2")], false),
+        (vec![("rack", "r2")], true),
+        (vec![("rack", "r2"), ("zone", "z")], true),
+    ] {
+        let before = world.core.store().read().host("a").cloned();
+        world.mesos(MesosEvent::Registered {
+            framework_id: "F1".to_owned(),
+            master: "m".to_owned(),
+        });
+        world.offer(&Host {
+            attributes: attributes.clone(),
+            ..host("a")
+        });
+        let view = world.core.store().read();
+        let known = view.host("a").unwrap();
+        let mut pairs: Vec<(&str, &str)> = known
+            .attributes
+            .attributes
+            .iter()
+            .flat_map(|known| known.values.iter().map(|value| (&*known.name, &**value)))
+            .filter(|(name, _)| *name != "host")
+            .collect();
+        let mut expected = attributes;
+        for list in [&mut pairs, &mut expected] {
+            list.sort_unstable();
+            list.dedup();
+        }
+        assert_eq!(pairs, expected);
+        assert_eq!(before.as_ref() != Some(known), is_news, "{expected:?}");
+    }
+}
