@@ -184,7 +184,10 @@ mod tests {
         let mut terminal = vt100::Parser::new(2, 6, 0);
         terminal.process(ansi(&frame).replace('\n', "\r\n").trim_end().as_bytes());
         let screen = terminal.screen();
-        let lines: Vec<String> = screen.rows(0, 6).map(|row| row.trim_end().to_owned()).collect();
+        let lines: Vec<String> = screen
+            .rows(0, 6)
+            .map(|row| row.trim_end().to_owned())
+            .collect();
         assert_eq!(lines, ["<日>", "ok"]);
         assert!(screen.cell(0, 0).unwrap().bold());
         assert_eq!(screen.cell(1, 1).unwrap().bgcolor(), vt100::Color::Idx(231));
