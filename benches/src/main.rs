@@ -75,6 +75,7 @@ fn main() -> ExitCode {
         ("M1", memory::per_task),
         ("V2", workbench::frames),
     ];
+    println!("{}", measure::header());
     let mut figures = Vec::new();
     for (id, group) in groups {
         if id.starts_with(&suite.wanted) {

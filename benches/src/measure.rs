@@ -154,6 +154,14 @@ impl Figure {
     }
 }
 
+/// The head of the table. What was published was measured elsewhere, so nothing is divided by it.
+pub(crate) fn header() -> String {
+    format!(
+        "{:<5} {:<58} {:>12} {:<13} {:>14}  {:<14} {:<14} | published, other machine",
+        "id", "input", "median", "unit/item", "rate", "10th of 100", "90th of 100",
+    )
+}
+
 /// The slope of the logarithms of time per item against size, by least squares.
 pub(crate) fn exponent(figures: &[Figure]) -> Option<f64> {
     let points: Vec<(f64, f64)> = figures
