@@ -9,6 +9,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("python3-venv", "/usr/share/doc/python3-venv"),
     ("thrift-compiler", "/usr/bin/thrift"),
     ("bzip2", "/usr/bin/bzip2"),
+    ("docker.io", "/usr/sbin/dockerd"),
     ("faketime", "/usr/bin/faketime"),
     ("unzip", "/usr/bin/unzip"),
     ("xz-utils", "/usr/bin/xz"),

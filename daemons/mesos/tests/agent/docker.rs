@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant};
 use aurora_mesos::v1::{
     CommandInfo, ContainerInfo, ContainerType, DockerInfo, ExecutorInfo, TaskInfo, TaskState,
 };
+use aurora_tests::skip::{is_root, skip};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
@@ -195,13 +195,14 @@ struct Real {
 
 impl Real {
     /// `None`, with a word, where there is none.
-    async fn start() -> Option<Self> {
+    async fn start(test: &str) -> Option<Self> {
         let program = Path::new("/usr/sbin/dockerd");
-        if !nix::unistd::geteuid().is_root() || !program.exists() {
-            let _ = writeln!(
-                std::io::stderr(),
-                "skipped: no root, or no /usr/sbin/dockerd (package docker.io)"
-            );
+        if !is_root() {
+            skip(test, "an engine takes root");
+            return None;
+        }
+        if !program.exists() {
+            skip(test, "no /usr/sbin/dockerd: package docker.io");
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
@@ -266,7 +267,7 @@ impl Drop for Real {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_engine_runs_an_executor() {
-    let Some(real) = Real::start().await else {
+    let Some(real) = Real::start("a_real_engine_runs_an_executor").await else {
         return;
     };
     let root = real.folder.path().join("root");

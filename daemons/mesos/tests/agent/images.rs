@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use aurora_mesos::v1::{
     ContainerInfo, ContainerType, Image, ImageDocker, ImageType, TaskState, Volume, VolumeMode,
 };
+use aurora_tests::skip::{is_root, skip};
 use http::StatusCode;
 
 use crate::world::{LIMIT, World, processes_with, task, wait_until_none};
@@ -82,9 +83,11 @@ async fn until_empty(folder: &Path) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn images_and_volumes_are_mounted_and_leave_nothing() {
-    if !nix::unistd::geteuid().is_root() {
-        // Mounts take root.
-        return;
+    if !is_root() {
+        return skip(
+            "images_and_volumes_are_mounted_and_leave_nothing",
+            "mounts take root",
+        );
     }
     let world = World::new().await;
     let place = |name: &str| world.directory.path().join(name);
@@ -171,8 +174,11 @@ async fn images_and_volumes_are_mounted_and_leave_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_is_not_there_fails_the_launch() {
-    if !nix::unistd::geteuid().is_root() {
-        return;
+    if !is_root() {
+        return skip(
+            "an_image_that_is_not_there_fails_the_launch",
+            "mounts take root",
+        );
     }
     let world = World::new().await;
     let agent = world.agent(&[]).await;
