@@ -85,6 +85,7 @@ pub(super) fn crons(state: &State) -> Table {
         Column::text("last", 2),
         Column::text("outcome", 1),
         Column::text("next", 1),
+        Column::text("then", 4),
         Column::number("changed", 3),
     ];
     let jobs = state.store.jobs.values();
@@ -111,6 +112,7 @@ pub(super) fn crons(state: &State) -> Table {
                     outcome,
                     last.and_then(|run| run.next_ms.first())
                         .map_or_else(Cell::none, |next| Cell::text(&text::utc(*next))),
+                    last.map_or_else(Cell::none, |run| Cell::text(&later(&run.next_ms))),
                     super::cluster::age_of(job),
                 ],
                 attributes: vec![("role".to_owned(), job.job.0.role.clone())],
@@ -118,6 +120,13 @@ pub(super) fn crons(state: &State) -> Table {
         })
         .collect();
     Table::new(columns, rows)
+}
+
+/// The times after the next one, by month, day and minute.
+fn later(times: &[i64]) -> String {
+    let short = |time: &i64| text::utc(*time).chars().skip(5).take(11).collect();
+    let times: Vec<String> = times.iter().skip(1).map(short).collect();
+    times.join(", ")
 }
 
 pub(super) fn update_scope(status: JobUpdateStatus) -> Scope {

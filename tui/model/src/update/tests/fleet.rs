@@ -87,19 +87,21 @@ fn views_follow_their_topics_and_lead_further() {
     bench.keys("enter");
     assert_eq!(rows(&bench).len(), 2, "the jobs of the role w");
     bench.keys("g n");
-    assert_eq!(rows(&bench), ["w/devel/report|* * * * *|0||||9s"]);
+    assert_eq!(rows(&bench), ["w/devel/report|* * * * *|0|||||9s"]);
     let Line::Job(mut record) = cron(0, NOW - 9_000, Some("* * * * *")) else {
         unreachable!("a job's line");
     };
     record.cron_last = Some(feed::CronRun {
         minute_ms: 60_000,
         outcome: "launched".to_owned(),
-        next_ms: vec![120_000, 180_000],
+        next_ms: vec![120_000, 180_000, 86_400_000],
     });
     bench.feed(Line::Job(record));
     assert_eq!(
         rows(&bench),
-        ["w/devel/report|* * * * *|0|1970-01-01 00:01:00|launched|1970-01-01 00:02:00|9s"]
+        [
+            "w/devel/report|* * * * *|0|1970-01-01 00:01:00|launched|1970-01-01 00:02:00|01-01 00:03, 01-02 00:00|9s"
+        ]
     );
     bench.keys("enter");
     assert!(
