@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use aurora_tests::process;
+
 /// How long anything may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -104,6 +106,21 @@ impl Cluster {
     }
 }
 
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // Already ended ones cannot be killed again.
+        self.agent.child.kill().ok();
+        self.agent.child.wait().ok();
+        process::remove_control_group(&control_group(self.directory.path()));
+    }
+}
+
+/// The name of an agent's control groups.
+fn control_group(directory: &Path) -> String {
+    let name = directory.file_name().unwrap_or_default().to_string_lossy();
+    format!("aurora-test-{}", name.trim_start_matches('.'))
+}
+
 fn start_master(directory: &Path, port: u16, token: Option<&Path>) -> Daemon {
     let work_dir = directory.join("master").display().to_string();
     let port = port.to_string();
@@ -125,7 +142,10 @@ fn start_master(directory: &Path, port: u16, token: Option<&Path>) -> Daemon {
 fn start_agent(directory: &Path, master: SocketAddr, token: Option<&Path>) -> Daemon {
     let work_dir = directory.join("agent").display().to_string();
     let master = master.to_string();
+    let group = control_group(directory);
     let mut arguments = vec![
+        "--cgroups-root",
+        &group,
         "--master",
         &master,
         "--port",

@@ -23,7 +23,8 @@ fn roots_that_leave_the_hierarchy_are_refused() {
 /// Runs where cgroups can be written; elsewhere there is nothing to try.
 #[test]
 fn everything_in_a_container_is_killed_and_its_groups_are_removed() {
-    let Ok(cgroups) = Cgroups::detect("aurora-test") else {
+    let root = format!("aurora-kill-{}", std::process::id());
+    let Ok(cgroups) = Cgroups::detect(&root) else {
         return;
     };
     let container = format!("c-{}", std::process::id());
@@ -72,6 +73,9 @@ fn everything_in_a_container_is_killed_and_its_groups_are_removed() {
     cgroups.destroy(&container).unwrap();
     assert!(!cgroups.exists(&container));
     child.wait().unwrap();
+    for directory in cgroups.directories_of(&root) {
+        fs::remove_dir(directory).unwrap();
+    }
 }
 
 #[test]
