@@ -1,6 +1,6 @@
 //! The programs under test.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The directory of the programs: the build directory that this test lies in.
@@ -63,4 +63,29 @@ fn plain(mut command: Command) -> Command {
 pub fn workspace() -> PathBuf {
     let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     manifest.parent().map_or(manifest.clone(), PathBuf::from)
+}
+
+/// Copies programs of this machine, with the libraries that they load, below another root: what an image of a test holds.
+///
+/// # Panics
+/// When one is not there, or the root cannot be written.
+pub fn copy_into_root(programs: &[&str], root: &Path) {
+    for program in programs {
+        let listing = Command::new("ldd")
+            .arg(program)
+            .output()
+            .expect("ldd comes with the C library");
+        let text = String::from_utf8_lossy(&listing.stdout);
+        let libraries = text.split_whitespace().filter(|word| word.starts_with('/'));
+        for path in libraries.chain([*program]) {
+            let target = root.join(path.trim_start_matches('/'));
+            let copied = target
+                .parent()
+                .map_or(Ok(()), std::fs::create_dir_all)
+                .and_then(|()| std::fs::copy(path, &target));
+            if let Err(error) = copied {
+                panic!("{path} to {}: {error}", target.display());
+            }
+        }
+    }
 }

@@ -5,7 +5,6 @@ mod support;
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use aurora_api::model::{Container, DockerImage, Image, MesosContainer};
 use serde_json::{Value, json};
@@ -40,16 +39,7 @@ fn make_root(root: &Path, passwd: &str, group: &str) {
     fs::create_dir_all(root.join("etc")).unwrap();
     fs::write(root.join("etc/passwd"), passwd).unwrap();
     fs::write(root.join("etc/group"), group).unwrap();
-    for program in ["/bin/bash", "/bin/cat", "/bin/ls"] {
-        let listing = Command::new("ldd").arg(program).output().unwrap();
-        let text = String::from_utf8(listing.stdout).unwrap();
-        let libraries = text.split_whitespace().filter(|word| word.starts_with('/'));
-        for path in libraries.chain([program]) {
-            let target = root.join(path.trim_start_matches('/'));
-            fs::create_dir_all(target.parent().unwrap()).unwrap();
-            fs::copy(path, target).unwrap();
-        }
-    }
+    aurora_tests::programs::copy_into_root(&["/bin/bash", "/bin/cat", "/bin/ls"], root);
 }
 
 #[tokio::test]

@@ -248,7 +248,7 @@ impl Real {
 impl Drop for Real {
     fn drop(&mut self) {
         let pid = nix::unistd::Pid::from_raw(self.engine.id().cast_signed());
-        // It takes its containers along.
+        // It takes its containers along; one that has ended already cannot be told to.
         let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
         let _ = self.engine.wait();
         // It leaves this one, for containers in its host's network.
@@ -271,16 +271,7 @@ async fn a_real_engine_runs_an_executor() {
         return;
     };
     let root = real.folder.path().join("root");
-    for program in ["/bin/sh", "/bin/cat", "/bin/sleep"] {
-        let listing = Command::new("ldd").arg(program).output().unwrap();
-        let text = String::from_utf8(listing.stdout).unwrap();
-        let libraries = text.split_whitespace().filter(|word| word.starts_with('/'));
-        for path in libraries.chain([program]) {
-            let target = root.join(path.trim_start_matches('/'));
-            fs::create_dir_all(target.parent().unwrap()).unwrap();
-            fs::copy(path, target).unwrap();
-        }
-    }
+    aurora_tests::programs::copy_into_root(&["/bin/sh", "/bin/cat", "/bin/sleep"], &root);
     fs::create_dir_all(root.join("etc")).unwrap();
     fs::write(root.join("etc/motd"), "of the image\n").unwrap();
     let archive = real.folder.path().join("root.tar");
