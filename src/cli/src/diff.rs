@@ -3,52 +3,22 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 
-use aurora_api::model::{
-    ConfigGroup, GetJobUpdateDiffResult, JobUpdateRequest, JobUpdateSettings, Range, TaskConfig,
-};
+use aurora_api::model::{ConfigGroup, GetJobUpdateDiffResult, JobUpdateRequest, Range, TaskConfig};
 use aurora_api::service::arguments::GetJobUpdateDiff;
-use aurora_api::simple;
-use serde_json::Value;
+use aurora_client::job_file::{JobFile, task_text};
 use tempfile::NamedTempFile;
 use tokio::process::Command;
 
-use crate::config::LoadedJob;
 use crate::context::{Context, Outcome, print_out};
 use crate::exit::{CommandError, ExitCode};
 
 /// The update of a job to what its file says, of some instances or all.
 pub(crate) fn update_request(
-    job: &LoadedJob,
+    job: &JobFile,
     instances: Option<&BTreeSet<i32>>,
 ) -> Outcome<JobUpdateRequest> {
-    let settings = job
-        .update_settings
-        .clone()
-        .map_err(|what| CommandError::new(ExitCode::InvalidConfiguration, what))?;
-    Ok(JobUpdateRequest {
-        task_config: job.configuration.task_config.clone(),
-        instance_count: job.configuration.instance_count,
-        settings: JobUpdateSettings {
-            update_only_these_instances: instances.map_or_else(BTreeSet::new, ranges),
-            ..settings
-        },
-        ..JobUpdateRequest::default()
-    })
-}
-
-/// Ids as the fewest ranges.
-fn ranges(ids: &BTreeSet<i32>) -> BTreeSet<Range> {
-    let mut found: Vec<Range> = Vec::new();
-    for id in ids {
-        match found.last_mut() {
-            Some(range) if range.last.checked_add(1) == Some(*id) => range.last = *id,
-            _ => found.push(Range {
-                first: *id,
-                last: *id,
-            }),
-        }
-    }
-    found.into_iter().collect()
+    job.update_request(instances)
+        .map_err(|what| CommandError::new(ExitCode::InvalidConfiguration, what))
 }
 
 /// Prints which instances an update adds, removes, changes and leaves alone; with `local`, how each group that it changes
@@ -141,42 +111,15 @@ pub(crate) async fn diff_tasks(remote: &[&TaskConfig], local: &[&TaskConfig]) ->
 
 fn dump(tasks: &[&TaskConfig]) -> std::io::Result<NamedTempFile> {
     let mut file = NamedTempFile::new()?;
-    let texts: Vec<String> = tasks.iter().map(|task| render(task)).collect();
+    let texts: Vec<String> = tasks.iter().map(|task| task_text(task)).collect();
     writeln!(file, "{}", texts.join(",\n"))?;
     file.flush()?;
     Ok(file)
 }
 
-/// A task as indented JSON with sorted keys. The executor's data comes after it, with its lines as lines, so that a changed
-/// command shows as the lines that changed.
-fn render(task: &TaskConfig) -> String {
-    let mut value = simple::to_json(task);
-    value.sort_all_objects();
-    let data = value
-        .pointer_mut("/executorConfig/data")
-        .map(Value::take)
-        .and_then(|data| data.as_str().map(pretty_data));
-    let mut text = format!("{value:#}");
-    if let Some(data) = data {
-        text.push_str("\nexecutor data:\n");
-        text.push_str(&data);
-    }
-    text
-}
-
-fn pretty_data(data: &str) -> String {
-    match serde_json::from_str::<Value>(data) {
-        Ok(mut value) => {
-            value.sort_all_objects();
-            format!("{value:#}").replace("\\n", "\n")
-        }
-        Err(_) => data.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use aurora_api::model::ExecutorConfig;
+    use aurora_api::instances::ranges;
 
     use super::*;
 
@@ -188,24 +131,7 @@ mod tests {
             (vec![0, 1, 2, 5, 8, 9], "[0-2], [5], [8-9]"),
             (vec![i32::MAX - 1, i32::MAX], "[2147483646-2147483647]"),
         ] {
-            assert_eq!(spans(&ranges(&ids.into_iter().collect())), expected);
+            assert_eq!(spans(&ranges(ids)), expected);
         }
-    }
-
-    #[test]
-    fn commands_are_shown_line_by_line() {
-        let task = TaskConfig {
-            executor_config: Some(ExecutorConfig {
-                name: Some("AuroraExecutor".into()),
-                data: Some(r#"{"b":{"y":1},"a":"one\ntwo"}"#.into()),
-            }),
-            ..TaskConfig::default()
-        };
-        let text = render(&task);
-        let (task, data) = text.split_once("\nexecutor data:\n").unwrap();
-        assert!(task.contains("\n  \"isService\": false,\n"), "{task}");
-        assert!(task.contains("\"data\": null"), "{task}");
-        let expected = "{\n  \"a\": \"one\ntwo\",\n  \"b\": {\n    \"y\": 1\n  }\n}";
-        assert_eq!(data, expected);
     }
 }

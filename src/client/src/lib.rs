@@ -2,7 +2,7 @@
 //!
 //! Start with [`directory::Directory`], which turns a cluster's name into a [`directory::Target`] (an address and a secret).
 //! With a target, [`scheduler::Scheduler`] makes Thrift calls, [`feed::Feed`] follows the event feed and
-//! [`observer::Observer`] reads tasks' processes, logs and files. [`eval`] evaluates a job file in a process of its own;
+//! [`observer::Observer`] reads tasks' processes, logs and files. [`job_file`] loads a job from its file, evaluated in a process of its own ([`eval`]);
 //! [`local`] starts and stops an embedded cluster.
 //!
 //! This crate prints nothing, never ends the process, and knows neither Python nor a terminal.
@@ -38,6 +38,7 @@ mod extensions;
 mod fake;
 pub mod feed;
 pub mod http;
+pub mod job_file;
 pub mod leader;
 pub mod local;
 pub mod netrc;

@@ -4,10 +4,10 @@ use std::io::Read;
 
 use aurora_api::eval::{Diagnostic, EvalAnswer, EvalRequest};
 use aurora_client::eval;
+use aurora_client::job_file::{patience, render_as};
 use serde_json::{Value, json};
 
-use super::diagnostics::{render_as, show_printed};
-use super::load::patience;
+use super::load::show_printed;
 use crate::context::{Context, Outcome, print_err, print_json, print_out};
 use crate::exit::{CommandError, ExitCode};
 

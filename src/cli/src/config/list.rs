@@ -2,9 +2,9 @@
 
 use aurora_api::eval::DiagnosticKind;
 use aurora_client::eval;
+use aurora_client::job_file::{patience, render, render_all};
 
-use super::diagnostics::{render, render_all, show_printed};
-use super::load::patience;
+use super::load::show_printed;
 use crate::context::{Context, Outcome, print_out};
 use crate::exit::{CommandError, ExitCode};
 

@@ -1,38 +1,12 @@
 //! Loading a job from its file (aurora: `cli/context.py`, `get_job_config`).
 
-use std::time::Duration;
+use aurora_api::eval::{DiagnosticKind, EvalAnswer, EvalRequest, JobSelector, Limits, Tiers};
+use aurora_client::job_file::{self, JobFile, render, render_all};
+use aurora_client::scheduler::CallError;
 
-use aurora_api::binary;
-use aurora_api::eval::{DiagnosticKind, EvalAnswer, EvalRequest, JobSelector, Limits, Tier, Tiers};
-use aurora_api::model::{GetTierConfigResult, JobConfiguration, JobUpdateSettings, ResponseCode};
-use aurora_api::service::arguments;
-use aurora_api::wire::Wire;
-use aurora_client::bindings::Helpers;
-use aurora_client::eval::{self, DEADLINE};
-use aurora_client::scheduler::{Retry, combine_messages, take};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
-use super::diagnostics::{render, render_all, show_printed};
 use crate::context::{Context, Outcome, print_err};
 use crate::exit::{CommandError, ExitCode};
 use crate::keys::{FullKey, parse_binding};
-
-/// A job loaded from its file.
-pub(crate) struct LoadedJob {
-    pub(crate) configuration: JobConfiguration,
-    /// How it is updated; what is wrong with that, otherwise.
-    pub(crate) update_settings: Result<JobUpdateSettings, String>,
-    /// The Job with its defaults.
-    pub(crate) json: serde_json::Value,
-}
-
-impl LoadedJob {
-    /// Whether it runs by a schedule.
-    pub(crate) fn is_cron(&self) -> bool {
-        self.configuration.cron_schedule.is_some()
-    }
-}
 
 fn invalid(what: impl std::fmt::Display) -> CommandError {
     CommandError::new(
@@ -83,7 +57,7 @@ impl Context<'_> {
     }
 
     /// Loads a job from a file. Whatever goes wrong has exit code 3, but fatal validation errors have 1.
-    pub(crate) async fn load_job(&self, key: &FullKey, path: &str) -> Outcome<LoadedJob> {
+    pub(crate) async fn load_job(&self, key: &FullKey, path: &str) -> Outcome<JobFile> {
         let mut request = self.eval_request(path)?;
         if let Err(error) = std::fs::File::open(path) {
             return Err(invalid(format!("{path}: {error}")));
@@ -105,36 +79,18 @@ impl Context<'_> {
         };
         request.tiers = Some(tiers);
         let job = self.load(key, &mut request).await?;
-        let update_settings = match (job.update_settings, job.update_error) {
-            (Some(settings), None) => Ok(decode(&settings)?),
-            (_, Some(error)) => Err(render(&error)),
-            (None, None) => Err("aurora-eval gave no update settings".to_owned()),
-        };
-        Ok(LoadedJob {
-            configuration: decode(&job.configuration)?,
-            update_settings,
-            json: job.job,
-        })
+        JobFile::of(job).map_err(invalid)
     }
 
-    /// Evaluates a request; references that are left to bind are bound by the cluster's helpers, and the file is evaluated
-    /// again with their values.
+    /// Evaluates a request, and tells what there is to tell of it.
     async fn load(
         &self,
         key: &FullKey,
         request: &mut EvalRequest,
     ) -> Outcome<aurora_api::eval::LoadedJob> {
-        let mut answer = evaluate(request).await?;
-        if !answer.unbound.is_empty() {
-            let cluster = self.directory()?.described(&key.cluster);
-            let helpers = Helpers::of_cluster(cluster, self.user_agent()).map_err(invalid)?;
-            let bound = helpers.bind(&key.to_string(), &answer.unbound).await;
-            let bound = bound.map_err(invalid)?;
-            if !bound.is_empty() {
-                request.bindings.extend(bound);
-                answer = evaluate(request).await?;
-            }
-        }
+        let cluster = self.directory()?.described(&key.cluster);
+        let answer = job_file::evaluate(request, cluster, self.user_agent());
+        let answer = answer.await.map_err(invalid)?;
         show_printed(&answer);
         for warning in &answer.warnings {
             tracing::warn!("{}", render(warning));
@@ -162,49 +118,24 @@ impl Context<'_> {
     }
 
     async fn tiers(&self, cluster: &str) -> Outcome<Tiers> {
-        let scheduler = self.scheduler(cluster)?;
-        let response = scheduler
-            .call(arguments::GetTierConfigs::default(), Retry::Safe)
-            .await?;
-        if response.response_code != ResponseCode::Ok {
-            let text = "Error getting tier configurations.";
-            print_err(text);
-            print_err(&format!("\t{}", combine_messages(&response)));
-            return Err(CommandError::new(ExitCode::ApiError, text));
+        match job_file::tiers(&self.scheduler(cluster)?).await {
+            Err(CallError::Answer { messages, .. }) => {
+                let text = "Error getting tier configurations.";
+                print_err(text);
+                print_err(&format!("\t{messages}"));
+                Err(CommandError::new(ExitCode::ApiError, text))
+            }
+            other => Ok(other?),
         }
-        let result: GetTierConfigResult = take("getTierConfigs", response)?;
-        Ok(Tiers {
-            default: result.default_tier_name,
-            tiers: result
-                .tiers
-                .into_iter()
-                .map(|tier| Tier {
-                    name: tier.name,
-                    settings: tier.settings,
-                })
-                .collect(),
-        })
     }
 }
 
-/// How long to wait for an answer: somewhat longer than the evaluation may take by its own limits.
-pub(super) fn patience(request: &EvalRequest) -> Duration {
-    DEADLINE.max(Duration::from_secs(request.limits.cpu_secs) + DEADLINE / 2)
-}
-
-async fn evaluate(request: &EvalRequest) -> Outcome<EvalAnswer> {
-    let answer = eval::evaluate(request, patience(request)).await;
-    answer.map_err(invalid)
-}
-
-/// A Thrift value in base64.
-fn decode<T: Wire + Default>(text: &str) -> Outcome<T> {
-    let bytes = STANDARD.decode(text).map_err(not_understood)?;
-    binary::decode(&bytes).map_err(not_understood)
-}
-
-fn not_understood(error: impl std::fmt::Display) -> CommandError {
-    invalid(format!("aurora-eval's answer is not understood: {error}"))
+/// What the file printed, on standard error: standard output is the command's own.
+pub(super) fn show_printed(answer: &EvalAnswer) {
+    let printed = answer.printed.trim_end();
+    if !printed.is_empty() {
+        print_err(printed);
+    }
 }
 
 /// The caller's login name, as Python's `getpass.getuser` finds it.

@@ -1,10 +1,10 @@
 //! `aurora job inspect`.
 
 use aurora_api::simple;
+use aurora_client::job_file::JobFile;
 use serde_json::Value;
 
 use super::order;
-use crate::config::LoadedJob;
 use crate::context::{Context, Outcome, print_json, print_out};
 use crate::keys::FullKey;
 use crate::resources::details;
@@ -23,7 +23,7 @@ pub(crate) async fn run(context: &Context<'_>) -> Outcome {
     print_out(&render(&job))
 }
 
-fn render(loaded: &LoadedJob) -> String {
+fn render(loaded: &JobFile) -> String {
     let job = &loaded.json;
     let mut lines = vec!["Job level information".to_owned()];
     let quoted = |label: &str, field: &Value| format!("  {label:<12}'{}'", shown(field));

@@ -1,25 +1,15 @@
 //! What is wrong with a job file, for people.
 
-use aurora_api::eval::{Diagnostic, EvalAnswer};
-
-use crate::context::print_err;
-
-/// What the file printed, on standard error: standard output is the command's own.
-pub(super) fn show_printed(answer: &EvalAnswer) {
-    let printed = answer.printed.trim_end();
-    if !printed.is_empty() {
-        print_err(printed);
-    }
-}
+use aurora_api::eval::Diagnostic;
 
 /// All diagnostics, one after the other.
-pub(super) fn render_all(diagnostics: &[Diagnostic]) -> String {
+pub fn render_all(diagnostics: &[Diagnostic]) -> String {
     let lines: Vec<String> = diagnostics.iter().map(render).collect();
     lines.join("\n")
 }
 
 /// `file:line:column: message`, then the field and what to do about it.
-pub(super) fn render(diagnostic: &Diagnostic) -> String {
+pub fn render(diagnostic: &Diagnostic) -> String {
     let known = diagnostic.line.is_some();
     let said = |file: &String| diagnostic.message.contains(file);
     let place = match &diagnostic.file {
@@ -30,7 +20,7 @@ pub(super) fn render(diagnostic: &Diagnostic) -> String {
 }
 
 /// `file:line:column: severity: message`, as compilers say it; the file is always named.
-pub(super) fn render_as(severity: &str, diagnostic: &Diagnostic) -> String {
+pub fn render_as(severity: &str, diagnostic: &Diagnostic) -> String {
     let file = diagnostic.file.as_deref().unwrap_or_default();
     format!(
         "{}{severity}: {}",
