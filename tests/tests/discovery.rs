@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
 use aurora_tests::cluster::Cluster;
@@ -33,6 +34,19 @@ fn members(zookeeper: &ZooKeeper) -> String {
     let list = "p = '/aurora/scheduler'\n\
                 print('\\n'.join(n + ' ' + c.get(p + '/' + n)[0].decode() for n in sorted(c.get_children(p))) if c.exists(p) else '')";
     kazoo(zookeeper, list).trim().to_owned()
+}
+
+/// How many transactions ZooKeeper has carried out (the counter in its last zxid).
+fn transactions(zookeeper: &ZooKeeper) -> u64 {
+    let mut stream = TcpStream::connect(zookeeper.address()).unwrap();
+    stream.write_all(b"srvr").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let zxid = answer
+        .lines()
+        .find_map(|line| line.strip_prefix("Zxid: 0x"))
+        .unwrap_or_else(|| panic!("no zxid in {answer}"));
+    u64::from_str_radix(zxid, 16).unwrap()
 }
 
 /// A scheduler finds its master by `zk://`, tells where it serves, is found by the client, and is gone with its end.
@@ -133,6 +147,31 @@ fn masters_and_schedulers_are_found_through_zookeeper() {
     let (code, text) = aurora(&["quota", "get", "elsewhere/www-data"]);
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("Allocated:"), "{text}");
+
+    let file = config.join("hello.aurora");
+    fs::write(
+        &file,
+        "jobs = [Service(cluster='elsewhere', role='www-data', environment='devel', name='hello',\n\
+         task=SimpleTask('hello', 'sleep 60'))]\n",
+    )
+    .unwrap();
+    let secret = fs::read_to_string(cluster.state().join("token")).unwrap();
+    let netrc = format!("machine 127.0.0.1 login any password {}", secret.trim());
+    fs::write(cluster.directory().join(".netrc"), netrc).unwrap();
+    let before = transactions(&zookeeper);
+    let (code, text) = aurora(&[
+        "job",
+        "create",
+        "elsewhere/www-data/devel/hello",
+        file.to_str().unwrap(),
+    ]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains("http://proxy.example/scheduler/www-data/devel/hello"),
+        "{text}"
+    );
+    // A session that was opened and closed: the leader was looked up once for all calls of this run.
+    assert_eq!(transactions(&zookeeper) - before, 2, "{text}");
 
     process::signal(scheduler.id().cast_signed(), Signal::SIGTERM);
     assert!(scheduler.wait().unwrap().success());

@@ -75,14 +75,26 @@ async fn look(cluster: &Cluster) -> Result<Url, LeaderError> {
         timeout: SESSION_TIMEOUT,
         credentials: Vec::new(),
     })?;
+    let found = first_leader(cluster, path, &session, servers).await;
+    // Else ZooKeeper would keep the session of each run of a client until its time is over.
+    session.close().await;
+    found
+}
+
+async fn first_leader(
+    cluster: &Cluster,
+    path: &str,
+    session: &Session,
+    servers: String,
+) -> Result<Url, LeaderError> {
     let connected = tokio::time::timeout(PATIENCE, session.held()).await;
     if !matches!(connected, Ok(Some(_))) {
         return Err(LeaderError::Silent(servers));
     }
     for number in 1..=TRIES {
-        let members = members::list(&session, path).await;
+        let members = members::list(session, path).await;
         let members = members.map_err(|source| LeaderError::List {
-            path: path.clone(),
+            path: path.to_owned(),
             source,
         })?;
         if let Some(url) = first(&members)? {

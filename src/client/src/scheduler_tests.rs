@@ -148,6 +148,39 @@ async fn it_gives_up_after_a_while() {
     assert!(server.seen().len() >= 2, "{}", server.seen().len());
 }
 
+// On a paused clock, so that ten seconds of waiting for a connection pass at once.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_nobody_answers_is_tried_again_even_for_writes() {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    // Fills the queue of connections that wait for an accept which never comes.
+    let mut waiting = Vec::new();
+    while let Ok(stream) = tokio::time::timeout(
+        Duration::from_secs(1),
+        tokio::net::TcpStream::connect(address),
+    )
+    .await
+    {
+        waiting.push(stream.unwrap());
+        assert!(waiting.len() < 100, "the queue has no end");
+    }
+    let patience = Duration::from_secs(25);
+    let scheduler = Scheduler::new(&target(&format!("http://{address}"), patience), "t");
+    let begun = Instant::now();
+    let error = scheduler
+        .call(CreateJob::default(), Retry::Never)
+        .await
+        .unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, CallError::TimedOut { .. }), "{text}");
+    assert!(text.contains("could not connect to"), "{text}");
+    // Ten seconds for each connection: more than one of them.
+    assert!(begun.elapsed() > Duration::from_secs(20), "{text}");
+    drop((listener, waiting));
+}
+
 #[tokio::test]
 async fn a_refusal_is_final_and_says_what_to_do() {
     for status in [401, 403] {
