@@ -3,17 +3,19 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use aurora_api::binary;
 use aurora_api::model::{
-    ExplicitReconciliationSettings, Hosts as HostNames, JobUpdateKey, Resource, ResourceAggregate,
-    ResponseCode, ScheduleStatus, TaskQuery,
+    ExplicitReconciliationSettings, Hosts as HostNames, JobConfiguration, JobUpdateKey,
+    JobUpdateRequest, Resource, ResourceAggregate, ResponseCode, ScheduleStatus, TaskQuery,
 };
 use aurora_api::service::Call as ThriftCall;
 use aurora_api::service::arguments::{
-    AbortJobUpdate, DescheduleCronJob, DrainHosts, EndMaintenance, ForceTaskState, KillTasks,
-    PauseJobUpdate, PruneTasks, PulseJobUpdate, RestartShards, ResumeJobUpdate, RollbackJobUpdate,
-    SetQuota, StartCronJob, StartMaintenance, TriggerExplicitTaskReconciliation,
-    TriggerImplicitTaskReconciliation,
+    AbortJobUpdate, CreateJob, DescheduleCronJob, DrainHosts, EndMaintenance, ForceTaskState,
+    KillTasks, PauseJobUpdate, PruneTasks, PulseJobUpdate, RestartShards, ResumeJobUpdate,
+    RollbackJobUpdate, ScheduleCronJob, SetQuota, StartCronJob, StartJobUpdate, StartMaintenance,
+    TriggerExplicitTaskReconciliation, TriggerImplicitTaskReconciliation,
 };
+use aurora_api::wire::Wire;
 use aurora_client::auth::Auth;
 use aurora_client::directory::Target;
 use aurora_client::feed::{Feed, Item};
@@ -21,10 +23,15 @@ use aurora_client::http::{HttpError, describe};
 use aurora_client::observer::Observer;
 use aurora_client::scheduler::{CallError, Retry, Scheduler, combine_messages};
 use aurora_tui_model::actions::{
-    Action, Cron, Ended, Forced, Hosts, Instances, Progress, Quota, Subject, Update,
+    Action, Cron, Ended, Forced, Hosts, Instances, JobOfFile, Progress, Quota, Subject, Update,
 };
-use aurora_tui_model::event::{Call, Event, Launch, LinkEvent, Seen, ShellTarget, Watch};
+use aurora_tui_model::event::{
+    Call, Event, Launch, LinkEvent, Seen, ShellTarget, Watch, WatchWhat,
+};
+use aurora_tui_model::jobfile::Purpose;
 use aurora_tui_model::told::Amounts;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use tokio::sync::watch;
 
 use crate::data::{Events, Job, Source, now_ms, report};
@@ -97,6 +104,14 @@ impl Source for Cluster {
     }
 
     fn watch(&self, generation: u64, watch: Watch, events: Events) -> Job {
+        if let WatchWhat::Ask(question) = &watch.what
+            && observe::is_of_files(question)
+        {
+            let target = self.target.clone();
+            return Box::pin(observe::ask_of_files(
+                target, generation, watch.what, events,
+            ));
+        }
         let Some(host) = &watch.host else {
             let scheduler = Scheduler::new(&self.target, USER_AGENT);
             return Box::pin(observe::ask(scheduler, generation, watch.what, events));
@@ -120,10 +135,12 @@ impl Source for Cluster {
         let scheduler = Scheduler::new(&self.target, USER_AGENT);
         Box::pin(async move {
             let id = call.id;
-            let Some(call) = thrift(call) else {
-                let why = "rounds are sent step by step".to_owned();
-                report(&events, Event::Answer(id, Progress::Refused(why))).await;
-                return;
+            let call = match thrift(call) {
+                Ok(call) => call,
+                Err(why) => {
+                    report(&events, Event::Answer(id, Progress::Refused(why))).await;
+                    return;
+                }
             };
             let answer =
                 tokio::time::timeout(CALL_DEADLINE, scheduler.call(call, Retry::Never)).await;
@@ -136,9 +153,7 @@ impl Source for Cluster {
                 Ok(Ok(response)) => {
                     let said = combine_messages(&response);
                     match response.response_code {
-                        ResponseCode::Ok if said.contains("No tasks to kill") => {
-                            Progress::NoEffect(said)
-                        }
+                        ResponseCode::Ok if is_nothing(&said) => Progress::NoEffect(said),
                         ResponseCode::Ok | ResponseCode::Warning => Progress::Accepted,
                         code if said.is_empty() => Progress::Refused(code.name().to_owned()),
                         _ => Progress::Refused(said),
@@ -177,11 +192,46 @@ impl Source for Cluster {
     }
 }
 
-/// The call of a change; none for changes that are made of several.
-fn thrift(call: Call) -> Option<ThriftCall> {
+/// Whether the scheduler said that there was nothing to do (aurora: `SchedulerThriftInterface.NO_TASKS_TO_KILL_MESSAGE`
+/// and `NOOP_JOB_UPDATE_MESSAGE`).
+fn is_nothing(said: &str) -> bool {
+    said.contains("No tasks to kill") || said.contains("unchanged by proposed update")
+}
+
+/// A value that the evaluation of a job file gave.
+fn decoded<T: Wire + Default>(text: &str) -> Result<T, String> {
+    let bytes = STANDARD.decode(text).map_err(|error| error.to_string())?;
+    binary::decode(&bytes).map_err(|error| error.to_string())
+}
+
+/// The call of a change; the error says why there is none.
+fn thrift(call: Call) -> Result<ThriftCall, String> {
     let message = (!call.reason.is_empty()).then_some(call.reason);
-    Some(match call.subject {
-        Subject::Rounds(_) => return None,
+    Ok(match call.subject {
+        Subject::Rounds(_) => return Err("rounds are sent step by step".to_owned()),
+        Subject::File(JobOfFile { aim, found, .. }) => {
+            let job: JobConfiguration = decoded(&found.configuration)?;
+            match (aim.purpose, &found.settings) {
+                (Purpose::Create, _) => CreateJob {
+                    description: Some(job),
+                }
+                .into(),
+                (Purpose::Schedule, _) => ScheduleCronJob {
+                    description: Some(job),
+                }
+                .into(),
+                (Purpose::Update, settings) => StartJobUpdate {
+                    request: Some(JobUpdateRequest {
+                        task_config: job.task_config,
+                        instance_count: job.instance_count,
+                        settings: decoded(settings.as_deref().unwrap_or_default())?,
+                        ..JobUpdateRequest::default()
+                    }),
+                    message,
+                }
+                .into(),
+            }
+        }
         Subject::Instances(Instances { job, targets, .. }) => {
             let instances = targets.iter().map(|target| target.instance).collect();
             match call.action {

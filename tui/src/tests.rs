@@ -16,6 +16,7 @@ mod sessions;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aurora_api::feed::SnapshotPart;
 use aurora_tui_model::actions::Progress;
 use aurora_tui_model::event::Event;
 use aurora_tui_model::keymap::Keymap;
@@ -32,7 +33,7 @@ use crate::headless::{self, Errand};
 use crate::paint::{Look, paint};
 use crate::recorder::Recorder;
 
-use fake::{Fake, NOW, hello_tasks, summary};
+use fake::{Fake, NOW, hello_tasks, mark, summary};
 
 fn setup() -> Setup {
     Setup {
@@ -76,6 +77,11 @@ fn at(size: (u16, u16), lines: &str, keys: &str) -> State {
                     if topics.contains("job/www-data/devel/hello") =>
                 {
                     events.extend(hello_tasks().into_iter().map(|line| Event::Feed(NOW, line)));
+                }
+                aurora_tui_model::event::Effect::Topics(topics) if topics.contains("updates") => {
+                    let whole = [SnapshotPart::Begin, SnapshotPart::End];
+                    let lines = whole.map(|part| Event::Feed(NOW, mark("updates", part)));
+                    events.extend(lines);
                 }
                 aurora_tui_model::event::Effect::Start(generation, watch) => {
                     let (sender, mut heard) = mpsc::channel(8);
@@ -163,6 +169,12 @@ fn frames() {
         ("quotas", "quotas", ""),
         ("metrics", "metrics", ""),
         ("drain", "hosts; host-drain host-1.example", ""),
+        (
+            "update_start",
+            "jobs; update-start jobs/hello.aurora www-data/devel/hello",
+            "",
+        ),
+        ("file_form", "jobs", "a U"),
         ("quota_form", "quotas", "enter"),
         ("help", "help", ""),
         (

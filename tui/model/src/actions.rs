@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::place::Place;
+
 pub use crate::plan::{
-    Cron, Ended, Forced, HostTarget, Hosts, Instances, Plan, PlannedRounds, Quota, Reconciliation,
-    Request, Subject, Target, Update, Wish,
+    Cron, Ended, Forced, HostTarget, Hosts, Instances, JobOfFile, Plan, PlannedRounds, Quota,
+    Reconciliation, Request, Subject, Target, Update, Wish,
 };
 
 /// What kind of object an action is done to.
@@ -26,6 +28,10 @@ pub enum Kind {
     Task,
     /// Ended tasks of a job.
     Ended,
+    /// A job of a job file.
+    File,
+    /// A cron job of a job file.
+    CronFile,
     /// The whole cluster.
     Cluster,
 }
@@ -65,6 +71,9 @@ actions! {
     Restart "restart" 'R' Instances "Instances end and are started again.";
     CronStart "cron-start" 'S' Cron "A cron job is launched now.";
     CronDeschedule "cron-deschedule" 'D' Cron "A cron job loses its schedule.";
+    CronSchedule "cron-schedule" 'H' CronFile "A cron job becomes what a job file says.";
+    JobCreate "job-create" 'N' File "A job of a job file is created.";
+    UpdateStart "update-start" 'U' File "A job becomes what a job file says, step by step.";
     UpdatePause "update-pause" 'P' Update "An update stops until it is resumed.";
     UpdateResume "update-resume" 'C' Update "A paused update goes on.";
     UpdateRollback "update-rollback" 'B' Update "An update is turned around.";
@@ -162,6 +171,8 @@ pub struct Change {
     pub progress: Progress,
     /// When it was sent, by our clock.
     pub sent_ms: i64,
+    /// What was on the screen then.
+    pub from: Place,
 }
 
 impl Change {

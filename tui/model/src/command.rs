@@ -280,6 +280,9 @@ commands! {
     "restart" Change "[JOB[/INSTANCES]] [reason=TEXT]" (0, 1) false Changes "end instances and start them again";
     "cron-start" Change "[JOB]" (0, 1) false Changes "launch a cron job now";
     "cron-deschedule" Change "[JOB]" (0, 1) false Changes "take a cron job's schedule away";
+    "cron-schedule" Change "[FILE [JOB]]" (0, 2) false Changes "make a cron job what a job file says; in a form without a file";
+    "job-create" Change "[FILE [JOB]]" (0, 2) false Changes "create a job of a job file; in a form without a file";
+    "update-start" Change "[FILE [JOB[/INSTANCES]]] [reason=TEXT]" (0, 2) false Changes "make a job what a job file says; in a form without a file";
     "update-pause" Change "[JOB] [reason=TEXT]" (0, 1) false Changes "stop an update until it is resumed";
     "update-resume" Change "[JOB] [reason=TEXT]" (0, 1) false Changes "let a paused update go on";
     "update-rollback" Change "[JOB] [reason=TEXT]" (0, 1) false Changes "turn an update around";

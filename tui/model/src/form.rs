@@ -13,6 +13,10 @@ pub enum Takes {
     Bytes(Option<f64>),
     /// One of these words.
     OneOf(Vec<&'static str>),
+    /// A file on this machine.
+    Path,
+    /// A job of the file that the field before names.
+    Job,
 }
 
 /// A field.
@@ -70,6 +74,15 @@ impl Field {
                 true => Ok("tab turns to the next one".to_owned()),
                 false => Err(format!("one of {}", words.join(", "))),
             },
+            Takes::Path => match typed {
+                "" => Err("a job file; tab completes it".to_owned()),
+                path if path.contains('"') => Err("its name has a quotation mark".to_owned()),
+                _ => Ok("tab completes it, down goes on".to_owned()),
+            },
+            Takes::Job => match typed.split('/').count() {
+                3 | 4 => Ok("tab completes it".to_owned()),
+                _ => Err("ROLE/ENVIRONMENT/NAME; tab completes it".to_owned()),
+            },
         }
     }
 
@@ -120,7 +133,11 @@ impl Form {
             let wrong = |why: String| format!("{}: {why}", field.label);
             field.remark().map_err(wrong)?;
             line.push(' ');
-            line.extend(field.input.text.chars().filter(|c| !c.is_whitespace()));
+            match field.takes {
+                // Names of files may have blanks in them.
+                Takes::Path => line.push_str(&format!("\"{}\"", field.input.text.trim())),
+                _ => line.extend(field.input.text.chars().filter(|c| !c.is_whitespace())),
+            }
         }
         Ok(line)
     }
@@ -164,6 +181,10 @@ mod tests {
                 Err("512 MiB are used"),
             ),
             (Takes::Bytes(None), "2048", Err("with its unit")),
+            (Takes::Path, "a b.aurora", Ok("tab")),
+            (Takes::Path, " ", Err("a job file")),
+            (Takes::Job, "w/devel/hello/0-2", Ok("tab")),
+            (Takes::Job, "hello", Err("ROLE/ENVIRONMENT/NAME")),
             (states(), "LOST", Ok("tab")),
             (states(), "DEAD", Err("one of LOST, KILLED")),
         ] {
@@ -186,5 +207,11 @@ mod tests {
         assert_eq!(form.command().as_deref(), Ok("quota-set w 3 2GiB"));
         form.fields[1].input = Input::of("2");
         assert!(form.command().unwrap_err().starts_with("ram: "));
+        form.fields = vec![
+            Field::new("file", Takes::Path, "my jobs/x.aurora"),
+            Field::new("job", Takes::Job, "w/devel/x"),
+        ];
+        let line = "quota-set w \"my jobs/x.aurora\" w/devel/x";
+        assert_eq!(form.command().as_deref(), Ok(line));
     }
 }

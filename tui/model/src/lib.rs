@@ -8,8 +8,10 @@
 pub mod actions;
 pub mod chart;
 pub mod command;
+pub mod diff;
 pub mod event;
 pub mod form;
+pub mod jobfile;
 pub mod journal;
 pub mod key;
 pub mod keymap;

@@ -6,6 +6,7 @@ mod dialog;
 mod due;
 mod lines;
 
+pub(crate) use dialog::detail_rows;
 pub use due::due_ms;
 
 use std::collections::BTreeSet;

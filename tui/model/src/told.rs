@@ -1,4 +1,4 @@
-//! What is asked of the scheduler beside its feed: questions, and their newest answers.
+//! What is asked of the scheduler beside its feed, and of job files on this machine: questions, and their newest answers.
 //!
 //! A question is asked again and again as long as a view, a change that is being prepared or one that is being verified needs
 //! its answer, and forgotten after that.
@@ -10,7 +10,9 @@ use aurora_api::job_key::JobPath;
 use aurora_api::model::{JobUpdateAction, JobUpdateStatus};
 use serde::{Deserialize, Serialize};
 
-/// Something that the scheduler can be asked.
+use crate::jobfile::{FileJob, FromFile};
+
+/// Something that the scheduler, or this machine, can be asked.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Question {
     /// Why a task is as it is.
@@ -23,6 +25,12 @@ pub enum Question {
     Vars,
     /// What a drain of these hosts would do.
     Drain(Vec<String>),
+    /// What a job file asks for, beside what the cluster has.
+    JobFile(FileJob),
+    /// Paths of job files and directories on this machine that begin like this.
+    Paths(String),
+    /// Jobs of this cluster in a job file.
+    JobsOf(String),
 }
 
 impl Question {
@@ -34,6 +42,9 @@ impl Question {
             Question::Quotas => "what is used of the quotas",
             Question::Vars => "what the scheduler counts",
             Question::Drain(_) => "the forecast of the drain",
+            Question::JobFile(_) => "what the job file asks for",
+            Question::Paths(_) => "files on this machine",
+            Question::JobsOf(_) => "the jobs of the file",
         }
     }
 }
@@ -51,6 +62,10 @@ pub enum Answer {
     Vars(BTreeMap<String, f64>),
     /// To [`Question::Drain`].
     Drain(DrainPlan),
+    /// To [`Question::JobFile`].
+    JobFile(Box<FromFile>),
+    /// To [`Question::Paths`] and [`Question::JobsOf`].
+    Words(Vec<String>),
     /// There is none, and why.
     None(String),
 }

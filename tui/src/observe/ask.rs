@@ -44,6 +44,8 @@ pub(crate) async fn ask(scheduler: Scheduler, generation: u64, what: WatchWhat, 
         Question::Why(_) => 2,
         Question::Quotas | Question::Vars => 5,
         Question::Drain(_) => 10,
+        // These are not the scheduler's to answer.
+        Question::JobFile(_) | Question::Paths(_) | Question::JobsOf(_) => return,
     });
     let asked = Asked {
         scheduler,
@@ -90,7 +92,9 @@ async fn read(scheduler: &Scheduler, question: &Question) -> Result<Option<Answe
             let plan = scheduler.post(&["ext", "v1", "drain-plan"], &request);
             plan.await?.map(Answer::Drain)
         }
-        Question::Update(..) => None,
+        Question::Update(..) | Question::JobFile(_) | Question::Paths(_) | Question::JobsOf(_) => {
+            None
+        }
     })
 }
 
@@ -233,7 +237,7 @@ fn touched(config: &InstanceTaskConfig) -> Vec<i32> {
         .collect()
 }
 
-fn strategy(settings: &JobUpdateSettings) -> Strategy {
+pub(super) fn strategy(settings: &JobUpdateSettings) -> Strategy {
     let size = |size: i32| usize::try_from(size).unwrap_or(0);
     match &settings.update_strategy {
         Some(JobUpdateStrategy::QueueStrategy(queue)) => Strategy::Queue(size(queue.group_size)),
@@ -254,7 +258,7 @@ fn strategy(settings: &JobUpdateSettings) -> Strategy {
     }
 }
 
-fn limits(settings: &JobUpdateSettings) -> Vec<String> {
+pub(super) fn limits(settings: &JobUpdateSettings) -> Vec<String> {
     let mut out = vec![format!(
         "fails after {} instance(s) failed more than {} time(s)",
         i64::from(settings.max_failed_instances) + 1,

@@ -1,6 +1,7 @@
 //! Watching things again and again, until stopped: by a host's observer, or by the scheduler.
 
 mod ask;
+mod job_file;
 mod look;
 mod seek;
 mod tail;
@@ -12,6 +13,7 @@ use aurora_client::observer::{LogStream, Observer};
 use aurora_tui_model::event::{Event, Seen, Stream, Watch, WatchWhat};
 
 pub(crate) use self::ask::ask;
+pub(crate) use self::job_file::{ask as ask_of_files, is_of_files};
 use self::look::{look_at_directory, look_at_task};
 use self::tail::{Tailed, TailedWhat, tail};
 use crate::data::{Events, report};

@@ -13,6 +13,7 @@ use aurora_tui_model::actions::{Action, Progress, Subject};
 use aurora_tui_model::event::{
     Call, Event, FileEntry, FileKind, Process, Seen, TaskInfo, Usage, Watch, WatchWhat,
 };
+use aurora_tui_model::jobfile::{Charge, Fate, FromFile, Group};
 use aurora_tui_model::told::{
     Amounts, Answer, InstanceStep, Question, QuotaUse, Strategy, UpdateInfo, UpdateStep,
 };
@@ -333,6 +334,43 @@ fn answer(question: Question) -> Answer {
             ("task_store_RUNNING".to_owned(), 98.0),
         ])),
         Question::Drain(_) => Answer::None("The scheduler does not tell.".to_owned()),
+        Question::JobFile(_) => Answer::JobFile(Box::new(of_file())),
+        Question::Paths(_) | Question::JobsOf(_) => Answer::Words(Vec::new()),
+    }
+}
+
+/// A job file that changes the first two instances of three.
+fn of_file() -> FromFile {
+    let group = |fate, instances: &str, count, lines: &[&str]| Group {
+        fate,
+        instances: instances.to_owned(),
+        count,
+        lines: lines.iter().map(|line| (*line).to_owned()).collect(),
+    };
+    FromFile {
+        configuration: String::new(),
+        settings: Some(String::new()),
+        schedule: None,
+        instances: 3,
+        strategy: Some(Strategy::Queue(1)),
+        limits: vec!["fails after 1 instance(s) failed more than 0 time(s)".to_owned()],
+        wait_ms: 45_000,
+        warnings: Vec::new(),
+        groups: vec![
+            group(
+                Fate::Changed,
+                "0-1",
+                2,
+                &[
+                    "    \"cmdline\": \"",
+                    "- ./server --old",
+                    "+ ./server --new",
+                    "  \",",
+                ],
+            ),
+            group(Fate::Kept, "2", 1, &[]),
+        ],
+        charge: Charge::default(),
     }
 }
 

@@ -102,7 +102,7 @@ fn names_are_unique_and_completed() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), count);
-    assert_eq!(complete("jo", &[]), ["jobs", "journal"]);
+    assert_eq!(complete("jo", &[]), ["jobs", "journal", "job-create"]);
     assert_eq!(
         complete("kill w/", &["w/prod/h".to_owned(), "x".to_owned()]),
         ["kill w/prod/h"]

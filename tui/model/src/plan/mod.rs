@@ -3,6 +3,7 @@
 //! Each kind of object has a file of its own, with its answers to the questions of [`Planned`].
 
 mod cron;
+mod file;
 mod hosts;
 mod instances;
 pub(crate) mod quota;
@@ -15,6 +16,7 @@ use aurora_api::job_key::JobPath;
 use aurora_api::model::ScheduleStatus;
 
 use crate::actions::{Action, Guard};
+use crate::jobfile::{FileJob, Purpose};
 use crate::rounds::Rounds;
 use crate::rules::Rules;
 use crate::state::Setup;
@@ -22,6 +24,7 @@ use crate::store::{SUMMARY, Store, UPDATES, job_topic};
 use crate::told::{Amounts, Question};
 
 pub use cron::Cron;
+pub use file::JobOfFile;
 pub use hosts::{HostTarget, Hosts};
 pub use instances::{Instances, Target};
 pub use quota::Quota;
@@ -51,6 +54,8 @@ pub enum Wish {
     Reconcile,
     /// Maintenance of hosts, group by group.
     Rounds(Rounds),
+    /// What a job file says.
+    File(FileJob),
 }
 
 impl Wish {
@@ -61,7 +66,8 @@ impl Wish {
             | Wish::Cron(job)
             | Wish::Update(job)
             | Wish::Force(job, ..)
-            | Wish::Prune(job) => Some(job),
+            | Wish::Prune(job)
+            | Wish::File(FileJob { job, .. }) => Some(job),
             Wish::Hosts(_) | Wish::Quota(..) | Wish::Reconcile | Wish::Rounds(_) => None,
         }
     }
@@ -70,11 +76,16 @@ impl Wish {
     pub fn topic(&self) -> String {
         match self {
             Wish::Instances(job, _) | Wish::Force(job, ..) | Wish::Prune(job) => job_topic(job),
-            Wish::Update(_) => UPDATES.to_owned(),
+            Wish::Update(_)
+            | Wish::File(FileJob {
+                purpose: Purpose::Update,
+                ..
+            }) => UPDATES.to_owned(),
             Wish::Cron(_)
             | Wish::Hosts(_)
             | Wish::Quota(..)
             | Wish::Reconcile
+            | Wish::File(_)
             | Wish::Rounds(_) => SUMMARY.to_owned(),
         }
     }
@@ -100,9 +111,15 @@ impl Request {
             }
             (Wish::Rounds(rounds), _) => vec![Question::Drain(rounds.hosts())],
             (Wish::Quota(..), _) => vec![Question::Quotas],
+            (Wish::File(aim), _) => vec![Question::JobFile(aim.clone()), Question::Quotas],
             (Wish::Reconcile, _) => vec![Question::Vars],
             _ => Vec::new(),
         }
+    }
+
+    /// Whether nothing can be said of it before those questions are answered.
+    pub(crate) fn rests_on_answers(&self) -> bool {
+        matches!(self.wish, Wish::File(_))
     }
 }
 
@@ -127,6 +144,8 @@ pub enum Subject {
     Reconciliation(Reconciliation),
     /// Maintenance in rounds.
     Rounds(PlannedRounds),
+    /// A job as a file has it.
+    File(JobOfFile),
 }
 
 /// What has to be known of every kind of object that is changed.
@@ -157,6 +176,10 @@ trait Planned {
     }
     /// What will happen, in sentences.
     fn consequence(&self, action: Action) -> Vec<String>;
+    /// What else there is to see, a line each, however long.
+    fn details(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// The same as a command line for another terminal.
     fn cli(&self, action: Action, cluster: &str) -> String;
     /// What has changed underneath since the plan was made, if anything.
@@ -177,6 +200,7 @@ impl Subject {
             Subject::Ended(part) => part,
             Subject::Reconciliation(part) => part,
             Subject::Rounds(part) => part,
+            Subject::File(part) => part,
         }
     }
 }
@@ -228,6 +252,8 @@ pub struct Plan {
     pub subject: Subject,
     /// Why, as the user said.
     pub reason: String,
+    /// The first of its details on the screen.
+    pub top: usize,
     /// What a yes takes.
     guard: Guard,
     production: bool,
@@ -252,6 +278,7 @@ impl Plan {
             }
             Wish::Prune(job) => Ended::resolve(store, job).map(Subject::Ended),
             Wish::Rounds(rounds) => PlannedRounds::resolve(store, rounds).map(Subject::Rounds),
+            Wish::File(aim) => JobOfFile::resolve(store, action, aim).map(Subject::File),
             Wish::Reconcile => Ok(Subject::Reconciliation(Reconciliation::resolve(
                 store, action,
             ))),
@@ -265,6 +292,7 @@ impl Plan {
             production,
             subject,
             reason: request.reason.clone(),
+            top: 0,
         })
     }
 
@@ -318,6 +346,17 @@ impl Plan {
     /// What will happen, in sentences.
     pub fn consequence(&self) -> Vec<String> {
         self.subject.part().consequence(self.action)
+    }
+
+    /// Shows the details further down or up, where there is room for so many.
+    pub(crate) fn scroll(&mut self, by: isize, rows: usize) {
+        let last = self.details().len().saturating_sub(rows);
+        self.top = self.top.saturating_add_signed(by).min(last);
+    }
+
+    /// What else there is to see, a line each, however long.
+    pub fn details(&self) -> Vec<String> {
+        self.subject.part().details()
     }
 
     /// The same as a command line for another terminal.

@@ -64,6 +64,7 @@ fn confirm_lines(state: &State, plan: &Plan, drift: Option<&String>) -> Vec<Vec<
             Scope::None,
         ));
     }
+    out.extend(details(state, plan));
     if !matches!(state.link, LinkState::Live) {
         out.push(field(
             "note",
@@ -73,6 +74,38 @@ fn confirm_lines(state: &State, plan: &Plan, drift: Option<&String>) -> Vec<Vec<
     }
     out.push(field("same as", plan.cli(), Scope::Dim));
     out.push(vec![Segment::new(answer, Scope::HintKey)]);
+    out
+}
+
+/// For how many of a question's details there is room.
+pub(crate) fn detail_rows(state: &State, plan: &Plan) -> usize {
+    /// The frame, what is above and below, and some lines that are wrapped.
+    const OTHERS: usize = 14;
+    let others = OTHERS + plan.consequence().len();
+    let rows = usize::from(state.size.1).saturating_sub(others).max(3);
+    rows.min(plan.details().len())
+}
+
+/// As many of the details as there is room for; none is wrapped.
+fn details(state: &State, plan: &Plan) -> Vec<Vec<Segment>> {
+    let all = plan.details();
+    let rows = detail_rows(state, plan);
+    let top = plan.top.min(all.len().saturating_sub(rows));
+    let room = usize::from(state.size.0).saturating_sub(6);
+    let shown = all.iter().skip(top).take(rows).map(|line| {
+        let scope = match line.as_bytes().first() {
+            Some(b'+') => Scope::Good,
+            Some(b'-') => Scope::Bad,
+            _ => Scope::Dim,
+        };
+        vec![Segment::new(text::fit(&text::clean(line), room), scope)]
+    });
+    let mut out: Vec<Vec<Segment>> = shown.collect();
+    if rows < all.len() {
+        let last = (top + rows).min(all.len());
+        let note = format!("lines {}-{last} of {}; up, down", top + 1, all.len());
+        out.push(vec![Segment::new(note, Scope::Dim)]);
+    }
     out
 }
 

@@ -2,13 +2,16 @@
 
 use crate::actions::{Action, Change, Guard, Kind, Plan, Progress, Request, Subject};
 use crate::event::{Call, Effect};
+use crate::jobfile::Purpose;
 use crate::journal::Entry;
+use crate::place::Place;
 use crate::plan::allowed;
 use crate::state::{Input, Level, Mode, State};
+use crate::store::UPDATES;
 use crate::told::Question;
 
 use super::meant::{Aim, aim_here, aim_named, kinds_here};
-use super::{notice, rounds};
+use super::{go, notice, rounds};
 
 /// What could be done to what is selected: a letter, a command line and, where it is impossible, why.
 pub(crate) fn menu(state: &State) -> Vec<(char, &'static str, String, Option<String>)> {
@@ -17,7 +20,7 @@ pub(crate) fn menu(state: &State) -> Vec<(char, &'static str, String, Option<Str
         .iter()
         .filter(|(action, _)| kinds.contains(&action.kind()))
         .map(|(action, letter)| {
-            let aim = aim_here(state, action.kind());
+            let aim = aim_here(state, *action);
             let object = aim.as_ref().map_or_else(|_| String::new(), Aim::describe);
             let fault = aim.map_or_else(Some, |aim| against(state, *action, aim));
             (*letter, action.name(), object, fault)
@@ -58,20 +61,22 @@ pub(super) fn ask(
         ));
     }
     allowed(&state.setup, action)?;
-    let wish = match aim_named(state, action.kind(), words)? {
+    let wish = match aim_named(state, action, words)? {
         Aim::Wish(wish) => wish,
         Aim::Form(form) => {
             state.mode = Mode::Form(form);
             return Ok(());
         }
     };
+    let makes_jobs = matches!(action.kind(), Kind::File | Kind::CronFile);
     if let Some(job) = wish.job()
+        && !makes_jobs
         && state.store.is_whole(crate::store::SUMMARY)
         && !state.store.jobs.contains_key(job)
     {
         return Err(format!("there is no job {job} on {}", state.setup.cluster));
     }
-    if action.kind() == Kind::Update && state.store.version.is_some_and(|version| version < 2) {
+    if wish.topic() == UPDATES && state.store.version.is_some_and(|version| version < 2) {
         return Err("this scheduler's event feed does not tell about updates".to_owned());
     }
     state.awaiting = Some(Request {
@@ -100,6 +105,9 @@ pub(super) fn resume(state: &mut State) {
     }
     let questions = request.questions();
     let is_open = |question: &Question| state.store.answers.get(question).is_none();
+    if request.rests_on_answers() && questions.iter().any(is_open) {
+        return;
+    }
     let plan = Plan::resolve(&state.store, &state.setup, request);
     // What cannot be done is refused at once; what can be waits until all is known that belongs to the question.
     if plan.is_ok() && questions.iter().any(is_open) {
@@ -141,6 +149,7 @@ pub(super) fn send(state: &mut State, plan: Plan) -> (u64, Vec<Effect>) {
         id,
         progress: Progress::Sent,
         sent_ms: state.now_ms,
+        from: state.view.place.clone(),
         plan,
     };
     let call = Call {
@@ -210,9 +219,33 @@ fn finish(state: &mut State, at: usize) -> Vec<Effect> {
         Progress::Sent | Progress::Accepted => Level::Info,
     };
     notice(state, level, &change.describe());
+    if change.progress == Progress::Confirmed {
+        lead_on(state, &change);
+    }
     let mut effects = vec![Effect::Record(record(state, &change))];
     effects.extend(rounds::after_change(state, change.id, &change.progress));
     effects
+}
+
+/// Shows what a change has made, to somebody who is still where it was asked for.
+fn lead_on(state: &mut State, change: &Change) {
+    let Subject::File(file) = &change.plan.subject else {
+        return;
+    };
+    if !matches!(state.mode, Mode::Normal) || state.view.place != change.from {
+        return;
+    }
+    let job = file.aim.job.clone();
+    match file.aim.purpose {
+        Purpose::Create => go(state, Place::Instances(job)),
+        Purpose::Update => {
+            if let Some(id) = file.update(&state.store) {
+                let id = id.to_owned();
+                go(state, Place::Update(job, id));
+            }
+        }
+        Purpose::Schedule => {}
+    }
 }
 
 /// Looks for accepted changes whose outcome is there.

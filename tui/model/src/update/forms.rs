@@ -6,7 +6,7 @@ use crate::key::{Code, Key};
 use crate::state::{Level, Mode, State};
 
 use super::keys::edit;
-use super::{notice, run};
+use super::{complete, notice, run};
 
 pub(super) fn key(state: &mut State, mut form: Box<Form>, key: Key) -> Vec<Effect> {
     match key.code {
@@ -18,11 +18,18 @@ pub(super) fn key(state: &mut State, mut form: Box<Form>, key: Key) -> Vec<Effec
         Code::Tab => {
             let forwards = !key.shift;
             let focus = form.focus;
-            let turned = form
+            let completed = complete::field(state, &form).filter(|_| forwards);
+            let taken = form
                 .fields
                 .get_mut(focus)
-                .is_some_and(|field| field.turn(forwards));
-            if !turned {
+                .is_some_and(|field| match completed {
+                    Some(completed) => {
+                        field.input = completed;
+                        true
+                    }
+                    None => field.turn(forwards),
+                });
+            if !taken {
                 form.step(forwards);
             }
         }

@@ -1,16 +1,19 @@
 //! What a key does in each mode.
 
 use crate::actions::Guard;
-use crate::command::{self, COMMANDS};
+use crate::command;
 use crate::event::Effect;
 use crate::key::{Code, Key, show_sequence};
 use crate::keymap::Lookup;
+use crate::screen;
 use crate::state::{Input, Level, Mode, State};
 
-use super::{change, forms, notice, run, set_filter};
+use super::{change, complete, forms, notice, run, set_filter};
 
 const HISTORY: usize = 200;
 const MAX_INPUT: usize = 4096;
+/// Details of a question that are scrolled at once.
+const PAGE: isize = 10;
 
 pub(super) fn key(state: &mut State, key: Key) -> Vec<Effect> {
     let cancel = Key {
@@ -26,8 +29,13 @@ pub(super) fn key(state: &mut State, key: Key) -> Vec<Effect> {
         Mode::Filter(input, before) => filter(state, input, before, key),
         Mode::Menu(at) => menu(state, at, key),
         Mode::Form(form) => forms::key(state, form, key),
-        Mode::Confirm(plan, input, drift) => {
-            let mut input = input;
+        Mode::Confirm(mut plan, mut input, drift) => {
+            if let Some(by) = scrolled(key.code) {
+                let rows = screen::detail_rows(state, &plan);
+                plan.scroll(by, rows);
+                state.mode = Mode::Confirm(plan, input, drift);
+                return Vec::new();
+            }
             match (key.code, plan.guard()) {
                 (Code::Esc, _) | (Code::Char('n'), Guard::Yes) => return refuse(state),
                 _ if key == cancel => return refuse(state),
@@ -53,6 +61,17 @@ pub(super) fn key(state: &mut State, key: Key) -> Vec<Effect> {
         }
         Mode::Leave(stop) => leave(state, stop, key, cancel),
     }
+}
+
+/// How far a key scrolls the details of a question.
+fn scrolled(code: Code) -> Option<isize> {
+    Some(match code {
+        Code::Down => 1,
+        Code::Up => -1,
+        Code::PageDown => PAGE,
+        Code::PageUp => -PAGE,
+        _ => return None,
+    })
 }
 
 fn refuse(state: &mut State) -> Vec<Effect> {
@@ -147,15 +166,8 @@ fn prompt(state: &mut State, mut input: Input, key: Key) -> Vec<Effect> {
             return run::lines(state, &line);
         }
         Code::Tab => {
-            let known: Vec<String> = state
-                .store
-                .jobs
-                .keys()
-                .map(ToString::to_string)
-                .chain(state.store.hosts.keys().cloned())
-                .collect();
-            if let Some(completed) = common(&command::complete(&input.text, &known)) {
-                input = Input::of(&completed);
+            if let Some(completed) = complete::line(state, &input.text) {
+                input = completed;
             }
         }
         Code::Up | Code::Down => {
@@ -181,28 +193,6 @@ fn prompt(state: &mut State, mut input: Input, key: Key) -> Vec<Effect> {
     }
     state.mode = Mode::Prompt(input);
     Vec::new()
-}
-
-/// The longest beginning that all candidates share; with a blank after it when there is one candidate and it is a command
-/// that takes words.
-fn common(candidates: &[String]) -> Option<String> {
-    let first = candidates.first()?;
-    let mut shared = first.as_str();
-    for candidate in candidates {
-        while !candidate.starts_with(shared) {
-            let cut = shared.char_indices().next_back().map_or(0, |(at, _)| at);
-            shared = &shared[..cut];
-        }
-    }
-    let takes_words = candidates.len() == 1
-        && COMMANDS
-            .iter()
-            .any(|spec| spec.name == shared && !spec.args.is_empty());
-    Some(if takes_words {
-        format!("{shared} ")
-    } else {
-        shared.to_owned()
-    })
 }
 
 fn filter(state: &mut State, mut input: Input, before: String, key: Key) -> Vec<Effect> {

@@ -1,11 +1,13 @@
 //! What a change is meant for: words after a command, else what is marked, selected or on the screen.
 
 use aurora_api::instances;
+use aurora_api::job_key::JobPath;
 use aurora_api::model::ScheduleStatus;
 
 use crate::actions::{Action, Kind, Wish};
 use crate::command::{Target, target};
 use crate::form::{Field, Form, Takes};
+use crate::jobfile::{FileJob, Purpose};
 use crate::place::{Place, TaskRef};
 use crate::plan::quota;
 use crate::rounds::Rounds;
@@ -39,6 +41,7 @@ fn described(wish: &Wish) -> String {
         | Wish::Cron(job)
         | Wish::Update(job)
         | Wish::Prune(job)
+        | Wish::File(FileJob { job, .. })
         | Wish::Force(job, ..) => job.to_string(),
         Wish::Hosts(hosts) => hosts.join(", "),
         Wish::Rounds(rounds) => rounds.hosts().join(", "),
@@ -53,9 +56,9 @@ pub(super) fn kinds_here(state: &State) -> Vec<Kind> {
         Place::Hosts | Place::Host(_) | Place::Maintenance => vec![Kind::Hosts, Kind::Rounds],
         Place::Quotas | Place::Roles => vec![Kind::Role],
         Place::Metrics => vec![Kind::Cluster],
-        Place::Updates => vec![Kind::Update],
-        Place::Update(..) => vec![Kind::Update, Kind::Instances],
-        Place::Crons => vec![Kind::Cron, Kind::Instances],
+        Place::Updates => vec![Kind::Update, Kind::File],
+        Place::Update(..) => vec![Kind::Update, Kind::Instances, Kind::File],
+        Place::Crons => vec![Kind::Cron, Kind::CronFile, Kind::Instances],
         Place::Jobs
         | Place::Instances(_)
         | Place::Task(_)
@@ -71,8 +74,9 @@ pub(super) fn kinds_here(state: &State) -> Vec<Kind> {
             let record = selected_job(state)
                 .ok()
                 .and_then(|job| state.store.jobs.get(&job));
-            if record.is_some_and(|record| record.cron_schedule.is_some()) {
-                kinds.push(Kind::Cron);
+            match record.is_some_and(|record| record.cron_schedule.is_some()) {
+                true => kinds.extend([Kind::Cron, Kind::CronFile]),
+                false => kinds.push(Kind::File),
             }
             if record.is_some_and(|record| record.update.is_some()) {
                 kinds.push(Kind::Update);
@@ -97,8 +101,8 @@ fn chosen(state: &State) -> Vec<String> {
 }
 
 /// What is marked, else selected, else on the screen.
-pub(super) fn aim_here(state: &State, kind: Kind) -> Result<Aim, String> {
-    let wish = match kind {
+pub(super) fn aim_here(state: &State, action: Action) -> Result<Aim, String> {
+    let wish = match action.kind() {
         Kind::Instances => instances_here(state)?,
         Kind::Cron => Wish::Cron(selected_job(state)?),
         Kind::Update => Wish::Update(selected_job(state)?),
@@ -116,6 +120,10 @@ pub(super) fn aim_here(state: &State, kind: Kind) -> Result<Aim, String> {
         Kind::Task => {
             let task = find_task(state, None)?;
             return Ok(Aim::Form(Box::new(state_form(&task))));
+        }
+        Kind::File | Kind::CronFile => {
+            let job = selected_job(state).ok();
+            return Ok(Aim::Form(Box::new(file_form(action, job))));
         }
     };
     Ok(Aim::Wish(wish))
@@ -216,6 +224,21 @@ fn state_form(task: &TaskRef) -> Form {
     }
 }
 
+/// The form of a change that a job file says.
+fn file_form(action: Action, job: Option<JobPath>) -> Form {
+    let job = job.map_or_else(String::new, |job| job.to_string());
+    Form {
+        title: format!("{} from a job file", action.name()),
+        line: action.name().to_owned(),
+        fields: vec![
+            Field::new("file", Takes::Path, ""),
+            Field::new("job", Takes::Job, &job),
+        ],
+        focus: 0,
+        error: None,
+    }
+}
+
 fn instances_here(state: &State) -> Result<Wish, String> {
     if let Some(place) = state.view.place.task() {
         let task = state
@@ -256,9 +279,13 @@ fn instances_here(state: &State) -> Result<Wish, String> {
 }
 
 /// What the words after a command name.
-pub(super) fn aim_named(state: &State, kind: Kind, words: &[String]) -> Result<Aim, String> {
+pub(super) fn aim_named(state: &State, action: Action, words: &[String]) -> Result<Aim, String> {
+    let kind = action.kind();
     let wish = match (kind, words) {
-        (_, []) => return aim_here(state, kind),
+        (_, []) => return aim_here(state, action),
+        (Kind::File | Kind::CronFile, [path, rest @ ..]) => {
+            Wish::File(file_job(state, action, path, rest.first())?)
+        }
         (Kind::Hosts, hosts) => Wish::Hosts(hosts.to_vec()),
         (Kind::Rounds, words) => Wish::Rounds(rounds(state, words)?),
         (Kind::Role, [role]) => return Ok(Aim::Form(Box::new(quota_form(state, role)))),
@@ -273,6 +300,40 @@ pub(super) fn aim_named(state: &State, kind: Kind, words: &[String]) -> Result<A
         (_, [word, ..]) => of_job(state, kind, word)?,
     };
     Ok(Aim::Wish(wish))
+}
+
+/// A job of a file: the one that is named, else the selected one.
+fn file_job(
+    state: &State,
+    action: Action,
+    path: &str,
+    word: Option<&String>,
+) -> Result<FileJob, String> {
+    let purpose = match action {
+        Action::JobCreate => Purpose::Create,
+        Action::CronSchedule => Purpose::Schedule,
+        _ => Purpose::Update,
+    };
+    let (job, only) = match word {
+        None => (selected_job(state)?, None),
+        Some(word) => match target(word, &state.setup.cluster)? {
+            Target::Job(job, only) => (job, only),
+            Target::Task(_) => return Err(not_a_job(word)),
+        },
+    };
+    if only.is_some() && purpose != Purpose::Update {
+        return Err(format!("`{}` is for the whole job", action.name()));
+    }
+    Ok(FileJob {
+        path: path.to_owned(),
+        job,
+        only,
+        purpose,
+    })
+}
+
+fn not_a_job(word: &str) -> String {
+    format!("`{word}` is not a job; write ROLE/ENVIRONMENT/NAME")
 }
 
 fn status(name: &str) -> Result<ScheduleStatus, String> {
@@ -297,8 +358,6 @@ fn of_job(state: &State, kind: Kind, word: &str) -> Result<Wish, String> {
             })?;
             Ok(Wish::Instances(task.job.clone(), Some(vec![task.instance])))
         }
-        _ => Err(format!(
-            "`{word}` is not a job; write ROLE/ENVIRONMENT/NAME"
-        )),
+        _ => Err(not_a_job(word)),
     }
 }

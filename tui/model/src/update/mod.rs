@@ -1,6 +1,7 @@
 //! How events change the state: a plain function, without input, output or clocks.
 
 mod change;
+mod complete;
 mod find;
 mod forms;
 mod keys;

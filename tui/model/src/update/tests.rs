@@ -3,6 +3,7 @@
 mod any;
 mod changes;
 mod figures;
+mod files;
 mod fleet;
 mod guarded;
 mod links;

@@ -8,9 +8,7 @@ use crate::state::{Detail, Mode, State};
 use crate::store::SUMMARY;
 use crate::told::{Answer, Question};
 
-use super::panes;
-
-use super::logs;
+use super::{complete, logs, panes};
 
 /// Starts and stops so that exactly what is needed is followed.
 pub(super) fn reconcile(state: &mut State) -> Vec<Effect> {
@@ -95,6 +93,7 @@ fn questions(state: &State) -> BTreeSet<Question> {
     if state.is_told() {
         out.extend(state.view.place.questions());
     }
+    out.extend(complete::question(state));
     let confirmed = match &state.mode {
         Mode::Confirm(plan, ..) => Some(plan.request()),
         _ => None,
