@@ -21,9 +21,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 /// The smallest memory limit that the agent sets (mesos: cgroups/constants.hpp, MIN_MEMORY).
-const MIN_MEMORY_BYTES: u64 = 32 << 20;
-const CFS_PERIOD_US: u64 = 100_000;
-const MIN_CFS_QUOTA_US: i64 = 1000;
+pub(crate) const MIN_MEMORY_BYTES: u64 = 32 << 20;
+pub(crate) const CFS_PERIOD_US: u64 = 100_000;
+pub(crate) const MIN_CFS_QUOTA_US: i64 = 1000;
 /// Name of the group that holds a container's processes under version 2, where inner groups may not hold any.
 const LEAF: &str = "leaf";
 /// How long destroying waits for the killed processes to be gone.

@@ -1,15 +1,17 @@
 //! Checks and health checks of command tasks (mesos: src/checks/checker_process.cpp, health_checker.cpp).
 
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use aurora_mesos::v1::{
     CheckInfo, CheckStatusCommand, CheckStatusHttp, CheckStatusInfo, CheckStatusTcp, CheckType,
-    CommandInfo, HealthCheck, HealthCheckType, TaskInfo,
+    CommandInfo, HealthCheck, HealthCheckType, NetworkInfo, TaskInfo,
 };
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
+
+use super::docker::{Engine, Order};
 
 /// Something that the scheduler is told.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,14 +61,36 @@ fn result_of(kind: CheckType, outcome: &Outcome) -> CheckStatusInfo {
     status
 }
 
+/// Where a task is checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// Commands run in this container of the engine.
+    container: Option<Order>,
+    /// Ports are tried at this address.
+    address: String,
+}
+
+impl Place {
+    /// Of a task in a container, or on the machine itself; `network` is there when it is not the machine's.
+    pub(crate) fn new(container: Option<&Order>, network: Option<&NetworkInfo>) -> Self {
+        let own = network
+            .and_then(|network| network.ip_addresses.first())
+            .and_then(|address| address.ip_address.clone());
+        Self {
+            container: container.cloned(),
+            address: own.unwrap_or_else(|| "127.0.0.1".to_owned()),
+        }
+    }
+}
+
 /// Starts the checks of a task. They end when the receiver is dropped.
-pub(crate) fn start(task: &TaskInfo) -> mpsc::Receiver<CheckResult> {
+pub(crate) fn start(task: &TaskInfo, place: Place) -> mpsc::Receiver<CheckResult> {
     let (results, receiver) = mpsc::channel(16);
     if let Some(check) = task.check.clone() {
-        tokio::spawn(run_check(check, results.clone()));
+        tokio::spawn(run_check(check, place.clone(), results.clone()));
     }
     if let Some(check) = task.health_check.clone() {
-        tokio::spawn(run_health_check(check, results));
+        tokio::spawn(run_health_check(check, place, results));
     }
     receiver
 }
@@ -76,7 +100,7 @@ fn seconds(value: f64) -> Duration {
     Duration::try_from_secs_f64(value).unwrap_or_default()
 }
 
-async fn run_check(check: CheckInfo, results: mpsc::Sender<CheckResult>) {
+async fn run_check(check: CheckInfo, place: Place, results: mpsc::Sender<CheckResult>) {
     let Some(kind) = check.kind else { return };
     sleep(seconds(check.delay_seconds)).await;
     let limit = limit_of(check.timeout_seconds);
@@ -85,12 +109,12 @@ async fn run_check(check: CheckInfo, results: mpsc::Sender<CheckResult>) {
         let outcome = timeout(limit, async {
             match kind {
                 CheckType::Command => {
-                    let exit = match &check.command {
-                        Some(command) => run_command(&command.command).await,
+                    let exit_code = match &check.command {
+                        Some(command) => run_command(&command.command, &place).await,
                         None => None,
                     };
                     Outcome {
-                        exit_code: exit.and_then(|exit| exit.code()),
+                        exit_code,
                         ..Outcome::default()
                     }
                 }
@@ -100,14 +124,14 @@ async fn run_check(check: CheckInfo, results: mpsc::Sender<CheckResult>) {
                         .as_ref()
                         .map_or((0, None), |http| (http.port, http.path.as_deref()));
                     Outcome {
-                        status_code: http_status("http", port, path).await,
+                        status_code: http_status("http", &place, port, path).await,
                         ..Outcome::default()
                     }
                 }
                 CheckType::Tcp => {
                     let port = check.tcp.as_ref().map_or(0, |tcp| tcp.port);
                     Outcome {
-                        succeeded: Some(connects(port).await),
+                        succeeded: Some(connects(&place, port).await),
                         ..Outcome::default()
                     }
                 }
@@ -139,12 +163,12 @@ fn limit_of(timeout_seconds: f64) -> Duration {
     }
 }
 
-async fn run_health_check(check: HealthCheck, results: mpsc::Sender<CheckResult>) {
+async fn run_health_check(check: HealthCheck, place: Place, results: mpsc::Sender<CheckResult>) {
     let grace_until = Instant::now() + seconds(check.grace_period_seconds);
     sleep(seconds(check.delay_seconds)).await;
     let (mut failures, mut was_healthy) = (0_u32, None);
     loop {
-        let healthy = timeout(limit_of(check.timeout_seconds), is_healthy(&check))
+        let healthy = timeout(limit_of(check.timeout_seconds), is_healthy(&check, &place))
             .await
             .unwrap_or(false);
         // Failures of a task that is still starting do not count, until it was healthy once.
@@ -187,12 +211,10 @@ async fn run_health_check(check: HealthCheck, results: mpsc::Sender<CheckResult>
     }
 }
 
-async fn is_healthy(check: &HealthCheck) -> bool {
+async fn is_healthy(check: &HealthCheck, place: &Place) -> bool {
     match check.kind {
         Some(HealthCheckType::Command) => match &check.command {
-            Some(command) => run_command(command)
-                .await
-                .is_some_and(|exit| exit.success()),
+            Some(command) => run_command(command, place).await == Some(0),
             None => false,
         },
         Some(HealthCheckType::Http) => {
@@ -201,6 +223,7 @@ async fn is_healthy(check: &HealthCheck) -> bool {
             };
             let status = http_status(
                 http.scheme.as_deref().unwrap_or("http"),
+                place,
                 http.port,
                 http.path.as_deref(),
             )
@@ -213,12 +236,44 @@ async fn is_healthy(check: &HealthCheck) -> bool {
                 }
             })
         }
-        Some(HealthCheckType::Tcp) => connects(check.tcp.as_ref().map_or(0, |tcp| tcp.port)).await,
+        Some(HealthCheckType::Tcp) => {
+            connects(place, check.tcp.as_ref().map_or(0, |tcp| tcp.port)).await
+        }
         Some(HealthCheckType::Unknown) | None => false,
     }
 }
 
-async fn run_command(command: &CommandInfo) -> Option<ExitStatus> {
+/// Its exit code; `None` when it could not be run or was killed by a signal.
+async fn run_command(command: &CommandInfo, place: &Place) -> Option<i32> {
+    match &place.container {
+        Some(order) => run_inside(command, order).await,
+        None => run_outside(command).await,
+    }
+}
+
+async fn run_inside(command: &CommandInfo, order: &Order) -> Option<i32> {
+    let value = command.value.clone()?;
+    let words = if command.shell {
+        vec!["/bin/sh".to_owned(), "-c".to_owned(), value]
+    } else {
+        let rest = command.arguments.iter().skip(1).cloned();
+        std::iter::once(value).chain(rest).collect()
+    };
+    let variables: Vec<String> = command
+        .environment
+        .iter()
+        .flat_map(|environment| &environment.variables)
+        .map(|variable| {
+            let value = variable.value.as_deref().unwrap_or_default();
+            format!("{}={value}", variable.name)
+        })
+        .collect();
+    let engine = Engine::new(&order.socket);
+    let code = engine.execute(&order.name, &words, &variables).await;
+    i32::try_from(code.ok()?).ok()
+}
+
+async fn run_outside(command: &CommandInfo) -> Option<i32> {
     let value = command.value.clone()?;
     let mut process = if command.shell {
         let mut shell = tokio::process::Command::new("/bin/sh");
@@ -243,21 +298,27 @@ async fn run_command(command: &CommandInfo) -> Option<ExitStatus> {
             variable.value.as_deref().unwrap_or_default(),
         );
     }
-    process.status().await.ok()
+    process.status().await.ok()?.code()
 }
 
-async fn connects(port: u32) -> bool {
+async fn connects(place: &Place, port: u32) -> bool {
     match u16::try_from(port) {
-        Ok(port) => TcpStream::connect(("127.0.0.1", port)).await.is_ok(),
+        Ok(port) => TcpStream::connect((place.address.as_str(), port))
+            .await
+            .is_ok(),
         Err(_) => false,
     }
 }
 
-async fn http_status(scheme: &str, port: u32, path: Option<&str>) -> Option<u32> {
+async fn http_status(scheme: &str, place: &Place, port: u32, path: Option<&str>) -> Option<u32> {
     // A second installation is refused, which is as good: there is one provider in this program.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().build().ok()?;
-    let url = format!("{scheme}://127.0.0.1:{port}{}", path.unwrap_or("/"));
+    let url = format!(
+        "{scheme}://{}:{port}{}",
+        place.address,
+        path.unwrap_or("/")
+    );
     let response = client.get(url).send().await.ok()?;
     Some(u32::from(response.status().as_u16()))
 }

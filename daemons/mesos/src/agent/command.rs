@@ -3,25 +3,30 @@
 //! A v1 executor like any other, in a process of its own (mesos: src/launcher/executor.cpp): TASK_STARTING, TASK_RUNNING,
 //! the terminal state with how the command ended. A KILL is SIGTERM to the command's process tree and SIGKILL after the
 //! grace period of the call, of the task, or 3 s.
+//!
+//! A task in a Docker container has the order for that as this program's argument (mesos: src/docker/executor.cpp).
 
-use std::collections::BTreeMap;
+mod body;
+
 use std::io::Write as _;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::process::{ExitCode, ExitStatus, Stdio};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use aurora_mesos::client::executor::{
     ExecutorClient, ExecutorConfig, ExecutorEvent, ExecutorEvents,
 };
 use aurora_mesos::v1::{
-    FrameworkCapabilityType, KillPolicy, StatusReason, TaskId, TaskInfo, TaskState, TaskStatus,
+    ContainerStatus, FrameworkCapabilityType, KillPolicy, StatusReason, TaskId, TaskInfo,
+    TaskState, TaskStatus,
 };
-use nix::sys::signal::Signal;
-use tokio::process::Child;
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::checks::{self, CheckResult};
-use super::process;
+use self::body::{Body, Exit};
+use super::checks::{self, CheckResult, Place};
+use super::docker::Order;
 
 /// The hidden subcommand of the agent's program.
 pub(crate) use super::core::COMMAND_EXECUTOR_SUBCOMMAND as SUBCOMMAND;
@@ -30,8 +35,6 @@ pub(crate) use super::core::COMMAND_EXECUTOR_SUBCOMMAND as SUBCOMMAND;
 const DEFAULT_GRACE: Duration = Duration::from_secs(3);
 /// How long the last update may wait for the agent.
 const LAST_UPDATE: Duration = Duration::from_secs(60);
-/// Not passed on to the command.
-const TOKEN_VARIABLE: &str = "MESOS_EXECUTOR_AUTHENTICATION_TOKEN";
 
 /// Runs the executor to the end of its task.
 pub(super) fn main() -> ExitCode {
@@ -59,6 +62,12 @@ fn say(message: &str) {
 }
 
 async fn run() -> Result<(), String> {
+    let order: Option<Order> = match std::env::args().nth(2) {
+        Some(text) => serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|error| format!("reading the order: {error}"))?,
+        None => None,
+    };
     let config = ExecutorConfig::from_env(|name| std::env::var(name).ok())
         .map_err(|error| error.to_string())?;
     let (client, mut events) = ExecutorClient::start(config);
@@ -71,7 +80,7 @@ async fn run() -> Result<(), String> {
                     .has(FrameworkCapabilityType::TaskKillingState);
             }
             ExecutorEvent::Launch(task) => {
-                return run_task(&client, &mut events, task, kills_are_announced).await;
+                return run_task(&client, &mut events, task, order, kills_are_announced).await;
             }
             ExecutorEvent::Shutdown => return Ok(()),
             ExecutorEvent::Lost { reason } => return Err(reason),
@@ -97,8 +106,11 @@ enum Ending {
 struct Task<'a> {
     client: &'a ExecutorClient,
     info: TaskInfo,
-    child: Child,
-    pid: i32,
+    body: Body,
+    /// What the engine says of a container once it runs; nothing for a process, and later.
+    starting: Option<oneshot::Receiver<Value>>,
+    order: Option<Order>,
+    checks: mpsc::Receiver<CheckResult>,
     ending: Option<Ending>,
     kill_at: Option<Instant>,
     kills_are_announced: bool,
@@ -108,32 +120,34 @@ async fn run_task(
     client: &ExecutorClient,
     events: &mut ExecutorEvents,
     info: TaskInfo,
+    order: Option<Order>,
     kills_are_announced: bool,
 ) -> Result<(), String> {
-    let check_status = checks::initial_status(&info);
-    let status = |state| TaskStatus {
-        check_status: check_status.clone(),
-        ..status_of(&info.task_id, state)
+    let starting = TaskStatus {
+        check_status: checks::initial_status(&info),
+        ..status_of(&info.task_id, TaskState::Starting)
     };
-    update(client, status(TaskState::Starting)).await?;
-    let child = match spawn(&info) {
-        Ok(child) => child,
+    update(client, starting).await?;
+    let started = match order.clone() {
+        Some(order) => {
+            let (body, starting) = Body::container(&info, order);
+            Ok((body, Some(starting)))
+        }
+        None => Body::process(&info).map(|body| (body, None)),
+    };
+    let (body, starting) = match started {
+        Ok(started) => started,
         Err(message) => {
             let failed = TaskStatus {
                 message: Some(message),
-                ..status(TaskState::Failed)
+                check_status: checks::initial_status(&info),
+                ..status_of(&info.task_id, TaskState::Failed)
             };
             update(client, failed).await?;
             client.acknowledged(LAST_UPDATE).await;
             return Ok(());
         }
     };
-    let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) else {
-        return Err("the command has no process".to_owned());
-    };
-    say(&format!("Forked command at {pid}"));
-    update(client, status(TaskState::Running)).await?;
-    let mut checks = checks::start(&info);
     let limit = info
         .max_completion_time
         .as_ref()
@@ -141,38 +155,38 @@ async fn run_task(
     let mut task = Task {
         client,
         info,
-        child,
-        pid,
+        body,
+        starting,
+        order,
+        checks: mpsc::channel(1).1,
         ending: None,
         kill_at: None,
         kills_are_announced,
     };
-    let exit = loop {
-        let kill_at = task.kill_at;
-        tokio::select! {
-            exit = task.child.wait() => break exit,
-            event = events.recv() => match event {
-                Some(event) => task.on_event(event).await?,
-                // The agent is lost for good, and with it everybody who could be told.
-                None => task.begin(Ending::Killed, Duration::ZERO).await?,
-            },
-            Some(result) = checks.recv() => task.on_check(result).await?,
-            () = sleep_until(limit), if task.ending.is_none() => task.begin(Ending::Completion, task.grace(None)).await?,
-            () = sleep_until(kill_at), if kill_at.is_some() => {
-                task.kill_at = None;
-                process::signal_tree(task.pid, libc::SIGKILL);
-            }
-        }
-    };
-    drop(checks);
+    if let Body::Process { pid, .. } = task.body {
+        say(&format!("Forked command at {pid}"));
+        task.on_running(None).await?;
+    }
+    let exit = task.supervise(events, limit).await?;
     // What the command has left behind goes with it.
-    process::signal_tree(task.pid, libc::SIGKILL);
-    let exit = exit.map_err(|error| format!("waiting for the command: {error}"))?;
-    let last = task.last_status(exit);
+    task.body.kill();
+    let last = task.last_status(&exit);
     say(last.message.as_deref().unwrap_or_default());
     update(client, last).await?;
     client.acknowledged(LAST_UPDATE).await;
     Ok(())
+}
+
+/// What comes of a start, once; never for what has started already.
+async fn started(starting: &mut Option<oneshot::Receiver<Value>>) -> Option<Value> {
+    match starting {
+        Some(receiver) => {
+            let value = receiver.await.ok();
+            *starting = None;
+            value
+        }
+        None => std::future::pending().await,
+    }
 }
 
 async fn sleep_until(at: Option<Instant>) {
@@ -197,36 +211,62 @@ fn status_of(task: &TaskId, state: TaskState) -> TaskStatus {
     }
 }
 
-fn spawn(info: &TaskInfo) -> Result<Child, String> {
-    let command = info.command.clone().unwrap_or_default();
-    let value = command.value.unwrap_or_default();
-    let mut process = if command.shell {
-        let mut shell = std::process::Command::new("/bin/sh");
-        shell.arg0("sh").args(["-c", &value]);
-        shell
-    } else {
-        let mut program = std::process::Command::new(&value);
-        if let Some((first, rest)) = command.arguments.split_first() {
-            program.arg0(first).args(rest);
-        }
-        program
-    };
-    process.env_remove(TOKEN_VARIABLE);
-    let variables: BTreeMap<String, String> = command
-        .environment
-        .iter()
-        .flat_map(|environment| &environment.variables)
-        .filter_map(|variable| Some((variable.name.clone(), variable.value.clone()?)))
-        .collect();
-    process.envs(variables).stdin(Stdio::null());
-    // A group of its own, so that a signal for the command alone can be told from one for the executor.
-    process.process_group(0);
-    tokio::process::Command::from(process)
-        .spawn()
-        .map_err(|error| format!("Failed to launch the command '{value}': {error}"))
-}
-
 impl Task<'_> {
+    /// Until the command has ended.
+    async fn supervise(
+        &mut self,
+        events: &mut ExecutorEvents,
+        limit: Option<Instant>,
+    ) -> Result<Exit, String> {
+        loop {
+            let kill_at = self.kill_at;
+            tokio::select! {
+                // A short life has a beginning all the same.
+                biased;
+                container = started(&mut self.starting) => {
+                    if self.ending.is_none() && container.is_some() {
+                        self.on_running(container).await?;
+                    }
+                }
+                exit = self.body.wait() => return exit,
+                event = events.recv() => match event {
+                    Some(event) => self.on_event(event).await?,
+                    // The agent is lost for good, and with it everybody who could be told.
+                    None => self.begin(Ending::Killed, Duration::ZERO).await?,
+                },
+                Some(result) = self.checks.recv() => self.on_check(result).await?,
+                () = sleep_until(limit), if self.ending.is_none() => {
+                    self.begin(Ending::Completion, self.grace(None)).await?;
+                }
+                () = sleep_until(kill_at), if kill_at.is_some() => {
+                    self.kill_at = None;
+                    self.body.kill();
+                }
+            }
+        }
+    }
+
+    /// The command runs; in a container, as the engine describes it.
+    async fn on_running(&mut self, container: Option<Value>) -> Result<(), String> {
+        let network = container
+            .as_ref()
+            .and_then(|container| body::network(&self.info, container));
+        let place = Place::new(self.order.as_ref(), network.as_ref());
+        let container_status = network.map(|network| ContainerStatus {
+            network_infos: vec![network],
+            ..ContainerStatus::default()
+        });
+        let running = TaskStatus {
+            check_status: checks::initial_status(&self.info),
+            data: container.map(|container| Bytes::from(container.to_string())),
+            container_status,
+            ..status_of(&self.info.task_id, TaskState::Running)
+        };
+        update(self.client, running).await?;
+        self.checks = checks::start(&self.info, place);
+        Ok(())
+    }
+
     async fn on_event(&mut self, event: ExecutorEvent) -> Result<(), String> {
         match event {
             ExecutorEvent::Kill {
@@ -275,7 +315,7 @@ impl Task<'_> {
             )
             .await?;
         }
-        process::signal_tree(self.pid, libc::SIGTERM);
+        self.body.terminate();
         Ok(())
     }
 
@@ -309,8 +349,8 @@ impl Task<'_> {
         }
     }
 
-    fn last_status(&self, exit: ExitStatus) -> TaskStatus {
-        let message = describe(exit);
+    fn last_status(&self, exit: &Exit) -> TaskStatus {
+        let message = exit.to_string();
         let base = TaskStatus {
             message: Some(message),
             ..TaskStatus::default()
@@ -330,7 +370,7 @@ impl Task<'_> {
                 reason: Some(StatusReason::MaxCompletionTimeReached),
                 ..base
             },
-            None if exit.success() => TaskStatus {
+            None if exit.is_success() => TaskStatus {
                 state: TaskState::Finished,
                 ..base
             },
@@ -342,74 +382,6 @@ impl Task<'_> {
         TaskStatus {
             task_id: self.info.task_id.clone(),
             ..status
-        }
-    }
-}
-
-/// `Command exited with status 3`, `Command terminated with signal Killed` (mesos: stout's WSTRINGIFY).
-fn describe(exit: ExitStatus) -> String {
-    match (exit.code(), exit.signal()) {
-        (Some(code), _) => format!("Command exited with status {code}"),
-        (None, Some(signal)) => {
-            let name = Signal::try_from(signal)
-                .ok()
-                .and_then(signal_name)
-                .map_or_else(|| signal.to_string(), str::to_owned);
-            let core = if exit.core_dumped() {
-                " (core dumped)"
-            } else {
-                ""
-            };
-            format!("Command terminated with signal {name}{core}")
-        }
-        (None, None) => "Command ended in an unknown way".to_owned(),
-    }
-}
-
-/// The name that strsignal gives.
-fn signal_name(signal: Signal) -> Option<&'static str> {
-    Some(match signal {
-        Signal::SIGHUP => "Hangup",
-        Signal::SIGINT => "Interrupt",
-        Signal::SIGQUIT => "Quit",
-        Signal::SIGILL => "Illegal instruction",
-        Signal::SIGTRAP => "Trace/breakpoint trap",
-        Signal::SIGABRT => "Aborted",
-        Signal::SIGBUS => "Bus error",
-        Signal::SIGFPE => "Floating point exception",
-        Signal::SIGKILL => "Killed",
-        Signal::SIGUSR1 => "User defined signal 1",
-        Signal::SIGSEGV => "Segmentation fault",
-        Signal::SIGUSR2 => "User defined signal 2",
-        Signal::SIGPIPE => "Broken pipe",
-        Signal::SIGALRM => "Alarm clock",
-        Signal::SIGTERM => "Terminated",
-        Signal::SIGXCPU => "CPU time limit exceeded",
-        Signal::SIGXFSZ => "File size limit exceeded",
-        Signal::SIGSYS => "Bad system call",
-        _ => return None,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn endings_are_described_as_mesos_does() {
-        // Raw wait statuses: the exit code in the second byte, or the signal in the lowest seven bits.
-        let cases = [
-            (0, "Command exited with status 0"),
-            (3 << 8, "Command exited with status 3"),
-            (9, "Command terminated with signal Killed"),
-            (15, "Command terminated with signal Terminated"),
-            (
-                11 | 0x80,
-                "Command terminated with signal Segmentation fault (core dumped)",
-            ),
-        ];
-        for (raw, text) in cases {
-            assert_eq!(describe(ExitStatus::from_raw(raw)), text);
         }
     }
 }

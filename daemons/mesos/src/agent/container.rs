@@ -10,8 +10,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::watch;
 
+use super::command;
 use super::containerizer::{ContainerEvent, Inner, chain, launch_failed};
-use super::core::{Ended, Launch};
+use super::core::{DockerLaunch, Ended, Launch};
 use super::docker::{self, Wanted};
 use super::fetch_plan::Uri;
 use super::fetcher::{self, FetchSpec};
@@ -142,13 +143,13 @@ impl Life<'_> {
                     .update(&container, &limits)
                     .map_err(|error| chain(&error))?;
             }
-            let order = launch.docker.as_ref().map(|info| {
+            let order = launch.docker.as_ref().map(|docker| {
                 let wanted = Wanted {
-                    info,
-                    command: &launch.command,
-                    volumes: &launch.volumes,
+                    container: &docker.container,
+                    command: &docker.command,
+                    ports: &docker.ports,
                     sandbox: &sandbox,
-                    memory: limits.memory,
+                    limits: &limits,
                 };
                 engine.prepare(&container, wanted)
             });
@@ -229,11 +230,17 @@ impl Life<'_> {
         })
     }
 
-    /// This program, as the client of the engine.
+    /// This program, as the client of the engine; the executor of a mere command is that itself.
     fn docker_command(&self, order: &docker::Order) -> Result<(String, Vec<String>), String> {
         let order = serde_json::to_string(order).map_err(|error| error.to_string())?;
+        let outside = |docker: &DockerLaunch| docker.executor_outside;
+        let mode = if self.launch.docker.as_ref().is_some_and(outside) {
+            command::SUBCOMMAND
+        } else {
+            docker::SUBCOMMAND
+        };
         let program = self.inner.config.program.display().to_string();
-        let arguments = vec![program.clone(), docker::SUBCOMMAND.to_owned(), order];
+        let arguments = vec![program.clone(), mode.to_owned(), order];
         Ok((program, arguments))
     }
 

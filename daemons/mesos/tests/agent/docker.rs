@@ -8,8 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aurora_mesos::v1::{
-    CommandInfo, ContainerInfo, ContainerType, DockerInfo, ExecutorInfo, TaskInfo, TaskState,
+    CommandInfo, ContainerInfo, ContainerType, DockerInfo, DockerNetwork, DurationInfo,
+    Environment, EnvironmentVariable, ExecutorInfo, HealthCheck, HealthCheckType, KillPolicy,
+    NetworkInfo, TaskInfo, TaskState,
 };
+use aurora_mesosd::link;
 use aurora_tests::skip::{is_root, skip};
 use bytes::Bytes;
 use http::{Request, Response};
@@ -20,7 +23,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::UnixListener;
 
-use crate::world::{LIMIT, World, task};
+use crate::world::{LIMIT, State, World, task};
 
 fn docker_task(id: &str, command: &str) -> TaskInfo {
     TaskInfo {
@@ -54,7 +57,21 @@ struct Played {
     pulled: bool,
 }
 
-/// Answers one call; a container's end never comes when `is_endless`.
+fn inspected() -> Value {
+    json!({"NetworkSettings": {"IPAddress": "", "Networks": {"blue": {"IPAddress": "10.98.0.2"}}}})
+}
+
+async fn until_killed(played: &Mutex<Played>) {
+    let is_killed = || {
+        let played = played.lock().unwrap();
+        played.calls.iter().any(|call| call.contains("SIGKILL"))
+    };
+    while !is_killed() {
+        tokio::time::sleep(Duration::from_millis(20)).await; // poll
+    }
+}
+
+/// Answers one call; a container ends by SIGKILL alone when `is_endless`.
 async fn answer(
     request: Request<Incoming>,
     played: &Mutex<Played>,
@@ -66,7 +83,11 @@ async fn answer(
     let action = path.rsplit('/').next().unwrap_or_default().to_owned();
     let pulled = {
         let mut played = played.lock().unwrap();
-        played.calls.push(format!("{} {action}", parts.method));
+        let query = parts.uri.query().filter(|_| action == "kill");
+        let query = query.map(|query| format!(" {query}")).unwrap_or_default();
+        played
+            .calls
+            .push(format!("{} {action}{query}", parts.method));
         match action.as_str() {
             "create" if path.starts_with("/images") => played.pulled = true,
             "create" => played.created = serde_json::from_slice(&body).unwrap(),
@@ -81,7 +102,13 @@ async fn answer(
             200,
             "\u{1}\0\0\0\0\0\0\u{4}out\n\u{2}\0\0\0\0\0\0\u{4}err\n".to_owned(),
         ),
-        "wait" if is_endless => std::future::pending().await,
+        "json" if path.starts_with("/exec") => (200, json!({"ExitCode": 0}).to_string()),
+        "json" => (200, inspected().to_string()),
+        "exec" => (201, json!({"Id": "e1"}).to_string()),
+        "wait" if is_endless => {
+            until_killed(played).await;
+            (200, json!({"StatusCode": 137}).to_string())
+        }
         "wait" => (200, json!({"StatusCode": 7}).to_string()),
         _ => (204, String::new()),
     };
@@ -185,6 +212,120 @@ async fn a_docker_container_whose_client_was_killed_is_removed() {
         tokio::time::sleep(Duration::from_millis(20)).await; // poll
     }
     drop(agent);
+}
+
+/// A mere command, with its own network and a health check.
+fn bare(id: &str, command: &str) -> TaskInfo {
+    let mut info = task(id, command);
+    info.container = Some(ContainerInfo {
+        kind: ContainerType::Docker,
+        docker: Some(DockerInfo {
+            image: "web:1".into(),
+            network: DockerNetwork::User,
+            ..DockerInfo::default()
+        }),
+        network_infos: vec![NetworkInfo {
+            name: Some("blue".into()),
+            ..NetworkInfo::default()
+        }],
+        ..ContainerInfo::default()
+    });
+    info
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bare_command_in_a_docker_container() {
+    let world = World::new().await;
+    let socket = world.directory.path().join("docker.sock");
+    let played = play(&socket, false);
+    let path = socket.display().to_string();
+    let _agent = world.agent(&["--docker_socket", &path]).await;
+    let mut info = bare("t1", "exec serve");
+    let command = info.command.as_mut().unwrap();
+    command.environment = Some(Environment {
+        variables: vec![EnvironmentVariable {
+            name: "MINE".into(),
+            value: Some("1".into()),
+            ..EnvironmentVariable::default()
+        }],
+    });
+    world.master.run(info);
+    let failed = world.master.wait_for_state("t1", TaskState::Failed).await;
+    assert_eq!(
+        failed.message.as_deref(),
+        Some("Container exited with status 7")
+    );
+    let running = world.master.wait_for_state("t1", TaskState::Running).await;
+    assert_eq!(
+        serde_json::from_slice::<Value>(&running.data.unwrap()).unwrap(),
+        inspected()
+    );
+    let network = &running.container_status.unwrap().network_infos[0];
+    assert_eq!(
+        (
+            network.name.as_deref(),
+            network.ip_addresses[0].ip_address.as_deref()
+        ),
+        (Some("blue"), Some("10.98.0.2"))
+    );
+    let created = played.lock().unwrap().created.clone();
+    assert_eq!(created["Cmd"], json!(["-c", "exec serve"]));
+    assert_eq!(created["HostConfig"]["NetworkMode"], "blue");
+    // The command's alone, and nothing of its executor's.
+    let variables = created["Env"].as_array().unwrap();
+    let name = variables[1].as_str().unwrap();
+    assert!(name.starts_with("MESOS_CONTAINER_NAME=mesos-"), "{name}");
+    let rest: Vec<&Value> = variables.iter().filter(|own| *own != name).collect();
+    assert_eq!(rest, ["MESOS_SANDBOX=/mnt/mesos/sandbox", "MINE=1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bare_command_is_checked_and_killed_in_its_container() {
+    let world = World::new().await;
+    let socket = world.directory.path().join("docker.sock");
+    let played = play(&socket, true);
+    let path = socket.display().to_string();
+    let _agent = world.agent(&["--docker_socket", &path]).await;
+    let mut info = bare("t1", "exec serve");
+    info.health_check = Some(HealthCheck {
+        kind: Some(HealthCheckType::Command),
+        command: Some(CommandInfo {
+            value: Some("is-well".into()),
+            ..CommandInfo::default()
+        }),
+        delay_seconds: 0.0,
+        ..HealthCheck::default()
+    });
+    info.kill_policy = Some(KillPolicy {
+        grace_period: Some(DurationInfo {
+            nanoseconds: 50_000_000,
+        }),
+    });
+    world.master.run(info);
+    let healthy = |state: &State| {
+        let mut updates = state.updates.iter();
+        updates
+            .any(|update| update.healthy == Some(true))
+            .then_some(())
+    };
+    world.master.wait("a healthy task", healthy).await;
+    world.master.send(&link::Event::KillTask(link::KillTask {
+        framework_id: "F".into(),
+        task_id: "t1".into(),
+        kill_policy: None,
+    }));
+    let killed = world.master.wait_for_state("t1", TaskState::Killed).await;
+    assert_eq!(
+        killed.message.as_deref(),
+        Some("Container exited with status 137")
+    );
+    let calls = played.lock().unwrap().calls.clone();
+    let signals: Vec<&String> = calls.iter().filter(|call| call.contains("kill")).collect();
+    assert_eq!(
+        signals,
+        ["POST kill signal=SIGTERM", "POST kill signal=SIGKILL"]
+    );
+    assert!(calls.iter().any(|call| call == "POST exec"), "{calls:?}");
 }
 
 /// A real engine with data of its own, ended when this is dropped.

@@ -1,8 +1,11 @@
 //! What a task asks for: the executor that a mere command gets, and demands that this agent cannot meet.
 
 use aurora_mesos::v1::{
-    CommandInfo, ContainerType, ExecutorId, ExecutorInfo, Resource, Scalar, TaskInfo, ValueType,
+    CommandInfo, ContainerInfo, ContainerType, ExecutorId, ExecutorInfo, Resource, Scalar,
+    TaskInfo, ValueType,
 };
+
+use super::{DockerLaunch, Executor};
 
 /// What the built-in command executor itself may use (mesos: src/slave/constants.hpp).
 const COMMAND_EXECUTOR_CPUS: f64 = 0.1;
@@ -74,8 +77,35 @@ fn shown(command: &CommandInfo) -> String {
     }
 }
 
+fn is_docker(container: &ContainerInfo) -> bool {
+    container.docker.is_some() || container.kind == ContainerType::Docker
+}
+
+/// What the Docker engine is to run for an executor that has a task to begin with.
+pub(super) fn docker_launch(executor: &Executor) -> Option<DockerLaunch> {
+    let container = executor.info.container.as_ref().filter(|c| is_docker(c))?;
+    let of_task = executor.queued.first().and_then(|task| task.command.clone());
+    let command = if executor.command {
+        of_task
+    } else {
+        executor.info.command.clone()
+    };
+    let ports = executor
+        .allocated()
+        .into_iter()
+        .filter(|resource| resource.name == "ports")
+        .flat_map(|resource| resource.ranges.iter().flat_map(|ranges| ranges.range.clone()))
+        .collect();
+    Some(DockerLaunch {
+        container: container.clone(),
+        command: command.unwrap_or_default(),
+        ports,
+        executor_outside: executor.command,
+    })
+}
+
 /// What a container asks for that this agent does not have. An unmet demand fails the launch instead of being left out.
-/// `mounts`: whether the agent can mount volumes and images. `docker`: whether this executor can run in a Docker container.
+/// `mounts`: whether the agent can mount volumes and images. `docker`: whether there is a Docker engine.
 pub(super) fn unsupported(info: &ExecutorInfo, mounts: bool, docker: bool) -> Option<String> {
     let secret = info
         .command
@@ -95,10 +125,9 @@ pub(super) fn unsupported(info: &ExecutorInfo, mounts: bool, docker: bool) -> Op
         ));
     }
     let container = info.container.as_ref()?;
-    let is_docker = container.docker.is_some() || container.kind == ContainerType::Docker;
-    let what = if is_docker && !docker {
+    let what = if is_docker(container) && !docker {
         "Docker containers"
-    } else if is_docker {
+    } else if is_docker(container) {
         // What cannot be done with the rest is found when the engine is told.
         return None;
     } else if container

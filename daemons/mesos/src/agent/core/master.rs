@@ -6,7 +6,7 @@ use aurora_mesos::v1::{
 };
 
 use super::super::paths::is_valid_id;
-use super::demand::{command_executor, unsupported};
+use super::demand::{command_executor, docker_launch, unsupported};
 use super::{Agent, Effect, Executor, ExecutorState, Framework, Launch, Now, Record, Termination};
 use crate::link;
 
@@ -308,13 +308,9 @@ impl Agent {
             unsupported: unsupported(
                 &executor.info,
                 self.settings.volumes,
-                self.settings.docker && !executor.command,
+                self.settings.docker,
             ),
-            docker: executor
-                .info
-                .container
-                .as_ref()
-                .and_then(|container| container.docker.clone()),
+            docker: docker_launch(executor),
             volumes: executor
                 .info
                 .container

@@ -25,8 +25,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use aurora_mesos::v1::{
-    AgentId, AgentInfo, CommandInfo, DockerInfo, DrainConfig, ExecutorId, ExecutorInfo,
-    FrameworkCapabilityType, FrameworkId, FrameworkInfo, MasterInfo, StatusReason, StatusSource,
+    AgentId, AgentInfo, CommandInfo, ContainerInfo, DrainConfig, ExecutorId, ExecutorInfo,
+    FrameworkCapabilityType, FrameworkId, FrameworkInfo, MasterInfo, Range, StatusReason, StatusSource,
     TaskId, TaskInfo, TaskState, TaskStatus, Volume, executor as api_v1,
 };
 use bytes::Bytes;
@@ -136,12 +136,22 @@ pub(crate) struct Launch {
     pub(crate) secret: Option<String>,
     /// Set for the built-in command executor, whose tasks are told their role.
     pub(crate) allocation_role: Option<String>,
-    /// It runs in a container of the Docker engine.
-    pub(crate) docker: Option<DockerInfo>,
+    /// What runs in a container of the Docker engine.
+    pub(crate) docker: Option<DockerLaunch>,
     /// What is mounted for it.
     pub(crate) volumes: Vec<Volume>,
     /// A property of the task that this agent cannot provide; the launch fails with this text.
     pub(crate) unsupported: Option<String>,
+}
+
+/// What runs in a container of the Docker engine: an executor, or the command of a task whose executor stays outside.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct DockerLaunch {
+    pub(crate) container: ContainerInfo,
+    pub(crate) command: CommandInfo,
+    /// The ports among its resources.
+    pub(crate) ports: Vec<Range>,
+    pub(crate) executor_outside: bool,
 }
 
 /// Something for the shell to do.

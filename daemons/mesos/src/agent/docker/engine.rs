@@ -7,7 +7,7 @@ use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::UnixStream;
 
 /// The version of the API; every engine since 2017 has it.
@@ -17,7 +17,7 @@ const MAX_ANSWER: usize = 4 << 20;
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum EngineError {
+pub(crate) enum EngineError {
     #[error("cannot reach the Docker engine at {}", .0.display())]
     Unreachable(PathBuf, #[source] std::io::Error),
     #[error("the Docker engine broke off")]
@@ -31,12 +31,12 @@ pub(super) enum EngineError {
 }
 
 /// A Docker engine.
-pub(super) struct Engine {
+pub(crate) struct Engine {
     socket: PathBuf,
 }
 
 impl Engine {
-    pub(super) fn new(socket: &Path) -> Self {
+    pub(crate) fn new(socket: &Path) -> Self {
         Self {
             socket: socket.to_owned(),
         }
@@ -85,12 +85,38 @@ impl Engine {
     /// Waits for the container's end; its exit code.
     pub(super) async fn wait(&self, name: &str) -> Result<i64, EngineError> {
         let path = format!("/containers/{name}/wait");
-        let answer = self.ask(Method::POST, &path, None).await?;
-        let answer: Value =
-            serde_json::from_slice(&answer).map_err(|error| EngineError::Answer(error.into()))?;
-        answer["StatusCode"]
-            .as_i64()
-            .ok_or_else(|| EngineError::Answer("it has no StatusCode".into()))
+        let answer = read(&self.ask(Method::POST, &path, None).await?)?;
+        number(&answer, "StatusCode")
+    }
+
+    /// What there is to say of a container.
+    pub(super) async fn inspect(&self, name: &str) -> Result<Value, EngineError> {
+        let path = format!("/containers/{name}/json");
+        read(&self.ask(Method::GET, &path, None).await?)
+    }
+
+    /// Runs a command inside a running container to its end; its exit code. Its outputs are not kept.
+    pub(crate) async fn execute(
+        &self,
+        name: &str,
+        words: &[String],
+        variables: &[String],
+    ) -> Result<i64, EngineError> {
+        // With an output attached the answer to the start ends with the command.
+        let body =
+            json!({"AttachStdout": true, "AttachStderr": true, "Cmd": words, "Env": variables});
+        let path = format!("/containers/{name}/exec");
+        let made = read(&self.ask(Method::POST, &path, Some(&body)).await?)?;
+        let id = made["Id"]
+            .as_str()
+            .ok_or_else(|| EngineError::Answer("it has no Id".into()))?;
+        let start = json!({"Detach": false, "Tty": false});
+        let path = format!("/exec/{id}/start");
+        let mut outputs = self.call(Method::POST, &path, Some(&start)).await?;
+        while outputs.frame().await.transpose()?.is_some() {}
+        let path = format!("/exec/{id}/json");
+        let seen = read(&self.ask(Method::GET, &path, None).await?)?;
+        number(&seen, "ExitCode")
     }
 
     pub(super) async fn signal(&self, name: &str, signal: &str) -> Result<(), EngineError> {
@@ -162,6 +188,16 @@ impl Engine {
 async fn collect(body: Incoming) -> Result<Bytes, EngineError> {
     let collected = Limited::new(body, MAX_ANSWER).collect().await;
     Ok(collected.map_err(EngineError::Answer)?.to_bytes())
+}
+
+fn read(answer: &[u8]) -> Result<Value, EngineError> {
+    serde_json::from_slice(answer).map_err(|error| EngineError::Answer(error.into()))
+}
+
+fn number(answer: &Value, name: &str) -> Result<i64, EngineError> {
+    answer[name]
+        .as_i64()
+        .ok_or_else(|| EngineError::Answer(format!("it has no {name}").into()))
 }
 
 /// A value of a query.

@@ -1,42 +1,50 @@
-//! Executors in Docker containers, through the engine's socket.
+//! Executors and commands in Docker containers, through the engine's socket.
 //!
 //! ```text
-//! agent --launches, as any container's process--> aurora-mesos-agent docker-run --HTTP on a socket--> Docker engine
+//! agent --launches, as any container's process--> aurora-mesos-agent docker-run, for an executor  --HTTP on a socket--> engine
+//!                                                 aurora-mesos-agent command-executor, for a command
 //!                                                   (lives as long as the container)
 //! ```
 //!
-//! The process that stands for the container is a client of the engine: it creates, starts and awaits it, copies its outputs into
-//! the sandbox, hands SIGTERM on, and ends with the container's own exit code. So an agent that is restarted finds it like any
-//! other process. When it is killed, the container's name is still known, and whoever cleans up removes it
-//! (mesos: `src/slave/containerizer/docker.cpp`, which names its containers alike).
+//! The process that stands for the container is a client of the engine (`attend`): it creates, starts and awaits it, copies its
+//! outputs into the sandbox and hands signals on. So an agent that is restarted finds it like any other process. When it is
+//! killed, the container's name is still known, and whoever cleans up removes it (mesos: `src/slave/containerizer/docker.cpp`,
+//! which names its containers alike).
 
+mod attend;
+mod create;
 mod engine;
 mod options;
 mod run;
 
+pub(crate) use attend::{Attended, attend};
+pub(crate) use engine::Engine;
 pub(crate) use run::{SUBCOMMAND, main};
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aurora_mesos::v1::{CommandInfo, DockerInfo, Volume};
+use aurora_mesos::v1::{CommandInfo, ContainerInfo, Range};
 use serde::{Deserialize, Serialize};
 
-use self::engine::{Engine, EngineError};
+use self::engine::EngineError;
+use super::cgroup::Limits;
 
 /// Where the sandbox is inside (mesos: `--sandbox_directory`).
 const SANDBOX: &str = "/mnt/mesos/sandbox";
 /// How long removing a container may take.
 const REMOVE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What [`SUBCOMMAND`] is told, as JSON in its argument. Its environment is the container's.
-#[derive(Debug, Serialize, Deserialize)]
+/// What who stands for a container is told, as JSON in an argument.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Order {
     pub(crate) socket: PathBuf,
     pub(crate) name: String,
     /// The body of the engine's call `containers/create`, but for the environment.
     pub(crate) create: serde_json::Value,
     pub(crate) image: String,
+    /// The image is asked for even if it is there.
+    pub(crate) force_pull: bool,
 }
 
 /// The file that says that a container is one of the engine's.
@@ -50,22 +58,23 @@ pub(crate) struct Docker {
     pub(crate) containers: PathBuf,
 }
 
-/// An executor to be run in a container of the engine.
+/// What is to be run in a container of the engine.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted<'a> {
-    pub(crate) info: &'a DockerInfo,
+    pub(crate) container: &'a ContainerInfo,
     pub(crate) command: &'a CommandInfo,
-    pub(crate) volumes: &'a [Volume],
+    /// Ports of the machine that are its own.
+    pub(crate) ports: &'a [Range],
     pub(crate) sandbox: &'a Path,
-    /// In bytes.
-    pub(crate) memory: u64,
+    pub(crate) limits: &'a Limits,
 }
 
 impl Docker {
     /// The order for a container, which [`Docker::remove`] finds from now on. The error is a sentence, about an option that is
     /// not known here say.
     pub(crate) fn prepare(&self, container: &str, wanted: Wanted<'_>) -> Result<Order, String> {
-        let create = options::create(wanted)?;
+        let create = create::create(wanted)?;
+        let info = wanted.container.docker.as_ref();
         let mark = self.mark(container);
         let marked = (|| {
             std::fs::create_dir_all(self.containers.join(container))?;
@@ -76,7 +85,8 @@ impl Docker {
             socket: self.socket.clone(),
             name: name(container),
             create,
-            image: wanted.info.image.clone(),
+            image: info.map(|info| info.image.clone()).unwrap_or_default(),
+            force_pull: info.and_then(|info| info.force_pull_image) == Some(true),
         })
     }
 

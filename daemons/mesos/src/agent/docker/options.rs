@@ -1,11 +1,6 @@
-//! From `DockerInfo` to the engine's call: the parameters are options of the command `docker run`.
+//! The parameters of a Docker container, which are options of the command `docker run`, in the engine's call.
 
-use std::path::Path;
-
-use aurora_mesos::v1::{DockerNetwork, Volume, VolumeMode};
 use serde_json::{Map, Value, json};
-
-use super::{SANDBOX, Wanted};
 
 /// How an option's values appear in the call.
 #[derive(Debug, Clone, Copy)]
@@ -57,69 +52,8 @@ const SHORT: &[(&str, &str)] = &[
     ("w", "workdir"),
 ];
 
-/// The body of the call.
-pub(super) fn create(wanted: Wanted<'_>) -> Result<Value, String> {
-    let Wanted {
-        info,
-        command,
-        volumes,
-        sandbox,
-        memory,
-    } = wanted;
-    if !info.port_mappings.is_empty() {
-        return Err("port mappings of Docker containers are not supported".to_owned());
-    }
-    let mut binds = vec![format!("{}:{SANDBOX}", sandbox.display())];
-    for volume in volumes {
-        binds.push(bind(volume, sandbox)?);
-    }
-    let network = match info.network {
-        DockerNetwork::Host => "host",
-        DockerNetwork::Bridge => "bridge",
-        DockerNetwork::None => "none",
-        DockerNetwork::User => return Err("a network of one's own is not supported".to_owned()),
-    };
-    let mut call = json!({
-        "Image": info.image,
-        "HostConfig": {
-            "Binds": binds, "NetworkMode": network, "Memory": memory, "Privileged": info.privileged,
-        },
-    });
-    match (command.shell, command.value.as_deref()) {
-        (true, Some(line)) => {
-            call["Entrypoint"] = json!(["/bin/sh"]);
-            call["Cmd"] = json!(["-c", line]);
-        }
-        (false, Some(program)) => {
-            call["Entrypoint"] = json!([program]);
-            // The first argument is the program's name for itself.
-            call["Cmd"] = json!(command.arguments.get(1..).unwrap_or_default());
-        }
-        (_, None) => call["Cmd"] = json!(command.arguments),
-    }
-    for parameter in &info.parameters {
-        set(&mut call, &parameter.key, &parameter.value)?;
-    }
-    Ok(call)
-}
-
-fn bind(volume: &Volume, sandbox: &Path) -> Result<String, String> {
-    let Some(host) = &volume.host_path else {
-        return Err(format!(
-            "the volume at {} has no host path",
-            volume.container_path
-        ));
-    };
-    let host = sandbox.join(host);
-    let inside = Path::new(SANDBOX).join(&volume.container_path);
-    let mode = match volume.mode {
-        VolumeMode::Ro => "ro",
-        _ => "rw",
-    };
-    Ok(format!("{}:{}:{mode}", host.display(), inside.display()))
-}
-
-fn set(call: &mut Value, key: &str, value: &str) -> Result<(), String> {
+/// Carries one parameter over. The error says that it is not known here, or has a value that it cannot have.
+pub(super) fn set(call: &mut Value, key: &str, value: &str) -> Result<(), String> {
     let name = SHORT
         .iter()
         .find(|(short, _)| *short == key)
@@ -157,86 +91,4 @@ fn set(call: &mut Value, key: &str, value: &str) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use aurora_mesos::v1::{CommandInfo, DockerInfo, Parameter};
-
-    fn info(parameters: &[(&str, &str)]) -> DockerInfo {
-        DockerInfo {
-            image: "web:1".to_owned(),
-            parameters: parameters
-                .iter()
-                .map(|(key, value)| Parameter {
-                    key: (*key).to_owned(),
-                    value: (*value).to_owned(),
-                })
-                .collect(),
-            ..DockerInfo::default()
-        }
-    }
-
-    fn made(info: &DockerInfo, command: &CommandInfo, volumes: &[Volume]) -> Result<Value, String> {
-        create(Wanted {
-            info,
-            command,
-            volumes,
-            sandbox: Path::new("/box"),
-            memory: 7,
-        })
-    }
-
-    #[test]
-    fn options_of_docker_run_in_the_engines_call() {
-        let volume = Volume {
-            container_path: "/data".to_owned(),
-            host_path: Some("/srv/data".to_owned()),
-            mode: VolumeMode::Ro,
-            ..Volume::default()
-        };
-        let command = CommandInfo {
-            value: Some("exec serve".to_owned()),
-            ..CommandInfo::default()
-        };
-        let parameters = [
-            ("env", "A=1"),
-            ("e", "B=2"),
-            ("label", "team=x=y"),
-            ("net", "bridge"),
-            ("v", "/a:/b"),
-            ("privileged", "true"),
-            ("user", "www"),
-        ];
-        let call = made(&info(&parameters), &command, &[volume]);
-        // As `docker run --net=bridge …` sends it.
-        let expected = json!({
-            "Image": "web:1", "Entrypoint": ["/bin/sh"], "Cmd": ["-c", "exec serve"],
-            "Env": ["A=1", "B=2"], "Labels": {"team": "x=y"}, "User": "www",
-            "HostConfig": {
-                "Binds": ["/box:/mnt/mesos/sandbox", "/srv/data:/data:ro", "/a:/b"],
-                "NetworkMode": "bridge", "Memory": 7, "Privileged": true,
-            },
-        });
-        assert_eq!(call, Ok(expected));
-        let plain = CommandInfo {
-            shell: false,
-            value: Some("/bin/serve".to_owned()),
-            arguments: vec!["serve".to_owned(), "-x".to_owned()],
-            ..CommandInfo::default()
-        };
-        let call = made(&info(&[]), &plain, &[]).unwrap();
-        assert_eq!(
-            (&call["Entrypoint"], &call["Cmd"]),
-            (&json!(["/bin/serve"]), &json!(["-x"]))
-        );
-        for (key, value, words) in [
-            ("gpus", "all", "\"gpus\" is not supported"),
-            ("privileged", "perhaps", "is true or false"),
-        ] {
-            let call = made(&info(&[(key, value)]), &command, &[]);
-            assert!(call.unwrap_err().contains(words), "{key}");
-        }
-    }
 }
