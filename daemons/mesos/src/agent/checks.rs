@@ -314,11 +314,7 @@ async fn http_status(scheme: &str, place: &Place, port: u32, path: Option<&str>)
     // A second installation is refused, which is as good: there is one provider in this program.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().build().ok()?;
-    let url = format!(
-        "{scheme}://{}:{port}{}",
-        place.address,
-        path.unwrap_or("/")
-    );
+    let url = format!("{scheme}://{}:{port}{}", place.address, path.unwrap_or("/"));
     let response = client.get(url).send().await.ok()?;
     Some(u32::from(response.status().as_u16()))
 }

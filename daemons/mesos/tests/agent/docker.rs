@@ -2,15 +2,17 @@
 
 use std::convert::Infallible;
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aurora_mesos::v1::{
-    CommandInfo, ContainerInfo, ContainerType, DockerInfo, DockerNetwork, DurationInfo,
-    Environment, EnvironmentVariable, ExecutorInfo, HealthCheck, HealthCheckType, KillPolicy,
-    NetworkInfo, TaskInfo, TaskState,
+    CommandInfo, ContainerInfo, ContainerType, DockerInfo, DockerNetwork, DockerPortMapping,
+    DurationInfo, Environment, EnvironmentVariable, ExecutorInfo, HealthCheck, HealthCheckType,
+    KillPolicy, NetworkInfo, Range, Ranges, Resource, TaskInfo, TaskState, ValueType, Volume,
+    VolumeMode,
 };
 use aurora_mesosd::link;
 use aurora_tests::skip::{is_root, skip};
@@ -335,8 +337,8 @@ struct Real {
 }
 
 impl Real {
-    /// `None`, with a word, where there is none.
-    async fn start(test: &str) -> Option<Self> {
+    /// `None`, with a word, where there is none. It has a network of its own, in which `network` is docker's bridge.
+    async fn start(test: &str, network: &str) -> Option<Self> {
         let program = Path::new("/usr/sbin/dockerd");
         if !is_root() {
             skip(test, "an engine takes root");
@@ -346,10 +348,16 @@ impl Real {
             skip(test, "no /usr/sbin/dockerd: package docker.io");
             return None;
         }
+        if Command::new("ip").arg("-V").output().is_err() {
+            skip(test, "no ip: package iproute2");
+            return None;
+        }
         let folder = tempfile::tempdir().unwrap();
         let own = folder.path().to_owned();
         let at = |name: &str| own.join(name).display().to_string();
-        let engine = Command::new(program)
+        let engine = Command::new("unshare")
+            .args(["--net", "sh", "-ec", "ip link set lo up; exec \"$@\"", "sh"])
+            .arg(program)
             .args(["--data-root", &at("data"), "--exec-root", &at("exec")])
             .args([
                 "--pidfile",
@@ -357,7 +365,7 @@ impl Real {
                 "-H",
                 &format!("unix://{}", at("docker.sock")),
             ])
-            .args(["--iptables=false", "--ip6tables=false", "--bridge=none"])
+            .args(["--iptables=false", "--ip6tables=false", network])
             .stdout(Stdio::null())
             .stderr(fs::File::create(at("log")).unwrap())
             .spawn()
@@ -374,6 +382,38 @@ impl Real {
 
     fn socket(&self) -> PathBuf {
         self.folder.path().join("docker.sock")
+    }
+
+    /// Gives it the image `web:1`.
+    fn import(&self) {
+        let root = self.folder.path().join("root");
+        aurora_tests::programs::copy_into_root(&["/bin/sh", "/bin/cat", "/bin/sleep"], &root);
+        fs::create_dir_all(root.join("etc")).unwrap();
+        fs::write(root.join("etc/motd"), "of the image\n").unwrap();
+        let archive = self.folder.path().join("root.tar");
+        let mut builder = tar::Builder::new(fs::File::create(&archive).unwrap());
+        builder.append_dir_all("", &root).unwrap();
+        builder.finish().unwrap();
+        let archive = archive.display().to_string();
+        let imported = self.docker(&["import", &archive, "web:1"]);
+        assert!(imported.status.success(), "{imported:?}");
+    }
+
+    /// What a server in its network answers to a request; nothing while there is none.
+    fn ask(&self, port: u16) -> String {
+        let network = fs::File::open(format!("/proc/{}/ns/net", self.engine.id())).unwrap();
+        let asked = std::thread::spawn(move || {
+            // For this thread alone.
+            nix::sched::setns(network, nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+            let mut said = String::new();
+            if let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", port)) {
+                // A server that is not there yet breaks off.
+                let _ = stream.write_all(b"GET /made HTTP/1.0\r\n\r\n");
+                let _ = stream.read_to_string(&mut said);
+            }
+            said
+        });
+        asked.join().unwrap()
     }
 
     fn docker(&self, arguments: &[&str]) -> std::process::Output {
@@ -408,21 +448,10 @@ impl Drop for Real {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_engine_runs_an_executor() {
-    let Some(real) = Real::start("a_real_engine_runs_an_executor").await else {
+    let Some(real) = Real::start("a_real_engine_runs_an_executor", "--bridge=none").await else {
         return;
     };
-    let root = real.folder.path().join("root");
-    aurora_tests::programs::copy_into_root(&["/bin/sh", "/bin/cat", "/bin/sleep"], &root);
-    fs::create_dir_all(root.join("etc")).unwrap();
-    fs::write(root.join("etc/motd"), "of the image\n").unwrap();
-    let archive = real.folder.path().join("root.tar");
-    let mut builder = tar::Builder::new(fs::File::create(&archive).unwrap());
-    builder.append_dir_all("", &root).unwrap();
-    builder.finish().unwrap();
-    let archive = archive.display().to_string();
-    let imported = real.docker(&["import", &archive, "web:1"]);
-    assert!(imported.status.success(), "{imported:?}");
-
+    real.import();
     let world = World::new().await;
     let path = real.socket().display().to_string();
     let agent = world.agent(&["--docker_socket", &path]).await;
@@ -440,6 +469,78 @@ async fn a_real_engine_runs_an_executor() {
     }
     assert_eq!(said, ["of the image\n", "oops\n", "mine\n"]);
     assert_eq!(exited.status, 9 << 8);
+    let left = real.docker(&["ps", "-aq"]);
+    assert_eq!(String::from_utf8_lossy(&left.stdout), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_engine_maps_ports_of_a_bare_command() {
+    let test = "a_real_engine_maps_ports_of_a_bare_command";
+    let Some(real) = Real::start(test, "--bip=10.98.0.1/24").await else {
+        return;
+    };
+    real.import();
+    let world = World::new().await;
+    let path = real.socket().display().to_string();
+    let _agent = world.agent(&["--docker_socket", &path]).await;
+    let serve = "echo served > made; exec /usr/bin/python3 -m http.server 8000";
+    let mut info = task("t1", &format!("cd $MESOS_SANDBOX; {serve}"));
+    // The machine's Python, which needs no more than this.
+    let volumes = ["/usr", "/lib", "/lib64"].map(|path| Volume {
+        container_path: path.into(),
+        host_path: Some(path.into()),
+        mode: VolumeMode::Ro,
+        ..Volume::default()
+    });
+    info.container = Some(ContainerInfo {
+        kind: ContainerType::Docker,
+        volumes: volumes.to_vec(),
+        docker: Some(DockerInfo {
+            image: "web:1".into(),
+            network: DockerNetwork::Bridge,
+            port_mappings: vec![DockerPortMapping {
+                host_port: 31005,
+                container_port: 8000,
+                protocol: None,
+            }],
+            ..DockerInfo::default()
+        }),
+        ..ContainerInfo::default()
+    });
+    info.resources.push(Resource {
+        name: "ports".into(),
+        kind: ValueType::Ranges,
+        ranges: Some(Ranges {
+            range: vec![Range {
+                begin: 31005,
+                end: 31005,
+            }],
+        }),
+        ..Resource::default()
+    });
+    world.master.run(info);
+    let running = world.master.wait_for_state("t1", TaskState::Running).await;
+    let network = &running.container_status.unwrap().network_infos[0];
+    let address = network.ip_addresses[0].ip_address.as_deref().unwrap();
+    assert!(address.starts_with("10.98.0."), "{address}");
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let said = real.ask(31005);
+        if said.ends_with("served\n") {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{said}");
+        tokio::time::sleep(Duration::from_millis(50)).await; // poll
+    }
+    world.master.send(&link::Event::KillTask(link::KillTask {
+        framework_id: "F".into(),
+        task_id: "t1".into(),
+        kill_policy: None,
+    }));
+    let killed = world.master.wait_for_state("t1", TaskState::Killed).await;
+    let message = killed.message.unwrap_or_default();
+    // Python as the first process of a container has no handler for SIGTERM: it is killed after the grace period.
+    assert_eq!(message, "Container exited with status 137");
     let left = real.docker(&["ps", "-aq"]);
     assert_eq!(String::from_utf8_lossy(&left.stdout), "");
 }

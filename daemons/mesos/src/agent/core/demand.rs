@@ -84,7 +84,10 @@ fn is_docker(container: &ContainerInfo) -> bool {
 /// What the Docker engine is to run for an executor that has a task to begin with.
 pub(super) fn docker_launch(executor: &Executor) -> Option<DockerLaunch> {
     let container = executor.info.container.as_ref().filter(|c| is_docker(c))?;
-    let of_task = executor.queued.first().and_then(|task| task.command.clone());
+    let of_task = executor
+        .queued
+        .first()
+        .and_then(|task| task.command.clone());
     let command = if executor.command {
         of_task
     } else {
@@ -94,7 +97,12 @@ pub(super) fn docker_launch(executor: &Executor) -> Option<DockerLaunch> {
         .allocated()
         .into_iter()
         .filter(|resource| resource.name == "ports")
-        .flat_map(|resource| resource.ranges.iter().flat_map(|ranges| ranges.range.clone()))
+        .flat_map(|resource| {
+            resource
+                .ranges
+                .iter()
+                .flat_map(|ranges| ranges.range.clone())
+        })
         .collect();
     Some(DockerLaunch {
         container: container.clone(),

@@ -305,11 +305,7 @@ impl Agent {
             limits: executor.limits(&self.settings),
             secret: executor.secret.clone(),
             allocation_role: role,
-            unsupported: unsupported(
-                &executor.info,
-                self.settings.volumes,
-                self.settings.docker,
-            ),
+            unsupported: unsupported(&executor.info, self.settings.volumes, self.settings.docker),
             docker: docker_launch(executor),
             volumes: executor
                 .info

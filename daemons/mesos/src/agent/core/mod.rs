@@ -26,8 +26,8 @@ use std::time::Duration;
 
 use aurora_mesos::v1::{
     AgentId, AgentInfo, CommandInfo, ContainerInfo, DrainConfig, ExecutorId, ExecutorInfo,
-    FrameworkCapabilityType, FrameworkId, FrameworkInfo, MasterInfo, Range, StatusReason, StatusSource,
-    TaskId, TaskInfo, TaskState, TaskStatus, Volume, executor as api_v1,
+    FrameworkCapabilityType, FrameworkId, FrameworkInfo, MasterInfo, Range, StatusReason,
+    StatusSource, TaskId, TaskInfo, TaskState, TaskStatus, Volume, executor as api_v1,
 };
 use bytes::Bytes;
 

@@ -313,7 +313,10 @@ mod tests {
         };
         for (command, expected) in [(words, json!(["serve", "-x"])), (nothing, Value::Null)] {
             let call = made(&container(parameters(&[])), &command).unwrap();
-            assert_eq!((&call["Entrypoint"], &call["Cmd"]), (&Value::Null, &expected));
+            assert_eq!(
+                (&call["Entrypoint"], &call["Cmd"]),
+                (&Value::Null, &expected)
+            );
         }
         let absent = CommandInfo::default();
         assert_eq!(
@@ -458,7 +461,10 @@ mod tests {
                 vec![volume("a", Some("b"))],
                 "Both host_path 'b' and container_path 'a' of a volume are relative",
             ),
-            (vec![volume("/a", None)], "Host path or volume source is required"),
+            (
+                vec![volume("/a", None)],
+                "Host path or volume source is required",
+            ),
             (
                 vec![by_driver("rexray"), by_driver("other")],
                 "Only one volume driver is supported",
