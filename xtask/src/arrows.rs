@@ -86,7 +86,6 @@ const FENCED: &[(&str, &[&str])] = &[
             "tests",
         ],
     ),
-    ("jiff", &["daemons/scheduler"]),
 ];
 
 /// Every arrow in the wrong direction.

@@ -1,5 +1,7 @@
 //! Times as upstream shows them, in whole seconds: those of tasks local, those of updates UTC.
 
+use jiff::Timestamp;
+
 /// `YYYY-MM-DD HH:MM:SS` in local time; the number itself when it is out of all bounds.
 #[allow(
     unsafe_code,
@@ -26,36 +28,12 @@ pub(crate) fn local(millis: i64) -> String {
     )
 }
 
-/// `2009-02-13T23:31:30`: UTC, whole seconds.
+/// `2009-02-13T23:31:30`: UTC, whole seconds; the number itself when it is out of all bounds.
 pub(crate) fn utc(millis: i64) -> String {
-    let seconds = millis.div_euclid(1000);
-    let (days, of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let (year, month, day) = civil(days);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}",
-        of_day / 3600,
-        of_day / 60 % 60,
-        of_day % 60
+    Timestamp::from_millisecond(millis).map_or_else(
+        |_| millis.to_string(),
+        |time| time.strftime("%FT%T").to_string(),
     )
-}
-
-/// The date of a day counted from 1970-01-01, in the proleptic Gregorian calendar: years of 400 begin on 1 March, so that
-/// the leap day is the last of its year.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month, day)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Text from outside made safe for a screen, and numbers and times as people read them.
 
+use jiff::Timestamp;
 use unicode_width::UnicodeWidthChar;
 
 /// Characters that move or hide what stands around them: bidirectional controls, invisible joiners and marks.
@@ -126,16 +127,11 @@ pub fn parse_bytes(text: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
-/// Date and time of day in UTC: `2026-01-31 23:59:07`.
+/// Date and time of day in UTC: `2026-01-31 23:59:07`; the number itself when it is out of all bounds.
 pub fn utc(milliseconds: i64) -> String {
-    let seconds = milliseconds.div_euclid(1000);
-    let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let (year, month, day) = civil(days);
-    format!(
-        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}",
-        rest / 3600,
-        rest / 60 % 60,
-        rest % 60
+    Timestamp::from_millisecond(milliseconds).map_or_else(
+        |_| milliseconds.to_string(),
+        |time| time.strftime("%F %T").to_string(),
     )
 }
 
@@ -148,41 +144,6 @@ pub(crate) fn utc_link(milliseconds: i64) -> String {
 pub fn utc_time(milliseconds: i64) -> String {
     let rest = milliseconds.div_euclid(1000).rem_euclid(86_400);
     format!("{:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60)
-}
-
-/// The year (UTC) of a time.
-pub(crate) fn year_of(milliseconds: i64) -> i64 {
-    civil(milliseconds.div_euclid(86_400_000)).0
-}
-
-/// The day number since 1970-01-01 of a date, by the same eras as [`civil`].
-pub(crate) fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let shifted = year - i64::from(month <= 2);
-    let era = shifted.div_euclid(400);
-    let year_of_era = shifted.rem_euclid(400);
-    let month_from_march = (month + 9) % 12;
-    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
-}
-
-/// Year, month and day of a day number since 1970-01-01 (proleptic Gregorian, eras of 400 years that begin in March).
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month, day)
 }
 
 /// A word as a shell takes it for itself: in quotes where it has anything but plain characters.

@@ -3,7 +3,9 @@
 //! Times without a zone are taken as UTC. Where the year or the day is missing it is the one that puts the time nearest
 //! before now.
 
-use crate::text::days_from_civil;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::Offset;
 
 const SECOND: i64 = 1000;
 const DAY: i64 = 86_400 * SECOND;
@@ -161,7 +163,7 @@ impl Cursor<'_> {
     }
 
     fn in_year(&self, month: i64, day: i64, clock: i64, now_ms: i64) -> Option<i64> {
-        let year = crate::text::year_of(now_ms);
+        let year = year_of(now_ms)?;
         let of = |year| date(year, month, day).map(|day| day + clock);
         latest(now_ms, of(year), of(year - 1))
     }
@@ -239,11 +241,23 @@ impl Cursor<'_> {
     }
 }
 
+/// The year (UTC) of a time.
+fn year_of(milliseconds: i64) -> Option<i64> {
+    let time = Timestamp::from_millisecond(milliseconds).ok()?;
+    Some(i64::from(Offset::UTC.to_datetime(time).year()))
+}
+
 /// Midnight of a day; none when there is no such day.
 fn date(year: i64, month: i64, day: i64) -> Option<i64> {
-    let valid =
-        (1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
-    valid.then(|| days_from_civil(year, month, day) * DAY)
+    let day = Date::new(
+        year.try_into().ok()?,
+        month.try_into().ok()?,
+        day.try_into().ok()?,
+    )
+    .ok()
+    .filter(|day| day.year() >= 1970)?;
+    let midnight = Offset::UTC.to_timestamp(day.into()).ok()?;
+    Some(midnight.as_millisecond())
 }
 
 /// A number that is a time when it stands in a field for one: seconds (with a fraction), milliseconds, micro- or nanoseconds.
