@@ -120,6 +120,8 @@ enum ServeError {
     Runtime(#[source] std::io::Error),
 }
 
+/// Not part of [`main`]'s frame, which the coordinators have on their stacks as well.
+#[inline(never)]
 fn serve(flags: Flags, access: Access) -> Result<(), ServeError> {
     let config = ExecutorConfig::from_env(|name| std::env::var(name).ok())?;
     let directory = std::env::var_os("MESOS_DIRECTORY")

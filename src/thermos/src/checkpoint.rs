@@ -317,16 +317,6 @@ impl Writer {
         })
     }
 
-    /// Sets the stream's modification time to now: a sign of life for whoever cleans up old tasks.
-    ///
-    /// # Errors
-    /// [`WriteError::Io`].
-    pub fn touch(&self) -> Result<(), WriteError> {
-        self.file
-            .set_modified(std::time::SystemTime::now())
-            .map_err(|source| self.fault(source))
-    }
-
     fn fault(&self, source: io::Error) -> WriteError {
         WriteError::Io {
             path: self.path.clone(),

@@ -1,6 +1,6 @@
-//! The clock of checkpoints.
+//! The clock of checkpoints, and the one that waits are counted with.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::plan::Seconds;
 
@@ -11,6 +11,26 @@ pub fn now() -> Seconds {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// A moment by two clocks: somebody may set the first, and no wait may become longer or shorter by that.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Moment {
+    /// Seconds since 1970, for the record.
+    pub wall: Seconds,
+    /// Seconds since some moment, never set.
+    pub steady: Seconds,
+}
+
+impl Moment {
+    /// Now; the steady clock counts from `begun`.
+    #[must_use]
+    pub fn now(begun: Instant) -> Self {
+        Self {
+            wall: now(),
+            steady: begun.elapsed().as_secs_f64(),
+        }
+    }
 }
 
 /// A moment in UTC as people write it.

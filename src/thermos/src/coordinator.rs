@@ -30,9 +30,10 @@ use crate::clock;
 use crate::init;
 use crate::isolation::{ImageRoot, Isolation};
 use crate::logs::{self, Logging, RotatingFile};
+use crate::plan::Seconds;
 use crate::schema::Destination;
 use crate::users::Account;
-use crate::{procs, spawn};
+use crate::{memory, procs, spawn};
 
 /// The first argument that makes a program a coordinator.
 pub const ARGUMENT: &str = "coordinator";
@@ -43,6 +44,8 @@ const PROFILE: &str = ".thermos_profile";
 const MAX_INSTRUCTIONS: u64 = 16 << 20;
 /// How much output is copied at a time.
 const COPY_STEP: usize = 64 << 10;
+/// How long a process may be silent before the buffer for its output is given back, in milliseconds.
+const QUIET: u16 = 1000;
 /// How long the last kill may take when the runner has died.
 const LAST_KILL: Duration = Duration::from_secs(5);
 
@@ -128,9 +131,10 @@ fn run(process: &str, mut arguments: impl Iterator<Item = String>) -> Result<(),
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
         .map_err(doing("opening a signal descriptor"))?;
 
+    // Not through std's own handles, whose buffers would stay for ever.
     let mut text = Vec::new();
-    io::stdin()
-        .lock()
+    let instructions = spawn::standard(0).map_err(doing("taking over the instructions"))?;
+    File::from(instructions)
         .take(MAX_INSTRUCTIONS)
         .read_to_end(&mut text)
         .map_err(doing("reading the instructions"))?;
@@ -157,7 +161,32 @@ fn run(process: &str, mut arguments: impl Iterator<Item = String>) -> Result<(),
     // or to show its namespace's processes, and gives them up itself.
     let wiring =
         as_user(orders.account.as_ref(), || wire(&orders)).map_err(doing("opening the logs"))?;
-    let mut started = start(&orders, wiring).map_err(doing("starting the process"))?;
+    let started = start(&orders, wiring).map_err(doing("starting the process"))?;
+    let report = Report {
+        writer: Writer::from_file(
+            PathBuf::from(format!("coordinator.{process}")),
+            File::from(stream),
+        ),
+        notify: File::from(notify),
+        process: process.to_owned(),
+        seq: orders.seq,
+    };
+    let done = stand_over(started, orders, report, start_time, &signals);
+    if done.is_err() {
+        // The runner is dead, or somebody wants this coordinator gone, or it can do no more. Nobody will look after these.
+        procs::kill_descendants(nix::unistd::getpid().as_raw(), LAST_KILL);
+    }
+    done
+}
+
+/// Puts a process that was started on record, and its end.
+fn stand_over(
+    mut started: Started,
+    orders: Instructions,
+    mut report: Report,
+    start_time: Seconds,
+    signals: &SignalFd,
+) -> Result<(), Failure> {
     if let Some(account) = &orders.account {
         become_user(account).map_err(doing("changing to the task's user"))?;
     }
@@ -167,31 +196,18 @@ fn run(process: &str, mut arguments: impl Iterator<Item = String>) -> Result<(),
     if nix::unistd::getppid().as_raw() != orders.runner {
         return Err(doing("starting")(io::Error::other("the runner died")));
     }
-
-    let mut report = Report {
-        writer: Writer::from_file(
-            PathBuf::from(format!("coordinator.{process}")),
-            File::from(stream),
-        ),
-        notify: File::from(notify),
-        process: process.to_owned(),
-        seq: orders.seq,
-    };
+    // What they hold, a long command line say, is not needed any more.
+    drop(orders);
     report.write(ProcessStatus {
         state: Some(ProcessState::Running),
         pid: Some(started.pid.as_raw()),
         start_time: Some(start_time.into()),
         ..ProcessStatus::default()
     })?;
-    let status = attend(started.pid, &signals, &mut started.outputs)
+    let status = attend(started.pid, signals, &mut started.outputs)
+        .map_err(doing("attending to the process"))?
+        .ok_or_else(|| io::Error::other("told to end; the process was killed"))
         .map_err(doing("attending to the process"))?;
-    let Some(status) = status else {
-        // The runner is dead, or somebody wants this coordinator gone. Either way nobody will look after these.
-        procs::kill_descendants(nix::unistd::getpid().as_raw(), LAST_KILL);
-        return Err(doing("attending to the process")(io::Error::other(
-            "told to end; the process was killed",
-        )));
-    };
     let told = started.init.as_mut().and_then(init::ended);
     let status = told.unwrap_or(status);
     let return_code = status
@@ -341,8 +357,8 @@ fn wire(orders: &Instructions) -> io::Result<Wiring> {
         copied(file, both.then(|| console.into()))
     };
     Ok(Wiring {
-        stdout: wire("stdout", io::stdout().as_fd().try_clone_to_owned()?)?,
-        stderr: wire("stderr", io::stderr().as_fd().try_clone_to_owned()?)?,
+        stdout: wire("stdout", spawn::standard(1)?)?,
+        stderr: wire("stderr", spawn::standard(2)?)?,
         outputs,
     })
 }
@@ -411,6 +427,7 @@ fn attend(pid: Pid, signals: &SignalFd, outputs: &mut [Output]) -> io::Result<Op
     let mut status = None;
     let mut buffer = Vec::new();
     let mut complained = false;
+    memory::give_back();
     loop {
         if let (Some(status), true) = (status, outputs.iter().all(|output| output.pipe.is_none())) {
             return Ok(Some(status));
@@ -423,8 +440,18 @@ fn attend(pid: Pid, signals: &SignalFd, outputs: &mut [Output]) -> io::Result<Op
                     .filter_map(|output| output.pipe.as_ref())
                     .map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)),
             );
-            match poll(&mut descriptors, PollTimeout::NONE) {
+            // Only who has a buffer to give back looks at the clock, and that once.
+            let patience = match buffer.is_empty() {
+                true => PollTimeout::NONE,
+                false => PollTimeout::from(QUIET),
+            };
+            match poll(&mut descriptors, patience) {
                 Err(Errno::EINTR) => continue,
+                Ok(0) => {
+                    buffer = Vec::new();
+                    memory::give_back();
+                    continue;
+                }
                 other => other?,
             };
             descriptors

@@ -15,6 +15,7 @@ mod machine;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aurora_api::thermos::{
@@ -23,18 +24,16 @@ use aurora_api::thermos::{
 
 pub use self::machine::{Launch, Machine, Sweep};
 use crate::checkpoint::WriteError;
+use crate::clock::Moment;
 use crate::plan::{Plan, Seconds};
 use crate::schema::{Kind, Task};
 use crate::state::{RunnerState, StateError, is_run_over, is_task_over};
 
 /// A run that was forked and has not reported in for this long is lost.
 pub const LOST_AFTER: Seconds = 60.0;
-/// The longest time between two looks at an active task; the stream is touched that often.
-const ACTIVE_LOOK: Duration = Duration::from_secs(15);
-/// The same while a task is ending.
+/// The longest time between two looks at a task that is ending, should something go unheard. An active one waits for events and
+/// for what is due, however long that takes.
 const ENDING_LOOK: Duration = Duration::from_secs(1);
-/// The same while only strays are waited for: nothing tells of their end.
-const STRAY_LOOK: Duration = Duration::from_millis(100);
 /// How long background processes that left their session get between SIGTERM and SIGKILL, at most. Upstream leaves them to
 /// the container.
 const STRAY_GRACE: Seconds = 5.0;
@@ -53,7 +52,7 @@ pub enum CoreError {
 /// What to do after [`Core::turn`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
-    /// Call again when something happened, and after this time at the latest.
+    /// Call again when something happened, and after this time at the latest; [`Duration::MAX`] when nothing is due.
     Wait(Duration),
     /// The task has ended.
     Over(TaskState),
@@ -69,9 +68,11 @@ pub struct Core<M> {
     finals: Plan,
     identity: Identity,
     forced: Option<TaskState>,
-    /// Replaces the finalization wait after a kill.
+    /// Replaces the finalization wait after a kill. Like all times that are waited for, by the steady clock.
     deadline: Option<Seconds>,
     finalization_start: Option<Seconds>,
+    /// When the latest run of each process was forked.
+    forked: BTreeMap<String, Seconds>,
 }
 
 /// Who the runner is, for task records.
@@ -104,6 +105,7 @@ impl<M: Machine> Core<M> {
             forced: None,
             deadline: None,
             finalization_start: None,
+            forked: BTreeMap::new(),
         })
     }
 
@@ -128,7 +130,7 @@ impl<M: Machine> Core<M> {
     ///
     /// # Errors
     /// [`CoreError`].
-    pub fn start(&mut self, header: RunnerHeader, now: Seconds) -> Result<(), CoreError> {
+    pub fn start(&mut self, header: RunnerHeader, now: Moment) -> Result<(), CoreError> {
         self.set_task_state(TaskState::Active, now)?;
         self.machine.publish_task()?;
         self.commit(&RunnerCkpt::RunnerHeader(header))
@@ -143,7 +145,7 @@ impl<M: Machine> Core<M> {
         &mut self,
         process: &str,
         update: ProcessStatus,
-        now: Seconds,
+        now: Moment,
     ) -> Result<(), CoreError> {
         let fits = update.process.as_deref() == Some(process)
             && matches!(
@@ -183,7 +185,7 @@ impl<M: Machine> Core<M> {
     ///
     /// # Errors
     /// [`CoreError`].
-    pub fn coordinator_gone(&mut self, process: &str, now: Seconds) -> Result<(), CoreError> {
+    pub fn coordinator_gone(&mut self, process: &str, now: Moment) -> Result<(), CoreError> {
         self.take_unread(process, now)?;
         if self
             .state
@@ -203,7 +205,7 @@ impl<M: Machine> Core<M> {
     ///
     /// # Errors
     /// [`CoreError`].
-    pub fn kill(&mut self, wait: Duration, now: Seconds) -> Result<(), CoreError> {
+    pub fn kill(&mut self, wait: Duration, now: Moment) -> Result<(), CoreError> {
         self.force(TaskState::Killed, wait, now)
     }
 
@@ -211,15 +213,15 @@ impl<M: Machine> Core<M> {
     ///
     /// # Errors
     /// [`CoreError`].
-    pub fn lose(&mut self, now: Seconds) -> Result<(), CoreError> {
+    pub fn lose(&mut self, now: Moment) -> Result<(), CoreError> {
         self.force(TaskState::Lost, Duration::ZERO, now)
     }
 
-    fn force(&mut self, end: TaskState, wait: Duration, now: Seconds) -> Result<(), CoreError> {
+    fn force(&mut self, end: TaskState, wait: Duration, now: Moment) -> Result<(), CoreError> {
         if self.state.is_over() || self.forced.is_some() {
             return Ok(());
         }
-        self.deadline = Some(now + wait.as_secs_f64());
+        self.deadline = Some(now.steady + wait.as_secs_f64());
         self.forced = Some(end);
         // Upstream's runner retakes control of the stream for this, which repeats the current state.
         let current = self.state.task_state();
@@ -242,7 +244,7 @@ impl<M: Machine> Core<M> {
     ///
     /// # Errors
     /// [`CoreError`]: the task cannot go on, and everything that it started should be killed.
-    pub fn turn(&mut self, now: Seconds) -> Result<Turn, CoreError> {
+    pub fn turn(&mut self, now: Moment) -> Result<Turn, CoreError> {
         loop {
             let wait = match self.state.task_state() {
                 TaskState::Active => self.turn_active(now)?,
@@ -262,16 +264,16 @@ impl<M: Machine> Core<M> {
     }
 
     /// `None` says that the state has changed.
-    fn turn_active(&mut self, now: Seconds) -> Result<Option<Duration>, CoreError> {
+    fn turn_active(&mut self, now: Moment) -> Result<Option<Duration>, CoreError> {
         let wait = self.run_plan(Kind::Ordinary, now)?;
         if self.ordinary.is_complete() || !self.is_healthy() {
             self.clean(now)?;
             return Ok(None);
         }
-        Ok(Some(wait.map_or(ACTIVE_LOOK, |wait| wait.min(ACTIVE_LOOK))))
+        Ok(Some(wait.unwrap_or(Duration::MAX)))
     }
 
-    fn turn_cleaning(&mut self, now: Seconds) -> Result<Option<Duration>, CoreError> {
+    fn turn_cleaning(&mut self, now: Moment) -> Result<Option<Duration>, CoreError> {
         let left = self.finalization_left(now);
         if left.is_zero() {
             let end = self.end_state();
@@ -280,20 +282,17 @@ impl<M: Machine> Core<M> {
         }
         let strays_may_stay = self
             .finalization_start
-            .is_some_and(|start| now - start < STRAY_GRACE)
+            .is_some_and(|start| now.steady - start < STRAY_GRACE)
             && self.machine.has_strays();
-        if self.has_live_runs() {
+        if self.has_live_runs() || strays_may_stay {
             return Ok(Some(left.min(ENDING_LOOK)));
-        }
-        if strays_may_stay {
-            return Ok(Some(left.min(STRAY_LOOK)));
         }
         self.set_task_state(TaskState::Finalizing, now)?;
         self.kill_runs(now)?;
         Ok(None)
     }
 
-    fn turn_finalizing(&mut self, now: Seconds) -> Result<Option<Duration>, CoreError> {
+    fn turn_finalizing(&mut self, now: Moment) -> Result<Option<Duration>, CoreError> {
         let left = self.finalization_left(now);
         let mut wait = None;
         if !left.is_zero() {
@@ -311,27 +310,15 @@ impl<M: Machine> Core<M> {
     }
 
     /// Starts what the plan allows. Returns how long until it allows more by the clock alone.
-    fn run_plan(&mut self, kind: Kind, now: Seconds) -> Result<Option<Duration>, CoreError> {
-        let running: Vec<String> = self.plan(kind).running().map(str::to_owned).collect();
-        let mut next_overdue: Option<Duration> = None;
-        for process in &running {
-            let Some(run) = self.state.latest(process) else {
-                continue;
-            };
-            if run.state != Some(ProcessState::Forked) {
-                continue;
-            }
-            let age = run.fork_time.map_or(0.0, |forked| now - forked.0);
-            if age > LOST_AFTER {
+    fn run_plan(&mut self, kind: Kind, now: Moment) -> Result<Option<Duration>, CoreError> {
+        for process in self.unheard_of(kind) {
+            if self.time_to_report(&process, now).is_zero() {
                 tracing::warn!(process, "the run was forked but never came up; it is lost");
-                self.lose_run(process, now)?;
-            } else {
-                let left = Duration::try_from_secs_f64(LOST_AFTER - age).unwrap_or(Duration::ZERO);
-                next_overdue = Some(next_overdue.map_or(left, |other| other.min(left)));
+                self.lose_run(&process, now)?;
             }
         }
         let limit = usize::try_from(self.task.max_concurrency).unwrap_or(0);
-        for process in self.plan(kind).runnable_at(now) {
+        for process in self.plan(kind).runnable_at(now.steady) {
             if limit > 0 && self.plan(kind).running().count() >= limit {
                 break;
             }
@@ -341,12 +328,29 @@ impl<M: Machine> Core<M> {
         let next_start = if at_limit {
             None
         } else {
-            self.plan(kind).min_wait(now)
+            self.plan(kind).min_wait(now.steady)
         };
-        Ok([next_overdue, next_start].into_iter().flatten().min())
+        let unheard_of = self.unheard_of(kind).into_iter();
+        let overdue = unheard_of.map(|process| self.time_to_report(&process, now));
+        Ok(overdue.chain(next_start).min())
     }
 
-    fn launch(&mut self, name: &str, now: Seconds) -> Result<(), CoreError> {
+    /// Processes whose run was forked and has not reported in.
+    fn unheard_of(&self, kind: Kind) -> Vec<String> {
+        let running = self.plan(kind).running();
+        running
+            .filter(|process| self.state.run_state(process) == Some(ProcessState::Forked))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// How long such a run has left until it is lost.
+    fn time_to_report(&self, process: &str, now: Moment) -> Duration {
+        let forked = self.forked.get(process).copied().unwrap_or(now.steady);
+        Duration::try_from_secs_f64(forked + LOST_AFTER - now.steady).unwrap_or(Duration::ZERO)
+    }
+
+    fn launch(&mut self, name: &str, now: Moment) -> Result<(), CoreError> {
         let waiting = ProcessStatus {
             seq: Some(self.state.sequence(name) + 1),
             process: Some(name.to_owned()),
@@ -367,7 +371,7 @@ impl<M: Machine> Core<M> {
             process,
             run,
             seq,
-            now,
+            now: now.wall,
         }) {
             Ok(forked) => self.set_run_state(forked, now),
             Err(reason) => {
@@ -384,7 +388,7 @@ impl<M: Machine> Core<M> {
     }
 
     /// Applies a run's transition, puts it on record, and follows it up.
-    fn set_run_state(&mut self, update: ProcessStatus, now: Seconds) -> Result<(), CoreError> {
+    fn set_run_state(&mut self, update: ProcessStatus, now: Moment) -> Result<(), CoreError> {
         let (Some(name), Some(state)) = (update.process.clone(), update.state) else {
             return Ok(());
         };
@@ -392,7 +396,10 @@ impl<M: Machine> Core<M> {
         self.commit(&RunnerCkpt::ProcessStatus(update))?;
         match state {
             ProcessState::Waiting => {}
-            ProcessState::Forked => self.plan_of(&name).set_running(&name),
+            ProcessState::Forked => {
+                self.plan_of(&name).set_running(&name);
+                self.forked.insert(name, now.steady);
+            }
             ProcessState::Running => {
                 // The SIGTERM of CLEANING could not reach a run that had no process yet.
                 let late =
@@ -404,7 +411,7 @@ impl<M: Machine> Core<M> {
             ProcessState::Success => {
                 tracing::info!(process = name, "finished");
                 self.machine.sweep(&name, Sweep::Group);
-                self.plan_of(&name).add_success(&name, now);
+                self.plan_of(&name).add_success(&name, now.steady);
             }
             ProcessState::Failed => {
                 tracing::info!(process = name, return_code, "failed");
@@ -412,18 +419,18 @@ impl<M: Machine> Core<M> {
                 let plan = self.plan_of(&name);
                 // A run that could not be started has not been running yet.
                 plan.set_running(&name);
-                plan.add_failure(&name, now);
+                plan.add_failure(&name, now.steady);
             }
             ProcessState::Killed | ProcessState::Lost => {
                 tracing::info!(process = name, %state, return_code, "ended");
                 self.machine.sweep(&name, Sweep::Group);
-                self.plan_of(&name).add_loss(&name, now);
+                self.plan_of(&name).add_loss(&name, now.steady);
             }
         }
         Ok(())
     }
 
-    fn lose_run(&mut self, process: &str, now: Seconds) -> Result<(), CoreError> {
+    fn lose_run(&mut self, process: &str, now: Moment) -> Result<(), CoreError> {
         self.machine.sweep(process, Sweep::Everything);
         let lost = ProcessStatus {
             seq: Some(self.state.sequence(process) + 1),
@@ -434,7 +441,7 @@ impl<M: Machine> Core<M> {
         self.set_run_state(lost, now)
     }
 
-    fn take_unread(&mut self, process: &str, now: Seconds) -> Result<(), CoreError> {
+    fn take_unread(&mut self, process: &str, now: Moment) -> Result<(), CoreError> {
         for update in self.machine.drain(process) {
             self.observe(process, update, now)?;
         }
@@ -442,7 +449,7 @@ impl<M: Machine> Core<M> {
     }
 
     /// SIGKILL to every run: one that lived becomes KILLED, one that did not LOST.
-    fn kill_runs(&mut self, now: Seconds) -> Result<(), CoreError> {
+    fn kill_runs(&mut self, now: Moment) -> Result<(), CoreError> {
         let processes: Vec<String> = self.state.processes.keys().cloned().collect();
         for process in processes {
             self.take_unread(&process, now)?;
@@ -465,7 +472,7 @@ impl<M: Machine> Core<M> {
             };
             if was_alive {
                 update.state = Some(ProcessState::Killed);
-                update.stop_time = Some(now.into());
+                update.stop_time = Some(now.wall.into());
                 update.return_code = Some(-1);
             }
             self.set_run_state(update, now)?;
@@ -473,7 +480,7 @@ impl<M: Machine> Core<M> {
         Ok(())
     }
 
-    fn clean(&mut self, now: Seconds) -> Result<(), CoreError> {
+    fn clean(&mut self, now: Moment) -> Result<(), CoreError> {
         self.set_task_state(TaskState::Cleaning, now)?;
         self.terminate_ordinary();
         Ok(())
@@ -491,7 +498,7 @@ impl<M: Machine> Core<M> {
         }
     }
 
-    fn end(&mut self, end: TaskState, now: Seconds) -> Result<(), CoreError> {
+    fn end(&mut self, end: TaskState, now: Moment) -> Result<(), CoreError> {
         self.set_task_state(end, now)?;
         self.kill_runs(now)?;
         self.machine.kill_strays();
@@ -499,16 +506,16 @@ impl<M: Machine> Core<M> {
         Ok(())
     }
 
-    fn set_task_state(&mut self, state: TaskState, now: Seconds) -> Result<(), CoreError> {
+    fn set_task_state(&mut self, state: TaskState, now: Moment) -> Result<(), CoreError> {
         tracing::info!(%state, "task");
         self.commit(&RunnerCkpt::TaskStatus(TaskStatus {
             state: Some(state),
-            timestamp_ms: Some((now * 1000.0) as i64),
+            timestamp_ms: Some((now.wall * 1000.0) as i64),
             runner_pid: Some(self.identity.pid),
             runner_uid: Some(self.identity.uid),
         }))?;
         if state == TaskState::Cleaning {
-            self.finalization_start = Some(now);
+            self.finalization_start = Some(now.steady);
         }
         debug_assert!(
             !is_task_over(state) || self.state.is_over(),
@@ -538,13 +545,13 @@ impl<M: Machine> Core<M> {
         }
     }
 
-    fn finalization_left(&self, now: Seconds) -> Duration {
+    fn finalization_left(&self, now: Moment) -> Duration {
         let deadline = match (self.deadline, self.finalization_start) {
             (Some(deadline), _) => deadline,
             (None, Some(start)) => start + self.task.finalization_wait as f64,
             (None, None) => return Duration::MAX,
         };
-        Duration::try_from_secs_f64(deadline - now).unwrap_or(Duration::ZERO)
+        Duration::try_from_secs_f64(deadline - now.steady).unwrap_or(Duration::ZERO)
     }
 
     fn has_live_runs(&self) -> bool {

@@ -80,6 +80,8 @@ pub(crate) struct Host {
     epoll: Epoll,
     live: BTreeMap<String, Live>,
     readers: BTreeMap<String, Reader>,
+    /// Descriptors of strays, so that their ends are heard of.
+    watched: BTreeMap<ProcessId, OwnedFd>,
     exempt: Exemptions,
 }
 
@@ -102,6 +104,7 @@ impl Host {
             epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
             live: BTreeMap::new(),
             readers: BTreeMap::new(),
+            watched: BTreeMap::new(),
             exempt,
         })
     }
@@ -109,10 +112,6 @@ impl Host {
     /// Readable while there is something to collect.
     pub(crate) fn wake_fd(&self) -> BorrowedFd<'_> {
         self.epoll.0.as_fd()
-    }
-
-    pub(crate) fn touch(&self) -> Result<(), WriteError> {
-        self.writer.touch()
     }
 
     /// Which processes have something new in their streams, or lost their coordinators.
@@ -155,13 +154,39 @@ impl Host {
         news
     }
 
-    /// Reaps children that were adopted from ended runs.
+    /// Reaps children that were adopted from ended runs, and sees to it that the ends of the others are heard of.
     pub(crate) fn reap_strays(&mut self) {
-        for pid in self.strays() {
+        let strays = self.strays();
+        // Closing a descriptor takes it off the event loop.
+        self.watched.retain(|pid, _| strays.contains(pid));
+        for pid in strays {
             match waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG)) {
-                Ok(_) | Err(Errno::ECHILD | Errno::EINTR) => {}
+                Ok(WaitStatus::StillAlive) => self.watch_stray(pid),
+                Ok(_) | Err(Errno::ECHILD) => {
+                    self.watched.remove(&pid);
+                }
+                Err(Errno::EINTR) => {}
                 Err(error) => tracing::warn!(pid, %error, "cannot reap a child"),
             }
+        }
+    }
+
+    fn watch_stray(&mut self, pid: ProcessId) {
+        if self.watched.contains_key(&pid) {
+            return;
+        }
+        // A child that is not reaped keeps its number, so the descriptor is that child's.
+        let watched = spawn::process_descriptor(Pid::from_raw(pid)).and_then(|descriptor| {
+            let event = EpollEvent::new(EpollFlags::EPOLLIN, 0);
+            self.epoll.add(descriptor.as_fd(), event)?;
+            Ok(descriptor)
+        });
+        match watched {
+            Ok(descriptor) => {
+                self.watched.insert(pid, descriptor);
+            }
+            // It is looked at now and then while the task ends.
+            Err(error) => tracing::debug!(pid, %error, "cannot watch a process"),
         }
     }
 

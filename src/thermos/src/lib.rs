@@ -45,6 +45,7 @@ mod init;
 pub mod instance;
 pub mod isolation;
 pub mod logs;
+mod memory;
 pub mod paths;
 mod place;
 pub mod plan;

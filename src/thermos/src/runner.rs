@@ -10,7 +10,7 @@ use aurora_api::thermos::{RunnerHeader, TaskState};
 use nix::sys::prctl;
 
 use crate::checkpoint::{WriteError, Writer};
-use crate::clock;
+use crate::clock::Moment;
 use crate::core::{Core, CoreError, Identity, Turn};
 use crate::host::{Host, Surroundings};
 use crate::isolation::{ImageRoot, Isolation};
@@ -21,9 +21,6 @@ use crate::procs::Exemptions;
 use crate::schema::Task;
 use crate::state::RunnerState;
 use crate::users::{self, Account, LookupError};
-
-/// How often an idle task's stream is touched.
-const TOUCH_EVERY: Duration = Duration::from_secs(15);
 
 /// What is needed to run a task.
 #[derive(Debug, Clone)]
@@ -122,7 +119,8 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct TaskRunner {
     core: Core<Host>,
-    touched: Instant,
+    /// What waits are counted from.
+    begun: Instant,
 }
 
 impl TaskRunner {
@@ -164,10 +162,11 @@ impl TaskRunner {
         let log_dir = settings
             .log_dir
             .unwrap_or_else(|| settings.sandbox.join(".logs"));
-        let now = clock::now();
+        let begun = Instant::now();
+        let now = Moment::now(begun);
         let header = RunnerHeader {
             task_id: Some(settings.task_id),
-            launch_time_ms: Some((now * 1000.0) as i64),
+            launch_time_ms: Some((now.wall * 1000.0) as i64),
             sandbox: Some(settings.sandbox.to_string_lossy().into_owned()),
             log_dir: Some(log_dir.to_string_lossy().into_owned()),
             hostname: Some(settings.hostname),
@@ -202,10 +201,7 @@ impl TaskRunner {
         };
         let mut core = Core::new(settings.task, settings.run_limit, identity, host)?;
         core.start(header, now)?;
-        Ok(Self {
-            core,
-            touched: Instant::now(),
-        })
+        Ok(Self { core, begun })
     }
 
     /// Readable when [`TaskRunner::turn`] has something to do before its time. The descriptor stays the same.
@@ -219,7 +215,7 @@ impl TaskRunner {
     /// # Errors
     /// [`CoreError`]: the records cannot be written. Call [`TaskRunner::abandon`] then.
     pub fn turn(&mut self) -> Result<Turn, CoreError> {
-        let now = clock::now();
+        let now = self.now();
         for news in self.core.machine().collect() {
             for update in crate::core::Machine::drain(self.core.machine(), &news.process) {
                 self.core.observe(&news.process, update, now)?;
@@ -229,11 +225,10 @@ impl TaskRunner {
             }
         }
         self.core.machine().reap_strays();
-        if self.touched.elapsed() >= TOUCH_EVERY {
-            self.touched = Instant::now();
-            self.core.machine().touch()?;
-        }
-        self.core.turn(now)
+        let turn = self.core.turn(now)?;
+        // What the turn swept has left its children to this process.
+        self.core.machine().reap_strays();
+        Ok(turn)
     }
 
     /// Ends the task as KILLED, with SIGTERM, final processes and SIGKILL, within `wait`.
@@ -241,7 +236,7 @@ impl TaskRunner {
     /// # Errors
     /// As for [`TaskRunner::turn`].
     pub fn kill(&mut self, wait: Duration) -> Result<(), CoreError> {
-        self.core.kill(wait, clock::now())
+        self.core.kill(wait, self.now())
     }
 
     /// Ends the task as LOST, with SIGKILL.
@@ -249,12 +244,16 @@ impl TaskRunner {
     /// # Errors
     /// As for [`TaskRunner::turn`].
     pub fn lose(&mut self) -> Result<(), CoreError> {
-        self.core.lose(clock::now())
+        self.core.lose(self.now())
     }
 
     /// SIGKILL to everything that the task started, without a record.
     pub fn abandon(&mut self) {
         self.core.machine().abandon();
+    }
+
+    fn now(&self) -> Moment {
+        Moment::now(self.begun)
     }
 
     /// What is on record.

@@ -1,4 +1,4 @@
-//! The few system calls between fork and exec, and descriptors handed across exec. The only unsafe code of this crate.
+//! The few system calls between fork and exec, and descriptors handed across exec.
 #![allow(
     unsafe_code,
     reason = "pre_exec hooks and descriptors inherited by number have no safe interface"
@@ -15,10 +15,12 @@ use std::process::{Child, Command, Stdio};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::libc;
 use nix::mount::{MntFlags, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::unistd::Pid;
 
 use crate::isolation::ImageRoot;
 use crate::users::Account;
@@ -69,6 +71,15 @@ pub(crate) fn adopt(descriptor: RawFd) -> io::Result<OwnedFd> {
         fcntl(borrowed, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map_err(io::Error::from)?;
         Ok(OwnedFd::from_raw_fd(descriptor))
     }
+}
+
+/// Another descriptor of what is open as standard input (0), output (1) or error (2).
+pub(crate) fn standard(number: RawFd) -> io::Result<OwnedFd> {
+    if !(0..=2).contains(&number) {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput));
+    }
+    // SAFETY: std sees to it that these three are open when `main` starts, and nothing here closes them.
+    unsafe { BorrowedFd::borrow_raw(number) }.try_clone_to_owned()
 }
 
 /// Closes on exec what this process got open from its parent, apart from the three standard descriptors.
@@ -169,6 +180,18 @@ fn enter(root: &CStr, directory: &CStr) -> Result<(), Errno> {
     nix::unistd::pivot_root(c".", c".")?;
     umount2(c".", MntFlags::MNT_DETACH)?;
     nix::unistd::chdir(directory)
+}
+
+/// A descriptor of a process, readable once that has ended. Kernels before 5.3 have none.
+pub(crate) fn process_descriptor(pid: Pid) -> io::Result<OwnedFd> {
+    // SAFETY: takes two integers; what comes back is a descriptor of our own, closed on exec, or a negative number.
+    let number = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
+    let number = RawFd::try_from(number).map_err(io::Error::other)?;
+    if number < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made it, and nobody else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// Leaves a descriptor open in the command, under its number.

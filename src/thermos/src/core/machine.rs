@@ -16,7 +16,7 @@ pub struct Launch<'a> {
     pub run: usize,
     /// Sequence number for the run's FORKED record.
     pub seq: i64,
-    /// Now.
+    /// Now, for the record.
     pub now: Seconds,
 }
 

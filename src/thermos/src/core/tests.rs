@@ -102,37 +102,49 @@ impl Machine for Notes {
     }
 }
 
+const AT_0: Moment = Moment {
+    wall: 0.0,
+    steady: 0.0,
+};
+
 fn core(task: Value) -> Core<Notes> {
     let task = Task::from_json(&task).unwrap();
     let mut core = Core::new(task, 100, Identity { pid: 1, uid: 0 }, Notes::default()).unwrap();
-    core.start(RunnerHeader::default(), 0.0).unwrap();
+    core.start(RunnerHeader::default(), AT_0).unwrap();
     core
 }
 
 /// Plays a script, one step a word: `@5` sets the clock and takes a turn, `p+` RUNNING, `p=0` and so on an end, `p!` a
-/// coordinator gone, `p?` one that ended before it was heard of, `kill60`, `lose`, `stray`, `nostray`. Returns the notes, with the
-/// answer of each turn in brackets.
+/// coordinator gone, `p?` one that ended before it was heard of, `kill60`, `lose`, `set-9` the clock on the
+/// wall, `stray`, `nostray`. Returns the notes, with the
+/// answer of each turn in brackets, `[-]` when it waits for events alone.
 fn play(core: &mut Core<Notes>, script: &str) -> String {
     core.machine.lines.clear();
-    let mut now = 0.0;
+    let mut now = AT_0;
+    let mut set_by = 0.0;
     for word in script.split_whitespace() {
         if let Some(time) = word.strip_prefix('@') {
-            now = time.parse().unwrap();
+            now.steady = time.parse().unwrap();
+            now.wall = now.steady + set_by;
             let turn = core.turn(now).unwrap();
             core.machine.lines.push(match turn {
+                Turn::Wait(Duration::MAX) => "[-]".to_owned(),
                 Turn::Wait(wait) => format!("[{}]", wait.as_secs_f64()),
                 Turn::Over(state) => format!("[{state}]"),
             });
         } else if let Some(wait) = word.strip_prefix("kill") {
             core.kill(Duration::from_secs(wait.parse().unwrap()), now)
                 .unwrap();
+        } else if let Some(seconds) = word.strip_prefix("set") {
+            set_by = seconds.parse().unwrap();
+            now.wall = now.steady + set_by;
         } else if word == "lose" {
             core.lose(now).unwrap();
         } else if word == "stray" || word == "nostray" {
             core.machine.strays = word == "stray";
         } else if let Some(name) = word.strip_suffix('+') {
             let update = ProcessStatus {
-                start_time: Some(now.into()),
+                start_time: Some(now.wall.into()),
                 pid: Some(7),
                 ..status(core, name, ProcessState::Running)
             };
@@ -151,7 +163,7 @@ fn play(core: &mut Core<Notes>, script: &str) -> String {
                 _ => ProcessState::Failed,
             };
             let update = ProcessStatus {
-                stop_time: Some(now.into()),
+                stop_time: Some(now.wall.into()),
                 return_code: Some(code),
                 ..status(core, name, state)
             };
@@ -201,29 +213,29 @@ fn scripts() {
         (
             one(),
             "@0 p+ @1 p=0 @2",
-            "p:WAITING p:FORKED [15] p:RUNNING [15] p:SUCCESS(0) CLEANING FINALIZING SUCCESS finished [SUCCESS]",
+            "p:WAITING p:FORKED [60] p:RUNNING [-] p:SUCCESS(0) CLEANING FINALIZING SUCCESS finished [SUCCESS]",
         ),
         (
             one(),
             "@0 p+ p=1 @2",
-            "p:WAITING p:FORKED [15] p:RUNNING p:FAILED(1) CLEANING FINALIZING FAILED finished [FAILED]",
+            "p:WAITING p:FORKED [60] p:RUNNING p:FAILED(1) CLEANING FINALIZING FAILED finished [FAILED]",
         ),
         // A signal is a loss: again after min_duration, which counts from the end.
         (
             one(),
             "@0 p+ @2 p=-9 @3 @7 p+ p=0 @8",
-            "p:WAITING p:FORKED [15] p:RUNNING [15] p:KILLED(-9) [4] p:WAITING p:FORKED [15] p:RUNNING p:SUCCESS(0) CLEANING FINALIZING SUCCESS finished [SUCCESS]",
+            "p:WAITING p:FORKED [60] p:RUNNING [-] p:KILLED(-9) [4] p:WAITING p:FORKED [60] p:RUNNING p:SUCCESS(0) CLEANING FINALIZING SUCCESS finished [SUCCESS]",
         ),
         // Nothing was heard for a minute; or the coordinator is gone.
         (
             one(),
             "@0 @50 @61 @66",
-            "p:WAITING p:FORKED [15] [10] kill p p:LOST [5] p:WAITING p:FORKED [15]",
+            "p:WAITING p:FORKED [60] [10] kill p p:LOST [5] p:WAITING p:FORKED [60]",
         ),
         (
             one(),
             "@0 p+ p! @1",
-            "p:WAITING p:FORKED [15] p:RUNNING kill p p:LOST [4]",
+            "p:WAITING p:FORKED [60] p:RUNNING kill p p:LOST [4]",
         ),
         (
             with(
@@ -232,23 +244,23 @@ fn scripts() {
                 json!(0),
             ),
             "@0 d+ d=0 @1 @3 d+ d=2 @4",
-            "d:WAITING d:FORKED [15] d:RUNNING d:SUCCESS(0) [2] d:WAITING d:FORKED [15] d:RUNNING d:FAILED(2) CLEANING FINALIZING SUCCESS finished [SUCCESS]",
+            "d:WAITING d:FORKED [60] d:RUNNING d:SUCCESS(0) [2] d:WAITING d:FORKED [60] d:RUNNING d:FAILED(2) CLEANING FINALIZING SUCCESS finished [SUCCESS]",
         ),
         (
             json!({"processes": [process("a"), process("b")], "max_concurrency": 1}),
             "@0 a+ a=0 @1 b+ b=0 @2",
-            "a:WAITING a:FORKED [15] a:RUNNING a:SUCCESS(0) b:WAITING b:FORKED [15] b:RUNNING b:SUCCESS(0) CLEANING FINALIZING SUCCESS finished [SUCCESS]",
+            "a:WAITING a:FORKED [60] a:RUNNING a:SUCCESS(0) b:WAITING b:FORKED [60] b:RUNNING b:SUCCESS(0) CLEANING FINALIZING SUCCESS finished [SUCCESS]",
         ),
         (
             json!({"processes": [process("p"), finalizer()]}),
             "@0 p+ p=0 @1 f+ f=1 @2",
-            "p:WAITING p:FORKED [15] p:RUNNING p:SUCCESS(0) CLEANING FINALIZING f:WAITING f:FORKED [1] f:RUNNING f:FAILED(1) SUCCESS finished [SUCCESS]",
+            "p:WAITING p:FORKED [60] p:RUNNING p:SUCCESS(0) CLEANING FINALIZING f:WAITING f:FORKED [1] f:RUNNING f:FAILED(1) SUCCESS finished [SUCCESS]",
         ),
         // The whole end, finalizers included, has to fit into finalization_wait.
         (
             json!({"processes": [process("p"), finalizer()], "finalization_wait": 10}),
             "@0 p+ p=0 @1 f+ @10.5 @11",
-            "p:WAITING p:FORKED [15] p:RUNNING p:SUCCESS(0) CLEANING FINALIZING f:WAITING f:FORKED [1] f:RUNNING [0.5] SUCCESS kill f f:KILLED(-1) finished [SUCCESS]",
+            "p:WAITING p:FORKED [60] p:RUNNING p:SUCCESS(0) CLEANING FINALIZING f:WAITING f:FORKED [1] f:RUNNING [0.5] SUCCESS kill f f:KILLED(-1) finished [SUCCESS]",
         ),
     ] {
         assert_eq!(play(&mut core(task), script), expected, "{script}");
@@ -262,40 +274,40 @@ fn kills() {
         // SIGTERM, the final plan, KILLED; the current state is on record once more.
         (
             "@0 p+ @1 kill60 @2 p=-15 @3 f+ f=0 @4",
-            "p:WAITING p:FORKED [15] p:RUNNING [15] ACTIVE CLEANING term p 7 [1] p:KILLED(-15) FINALIZING f:WAITING f:FORKED [1] f:RUNNING f:SUCCESS(0) KILLED finished [KILLED]",
+            "p:WAITING p:FORKED [60] p:RUNNING [-] ACTIVE CLEANING term p 7 [1] p:KILLED(-15) FINALIZING f:WAITING f:FORKED [1] f:RUNNING f:SUCCESS(0) KILLED finished [KILLED]",
         ),
         // Its sixty seconds replace finalization_wait, and are its end without a final plan.
         (
             "@0 p+ @1 kill60 @30 @61",
-            "p:WAITING p:FORKED [15] p:RUNNING [15] ACTIVE CLEANING term p 7 [1] KILLED kill p p:KILLED(-1) finished [KILLED]",
+            "p:WAITING p:FORKED [60] p:RUNNING [-] ACTIVE CLEANING term p 7 [1] KILLED kill p p:KILLED(-1) finished [KILLED]",
         ),
         // A second one changes nothing.
         (
             "@0 p+ @1 kill60 kill1 @3",
-            "p:WAITING p:FORKED [15] p:RUNNING [15] ACTIVE CLEANING term p 7 [1]",
+            "p:WAITING p:FORKED [60] p:RUNNING [-] ACTIVE CLEANING term p 7 [1]",
         ),
         (
             "@0 p+ @1 lose @1",
-            "p:WAITING p:FORKED [15] p:RUNNING [15] ACTIVE CLEANING term p 7 LOST kill p p:KILLED(-1) finished [LOST]",
+            "p:WAITING p:FORKED [60] p:RUNNING [-] ACTIVE CLEANING term p 7 LOST kill p p:KILLED(-1) finished [LOST]",
         ),
         // Who had no process yet gets its SIGTERM as soon as it has one.
         (
             "@0 kill60 @1 p+ p=-15 @2",
-            "p:WAITING p:FORKED [15] ACTIVE CLEANING [1] p:RUNNING term p 7 p:KILLED(-15) FINALIZING f:WAITING f:FORKED [1]",
+            "p:WAITING p:FORKED [60] ACTIVE CLEANING [1] p:RUNNING term p 7 p:KILLED(-15) FINALIZING f:WAITING f:FORKED [1]",
         ),
         // A run whose coordinator is not there any more when the end comes is lost.
         (
             "@0 p+ p? @1 lose @1",
-            "p:WAITING p:FORKED [15] p:RUNNING [15] ACTIVE CLEANING term p 7 LOST kill p p:LOST finished [LOST]",
+            "p:WAITING p:FORKED [60] p:RUNNING [-] ACTIVE CLEANING term p 7 LOST kill p p:LOST finished [LOST]",
         ),
         // What left its session is told to end, and waited for, but not for long.
         (
             "@0 p+ stray kill60 p=-15 @1 @4 @5 f+ f=0 @6",
-            "p:WAITING p:FORKED [15] p:RUNNING ACTIVE CLEANING term strays term p 7 p:KILLED(-15) [0.1] [0.1] FINALIZING f:WAITING f:FORKED [1] f:RUNNING f:SUCCESS(0) KILLED kill strays finished [KILLED]",
+            "p:WAITING p:FORKED [60] p:RUNNING ACTIVE CLEANING term strays term p 7 p:KILLED(-15) [1] [1] FINALIZING f:WAITING f:FORKED [1] f:RUNNING f:SUCCESS(0) KILLED kill strays finished [KILLED]",
         ),
         (
             "@0 p+ stray kill60 p=-15 @1 nostray @2",
-            "p:WAITING p:FORKED [15] p:RUNNING ACTIVE CLEANING term strays term p 7 p:KILLED(-15) [0.1] FINALIZING f:WAITING f:FORKED [1]",
+            "p:WAITING p:FORKED [60] p:RUNNING ACTIVE CLEANING term strays term p 7 p:KILLED(-15) [1] FINALIZING f:WAITING f:FORKED [1]",
         ),
     ] {
         assert_eq!(play(&mut core(pair.clone()), script), expected, "{script}");
@@ -306,11 +318,11 @@ fn kills() {
 fn failed_processes_end_the_task_at_the_limit() {
     let three = |limit: i64| json!({"processes": [process("a"), process("b"), process("c")], "max_failures": limit});
     let script = "@0 a+ b+ c+ a=1 @1 b=1 @2";
-    let started = "a:WAITING a:FORKED b:WAITING b:FORKED c:WAITING c:FORKED [15] a:RUNNING b:RUNNING c:RUNNING a:FAILED(1)";
+    let started = "a:WAITING a:FORKED b:WAITING b:FORKED c:WAITING c:FORKED [60] a:RUNNING b:RUNNING c:RUNNING a:FAILED(1)";
     for (limit, expected) in [
         (1, "CLEANING term b 7 term c 7 [1] b:FAILED(1) [1]"),
-        (2, "[15] b:FAILED(1) CLEANING term c 7 [1]"),
-        (0, "[15] b:FAILED(1) [15]"),
+        (2, "[-] b:FAILED(1) CLEANING term c 7 [1]"),
+        (0, "[-] b:FAILED(1) [-]"),
     ] {
         assert_eq!(
             play(&mut core(three(limit)), script),
@@ -333,7 +345,7 @@ fn a_process_that_cannot_be_launched_has_failed() {
 #[test]
 fn what_a_coordinator_may_not_write_changes_nothing() {
     let mut core = core(json!({"processes": [process("p"), process("q")]}));
-    core.turn(0.0).unwrap();
+    core.turn(AT_0).unwrap();
     let before = core.state().clone();
     let odd = [
         status(&core, "q", ProcessState::Running),
@@ -350,7 +362,7 @@ fn what_a_coordinator_may_not_write_changes_nothing() {
         ProcessStatus::default(),
     ];
     for update in odd {
-        core.observe("p", update.clone(), 1.0).unwrap();
+        core.observe("p", update.clone(), AT_0).unwrap();
         assert_eq!(*core.state(), before, "{update:?}");
     }
 }
@@ -359,5 +371,28 @@ fn what_a_coordinator_may_not_write_changes_nothing() {
 fn a_full_disk_is_an_error_and_not_a_panic() {
     let mut core = core(one());
     core.machine.full = true;
-    assert!(matches!(core.turn(0.0), Err(CoreError::Write(_))));
+    assert!(matches!(core.turn(AT_0), Err(CoreError::Write(_))));
+}
+
+/// Whatever is done to the clock on the wall, waits take as long as they should; what it says goes on record.
+#[test]
+fn a_clock_that_is_set_changes_no_wait() {
+    let task = json!({"processes": [process("p"), with(process("f"), "final", json!(true))], "finalization_wait": 10});
+    for script in [
+        // After a loss, five seconds to the next run; after a kill, sixty to the end.
+        "@0 p+ @2 p=-9 SET @3 @7 p+ p=0 @8 SET @9 @18",
+        "@0 p+ @1 kill60 SET @30 @61",
+        "@0 SET @50 @61",
+        "@0 p+ stray kill60 p=-15 @1 SET @4 @5",
+    ] {
+        let expected = play(&mut core(task.clone()), &script.replace("SET ", ""));
+        for set in ["set-86400", "set86400"] {
+            let script = script.replace("SET", set);
+            assert_eq!(play(&mut core(task.clone()), &script), expected, "{script}");
+        }
+    }
+    let mut core = core(one());
+    play(&mut core, "@0 p+ set86400 @1 p=-9 lose @1");
+    let ended = core.state().statuses.last().unwrap().timestamp_ms;
+    assert_eq!(ended, Some(86_401_000));
 }

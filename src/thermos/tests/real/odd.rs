@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use aurora_api::thermos::ProcessState;
-use aurora_thermos::{StartError, TaskRunner};
+use aurora_api::thermos::{ProcessState, TaskState};
+use aurora_thermos::core::Turn;
+use aurora_thermos::{StartError, TaskRunner, procs};
 use serde_json::json;
 
-use super::place::{is_root, process, with};
+use super::place::{is_root, process, until, with};
 use super::scenarios::Scenario;
 
 /// All of them, by name.
@@ -64,25 +65,71 @@ pub(crate) const ODD: &[(&str, Scenario)] = &[
         }
         assert!(!place.checkpoints().exists(), "something is on record");
     }),
-    ("an_idle_stream_is_touched", |place| {
+    ("the_end_of_a_stray_is_heard_of", |place| {
+        let stray = "trap 'sleep 0.2; exit' TERM; echo > up; while :; do sleep 0.05; done";
+        let line = format!("setsid bash -c \"{stray}\" & until [ -e up ]; do sleep 0.01; done");
+        let run = place.finish(json!({"processes": [process("p", &line)]}));
+        let statuses = &run.runner.state().statuses;
+        let at = |state| {
+            let status = statuses.iter().find(|status| status.state == Some(state));
+            status.unwrap().timestamp_ms.unwrap()
+        };
+        // Well before the second after which an ending task is looked at again.
+        let took = at(TaskState::Success) - at(TaskState::Cleaning);
+        assert!((200..900).contains(&took), "{took} ms");
+    }),
+    ("an_idle_task_wakes_nobody", |place| {
         let mut run = place.run(json!({"processes": [process("p", "exec sleep 1000")]}));
         run.until_run("p", ProcessState::Running, 1);
-        let stream = fs::File::options()
-            .append(true)
-            .open(place.paths().runner())
-            .unwrap();
-        let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
-        stream.set_modified(long_ago).unwrap();
-        let begun = std::time::Instant::now();
-        while stream.metadata().unwrap().modified().unwrap() == long_ago {
-            assert!(
-                begun.elapsed() < Duration::from_secs(25),
-                "nobody touched it"
-            );
-            run.turn();
-            run.wait(Duration::from_millis(100));
-        }
+        assert_eq!(run.turn(), Turn::Wait(Duration::MAX));
+        let coordinator = procs::children(std::process::id().cast_signed())[0];
+        let waits = || status(coordinator, "voluntary_ctxt_switches:");
+        let before = waits();
+        run.wait(Duration::from_secs(2));
+        assert_eq!(waits(), before);
+        run.runner.lose().unwrap();
+        run.until_over(Duration::from_secs(10));
+    }),
+    ("a_coordinator_keeps_little_memory", |place| {
+        // The second has had a buffer for its output, and given it back.
+        let rotating = with(
+            process("q", "head -c 1000000 /dev/zero; exec sleep 1000"),
+            json!({"logger": {"mode": "rotate"}}),
+        );
+        let mut run = place.run(json!({"processes": [process("p", "exec sleep 1000"), rotating]}));
+        run.until_run("p", ProcessState::Running, 1);
+        run.until_run("q", ProcessState::Running, 1);
+        let coordinators = procs::children(std::process::id().cast_signed());
+        assert_eq!(coordinators.len(), 2);
+        let weights = || coordinators.iter().map(|&pid| heap_and_stack(pid));
+        until(
+            "memory given back",
+            Duration::from_secs(10),
+            || format!("{:?} KiB", weights().collect::<Vec<_>>()),
+            || weights().all(|kib| kib <= 40),
+        );
         run.runner.lose().unwrap();
         run.until_over(Duration::from_secs(10));
     }),
 ];
+
+/// A number in /proc/PID/status.
+fn status(pid: i32, key: &str) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(key));
+    line.unwrap().trim().parse().unwrap()
+}
+
+/// KiB that are in memory of a process's heap and stack.
+fn heap_and_stack(pid: i32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps")).unwrap();
+    ["[heap]", "[stack]"]
+        .iter()
+        .map(|name| {
+            let (_, after) = text.split_once(name).unwrap();
+            let line = after.lines().find_map(|line| line.strip_prefix("Rss:"));
+            let kib = line.unwrap().trim().trim_end_matches(" kB");
+            kib.parse::<u64>().unwrap()
+        })
+        .sum()
+}
