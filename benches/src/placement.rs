@@ -241,7 +241,7 @@ pub(crate) fn offers(suite: &Suite) -> Vec<Figure> {
                 .core
                 .held_offers()
                 .take(part)
-                .map(|offer| offer.id.clone())
+                .map(|offer| offer.id)
                 .collect();
             let offers = make(&mut world, part);
             let start = Instant::now();

@@ -118,7 +118,8 @@ mod tests {
                     host: "h1".to_owned(),
                     attributes: [attribute("rack", "r 1"), attribute(DEDICATED, "*/db")].into(),
                     ..HostAttributes::default()
-                },
+                }
+                .into(),
             },
             Op::AddConfig {
                 id: config,

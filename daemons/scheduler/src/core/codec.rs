@@ -396,7 +396,7 @@ fn write_op(out: &mut Out, op: &Op) {
         }
         Op::SaveHost { attributes } => {
             out.byte(SAVE_HOST);
-            out.thrift(attributes);
+            out.thrift(&**attributes);
         }
         Op::SaveCron { job } => {
             out.byte(SAVE_CRON);
@@ -523,7 +523,7 @@ fn read_op(input: &mut In<'_>) -> Result<Op, CodecError> {
             quota: input.thrift()?,
         },
         SAVE_HOST => Op::SaveHost {
-            attributes: input.thrift()?,
+            attributes: Arc::new(input.thrift()?),
         },
         SAVE_CRON => Op::SaveCron {
             job: Arc::new(input.thrift()?),

@@ -1,15 +1,15 @@
 //! Whether an offer suits a task, and why not (aurora: `SchedulingFilterImpl.java`).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use aurora_api::model::{
-    Attribute, Constraint, HostAttributes, JobKey, MaintenanceMode, TaskConstraint,
-};
+use aurora_api::model::{Attribute, HostAttributes, JobKey, MaintenanceMode, TaskConstraint};
 use aurora_mesos::v1::{Attribute as MesosAttribute, ValueType};
 
 use super::config::{Config, Millis};
 use super::resources::Bag;
-use super::store::{DEDICATED, StoredConfig, View};
+use super::store::{
+    DEDICATED, FastMap, Host, NameId, Names, StoredConfig, Trait, ValueId, View, values_in,
+};
 
 /// One reason against an offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,29 +34,16 @@ pub(crate) type Vetoes = Vec<Veto>;
 /// What a score is divided by for each kind, so that kinds compare, and what is enough for the greatest score.
 const MAX_SCORE: i64 = 1000;
 
+/// The score of a constraint that is not met.
+pub(super) const UNMET: i64 = 10_000;
+
 impl Veto {
-    /// Whether it may end while the offer is held.
-    pub(crate) fn is_dynamic(&self) -> bool {
-        matches!(self, Veto::Limit(_))
-    }
-
-    /// The counter of its kind.
-    pub(crate) fn counter(&self) -> &'static str {
-        match self {
-            Veto::Dedicated => "scheduling_veto_dedicated_constraint_mismatch",
-            Veto::Draining | Veto::Drained => "scheduling_veto_maintenance",
-            Veto::Constraint(_) => "scheduling_veto_constraint_mismatch",
-            Veto::Limit(_) => "scheduling_veto_limit_not_satisfied",
-            Veto::Insufficient(..) => "scheduling_veto_insufficient_resources",
-        }
-    }
-
     /// How far the offer is from suiting.
     pub(crate) fn score(&self) -> i64 {
         match self {
             Veto::Dedicated => 1_000_000,
             Veto::Draining | Veto::Drained => 100_000,
-            Veto::Constraint(_) | Veto::Limit(_) => 10_000,
+            Veto::Constraint(_) | Veto::Limit(_) => UNMET,
             Veto::Insufficient(_, score) => *score,
         }
     }
@@ -75,48 +62,133 @@ impl std::fmt::Display for Veto {
     }
 }
 
-/// What the tasks of one configuration need.
+/// What the tasks of one configuration need, its constraints in the numbers of the hosts' attributes.
 #[derive(Debug)]
 pub(crate) struct Request<'a> {
     pub(crate) config: &'a StoredConfig,
     /// With the executor's share.
     pub(crate) need: Bag,
     pub(crate) revocable: bool,
+    /// The attribute that a host must not have.
+    shunned: Option<NameId>,
+    /// The value constraints, in their order.
+    pub(super) demands: Vec<Demand<'a>>,
+    pub(super) limits: Vec<Limit<'a>>,
+}
+
+/// A value constraint.
+#[derive(Debug)]
+pub(super) struct Demand<'a> {
+    name: &'a str,
+    id: Option<NameId>,
+    /// Ordered; without those that no host has.
+    values: Vec<ValueId>,
+    negated: bool,
+}
+
+/// A limit constraint.
+#[derive(Debug)]
+pub(super) struct Limit<'a> {
+    pub(super) name: &'a str,
+    id: Option<NameId>,
+    pub(super) limit: i32,
+}
+
+/// What a task of a configuration takes, with its executor's share, and whether from what is revocable.
+pub(crate) fn needs(config: &Config, stored: &StoredConfig) -> (Bag, bool) {
+    let task = Bag::of_task(&stored.amounts);
+    let executor = match &stored.task.executor_config {
+        Some(executor) => Bag::of_executor(config, executor, &task),
+        None => Bag::default(),
+    };
+    let revocable = config.tier(stored.task.tier.as_deref()).revocable;
+    (task.plus(&executor), revocable)
 }
 
 impl<'a> Request<'a> {
-    pub(crate) fn new(config: &Config, stored: &'a StoredConfig) -> Request<'a> {
-        let task = Bag::of_task(&stored.amounts);
-        let executor = match &stored.task.executor_config {
-            Some(executor) => Bag::of_executor(config, executor, &task),
-            None => Bag::default(),
-        };
-        Request {
+    pub(crate) fn new(config: &Config, names: &Names, stored: &'a StoredConfig) -> Request<'a> {
+        let (need, revocable) = needs(config, stored);
+        let mut request = Request {
             config: stored,
-            need: task.plus(&executor),
-            revocable: config.tier(stored.task.tier.as_deref()).revocable,
+            need,
+            revocable,
+            shunned: names.name(DEDICATED),
+            demands: Vec::new(),
+            limits: Vec::new(),
+        };
+        for constraint in &stored.task.constraints {
+            let name = constraint.name.as_str();
+            let id = names.name(name);
+            if name == DEDICATED {
+                request.shunned = None;
+            }
+            match &constraint.constraint {
+                Some(TaskConstraint::Limit(limit)) => request.limits.push(Limit {
+                    name,
+                    id,
+                    limit: limit.limit,
+                }),
+                Some(TaskConstraint::Value(demand)) => {
+                    let known = |value: &String| names.value(id?, value);
+                    let mut values: Vec<ValueId> = demand.values.iter().filter_map(known).collect();
+                    values.sort_unstable();
+                    request.demands.push(Demand {
+                        name,
+                        id,
+                        values,
+                        negated: demand.negated,
+                    });
+                }
+                None => {}
+            }
         }
+        request
     }
 
-    pub(crate) fn limits(&self) -> impl Iterator<Item = (&str, i32)> {
-        let all = self.constraints();
-        all.filter_map(|(constraint, demand)| match demand {
-            TaskConstraint::Limit(demand) => Some((constraint.name.as_str(), demand.limit)),
-            TaskConstraint::Value(_) => None,
-        })
+    /// Whether it must not go to hosts that are for others.
+    pub(super) fn shuns_dedicated(&self) -> bool {
+        self.shunned.is_some()
     }
 
-    fn constraints(&self) -> impl Iterator<Item = (&Constraint, &TaskConstraint)> {
-        let all = self.config.task.constraints.iter();
-        all.filter_map(|constraint| Some((constraint, constraint.constraint.as_ref()?)))
+    /// Whether a host is for others.
+    fn shuns(&self, host: &Host) -> bool {
+        self.shunned.is_some_and(|name| host.has(name))
     }
+
+    /// The first of the constraints that a host can never meet.
+    pub(super) fn unmet(&self, traits: &[Trait]) -> Option<&'a str> {
+        let demand = self.demands.iter().find(|demand| !demand.is_met(traits));
+        // A host without the attribute can never satisfy a limit on it.
+        let is_missing = |limit: &&Limit<'_>| !limit.id.is_some_and(|name| has(traits, name));
+        let limit = || self.limits.iter().find(is_missing).map(|limit| limit.name);
+        demand.map(|demand| demand.name).or_else(limit)
+    }
+
+    /// Whether nothing but resources and the host's own standing matters.
+    pub(super) fn is_plain(&self) -> bool {
+        self.demands.is_empty() && self.limits.is_empty()
+    }
+}
+
+impl Demand<'_> {
+    fn is_met(&self, traits: &[Trait]) -> bool {
+        let is_wanted = |value| self.values.binary_search(&value).is_ok();
+        let found = self
+            .id
+            .is_some_and(|name| values_in(traits, name).any(is_wanted));
+        found != self.negated
+    }
+}
+
+fn has(traits: &[Trait], name: NameId) -> bool {
+    traits.iter().any(|(other, _)| *other == name)
 }
 
 /// How many tasks of a job are on hosts with each value of an attribute. Counted when first asked for, and again when the
 /// job's tasks moved without the caller telling.
 #[derive(Debug, Default)]
 pub(crate) struct Spread {
-    counts: HashMap<String, HashMap<String, i64>>,
+    counts: Vec<(NameId, FastMap<ValueId, i64>)>,
     /// Changes whenever the counts may.
     pub(super) version: (u64, u64),
 }
@@ -131,29 +203,13 @@ impl Spread {
         }
     }
 
-    fn count(&mut self, view: &View, job: &JobKey, attribute: &str, value: &str) -> i64 {
-        if !self.counts.contains_key(attribute) {
-            let mut counts: HashMap<String, i64> = HashMap::new();
-            let tasks = view
-                .job(job)
-                .into_iter()
-                .flat_map(|job| view.active_tasks(job));
-            for task in tasks.filter(|task| task.status.is_agent_assigned()) {
-                let host = task.host().and_then(|host| view.host(host));
-                for value in host
-                    .into_iter()
-                    .flat_map(|host| values_of(&host.attributes, attribute))
-                {
-                    *counts.entry(value.clone()).or_default() += 1;
-                }
-            }
-            self.counts.insert(attribute.to_owned(), counts);
-        }
-        let counts = self.counts.get(attribute);
-        counts
-            .and_then(|counts| counts.get(value))
-            .copied()
-            .unwrap_or(0)
+    fn count(&mut self, view: &View, job: &JobKey, name: NameId, value: ValueId) -> i64 {
+        let known = self.counts.iter().position(|(other, _)| *other == name);
+        let at = known.unwrap_or_else(|| {
+            self.counts.push((name, count_all(view, job, name)));
+            self.counts.len() - 1
+        });
+        self.counts[at].1.get(&value).copied().unwrap_or(0)
     }
 
     /// Whether a limit leaves room for one more task at a value.
@@ -161,24 +217,39 @@ impl Spread {
         &mut self,
         view: &View,
         request: &Request<'_>,
-        place: &LimitedPlace,
+        (name, value): LimitedPlace,
     ) -> bool {
         let job = &request.config.task.job;
-        let mut limits = request
-            .limits()
-            .filter(|(name, _)| *name == place.attribute);
-        limits.all(|(name, limit)| self.count(view, job, name, &place.value) < i64::from(limit))
+        let mut limits = request.limits.iter().filter(|limit| limit.id == Some(name));
+        limits.all(|limit| self.count(view, job, name, value) < i64::from(limit.limit))
     }
 
     /// A task of the job was put on a host; nothing else happened to the job since the last refresh.
-    pub(crate) fn placed(&mut self, view: &View, job: &JobKey, host: &HostAttributes) {
+    pub(crate) fn placed(&mut self, view: &View, job: &JobKey, host: &Host) {
         self.version = view.placements(job);
-        for (attribute, counts) in &mut self.counts {
-            for value in values_of(host, attribute) {
-                *counts.entry(value.clone()).or_default() += 1;
+        for (name, counts) in &mut self.counts {
+            for value in values_in(&host.traits, *name) {
+                *counts.entry(value).or_default() += 1;
             }
         }
     }
+}
+
+/// How many of a job's tasks are on hosts with each value of an attribute.
+fn count_all(view: &View, job: &JobKey, name: NameId) -> FastMap<ValueId, i64> {
+    let mut counts = FastMap::default();
+    let tasks = view
+        .job(job)
+        .into_iter()
+        .flat_map(|job| view.active_tasks(job));
+    for task in tasks.filter(|task| task.status.is_agent_assigned()) {
+        let host = task.host().and_then(|host| view.host(host));
+        let traits = host.map_or(&[][..], |host| &host.traits);
+        for value in values_in(traits, name) {
+            *counts.entry(value).or_default() += 1;
+        }
+    }
+    counts
 }
 
 /// The values of the host's attributes of a name.
@@ -193,14 +264,10 @@ pub(crate) fn values_of<'a>(
     attributes.flat_map(|attribute| attribute.values.iter())
 }
 
-fn has_attribute(host: &HostAttributes, name: &str) -> bool {
-    values_of(host, name).next().is_some()
-}
-
 /// What is free on a host, and what is known of the host.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unused<'a> {
-    pub(crate) host: &'a HostAttributes,
+    pub(crate) host: &'a Host,
     pub(crate) has: &'a Bag,
     /// When Mesos plans to take the machine away.
     pub(crate) unavailable_from: Option<Millis>,
@@ -227,44 +294,54 @@ pub(crate) fn host_veto(
     now: Millis,
 ) -> Option<Veto> {
     let host = unused.host;
-    let constraints = &request.config.task.constraints;
-    let is_for_dedicated = constraints
-        .iter()
-        .any(|constraint| constraint.name == DEDICATED);
-    if !is_for_dedicated && has_attribute(host, DEDICATED) {
-        return Some(Veto::Dedicated);
-    }
-    match host.mode {
-        Some(MaintenanceMode::Draining) => return Some(Veto::Draining),
-        Some(MaintenanceMode::Drained) => return Some(Veto::Drained),
-        Some(MaintenanceMode::None | MaintenanceMode::Scheduled) | None => {}
-    }
-    if leaves_soon(config, unused, now) {
-        return Some(Veto::Draining);
-    }
-    for (constraint, demand) in request.constraints() {
-        if let TaskConstraint::Value(demand) = demand {
-            let found = values_of(host, &constraint.name)
-                .any(|value| demand.values.contains(value.as_str()));
-            if found == demand.negated {
-                return Some(Veto::Constraint(constraint.name.clone()));
+    let standing = Standing {
+        shunned: request.shuns(host),
+        mode: host.attributes.mode,
+        unavailable_from: unused.unavailable_from,
+    };
+    standing.veto(config, now).or_else(|| {
+        let unmet = request.unmet(&host.traits);
+        unmet.map(|name| Veto::Constraint(name.to_owned()))
+    })
+}
+
+/// Whom a host is there for, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing {
+    /// It is for others.
+    pub(super) shunned: bool,
+    pub(super) mode: Option<MaintenanceMode>,
+    pub(super) unavailable_from: Option<Millis>,
+}
+
+impl Standing {
+    pub(super) fn veto(&self, config: &Config, now: Millis) -> Option<Veto> {
+        if self.shunned {
+            return Some(Veto::Dedicated);
+        }
+        match self.mode {
+            Some(MaintenanceMode::Draining) => Some(Veto::Draining),
+            Some(MaintenanceMode::Drained) => Some(Veto::Drained),
+            Some(MaintenanceMode::None | MaintenanceMode::Scheduled) | None => {
+                leaves_soon(config, self.unavailable_from, now).then_some(Veto::Draining)
             }
         }
     }
-    // A host without the attribute can never satisfy a limit on it.
-    let missing = request
-        .limits()
-        .find(|(name, _)| !has_attribute(host, name));
-    missing.map(|(name, _)| Veto::Constraint(name.to_owned()))
 }
 
-fn leaves_soon(config: &Config, unused: &Unused<'_>, now: Millis) -> bool {
-    let from = unused.unavailable_from;
+fn leaves_soon(config: &Config, from: Option<Millis>, now: Millis) -> bool {
     from.is_some_and(|start| now > start.saturating_sub(config.unavailability_threshold))
 }
 
 /// The kinds of which there is too little.
 pub(crate) fn insufficient(has: &Bag, need: &Bag) -> Vetoes {
+    lacking(has, need)
+        .map(|(name, score)| Veto::Insufficient(name, score))
+        .collect()
+}
+
+/// The kinds of which there is too little, with their scores.
+pub(super) fn lacking(has: &Bag, need: &Bag) -> impl Iterator<Item = (&'static str, i64)> {
     // The range is what counts as a whole machine of the kind; ports and GPUs are counted whole, the others in thousandths.
     let kinds = [
         ("CPU", has.cpus, need.cpus, 1, 16),
@@ -274,61 +351,77 @@ pub(crate) fn insufficient(has: &Bag, need: &Bag) -> Vetoes {
         ("GPU", has.gpus, need.gpus, 1000, 4),
     ];
     let lacking = kinds.into_iter().filter(|(_, has, need, _, _)| has < need);
-    let vetoes = lacking.map(|(name, has, need, unit, range)| {
+    lacking.map(|(name, has, need, unit, range)| {
         let deficit = need.saturating_sub(has).saturating_mul(unit);
-        Veto::Insufficient(name, (deficit / range).min(MAX_SCORE))
-    });
-    vetoes.collect()
+        (name, (deficit / range).min(MAX_SCORE))
+    })
 }
 
 /// A value of an attribute at which a limit is reached: no host that has it can be used until a task leaves it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct LimitedPlace {
-    pub(crate) attribute: String,
-    pub(crate) value: String,
-}
+pub(crate) type LimitedPlace = Trait;
 
 /// What speaks against an offer for now.
-pub(crate) enum ForNow {
+pub(crate) enum ForNow<'a> {
     /// The machine is about to leave; it stays so.
     Leaving,
     /// A limit is reached.
-    Limit(LimitedPlace),
+    Limit {
+        name: &'a str,
+        place: LimitedPlace,
+        /// Whether it may leave room at another time.
+        may_end: bool,
+    },
 }
 
-impl ForNow {
+impl ForNow<'_> {
     pub(crate) fn veto(&self) -> Veto {
         match self {
             ForNow::Leaving => Veto::Draining,
-            ForNow::Limit(place) => Veto::Limit(place.attribute.clone()),
+            ForNow::Limit { name, .. } => Veto::Limit((*name).to_owned()),
         }
     }
 }
 
 /// What speaks against an offer because of where the job's other tasks are, or of the time, when nothing static does.
-pub(crate) fn dynamic_veto(
+pub(crate) fn dynamic_veto<'a>(
     config: &Config,
     unused: &Unused<'_>,
-    request: &Request<'_>,
+    request: &Request<'a>,
     view: &View,
     spread: &mut Spread,
     now: Millis,
-) -> Option<ForNow> {
-    if leaves_soon(config, unused, now) {
+) -> Option<ForNow<'a>> {
+    if leaves_soon(config, unused.unavailable_from, now) {
         return Some(ForNow::Leaving);
     }
-    let job = &request.config.task.job;
-    for (name, limit) in request.limits() {
-        for value in values_of(unused.host, name) {
-            if spread.count(view, job, name, value) >= i64::from(limit) {
-                return Some(ForNow::Limit(LimitedPlace {
-                    attribute: name.to_owned(),
-                    value: value.clone(),
-                }));
+    spread.reached(view, request, &unused.host.traits)
+}
+
+impl Spread {
+    /// The first of the limits that is reached on a host.
+    pub(super) fn reached<'a>(
+        &mut self,
+        view: &View,
+        request: &Request<'a>,
+        traits: &[Trait],
+    ) -> Option<ForNow<'a>> {
+        let job = &request.config.task.job;
+        for limit in &request.limits {
+            let Some(name) = limit.id else {
+                continue;
+            };
+            for value in values_in(traits, name) {
+                if self.count(view, job, name, value) >= i64::from(limit.limit) {
+                    return Some(ForNow::Limit {
+                        name: limit.name,
+                        place: (name, value),
+                        may_end: limit.limit > 0,
+                    });
+                }
             }
         }
+        None
     }
-    None
 }
 
 /// The attributes of an offer in the form that is stored: texts as they are, numbers in decimal, other kinds left out;

@@ -23,10 +23,7 @@ impl Core {
         blueprint: &Blueprint,
         held: &mut HeldOffer,
     ) -> bool {
-        let mut carver = Carver::new(
-            std::mem::take(&mut held.offer.resources),
-            blueprint.revocable.then_some(&self.config),
-        );
+        let mut carver = Carver::new(std::mem::take(&mut held.lots), blueprint.revocable);
         let names = &stored.amounts.ports;
         let cut = carver.scalars(&blueprint.need).and_then(|mut task| {
             let executor = carver.scalars(&blueprint.overhead)?;
@@ -36,13 +33,13 @@ impl Core {
         });
         let Some((cut, ports)) = cut else {
             self.bump("assigner_launch_failures");
-            self.decline(vec![held.offer.id.clone()]);
+            self.decline(vec![(&*held.id).into()]);
             return false;
         };
         self.apply(Op::Assign {
             task: Arc::clone(id),
             agent: Arc::clone(&held.agent),
-            host: Arc::clone(&held.host),
+            host: Arc::clone(&held.host.name),
             ports: names.iter().cloned().zip(ports).collect(),
             time: self.now,
         });
@@ -53,11 +50,11 @@ impl Core {
         let info = blueprint.task_info(&self.config, view.framework_id(), task, id, cut);
         let refuse_seconds = self.refuse_seconds();
         self.call_mesos(MesosCall::Launch {
-            offer_ids: vec![held.offer.id.clone()],
+            offer_ids: vec![(&*held.id).into()],
             task: Box::new(info),
             refuse_seconds,
         });
-        self.agents.came(&held.agent, &held.host, slot);
+        self.agents.came(held.row, &held.host.name, slot);
         let kept = &mut self.reservations.for_groups;
         kept.remove(&held.agent, &stored.id);
         self.entered(id, ScheduleStatus::Assigned, Entry::Transition);

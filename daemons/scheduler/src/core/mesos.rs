@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use aurora_api::model::{HostAttributes, MaintenanceMode, ScheduleStatus};
-use aurora_mesos::v1::{Attribute, Offer, StatusReason, TaskState, TaskStatus, ValueType};
+use aurora_mesos::v1::{Offer, StatusReason, TaskState, TaskStatus};
 
+use super::agents::Row;
 use super::filter::host_attributes;
-use super::offers::Added;
+use super::offers::{Added, OrderKey};
 use super::op::Op;
+use super::store::Host;
 use super::tasks::Outcome;
 use super::timers::Timer;
 use super::{Core, MesosCall, MesosEvent};
@@ -21,7 +23,7 @@ impl Core {
             } => self.registered(framework_id),
             MesosEvent::Disconnected => {
                 self.registered = false;
-                self.offers.clear();
+                self.offers.clear(&mut self.agents);
                 self.forget_candidates();
             }
             MesosEvent::Offers(offers) => {
@@ -31,7 +33,7 @@ impl Core {
             }
             MesosEvent::Rescinded(id) => {
                 self.bump("offers_rescinded");
-                if !self.offers.rescind(&id) {
+                if !self.offers.rescind(&mut self.agents, &id) {
                     self.bump("offer_cancel_failures");
                 }
             }
@@ -51,7 +53,10 @@ impl Core {
                 executor_id: None,
                 status: _,
             } => {
-                self.offers.remove_agent(&agent.value);
+                let row = self.agents.find(&agent.value);
+                if let Some(place) = row.and_then(|row| self.agents.at(row).offer) {
+                    self.offers.remove(&mut self.agents, place);
+                }
             }
             MesosEvent::Failure { .. } => {}
         }
@@ -59,7 +64,7 @@ impl Core {
 
     fn registered(&mut self, framework_id: String) {
         // Offers of an earlier subscription are void, rescinded or not.
-        self.offers.clear();
+        self.offers.clear(&mut self.agents);
         self.forget_candidates();
         self.registered = true;
         let is_known = self.store.read().framework_id() == Some(framework_id.as_str());
@@ -75,30 +80,36 @@ impl Core {
     }
 
     fn offered(&mut self, offer: Offer) {
-        let known = self.store.read().host(&offer.hostname);
-        let known = known.map(|host| Arc::clone(&host.attributes));
-        let attributes = match known.filter(|known| is_described_by(known, &offer)) {
+        let row = self.agents.row(&offer.agent_id.value);
+        let host = match self.described(row, &offer) {
             Some(known) => {
                 // What it offers may make the difference for a task that waits for room.
-                self.agents.touch(&offer.agent_id.value);
+                self.agents.touch(row);
                 known
             }
-            None => self.offered_host(&offer),
+            None => self.offered_host(row, &offer),
         };
         let id = offer.id.clone();
-        match self
-            .offers
-            .add(&self.config, &mut self.random, offer, attributes)
-        {
-            Added::Held(sequence) => self.hold(sequence),
+        let known = (&self.config, self.store.names());
+        let (random, agents) = (&mut self.random, &mut self.agents);
+        match self.offers.add(known, random, agents, row, (offer, host)) {
+            Added::Held(key) => self.hold(key),
             Added::Twice(other) => self.decline(vec![other, id]),
             Added::Rescinded => {}
         }
     }
 
+    /// The host of an offer, when it describes it as the agent's last one did and nobody has changed it since.
+    fn described(&self, row: Row, offer: &Offer) -> Option<Arc<Host>> {
+        let agent = self.agents.at(row);
+        let frame = agent.frame.as_deref()?;
+        let is_same = frame.hostname == offer.hostname && frame.attributes == offer.attributes;
+        agent.described.as_ref().filter(|_| is_same).map(Arc::clone)
+    }
+
     /// The host as an offer describes it, saved if that is news.
-    fn offered_host(&mut self, offer: &Offer) -> Arc<HostAttributes> {
-        let known = self.store.read().host(&offer.hostname);
+    fn offered_host(&mut self, row: Row, offer: &Offer) -> Arc<Host> {
+        let known = self.store.read().host_record(&offer.hostname);
         let mode = known.and_then(|host| host.attributes.mode);
         let attributes = HostAttributes {
             host: offer.hostname.clone(),
@@ -106,35 +117,48 @@ impl Core {
             mode: Some(mode.unwrap_or(MaintenanceMode::None)),
             slave_id: Some(offer.agent_id.value.clone()),
         };
-        if let Some(known) = known.filter(|host| *host.attributes == attributes) {
-            let known = Arc::clone(&known.attributes);
-            self.agents.touch(&offer.agent_id.value);
-            return known;
-        }
-        self.save_host(attributes)
+        let host = match known.filter(|host| *host.attributes == attributes) {
+            Some(known) => {
+                self.agents.touch(row);
+                Arc::clone(known)
+            }
+            None => self.save_host(attributes),
+        };
+        self.agents.at_mut(row).described = Some(Arc::clone(&host));
+        host
     }
 
     /// An offer is there to be used from now on.
-    fn hold(&mut self, sequence: u64) {
+    fn hold(&mut self, offer: OrderKey) {
         if !self.config.hold_offers_forever {
             let jitter = self.random.below(self.config.offer_hold_jitter_window);
             let hold = self.config.min_offer_hold_time.saturating_add(jitter);
             let at = self.now.saturating_add(hold);
-            self.timers.set(at, Timer::Offer(sequence));
+            self.timers.set(at, Timer::Offer(offer.sequence));
         }
-        self.wake_groups(sequence);
+        self.wake_groups(offer);
     }
 
     /// Saves what is known of a host, its maintenance mode above all. The host's offer is looked at anew by everybody.
-    pub(crate) fn save_host(&mut self, attributes: HostAttributes) -> Arc<HostAttributes> {
-        let shared = Arc::new(attributes.clone());
-        self.apply(Op::SaveHost { attributes });
-        let saved = self.store.read().host(&shared.host);
-        let saved = saved.map_or(shared, |host| Arc::clone(&host.attributes));
-        if let Some(agent) = &saved.slave_id {
-            self.agents.touch(agent);
-            if let Some(sequence) = self.offers.renew(agent, &saved) {
-                self.hold(sequence);
+    pub(crate) fn save_host(&mut self, attributes: HostAttributes) -> Arc<Host> {
+        let before = self.store.read().host(&attributes.host);
+        let before = before.and_then(|host| host.attributes.slave_id.as_deref());
+        if let Some(row) = before.and_then(|agent| self.agents.find(agent)) {
+            self.agents.at_mut(row).described = None;
+        }
+        let attributes = Arc::new(attributes);
+        self.apply(Op::SaveHost {
+            attributes: Arc::clone(&attributes),
+        });
+        let saved = self.store.read().host_record(&attributes.host);
+        let saved =
+            Arc::clone(saved.expect("it was saved by the op above, which no state refuses"));
+        let agent = attributes.slave_id.as_deref();
+        if let Some(row) = agent.and_then(|agent| self.agents.find(agent)) {
+            self.agents.touch(row);
+            let names = self.store.names();
+            if let Some(offer) = self.offers.renew(&mut self.agents, row, &saved, names) {
+                self.hold(offer);
             }
         }
         saved
@@ -171,26 +195,6 @@ impl Core {
             });
         }
     }
-}
-
-/// Whether an offer says of its host what is known already. `false` when that is not plain to see.
-fn is_described_by(known: &HostAttributes, offer: &Offer) -> bool {
-    let (known_ones, offered) = (&known.attributes, &offer.attributes);
-    let is_known = |attribute: &Attribute| {
-        let text = attribute.text.as_ref().map(|text| &text.value);
-        let text = text.filter(|_| attribute.kind == ValueType::Text);
-        let value = known_ones.iter().find(|known| known.name == attribute.name);
-        let value = value.filter(|known| known.values.len() == 1);
-        text.is_some() && value.and_then(|known| known.values.first()) == text
-    };
-    // Known names are unique: as many offered ones, among which each of them is, are unique too.
-    known.slave_id.as_deref() == Some(&*offer.agent_id.value)
-        && known.mode.is_some()
-        && known_ones.len() == offered.len()
-        && offered.iter().all(is_known)
-        && known_ones
-            .iter()
-            .all(|known| offered.iter().any(|attribute| attribute.name == known.name))
 }
 
 fn status_of(state: TaskState) -> ScheduleStatus {

@@ -16,9 +16,11 @@ use aurora_mesos::v1::{
     AgentId, ExecutorId, InverseOffer, Offer, OfferId, TaskId as MesosTaskId, TaskInfo, TaskStatus,
 };
 
+mod agents;
 mod audit;
 mod blueprint;
 mod cache;
+mod classes;
 pub mod codec;
 pub mod config;
 pub mod cron;
@@ -26,6 +28,7 @@ mod executor;
 mod filter;
 mod history;
 mod launch;
+mod lots;
 mod machine;
 mod maintenance;
 mod mesos;
@@ -60,6 +63,7 @@ pub use show::WaitingGroup;
 pub use store::{Change, Changes, Store, View};
 pub use why::{NearHost, Weighed};
 
+use agents::Agents;
 use cron::Crons;
 use offers::Offers;
 use preempt::Preemption;
@@ -72,7 +76,6 @@ use sla::{CoordinatorAnswer, CoordinatorCall, Coordinators, Tracker};
 use tasks::Entry;
 use timers::{Timer, Timers};
 use updates::Updates;
-use victims::Agents;
 
 /// Something that happened.
 #[derive(Clone, Debug)]

@@ -1,16 +1,24 @@
 //! The offers that are held (aurora: `OfferManagerImpl.java`, `HostOffers.java`).
+//!
+//! An offer has a place in a dense table for as long as it is held. The columns that matching asks for every offer - its
+//! class, whose place in the order it is - lie beside each other; all else of an offer is in its record.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
-use aurora_api::model::{HostAttributes, MaintenanceMode};
+use aurora_api::model::MaintenanceMode;
 use aurora_mesos::v1::{Offer, OfferId};
 
-use super::config::{Config, Millis, OfferOrder};
+use super::agents::{Agents, Row};
+use super::classes::{Class, Classes, Likeness};
+use super::config::{Config, OfferOrder};
 use super::filter::{Request, Unused};
+use super::lots::{Lot, Shapes, loaned_cpus, usable};
 use super::random::Random;
-use super::resources::Bag;
-use super::store::FastMap;
+use super::store::{DEDICATED, FastMap, Host, Names};
+
+/// A place in the table of offers.
+pub(crate) type Place = u32;
 
 /// Where an offer stands in the order in which offers are tried: hosts far from maintenance first, then as configured.
 /// The sequence number makes it unique.
@@ -21,47 +29,31 @@ pub(crate) struct OrderKey {
     unavailable: i64,
     criteria: [i64; 5],
     pub(crate) sequence: u64,
+    /// Where the offer is.
+    pub(crate) place: Place,
 }
 
 /// An offer with what matching needs of it.
 #[derive(Debug)]
 pub(crate) struct HeldOffer {
     pub(crate) key: OrderKey,
-    pub(crate) offer: Offer,
+    pub(crate) id: Arc<str>,
+    pub(crate) row: Row,
     pub(crate) agent: Arc<str>,
-    pub(crate) host: Arc<str>,
-    pub(crate) attributes: Arc<HostAttributes>,
-    /// What a request that is not revocable can use of it.
-    pub(crate) firm: Bag,
-    /// What a revocable request can use of it.
-    pub(crate) revocable: Bag,
-    /// When Mesos plans to take the machine away.
-    pub(crate) unavailable_from: Option<Millis>,
+    pub(crate) host: Arc<Host>,
+    pub(crate) class: Arc<Class>,
+    pub(crate) lots: Vec<Lot>,
 }
 
 impl HeldOffer {
     /// What a request finds in it.
     pub(crate) fn unused(&self, request: &Request<'_>) -> Unused<'_> {
         Unused {
-            host: &self.attributes,
-            has: if request.revocable {
-                &self.revocable
-            } else {
-                &self.firm
-            },
-            unavailable_from: self.unavailable_from,
+            host: &self.host,
+            has: self.class.has(request.revocable),
+            unavailable_from: self.class.unavailable_from,
         }
     }
-
-    /// Whether it has any cores and any memory; without, it only shows that the agent is there.
-    fn is_usable(&self) -> bool {
-        let (firm, revocable) = (&self.firm, &self.revocable);
-        (firm.cpus > 0 || revocable.cpus > 0) && (firm.ram > 0 || revocable.ram > 0)
-    }
-}
-
-fn mode_of(attributes: &HostAttributes) -> u8 {
-    attributes.mode.unwrap_or(MaintenanceMode::None) as u8
 }
 
 /// How many ids of rescinded offers that were not held are remembered, in case the offer comes after its rescind.
@@ -70,29 +62,38 @@ const BANS: usize = 1024;
 /// The offers, at most one an agent.
 #[derive(Debug, Default)]
 pub(crate) struct Offers {
-    held: BTreeMap<OrderKey, Box<HeldOffer>>,
-    by_id: FastMap<OfferId, OrderKey>,
-    by_agent: FastMap<Arc<str>, OrderKey>,
-    by_sequence: BTreeMap<u64, OrderKey>,
+    records: Vec<Option<HeldOffer>>,
+    free: Vec<Place>,
+    /// The usable ones in order.
+    order: BTreeSet<OrderKey>,
+    by_id: FastMap<Arc<str>, Place>,
+    /// Numbers and places of offers as they came; a number that is not the place's any more is an offer's that is gone.
+    arrivals: VecDeque<(u64, Place)>,
+    pub(super) classes: Classes,
+    shapes: Shapes,
     banned: HashSet<OfferId>,
     bans: VecDeque<OfferId>,
     last_sequence: u64,
+    count: usize,
 }
 
 /// What became of an offer that arrived.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Added {
-    /// It is held under this sequence number.
-    Held(u64),
+    /// It is held under this key.
+    Held(OrderKey),
     /// There was another of the same agent; both are to be declined, so that Mesos puts them together.
     Twice(OfferId),
     /// It was rescinded before it came.
     Rescinded,
 }
 
+/// Fewer arrivals than this are not worth a sweep.
+const LEAST_SWEPT: usize = 1024;
+
 impl Offers {
     pub(crate) fn len(&self) -> usize {
-        self.held.len()
+        self.count
     }
 
     /// The number of the newest offer.
@@ -100,36 +101,45 @@ impl Offers {
         self.last_sequence
     }
 
+    /// Takes in an offer of an agent whose host is known as `host`. What the agent's next offer will say again is left in
+    /// its row.
     pub(crate) fn add(
         &mut self,
-        config: &Config,
+        (config, names): (&Config, &Names),
         random: &mut Random,
-        offer: Offer,
-        attributes: Arc<HostAttributes>,
+        agents: &mut Agents,
+        row: Row,
+        (mut offer, host): (Offer, Arc<Host>),
     ) -> Added {
-        if self.banned.remove(&offer.id) {
+        if !self.banned.is_empty() && self.banned.remove(&offer.id) {
             self.bans.retain(|id| *id != offer.id);
+            agents.at_mut(row).described = None;
             return Added::Rescinded;
         }
-        let agent: Arc<str> = offer.agent_id.value.as_str().into();
-        if let Some(key) = self.by_agent.get(&agent).copied()
-            && let Some(other) = self.remove(key)
+        if let Some(place) = agents.at(row).offer
+            && let Some(other) = self.remove(agents, place)
         {
-            return Added::Twice(other.offer.id);
+            agents.at_mut(row).described = None;
+            return Added::Twice((&*other.id).into());
         }
-        let firm = Bag::of_offer(&offer.resources, None);
-        let revocable = Bag::of_offer(&offer.resources, Some(config));
-        let unavailable_from = offer
-            .unavailability
-            .as_ref()
-            .map(|window| window.start.nanoseconds / 1_000_000);
+        let lots = self
+            .shapes
+            .lots(config, std::mem::take(&mut offer.resources));
+        let unavailability = offer.unavailability.as_ref();
+        let likeness = Likeness {
+            firm: usable(&lots, false),
+            revocable: usable(&lots, true),
+            mode: host.attributes.mode,
+            is_dedicated: names.name(DEDICATED).is_some_and(|name| host.has(name)),
+            unavailable_from: unavailability.map(|window| window.start.nanoseconds / 1_000_000),
+        };
         let mut criteria = [0; 5];
         for (place, order) in criteria.iter_mut().zip(&config.offer_order) {
             *place = match order {
-                OfferOrder::Cpu => firm.cpus,
-                OfferOrder::Memory => firm.ram,
-                OfferOrder::Disk => firm.disk,
-                OfferOrder::RevocableCpu => match Bag::revocable_cpus(&offer.resources) {
+                OfferOrder::Cpu => likeness.firm.cpus,
+                OfferOrder::Memory => likeness.firm.ram,
+                OfferOrder::Disk => likeness.firm.disk,
+                OfferOrder::RevocableCpu => match loaned_cpus(&lots) {
                     0 => i64::MAX,
                     cpus => cpus,
                 },
@@ -137,60 +147,110 @@ impl Offers {
             };
         }
         let key = OrderKey {
-            mode: mode_of(&attributes),
-            unavailable: unavailable_from.map_or(i64::MIN, i64::wrapping_neg),
+            mode: 0,
+            unavailable: 0,
             criteria,
             sequence: 0,
+            place: 0,
         };
-        let host = offer.hostname.as_str().into();
-        Added::Held(self.insert(Box::new(HeldOffer {
+        let id: Arc<str> = std::mem::take(&mut offer.id.value).into();
+        let agent = agents.at_mut(row);
+        if agent.frame.as_deref() != Some(&offer) {
+            agent.frame = Some(Box::new(offer));
+        }
+        let held = HeldOffer {
             key,
-            offer,
-            agent,
+            id,
+            row,
+            agent: Arc::clone(&agent.id),
+            class: self.classes.enter(likeness),
             host,
-            attributes,
-            firm,
-            revocable,
-            unavailable_from,
-        })))
+            lots,
+        };
+        Added::Held(self.insert(agents, held))
     }
 
     /// Holds an offer under a new number.
-    fn insert(&mut self, mut held: Box<HeldOffer>) -> u64 {
+    fn insert(&mut self, agents: &mut Agents, mut held: HeldOffer) -> OrderKey {
         self.last_sequence += 1;
-        held.key.sequence = self.last_sequence;
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.records.push(None);
+            (self.records.len() - 1) as Place
+        });
+        held.key = OrderKey {
+            mode: held.class.mode.unwrap_or(MaintenanceMode::None) as u8,
+            unavailable: (held.class.unavailable_from).map_or(i64::MIN, i64::wrapping_neg),
+            criteria: held.key.criteria,
+            sequence: self.last_sequence,
+            place,
+        };
         let key = held.key;
-        self.by_id.insert(held.offer.id.clone(), key);
-        self.by_agent.insert(Arc::clone(&held.agent), key);
-        self.by_sequence.insert(key.sequence, key);
-        self.held.insert(key, held);
-        key.sequence
+        self.by_id.insert(Arc::clone(&held.id), place);
+        agents.set_offer(held.row, Some(place));
+        if held.class.is_usable() {
+            self.order.insert(key);
+        }
+        self.count += 1;
+        self.records[place as usize] = Some(held);
+        self.note_arrival(key);
+        key
     }
 
-    /// The host of an agent's offer has changed: the offer counts as a new one. Its new number, if there is one.
-    pub(crate) fn renew(&mut self, agent: &str, attributes: &Arc<HostAttributes>) -> Option<u64> {
-        let mut held = self.remove_agent(agent)?;
-        held.key.mode = mode_of(attributes);
-        held.attributes = Arc::clone(attributes);
-        Some(self.insert(held))
+    fn note_arrival(&mut self, key: OrderKey) {
+        self.arrivals.push_back((key.sequence, key.place));
+        if self.arrivals.len() > 2 * self.count + LEAST_SWEPT {
+            let records = &self.records;
+            self.arrivals.retain(|(sequence, place)| {
+                let held = records[*place as usize].as_ref();
+                held.is_some_and(|held| held.key.sequence == *sequence)
+            });
+        }
+    }
+
+    /// The host of an agent's offer has changed: the offer counts as a new one. Its new key, if there is one.
+    pub(crate) fn renew(
+        &mut self,
+        agents: &mut Agents,
+        row: Row,
+        host: &Arc<Host>,
+        names: &Names,
+    ) -> Option<OrderKey> {
+        let mut held = self.remove(agents, agents.at(row).offer?)?;
+        held.host = Arc::clone(host);
+        held.class = self.classes.enter(Likeness {
+            mode: host.attributes.mode,
+            is_dedicated: names.name(DEDICATED).is_some_and(|name| host.has(name)),
+            ..**held.class
+        });
+        Some(self.insert(agents, held))
+    }
+
+    /// The offer at a place.
+    pub(crate) fn at(&self, place: Place) -> Option<&HeldOffer> {
+        self.records.get(place as usize)?.as_ref()
     }
 
     pub(crate) fn get(&self, key: &OrderKey) -> Option<&HeldOffer> {
-        self.held.get(key).map(|held| &**held)
+        self.at(key.place)
+            .filter(|held| held.key.sequence == key.sequence)
     }
 
-    pub(crate) fn remove(&mut self, key: OrderKey) -> Option<Box<HeldOffer>> {
-        let held = self.held.remove(&key)?;
-        self.by_id.remove(&held.offer.id);
-        self.by_agent.remove(&held.agent);
-        self.by_sequence.remove(&key.sequence);
+    /// Takes the offer at a place away.
+    pub(crate) fn remove(&mut self, agents: &mut Agents, place: Place) -> Option<HeldOffer> {
+        let held = self.records.get_mut(place as usize)?.take()?;
+        self.free.push(place);
+        self.by_id.remove(&*held.id);
+        self.order.remove(&held.key);
+        self.classes.leave(&held.class);
+        self.count -= 1;
+        agents.set_offer(held.row, None);
         Some(held)
     }
 
     /// Takes an offer away that Mesos took back; whether it was held.
-    pub(crate) fn rescind(&mut self, id: &OfferId) -> bool {
-        if let Some(key) = self.by_id.get(id).copied() {
-            return self.remove(key).is_some();
+    pub(crate) fn rescind(&mut self, agents: &mut Agents, id: &OfferId) -> bool {
+        if let Some(place) = self.by_id.get(id.value.as_str()).copied() {
+            return self.remove(agents, place).is_some();
         }
         if self.banned.insert(id.clone()) {
             self.bans.push_back(id.clone());
@@ -204,14 +264,13 @@ impl Offers {
     }
 
     /// Takes the offer of a sequence number away, if it is still held.
-    pub(crate) fn expire(&mut self, sequence: u64) -> Option<Box<HeldOffer>> {
-        let key = self.by_sequence.get(&sequence).copied()?;
-        self.remove(key)
-    }
-
-    /// The offer of an agent.
-    pub(crate) fn of_agent(&self, agent: &str) -> Option<&HeldOffer> {
-        self.get(self.by_agent.get(agent)?)
+    pub(crate) fn expire(&mut self, agents: &mut Agents, sequence: u64) -> Option<HeldOffer> {
+        let (_, place) = *self.arrivals_from(sequence).next()?;
+        let held = self.at(place)?;
+        if held.key.sequence != sequence {
+            return None;
+        }
+        self.remove(agents, place)
     }
 
     /// How many ids are known of offers that were rescinded before they came.
@@ -219,35 +278,53 @@ impl Offers {
         self.banned.len()
     }
 
-    /// Takes an agent's offer away.
-    pub(crate) fn remove_agent(&mut self, agent: &str) -> Option<Box<HeldOffer>> {
-        let key = self.by_agent.get(agent).copied()?;
-        self.remove(key)
-    }
-
     /// Forgets everything: the subscription that the offers belonged to is over.
-    pub(crate) fn clear(&mut self) {
-        let last_sequence = self.last_sequence;
+    pub(crate) fn clear(&mut self, agents: &mut Agents) {
+        for held in self.records.iter().flatten() {
+            agents.set_offer(held.row, None);
+        }
         *self = Offers {
-            last_sequence,
+            last_sequence: self.last_sequence,
+            shapes: std::mem::take(&mut self.shapes),
             ..Offers::default()
         };
     }
 
+    fn arrivals_from(&self, sequence: u64) -> impl Iterator<Item = &(u64, Place)> {
+        let start = self.arrivals.partition_point(|(at, _)| *at < sequence);
+        self.arrivals.range(start..)
+    }
+
     /// Usable offers that came after the one of this number.
     pub(crate) fn newer_than(&self, sequence: u64) -> impl Iterator<Item = &HeldOffer> {
-        let keys = self.by_sequence.range(sequence + 1..).map(|(_, key)| key);
-        keys.filter_map(|key| self.get(key))
-            .filter(|held| held.is_usable())
+        let arrivals = self.arrivals_from(sequence.saturating_add(1));
+        let held = arrivals.filter_map(|(sequence, place)| {
+            self.at(*place)
+                .filter(|held| held.key.sequence == *sequence)
+        });
+        held.filter(|held| held.class.is_usable())
     }
 
     /// Usable offers behind a place in the order.
     pub(crate) fn behind(&self, place: Option<OrderKey>) -> impl Iterator<Item = &HeldOffer> {
         use std::ops::Bound::{Excluded, Unbounded};
         let start = place.map_or(Unbounded, Excluded);
-        self.held
-            .range((start, Unbounded))
-            .map(|(_, held)| &**held)
-            .filter(|held| held.is_usable())
+        let keys = self.order.range((start, Unbounded));
+        keys.filter_map(|key| self.at(key.place))
+    }
+
+    /// The last place in the order.
+    pub(crate) fn last(&self) -> Option<OrderKey> {
+        self.order.last().copied()
+    }
+
+    /// An offer as Mesos sent it.
+    pub(crate) fn message(&self, agents: &Agents, held: &HeldOffer) -> Offer {
+        let frame = agents.at(held.row).frame.as_deref();
+        Offer {
+            id: (&*held.id).into(),
+            resources: held.lots.iter().map(Lot::to_resource).collect(),
+            ..frame.cloned().unwrap_or_default()
+        }
     }
 }

@@ -129,7 +129,7 @@ pub enum Op {
     /// What an agent said about its host, and the host's maintenance mode.
     SaveHost {
         /// All of it.
-        attributes: HostAttributes,
+        attributes: Arc<HostAttributes>,
     },
     /// A cron job's template, new or in the place of an earlier one.
     SaveCron {

@@ -14,7 +14,7 @@ use aurora_api::wire::Double;
 
 use super::Core;
 use super::config::Millis;
-use super::filter::{Request, Unused, Vetoes, static_vetoes, values_of};
+use super::filter::{Limit, Request, Unused, Vetoes, static_vetoes, values_of};
 use super::maintenance::active_on;
 use super::offers::HeldOffer;
 use super::resources::Bag;
@@ -272,11 +272,11 @@ impl<'a> Room<'a> {
         let offers = core
             .offers
             .newer_than(0)
-            .filter(|held| !drained.contains(&*held.host));
+            .filter(|held| !drained.contains(held.host.attributes.host.as_str()));
         let offers = offers.map(|held| Free {
             held,
-            firm: held.firm,
-            revocable: held.revocable,
+            firm: held.class.firm,
+            revocable: held.class.revocable,
         });
         Room {
             offers: offers.collect(),
@@ -290,7 +290,7 @@ impl<'a> Room<'a> {
         let mut limits = Limits::of(core, tasks[0], self.drained);
         let mut place = 0;
         for task in tasks {
-            let request = Request::new(&core.config, &task.config);
+            let request = Request::new(&core.config, core.store.names(), &task.config);
             // Room only shrinks: what had none for a task has none for the next of the same job.
             let found = self.offers[place..].iter_mut().position(|free| {
                 let has = if request.revocable {
@@ -299,9 +299,9 @@ impl<'a> Room<'a> {
                     &mut free.firm
                 };
                 let unused = Unused {
-                    host: &free.held.attributes,
+                    host: &free.held.host,
                     has,
-                    unavailable_from: free.held.unavailable_from,
+                    unavailable_from: free.held.class.unavailable_from,
                 };
                 let vetoes = static_vetoes(&core.config, &unused, &request, now);
                 let suits = vetoes.is_empty() && limits.allow(&request, free.held);
@@ -330,7 +330,7 @@ struct Limits(HashMap<(String, String), i64>);
 impl Limits {
     fn of(core: &Core, task: &Task, drained: &HashSet<&str>) -> Limits {
         let view = core.store.read();
-        let request = Request::new(&core.config, &task.config);
+        let request = Request::new(&core.config, core.store.names(), &task.config);
         let mut limits = Limits(HashMap::new());
         let tasks = view
             .job(task.job())
@@ -346,25 +346,25 @@ impl Limits {
     }
 
     fn add(&mut self, request: &Request<'_>, host: &HostAttributes) {
-        for (name, _) in request.limits() {
+        for Limit { name, .. } in &request.limits {
             for value in values_of(host, name) {
                 *self
                     .0
-                    .entry((name.to_owned(), value.to_owned()))
+                    .entry(((*name).to_owned(), value.to_owned()))
                     .or_default() += 1;
             }
         }
     }
 
     fn put(&mut self, request: &Request<'_>, held: &HeldOffer) {
-        self.add(request, &held.attributes);
+        self.add(request, &held.host.attributes);
     }
 
     fn allow(&self, request: &Request<'_>, held: &HeldOffer) -> bool {
-        request.limits().all(|(name, limit)| {
-            values_of(&held.attributes, name).all(|value| {
-                let there = self.0.get(&(name.to_owned(), value.to_owned()));
-                there.copied().unwrap_or(0) < i64::from(limit)
+        request.limits.iter().all(|Limit { name, limit, .. }| {
+            values_of(&held.host.attributes, name).all(|value| {
+                let there = self.0.get(&((*name).to_owned(), value.to_owned()));
+                there.copied().unwrap_or(0) < i64::from(*limit)
             })
         })
     }

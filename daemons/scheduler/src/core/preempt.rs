@@ -136,8 +136,8 @@ impl Core {
             return false;
         };
         let placements = self.store.read().placements(&stored.task.job).0;
-        let request = Request::new(&self.config, &stored);
-        let is_limited = request.limits().next().is_some();
+        let request = Request::new(&self.config, self.store.names(), &stored);
+        let is_limited = !request.limits.is_empty();
         let before = self.preemption.fruitless.remove(&id);
         let still_counts = before.filter(|before| !is_limited || before.placements == placements);
         let start = still_counts.map_or(0, |before| before.change);
@@ -181,18 +181,18 @@ impl Core {
         change: &mut u64,
         search: &mut Probe,
     ) -> Option<Slot> {
-        for (at, id, agent) in self.agents.changed_after(*change) {
+        for (at, _, agent) in self.agents.changed_after(*change) {
             *change = at;
-            if self.preemption.taken.contains(id) {
+            if self.preemption.taken.contains(&agent.id) {
                 search.has_skipped = true;
                 continue;
             }
             search.probes += 1;
-            match victims.on(self, id, agent, |_| true) {
+            match victims.on(self, agent, |_| true) {
                 Ok(victims) => {
                     search.has_found = true;
                     return Some(Slot {
-                        agent: Arc::clone(id),
+                        agent: Arc::clone(&agent.id),
                         victims,
                     });
                 }
@@ -233,9 +233,9 @@ impl Core {
     /// The slot's victims that are still there and still needed.
     fn victims_now(&self, stored: &Arc<StoredConfig>, slot: &Slot) -> Result<Vec<TaskId>, NoRoom> {
         let agent = self.agents.get(&slot.agent).ok_or(NoRoom::Unsuitable)?;
-        let request = Request::new(&self.config, stored);
+        let request = Request::new(&self.config, self.store.names(), stored);
         let is_chosen = |task: &Task| slot.victims.contains(&task.id());
-        Victims::new(self, &request).on(self, &slot.agent, agent, is_chosen)
+        Victims::new(self, &request).on(self, agent, is_chosen)
     }
 
     fn preempt(&mut self, victim: &TaskId, stored: &Arc<StoredConfig>, task: &TaskId) {

@@ -7,14 +7,15 @@ use std::collections::BTreeSet;
 
 use aurora_api::model::ExecutorConfig;
 use aurora_api::resources::Amounts;
-use aurora_mesos::v1::{Range, Ranges, Resource, Scalar, ValueType};
+use aurora_mesos::v1::{Range, Resource};
 
 use super::config::Config;
+use super::lots::Lot;
 use super::random::Random;
 
 /// Amounts by kind; cpus, memory and disk in thousandths of a core or MiB, the others whole.
 /// Compared kind by kind in upstream's order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Bag {
     pub(crate) cpus: i64,
     pub(crate) ram: i64,
@@ -34,7 +35,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    fn of(resource: &Resource) -> Option<Kind> {
+    pub(super) fn of(resource: &Resource) -> Option<Kind> {
         Some(match resource.name.as_str() {
             "cpus" => Kind::Cpus,
             "mem" => Kind::Ram,
@@ -71,7 +72,7 @@ fn is_divisible(resource: &Resource) -> bool {
 }
 
 /// Whether a request may use the resource. `config` is given for revocable requests.
-fn is_visible(resource: &Resource, kind: Kind, config: Option<&Config>) -> bool {
+pub(super) fn is_visible(resource: &Resource, kind: Kind, config: Option<&Config>) -> bool {
     let marked = resource.revocable.is_some();
     is_divisible(resource)
         && match config {
@@ -80,61 +81,47 @@ fn is_visible(resource: &Resource, kind: Kind, config: Option<&Config>) -> bool 
         }
 }
 
-fn is_reserved(resource: &Resource) -> bool {
+pub(super) fn is_reserved(resource: &Resource) -> bool {
     resource.role.as_deref().is_some_and(|role| role != "*") || !resource.reservations.is_empty()
 }
 
-fn port_ranges(resource: &Resource) -> impl Iterator<Item = (u64, u64)> + '_ {
-    let ranges = resource
-        .ranges
-        .iter()
-        .flat_map(|ranges| ranges.range.iter());
+fn port_ranges(ranges: &[Range]) -> impl Iterator<Item = (u64, u64)> + '_ {
     ranges
+        .iter()
         .filter(|range| range.begin <= range.end && range.end <= 65_535)
         .map(|range| (range.begin, range.end))
 }
 
-fn amount(resource: &Resource, kind: Kind) -> i64 {
+/// How much there is of a kind: thousandths, or whole ports and GPUs.
+pub(super) fn amount_of(kind: Kind, scalar: Option<f64>, ranges: &[Range]) -> i64 {
     match kind {
-        Kind::Ports => port_ranges(resource)
+        Kind::Ports => port_ranges(ranges)
             .map(|(begin, end)| (end - begin + 1) as i64)
             .sum(),
-        Kind::Gpus => resource
-            .scalar
-            .as_ref()
-            .map_or(0, |scalar| scalar.value.floor() as i64)
-            .max(0),
-        Kind::Cpus | Kind::Ram | Kind::Disk => resource
-            .scalar
-            .as_ref()
-            .map_or(0, |scalar| thousandths(scalar.value))
-            .max(0),
+        Kind::Gpus => scalar.map_or(0, |value| value.floor() as i64).max(0),
+        Kind::Cpus | Kind::Ram | Kind::Disk => scalar.map_or(0, thousandths).max(0),
     }
 }
 
 impl Bag {
-    /// What a request can use; `revocable` holds the flags when the request is revocable.
-    pub(crate) fn of_offer(resources: &[Resource], revocable: Option<&Config>) -> Bag {
+    /// What resources come to that nobody may take back.
+    fn of_resources(resources: &[Resource]) -> Bag {
         let mut bag = Bag::default();
         for resource in resources {
-            let Some(kind) = Kind::of(resource) else {
-                continue;
-            };
-            if is_visible(resource, kind, revocable) {
-                let place = bag.place(kind);
-                *place = place.saturating_add(amount(resource, kind));
+            if let Some(kind) = Kind::of(resource).filter(|kind| is_visible(resource, *kind, None))
+            {
+                let scalar = resource.scalar.as_ref().map(|scalar| scalar.value);
+                let ranges = resource.ranges.as_ref();
+                let ranges = ranges.map_or(&[][..], |ranges| &ranges.range);
+                bag.add(kind, amount_of(kind, scalar, ranges));
             }
         }
         bag
     }
 
-    /// The cores that Mesos may take back.
-    pub(crate) fn revocable_cpus(resources: &[Resource]) -> i64 {
-        let cpus = resources
-            .iter()
-            .filter(|resource| resource.name == "cpus" && resource.revocable.is_some());
-        cpus.map(|resource| amount(resource, Kind::Cpus))
-            .fold(0, i64::saturating_add)
+    pub(super) fn add(&mut self, kind: Kind, amount: i64) {
+        let place = self.place(kind);
+        *place = place.saturating_add(amount);
     }
 
     /// What a task needs, its executor's share not included.
@@ -152,7 +139,7 @@ impl Bag {
     pub(crate) fn of_executor(config: &Config, executor: &ExecutorConfig, task: &Bag) -> Bag {
         let name = executor.name.as_deref().unwrap_or_default();
         let share = match config.custom_executors.get(name) {
-            Some(custom) => Bag::of_offer(&custom.info.resources, None),
+            Some(custom) => Bag::of_resources(&custom.info.resources),
             None => Bag {
                 cpus: thousandths(config.executor_cpus),
                 ram: config.executor_ram_mb.saturating_mul(1000),
@@ -220,58 +207,60 @@ impl Bag {
 
 /// What is left of an offer while a task and its executor are cut out of it.
 #[derive(Debug)]
-pub(crate) struct Carver<'a> {
-    left: Vec<Resource>,
-    /// Set when the request is revocable.
-    revocable: Option<&'a Config>,
+pub(crate) struct Carver {
+    left: Vec<Lot>,
+    revocable: bool,
 }
 
-impl<'a> Carver<'a> {
-    pub(crate) fn new(mut left: Vec<Resource>, revocable: Option<&'a Config>) -> Carver<'a> {
+/// More parts than most tasks are cut from: memory is taken once.
+const PARTS: usize = 5;
+
+impl Carver {
+    pub(crate) fn new(mut left: Vec<Lot>, revocable: bool) -> Carver {
         // Reserved resources first: nobody else can use them.
-        left.sort_by_key(|resource| !is_reserved(resource));
+        left.sort_by_key(|lot| !lot.shape.reserved);
         Carver { left, revocable }
     }
 
     /// Cuts out the scalars of a bag; `None` when there is not enough.
     pub(crate) fn scalars(&mut self, bag: &Bag) -> Option<Vec<Resource>> {
-        let mut cut = Vec::new();
         let kinds = [
             (Kind::Cpus, bag.cpus),
             (Kind::Ram, bag.ram),
             (Kind::Disk, bag.disk),
+            (Kind::Gpus, bag.gpus.saturating_mul(1000)),
         ];
-        for (kind, thousandths) in kinds {
+        let wanted = kinds.into_iter().filter(|(_, wanted)| *wanted > 0);
+        let mut cut = Vec::new();
+        for (kind, thousandths) in wanted {
+            if cut.is_empty() {
+                cut.reserve_exact(PARTS);
+            }
             self.scalar(kind, thousandths, &mut cut)?;
         }
-        self.scalar(Kind::Gpus, bag.gpus.saturating_mul(1000), &mut cut)?;
         Some(cut)
     }
 
     fn scalar(&mut self, kind: Kind, mut wanted: i64, cut: &mut Vec<Resource>) -> Option<()> {
-        for resource in &mut self.left {
+        let usable = |lot: &&mut Lot| lot.shape.kind == Some(kind);
+        for lot in self.left.iter_mut().filter(usable) {
             if wanted <= 0 {
                 break;
             }
-            if Kind::of(resource) != Some(kind) || !is_visible(resource, kind, self.revocable) {
+            if !lot.shape.is_for(self.revocable) {
                 continue;
             }
-            let Some(scalar) = &mut resource.scalar else {
+            let Some(value) = lot.scalar_mut() else {
                 continue;
             };
-            let has = thousandths(scalar.value).max(0);
+            let has = thousandths(*value).max(0);
             let take = has.min(wanted);
             if take == 0 {
                 continue;
             }
-            scalar.value = (has - take) as f64 / 1000.0;
+            *value = (has - take) as f64 / 1000.0;
             wanted -= take;
-            cut.push(Resource {
-                scalar: Some(Scalar {
-                    value: take as f64 / 1000.0,
-                }),
-                ..resource.clone()
-            });
+            cut.push(lot.cut_scalar(take as f64 / 1000.0));
         }
         (wanted <= 0).then_some(())
     }
@@ -282,17 +271,20 @@ impl<'a> Carver<'a> {
         count: usize,
         random: &mut Random,
     ) -> Option<(Vec<i32>, Vec<Resource>)> {
-        let revocable = self.revocable;
-        let usable = |resource: &&Resource| {
-            Kind::of(resource) == Some(Kind::Ports) && is_visible(resource, Kind::Ports, revocable)
+        if count == 0 {
+            return Some(Default::default());
+        }
+        let usable = |lot: &Lot| {
+            let shape = &lot.shape;
+            shape.kind == Some(Kind::Ports) && shape.is_for(self.revocable)
         };
         let all: Vec<(usize, u64, u64)> = self
             .left
             .iter()
             .enumerate()
-            .filter(|(_, resource)| usable(resource))
-            .flat_map(|(at, resource)| {
-                port_ranges(resource).map(move |(begin, end)| (at, begin, end))
+            .filter(|(_, lot)| usable(lot))
+            .flat_map(|(at, lot)| {
+                port_ranges(lot.ranges()).map(move |(begin, end)| (at, begin, end))
             })
             .collect();
         let total: i64 = all
@@ -318,20 +310,14 @@ impl<'a> Carver<'a> {
                 place -= size;
             }
         }
-        let cut = self.left.iter().enumerate().filter_map(|(at, resource)| {
+        let cut = self.left.iter().enumerate().filter_map(|(at, lot)| {
             let mut ports: Vec<u64> = chosen
                 .iter()
                 .filter(|(from, _)| *from == at)
                 .map(|(_, port)| *port)
                 .collect();
             ports.sort_unstable();
-            (!ports.is_empty()).then(|| Resource {
-                kind: ValueType::Ranges,
-                ranges: Some(Ranges {
-                    range: joined(&ports),
-                }),
-                ..resource.clone()
-            })
+            (!ports.is_empty()).then(|| lot.cut_ranges(joined(&ports)))
         });
         let cut = cut.collect();
         Some((chosen.iter().map(|(_, port)| *port as i32).collect(), cut))

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::blueprint::Blueprint;
 use super::config::Millis;
 use super::filter::{Request, static_vetoes};
+use super::offers::OrderKey;
 use super::store::{ConfigId, StoredConfig, TaskId};
 use super::tasks::Entry;
 use super::timers::Timer;
@@ -121,18 +122,19 @@ impl Core {
 
     /// An offer came: groups that back off and that it could serve are not left to wait any longer. Where many groups wait,
     /// asking each about every offer would cost more than the wait does, and the back-off alone decides.
-    pub(crate) fn wake_groups(&mut self, sequence: u64) {
-        if self.groups.len() > MAX_WOKEN {
+    pub(crate) fn wake_groups(&mut self, offer: OrderKey) {
+        if self.groups.is_empty() || self.groups.len() > MAX_WOKEN {
             return;
         }
-        let Some(held) = self.offers.newer_than(sequence.saturating_sub(1)).next() else {
+        let held = self.offers.get(&offer);
+        let Some(held) = held.filter(|held| held.class.is_usable()) else {
             return;
         };
         let soon = self.now.saturating_add(self.config.first_schedule_delay);
         let view = self.store.read();
         let suits = |id: &ConfigId| {
             view.config(*id).is_some_and(|stored| {
-                let request = Request::new(&self.config, stored);
+                let request = Request::new(&self.config, self.store.names(), stored);
                 static_vetoes(&self.config, &held.unused(&request), &request, self.now).is_empty()
             })
         };
@@ -235,6 +237,7 @@ impl Core {
         blueprint: &mut Option<Blueprint>,
         ids: Vec<TaskId>,
     ) -> (usize, Vec<TaskId>) {
+        let request = Request::new(&self.config, self.store.names(), stored);
         let mut candidates = self.take_candidates(stored.id);
         let mut launched = 0;
         let mut unplaced = Vec::new();
@@ -243,17 +246,17 @@ impl Core {
         for id in ids {
             let kept_for = self.agent_kept_for(&id);
             let found = match &kept_for {
-                Some(agent) => {
-                    self.search(stored, &mut candidates, |search, _| search.offer_of(agent))
-                }
+                Some(agent) => self.search(&request, &mut candidates, |search, _| {
+                    search.offer_of(agent)
+                }),
                 None if is_exhausted => None,
                 None => {
-                    let found = self.find_offer(stored, &mut candidates);
+                    let found = self.find_offer(&request, &mut candidates);
                     is_exhausted = found.is_none();
                     found
                 }
             };
-            let mut held = found.and_then(|key| self.offers.remove(key));
+            let mut held = found.and_then(|place| self.offers.remove(&mut self.agents, place));
             let is_launched = held.as_mut().is_some_and(|held| {
                 let blueprint =
                     blueprint.get_or_insert_with(|| Blueprint::new(&self.config, stored));
@@ -263,7 +266,9 @@ impl Core {
                 Some(held) => {
                     let view = self.store.read();
                     let job = &stored.task.job;
-                    candidates.spread.placed(view, job, &held.attributes);
+                    if !request.limits.is_empty() {
+                        candidates.spread.placed(view, job, &held.host);
+                    }
                     let task = kept_for.and_then(|_| view.task(&id));
                     if let Some(instance) = task.map(|task| task.instance) {
                         self.release_agent(job, instance);
@@ -293,8 +298,8 @@ impl Core {
 
     /// Gives an offer back that has been held long enough.
     pub(crate) fn offer_held_long_enough(&mut self, sequence: u64) {
-        if let Some(held) = self.offers.expire(sequence) {
-            self.decline(vec![held.offer.id]);
+        if let Some(held) = self.offers.expire(&mut self.agents, sequence) {
+            self.decline(vec![(&*held.id).into()]);
         }
     }
 

@@ -70,7 +70,8 @@ impl Core {
     }
 
     /// The offers that are held, oldest first.
-    pub fn held_offers(&self) -> impl Iterator<Item = &Offer> {
-        self.offers.newer_than(0).map(|held| &held.offer)
+    pub fn held_offers(&self) -> impl Iterator<Item = Offer> {
+        let held = self.offers.newer_than(0);
+        held.map(|held| self.offers.message(&self.agents, held))
     }
 }

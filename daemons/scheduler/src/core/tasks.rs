@@ -100,7 +100,8 @@ impl Core {
             && task.status.is_agent_assigned()
             && let Some(place) = task.place()
         {
-            self.agents.came(&place.agent, &place.host, slot);
+            let row = self.agents.row(&place.agent);
+            self.agents.came(row, &place.host, slot);
         }
     }
 

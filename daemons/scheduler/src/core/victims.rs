@@ -1,96 +1,11 @@
 //! Which tasks of an agent would have to go so that another one fits (aurora: `PreemptionVictimFilter.java`,
 //! `ClusterStateImpl.java`).
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use super::Core;
-use super::filter::{Request, Spread, Unused, dynamic_veto, host_veto};
+use super::agents::Agent;
+use super::filter::{Request, Spread, Unused, dynamic_veto, host_veto, needs};
 use super::resources::Bag;
-use super::store::{ConfigId, FastMap, Slot, StoredConfig, Task, TaskId};
-
-/// The tasks on each agent.
-#[derive(Debug, Default)]
-pub(crate) struct Agents {
-    by_id: FastMap<Arc<str>, Agent>,
-    /// Agents by their latest change: the search for room looks only at what changed since it last looked.
-    by_change: BTreeMap<u64, Arc<str>>,
-    changes: u64,
-}
-
-/// An agent that has tasks.
-#[derive(Debug)]
-pub(crate) struct Agent {
-    pub(crate) host: Arc<str>,
-    /// Places of its tasks in the task table. A task leaves its agent before it leaves the table.
-    pub(crate) residents: Vec<Slot>,
-    changed: u64,
-}
-
-impl Agents {
-    pub(crate) fn len(&self) -> usize {
-        self.by_id.len()
-    }
-
-    pub(crate) fn get(&self, agent: &str) -> Option<&Agent> {
-        self.by_id.get(agent)
-    }
-
-    /// The number of the latest change.
-    pub(crate) fn last_change(&self) -> u64 {
-        self.changes
-    }
-
-    /// The agents that changed after a change, in the order in which they did.
-    pub(crate) fn changed_after(
-        &self,
-        change: u64,
-    ) -> impl Iterator<Item = (u64, &Arc<str>, &Agent)> {
-        let changed = self.by_change.range(change.saturating_add(1)..);
-        changed.filter_map(|(change, id)| Some((*change, id, self.by_id.get(id)?)))
-    }
-
-    /// A task came to an agent.
-    pub(crate) fn came(&mut self, agent: &Arc<str>, host: &Arc<str>, task: Slot) {
-        let place = self
-            .by_id
-            .entry(Arc::clone(agent))
-            .or_insert_with(|| Agent {
-                host: Arc::clone(host),
-                residents: Vec::new(),
-                changed: 0,
-            });
-        place.residents.push(task);
-        self.touch(agent);
-    }
-
-    /// A task left its agent. That alone makes no room that its offer does not show.
-    pub(crate) fn left(&mut self, agent: &str, task: Slot) {
-        let Some(place) = self.by_id.get_mut(agent) else {
-            return;
-        };
-        place.residents.retain(|resident| *resident != task);
-        if place.residents.is_empty()
-            && let Some(gone) = self.by_id.remove(agent)
-        {
-            self.by_change.remove(&gone.changed);
-        }
-    }
-
-    /// Something else changed on an agent: its offer, its host's attributes.
-    pub(crate) fn touch(&mut self, agent: &str) {
-        let Some((id, _)) = self.by_id.get_key_value(agent) else {
-            return;
-        };
-        let id = Arc::clone(id);
-        if let Some(place) = self.by_id.get_mut(agent) {
-            self.changes += 1;
-            self.by_change.remove(&place.changed);
-            place.changed = self.changes;
-            self.by_change.insert(self.changes, id);
-        }
-    }
-}
+use super::store::{ConfigId, FastMap, StoredConfig, Task, TaskId};
 
 /// Why no tasks of an agent can make room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,13 +43,12 @@ impl<'a> Victims<'a> {
     pub(crate) fn on(
         &mut self,
         core: &Core,
-        id: &str,
         agent: &Agent,
         may_go: impl Fn(&Task) -> bool,
     ) -> Result<Vec<TaskId>, NoRoom> {
         let view = core.store.read();
-        let offer = core.offers.of_agent(id);
-        let slack = offer.map_or(Bag::default(), |offer| offer.firm);
+        let offer = agent.offer.and_then(|place| core.offers.at(place));
+        let slack = offer.map_or(Bag::default(), |offer| offer.class.firm);
         let residents = || {
             agent
                 .residents
@@ -153,9 +67,9 @@ impl<'a> Victims<'a> {
         }
         let host = view.host(&agent.host).ok_or(NoRoom::UnknownHost)?;
         let unused = Unused {
-            host: &host.attributes,
+            host,
             has: &has,
-            unavailable_from: offer.and_then(|offer| offer.unavailable_from),
+            unavailable_from: offer.and_then(|offer| offer.class.unavailable_from),
         };
         if !self.suits(core, &unused) {
             return Err(NoRoom::Unsuitable);
@@ -209,11 +123,11 @@ impl Core {
 
     /// What is there to be used when a task is gone. What it had on loan from Mesos is not.
     fn gives_up(&self, victim: &StoredConfig) -> Bag {
-        let request = Request::new(&self.config, victim);
-        if request.revocable {
-            request.need.without_revocable(&self.config)
+        let (need, revocable) = needs(&self.config, victim);
+        if revocable {
+            need.without_revocable(&self.config)
         } else {
-            request.need
+            need
         }
     }
 }

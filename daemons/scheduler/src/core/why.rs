@@ -61,7 +61,7 @@ impl Weighed {
         let at = self.nearest.partition_point(|near| near.score <= score);
         if at < NEAREST {
             let near = NearHost {
-                host: held.host.to_string(),
+                host: held.host.name.to_string(),
                 vetoes: vetoes.iter().map(Veto::to_string).collect(),
                 missing,
                 score,
@@ -82,7 +82,7 @@ impl Core {
         };
         let group = self.groups.get(&id);
         weighed.turn = group.map(|group| (group.due, group.penalty));
-        let request = Request::new(&self.config, stored);
+        let request = Request::new(&self.config, self.store.names(), stored);
         let mut spread = Spread::default();
         spread.refresh(view, &stored.task.job);
         weighed.is_done = true;

@@ -49,7 +49,7 @@ impl Routes {
 
     /// `/offers`: the offers that are held, as Mesos sent them.
     pub(super) async fn offers(&self) -> Response {
-        let look = |core: &Core| -> Vec<Offer> { core.held_offers().cloned().collect() };
+        let look = |core: &Core| -> Vec<Offer> { core.held_offers().collect() };
         match self.api.handle.look(look).await {
             Ok(offers) => reply::json(StatusCode::OK, &offers),
             Err(ending) => reply::text(StatusCode::SERVICE_UNAVAILABLE, format!("{ending}\n")),

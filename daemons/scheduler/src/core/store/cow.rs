@@ -1,7 +1,7 @@
 //! Containers whose copies are cheap: a copy shares all pages, and a page is copied when one of its owners writes.
 //!
-//! A view of the store is such a copy. Taking one costs one reference count per 2,048 elements; the first write to a page
-//! after that costs a copy of its 16 elements.
+//! A view of the store is such a copy. Taking one costs one reference count; the first write after that costs one for every
+//! 2,048 elements, and the first write to a page a copy of its 16 elements.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -16,14 +16,14 @@ type Page<T> = Arc<[T; PAGE]>;
 /// A vector of shared pages. Places of the last page that are not in use hold the type's default.
 #[derive(Clone, Debug)]
 pub(crate) struct CowVec<T> {
-    chunks: Vec<Arc<Vec<Page<T>>>>,
+    chunks: Arc<Vec<Arc<Vec<Page<T>>>>>,
     len: usize,
 }
 
 impl<T> Default for CowVec<T> {
     fn default() -> Self {
         CowVec {
-            chunks: Vec::new(),
+            chunks: Arc::default(),
             len: 0,
         }
     }
@@ -56,20 +56,22 @@ impl<T: Clone + Default> CowVec<T> {
         if at >= self.len {
             return None;
         }
-        let chunk = Arc::make_mut(self.chunks.get_mut(at / (PAGE * CHUNK))?);
+        let chunks = Arc::make_mut(&mut self.chunks);
+        let chunk = Arc::make_mut(chunks.get_mut(at / (PAGE * CHUNK))?);
         let page = Arc::make_mut(chunk.get_mut(at / PAGE % CHUNK)?);
         page.get_mut(at % PAGE)
     }
 
     pub(crate) fn push(&mut self, value: T) {
         let at = self.len;
-        if at.is_multiple_of(PAGE * CHUNK) {
-            self.chunks.push(Arc::default());
-        }
-        if at.is_multiple_of(PAGE)
-            && let Some(chunk) = self.chunks.last_mut()
-        {
-            Arc::make_mut(chunk).push(Arc::new(std::array::from_fn(|_| T::default())));
+        if at.is_multiple_of(PAGE) {
+            let chunks = Arc::make_mut(&mut self.chunks);
+            if at.is_multiple_of(PAGE * CHUNK) {
+                chunks.push(Arc::default());
+            }
+            if let Some(chunk) = chunks.last_mut() {
+                Arc::make_mut(chunk).push(Arc::new(std::array::from_fn(|_| T::default())));
+            }
         }
         self.len += 1;
         if let Some(place) = self.get_mut(at) {
@@ -81,13 +83,14 @@ impl<T: Clone + Default> CowVec<T> {
         let at = self.len.checked_sub(1)?;
         let value = self.get_mut(at).map(std::mem::take);
         self.len = at;
-        if at.is_multiple_of(PAGE)
-            && let Some(chunk) = self.chunks.last_mut()
-        {
-            Arc::make_mut(chunk).pop();
-        }
-        if at.is_multiple_of(PAGE * CHUNK) {
-            self.chunks.pop();
+        if at.is_multiple_of(PAGE) {
+            let chunks = Arc::make_mut(&mut self.chunks);
+            if let Some(chunk) = chunks.last_mut() {
+                Arc::make_mut(chunk).pop();
+            }
+            if at.is_multiple_of(PAGE * CHUNK) {
+                chunks.pop();
+            }
         }
         value
     }
@@ -137,6 +140,10 @@ impl Hasher for Mixer {
 
     fn write_u8(&mut self, byte: u8) {
         self.write_u64(u64::from(byte));
+    }
+
+    fn write_u32(&mut self, word: u32) {
+        self.write_u64(u64::from(word));
     }
 
     fn write_u64(&mut self, word: u64) {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::cow::CowVec;
 use super::events::{Event, Events};
 use super::ids::{IdParts, IdText, id_prefix, instance_in};
-use super::{JobSlot, Slot};
+use super::{JobSlot, NameId, Slot, Trait};
 use crate::core::config::Millis;
 use crate::core::op::CronOutcome;
 
@@ -340,6 +340,17 @@ pub struct Decided {
 /// A host as its agent described it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Host {
-    /// Attributes, mode and agent id; shared with the host's offer.
+    /// Attributes, mode and agent id.
     pub attributes: Arc<HostAttributes>,
+    /// Its name, shared with those who name it.
+    pub(crate) name: Arc<str>,
+    /// The attributes in numbers.
+    pub(crate) traits: Arc<[Trait]>,
+}
+
+impl Host {
+    /// Whether it has an attribute.
+    pub(crate) fn has(&self, name: NameId) -> bool {
+        self.traits.iter().any(|(other, _)| *other == name)
+    }
 }

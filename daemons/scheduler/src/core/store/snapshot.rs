@@ -202,7 +202,7 @@ pub fn decode_snapshot(bytes: &[u8]) -> Result<Store, SnapshotError> {
 
     for _ in 0..input.count()? {
         store.apply(&Op::SaveHost {
-            attributes: input.thrift()?,
+            attributes: Arc::new(input.thrift()?),
         })?;
     }
 

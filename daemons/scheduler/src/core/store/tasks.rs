@@ -242,7 +242,7 @@ impl Store {
             self.config_users.remove(&config.id);
             self.view.configs.remove(&config.id);
             self.view.reasons.remove(&config.id);
-            self.configs_by_value.remove(&config.task);
+            self.configs_by_value.remove(&config.task, config.id);
         }
     }
 

@@ -176,7 +176,12 @@ impl View {
 
     /// The host of this name.
     pub fn host(&self, name: &str) -> Option<&Host> {
-        self.hosts.get(name).map(|host| &**host)
+        self.host_record(name).map(|host| &**host)
+    }
+
+    /// The host of this name, to be shared.
+    pub(crate) fn host_record(&self, name: &str) -> Option<&Arc<Host>> {
+        self.hosts.get(name)
     }
 
     /// A role's quota.

@@ -41,7 +41,8 @@ fn samples_of_version_1() -> Vec<Op> {
                 }]),
                 mode: Some(MaintenanceMode::None),
                 slave_id: Some("agent-a".to_owned()),
-            },
+            }
+            .into(),
         },
         Op::Assign {
             task: Arc::clone(&task),

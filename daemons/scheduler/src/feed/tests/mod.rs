@@ -103,7 +103,8 @@ impl World {
                 attributes: HostAttributes {
                     host: "h1".to_owned(),
                     ..HostAttributes::default()
-                },
+                }
+                .into(),
             }],
             _ => Vec::new(),
         }

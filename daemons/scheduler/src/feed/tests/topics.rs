@@ -90,7 +90,8 @@ async fn updates_maintenance_and_audit_are_told_and_summaries_know_of_them() {
                     host: "h1".to_owned(),
                     mode: Some(MaintenanceMode::Draining),
                     ..HostAttributes::default()
-                },
+                }
+                .into(),
             },
             Op::SaveMaintenance {
                 request: HostMaintenanceRequest {
