@@ -8,57 +8,45 @@ use aurora_api::model::{
 
 use super::store::{Pool, Usage, View};
 
-/// What a set of changes would exceed, in words; `None` when it fits.
+/// What a set of changes would exceed; `None` when it fits.
 pub(crate) fn exceeded(
     view: &View,
     role: &str,
     template: &TaskConfig,
     instances: i64,
-) -> Option<String> {
+) -> Option<Shortage> {
     // Only production on shared hosts is limited.
     if Pool::of(template) != Pool::ProdShared {
         return None;
     }
-    let quota = view
-        .quota(role)
-        .map_or(Usage::default(), |quota| Usage::of(&quota.resources));
-    let total =
-        consumption(view, role, Pool::ProdShared).plus(&Usage::of(&template.resources), instances);
-    lacking(&quota, &total)
+    Shortage::of(view, role, |used| {
+        used.plus(&Usage::of(&template.resources), instances)
+    })
 }
 
-/// What saving a cron job's template would exceed, in words; `None` when it fits. Unlike other jobs, one on dedicated hosts
+/// What saving a cron job's template would exceed; `None` when it fits. Unlike other jobs, one on dedicated hosts
 /// is checked too, as upstream does.
-pub(crate) fn exceeded_by_cron(view: &View, job: &JobConfiguration) -> Option<String> {
+pub(crate) fn exceeded_by_cron(view: &View, job: &JobConfiguration) -> Option<Shortage> {
     if job.task_config.production != Some(true) {
         return None;
     }
     let role = &job.key.role;
-    let quota = view
-        .quota(role)
-        .map_or(Usage::default(), |quota| Usage::of(&quota.resources));
     let old = view
         .cron(&job.key)
         .map_or(Usage::default(), |old| whole(&old.job));
-    let total = consumption(view, role, Pool::ProdShared)
-        .plus(&whole(job), 1)
-        .plus(&old, -1);
-    lacking(&quota, &total)
+    Shortage::of(view, role, |used| used.plus(&whole(job), 1).plus(&old, -1))
 }
 
-/// What an update would exceed, in words; `None` when it fits, or is not for production on shared hosts.
-pub(crate) fn exceeded_by_update(view: &View, update: &JobUpdate) -> Option<String> {
+/// What an update would exceed; `None` when it fits, or is not for production on shared hosts.
+pub(crate) fn exceeded_by_update(view: &View, update: &JobUpdate) -> Option<Shortage> {
     let desired = &update.instructions.desired_state.as_ref()?.task;
     if Pool::of(desired) != Pool::ProdShared {
         return None;
     }
     let role = &desired.job.role;
-    let quota = view
-        .quota(role)
-        .map_or(Usage::default(), |quota| Usage::of(&quota.resources));
-    let total = consumption(view, role, Pool::ProdShared)
-        .plus(&update_charge(view, update, Pool::ProdShared), 1);
-    lacking(&quota, &total)
+    Shortage::of(view, role, |used| {
+        used.plus(&update_charge(view, update, Pool::ProdShared), 1)
+    })
 }
 
 /// What an update is charged beyond the tasks that its job has: for each resource the larger of what its instances were and
@@ -125,30 +113,68 @@ fn whole(job: &JobConfiguration) -> Usage {
     Usage::default().plus(&one, i64::from(job.instance_count))
 }
 
-/// What `total` needs beyond `quota`, a clause a resource.
-fn lacking(quota: &Usage, total: &Usage) -> Option<String> {
-    let kinds = [
-        (
-            "CPU",
-            total.micro_cpus.saturating_sub(quota.micro_cpus) as f64 / 1e6,
-            "core(s)",
-        ),
-        (
-            "RAM",
-            total.ram_mb.saturating_sub(quota.ram_mb) as f64,
-            "MB",
-        ),
-        (
-            "disk",
-            total.disk_mb.saturating_sub(quota.disk_mb) as f64,
-            "MB",
-        ),
-    ];
-    let over = kinds.into_iter().filter(|(_, excess, _)| *excess > 0.0);
-    let clauses: Vec<String> = over
-        .map(|(name, excess, unit)| format!("{name} quota exceeded by {excess:.2} {unit}"))
-        .collect();
-    (!clauses.is_empty()).then(|| clauses.join("; "))
+/// More production on shared hosts than a role's quota allows.
+pub(crate) struct Shortage {
+    allowed: Usage,
+    used: Usage,
+    total: Usage,
+}
+
+impl Shortage {
+    /// What `role` lacks when it uses what `after` makes of its consumption.
+    fn of(view: &View, role: &str, after: impl FnOnce(&Usage) -> Usage) -> Option<Shortage> {
+        let allowed = view
+            .quota(role)
+            .map_or(Usage::default(), |quota| Usage::of(&quota.resources));
+        let used = consumption(view, role, Pool::ProdShared);
+        let total = after(&used);
+        (total.max(&allowed) != allowed).then_some(Shortage {
+            allowed,
+            used,
+            total,
+        })
+    }
+
+    /// The resources that are short, each as it stands in `allowed`, `used` and `total`, with its name and unit.
+    fn kinds(&self) -> impl Iterator<Item = (&'static str, &'static str, [f64; 3])> {
+        let of = |amount: fn(&Usage) -> f64| {
+            [
+                amount(&self.allowed),
+                amount(&self.used),
+                amount(&self.total),
+            ]
+        };
+        [
+            ("CPU", "core(s)", of(Usage::cpus)),
+            ("RAM", "MB", of(|usage| usage.ram_mb as f64)),
+            ("disk", "MB", of(|usage| usage.disk_mb as f64)),
+        ]
+        .into_iter()
+        .filter(|(_, _, [allowed, _, total])| total > allowed)
+    }
+
+    /// In upstream's words, a clause a resource.
+    pub(crate) fn clauses(&self) -> String {
+        let clauses: Vec<String> = self
+            .kinds()
+            .map(|(name, unit, [allowed, _, total])| {
+                format!("{name} quota exceeded by {:.2} {unit}", total - allowed)
+            })
+            .collect();
+        clauses.join("; ")
+    }
+
+    /// How it comes about, a clause a resource.
+    pub(crate) fn sums(&self) -> String {
+        let clauses: Vec<String> = self
+            .kinds()
+            .map(|(name, unit, [allowed, used, total])| {
+                let asked = total - used;
+                format!("{name}: {used:.2} used, {asked:.2} asked, {allowed:.2} allowed {unit}")
+            })
+            .collect();
+        clauses.join("; ")
+    }
 }
 
 /// Why a quota cannot be saved.
@@ -187,7 +213,8 @@ pub(crate) fn check(view: &View, role: &str, quota: &ResourceAggregate) -> Resul
         )));
     }
     let used = consumption(view, role, Pool::ProdShared);
-    if lacking(&Usage::of(&quota.resources), &used).is_some() {
+    let allowed = Usage::of(&quota.resources);
+    if used.max(&allowed) != allowed {
         let reservation = ResourceAggregate {
             resources: [
                 Resource::NumCpus(used.cpus().into()),

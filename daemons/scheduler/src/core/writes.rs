@@ -18,7 +18,7 @@ use aurora_api::service::{Access, Call};
 use super::Core;
 use super::audit;
 use super::op::Op;
-use super::quota::{self, QuotaFault};
+use super::quota::{self, QuotaFault, Shortage};
 use super::store::{Change, Task, TaskId};
 use super::tasks::{Entry, Outcome};
 use super::validate;
@@ -28,6 +28,8 @@ use super::validate;
 pub(crate) struct Refusal {
     code: ResponseCode,
     text: String,
+    /// More for people, behind the text that programs may know.
+    more: Option<String>,
     /// What the answer tells all the same.
     result: Option<Box<model::Result>>,
 }
@@ -37,6 +39,7 @@ impl Refusal {
         Refusal {
             code,
             text: text.into(),
+            more: None,
             result: None,
         }
     }
@@ -45,6 +48,16 @@ impl Refusal {
         Refusal {
             result: Some(Box::new(result)),
             ..self
+        }
+    }
+}
+
+impl From<Shortage> for Refusal {
+    fn from(shortage: Shortage) -> Refusal {
+        let text = format!("Insufficient resource quota: {}", shortage.clauses());
+        Refusal {
+            more: Some(shortage.sums()),
+            ..invalid(text)
         }
     }
 }
@@ -88,10 +101,10 @@ pub(super) fn told(result: model::Result) -> Answer {
     })
 }
 
-fn response(code: ResponseCode, message: Option<String>) -> Response {
+fn response(code: ResponseCode, messages: impl IntoIterator<Item = String>) -> Response {
     Response {
         response_code: code,
-        details: message
+        details: messages
             .into_iter()
             .map(|text| ResponseDetail {
                 message: Some(text),
@@ -118,7 +131,7 @@ impl Core {
             }
             Err(refusal) => Response {
                 result: refusal.result.map(|result| *result),
-                ..response(refusal.code, Some(refusal.text))
+                ..response(refusal.code, [refusal.text].into_iter().chain(refusal.more))
             },
         }
     }
@@ -207,7 +220,7 @@ impl Core {
         self.check_instance_count(total)?;
         let role = &template.job.role;
         match quota::exceeded(self.store.read(), role, template, i64::from(added)) {
-            Some(details) => Err(invalid(format!("Insufficient resource quota: {details}"))),
+            Some(shortage) => Err(shortage.into()),
             None => Ok(()),
         }
     }

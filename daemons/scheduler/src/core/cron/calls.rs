@@ -41,8 +41,8 @@ impl Core {
         };
         self.check_not_updating(&job.key)?;
         self.check_instance_count(i64::from(job.instance_count))?;
-        if let Some(details) = quota::exceeded_by_cron(self.store.read(), &job) {
-            return Err(invalid(format!("Insufficient resource quota: {details}")));
+        if let Some(shortage) = quota::exceeded_by_cron(self.store.read(), &job) {
+            return Err(shortage.into());
         }
         if text.is_empty() {
             return Err(invalid("Job has an empty cron schedule."));

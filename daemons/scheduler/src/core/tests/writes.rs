@@ -128,6 +128,13 @@ fn quotas_limit_production() {
         world.answer(add),
         invalid("Insufficient resource quota: CPU quota exceeded by 0.50 core(s)")
     );
+    let (response, _) = world.call(arguments::CreateJob {
+        description: Some(preferred("more", 1)),
+    });
+    assert_eq!(
+        response.details[1].message.as_deref(),
+        Some("CPU: 2.00 used, 1.00 asked, 2.50 allowed core(s)")
+    );
     // Other tiers, and production on dedicated hosts, are not limited.
     world.create(job("batch", 100));
     let mut own = preferred("own", 50);

@@ -72,8 +72,8 @@ impl Core {
             instructions: difference.instructions(desired, settings),
         });
         let view = self.store.read();
-        if let Some(details) = quota::exceeded_by_update(view, &update) {
-            return Err(invalid(format!("Insufficient resource quota: {details}")));
+        if let Some(shortage) = quota::exceeded_by_update(view, &update) {
+            return Err(shortage.into());
         }
         if let Some(other) = view.active_update(&key.job) {
             return Err(in_progress(other));
