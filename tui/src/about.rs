@@ -59,7 +59,7 @@ pub(crate) fn info(
     let path =
         |path: Option<&Path>| path.map_or("none".to_owned(), |path| path.display().to_string());
     let kept = env
-        .keeper(args.cluster.as_deref().unwrap_or_default())
+        .keeper(args.cluster.first().map_or("", String::as_str))
         .read();
     let names = |names: Vec<&String>| match names.is_empty() {
         true => "none".to_owned(),

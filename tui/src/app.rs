@@ -1,23 +1,23 @@
 //! The loop on a screen: events in, frames out.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
-use aurora_tui_model::event::{Effect, Event, Mouse};
+use aurora_tui_model::desk::Of;
+use aurora_tui_model::event::{Event, Mouse};
 use aurora_tui_model::screen;
-use aurora_tui_model::state::State;
-use aurora_tui_model::update::{configure, settle, update};
 use crossterm::event::{Event as Input, EventStream, MouseButton, MouseEventKind};
 use futures_util::StreamExt;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::config::{Env, Wanted};
-use crate::data::{Data, Wish};
+use crate::config::Env;
+use crate::crew::Crew;
+use crate::data::Wish;
 use crate::keys;
 use crate::output::Output;
-use crate::paint::{Look, paint};
+use crate::paint::paint;
 use crate::replies::{self, Replies, Sifted};
 use crate::terminal::Terminal;
 
@@ -27,28 +27,19 @@ const FRAME: Duration = Duration::from_millis(33);
 const BATCH: usize = 2000;
 
 /// How a workbench ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// As asked.
     Quit {
-        /// Whether the local cluster is to be stopped.
-        stop_cluster: bool,
+        /// The state directory of the local cluster that is to be stopped.
+        stop: Option<PathBuf>,
     },
     /// By a signal or a lost terminal.
     Ended,
 }
 
 /// Runs until somebody quits.
-pub(crate) async fn run(
-    mut state: State,
-    mut data: Data,
-    mut heard: mpsc::Receiver<Event>,
-    mut look: Look,
-    mut env: Env,
-    wanted: Option<&Wanted>,
-    first: Vec<Event>,
-) -> anyhow::Result<Ending> {
-    let mut loaded = wanted.map(|wanted| env.load(wanted));
+pub(crate) async fn run(mut crew: Crew, mut env: Env, first: Vec<Event>) -> anyhow::Result<Ending> {
     let mut signals = Signals::install().context("cannot handle signals")?;
     let mut terminal = Terminal::take().context("cannot set up the terminal")?;
     let mut output = Output::new();
@@ -58,64 +49,62 @@ pub(crate) async fn run(
     let mut next_tick = Instant::now();
     let mut next_frame = Instant::now();
     let mut dirty = true;
-    let mut pending: Vec<Event> = first;
+    let outside = |event: Event| (Of::Outside, event);
+    let mut pending: Vec<(Of, Event)> = first.into_iter().map(outside).collect();
     let (columns, rows) =
         crossterm::terminal::size().context("cannot learn the terminal's size")?;
-    pending.push(Event::Resize(columns, rows));
+    pending.push(outside(Event::Resize(columns, rows)));
     loop {
-        let mut effects: Vec<Effect> = Vec::new();
+        let mut wishes: Vec<Wish> = Vec::new();
         dirty |= !pending.is_empty();
-        for event in pending.drain(..) {
-            let fault = data.heard(&event);
-            effects.extend(update(&mut state, event));
-            effects.extend(
-                fault
-                    .into_iter()
-                    .flat_map(|fault| update(&mut state, fault)),
-            );
+        for (of, event) in pending.drain(..) {
+            wishes.extend(crew.take(of, event));
         }
-        for effect in effects {
-            match data.carry_out(effect) {
-                None => {}
-                Some(Wish::Redraw) => {
+        for wish in wishes {
+            match wish {
+                Wish::Redraw => {
                     output.invalidate();
                     dirty = true;
                 }
-                Some(Wish::Copy(text)) => {
+                Wish::Copy(text) => {
                     if let Err(fault) =
                         terminal.copy(&text, &env.term, std::env::var_os("TMUX").is_some())
                     {
-                        update(&mut state, Event::Fault(fault));
+                        pending.push(outside(Event::Fault(fault)));
                     }
                 }
-                Some(Wish::Suspend) => {
+                Wish::Suspend => {
                     // No reader may be on the terminal while it belongs to the shell.
                     drop(input);
                     suspend(&mut terminal)?;
                     input = EventStream::new();
-                    pending.extend(back_again(&mut output, &data)?);
+                    pending.extend(back_again(&mut output, &crew)?.map(outside));
                     dirty = true;
                 }
-                Some(Wish::Shell(program)) => {
+                Wish::Shell(program) => {
                     drop(input);
                     terminal.leave().context("cannot give the terminal back")?;
                     let ended = program.run().await;
                     terminal.enter().context("cannot set up the terminal")?;
                     input = EventStream::new();
-                    pending.extend(back_again(&mut output, &data)?);
-                    pending.push(ended);
+                    pending.extend(back_again(&mut output, &crew)?.map(outside));
+                    pending.push(outside(ended));
                     dirty = true;
                 }
-                Some(Wish::Quit { stop_cluster }) => return Ok(Ending::Quit { stop_cluster }),
+                Wish::Quit { stop_cluster } => {
+                    let stop = crew.state_dir().filter(|_| stop_cluster);
+                    return Ok(Ending::Quit { stop });
+                }
             }
         }
         if !pending.is_empty() {
             continue;
         }
         if dirty && Instant::now() >= next_frame {
-            settle(&mut state);
-            let shown = screen::screen(&state);
-            let (frame, cursor) = paint(&state, &shown, &look);
+            crew.settle();
+            let state = crew.state();
+            let shown = screen::screen(state);
+            let (frame, cursor) = paint(state, &shown, crew.look());
             output
                 .show(frame, cursor, &mut terminal)
                 .context("cannot write to the terminal")?;
@@ -135,7 +124,7 @@ pub(crate) async fn run(
                 replies.asked(std::time::Instant::now());
             }
             // Nothing wakes up before something on the screen changes.
-            let due = u64::try_from(screen::due_ms(&state, &shown)).unwrap_or(1000);
+            let due = u64::try_from(screen::due_ms(state, &shown)).unwrap_or(1000);
             next_tick = Instant::now() + Duration::from_millis(due);
         }
         tokio::select! {
@@ -147,39 +136,27 @@ pub(crate) async fn run(
                         output.invalidate();
                     }
                     match replies.sift(event, std::time::Instant::now()) {
-                        Sifted::Other(event) => pending.extend(from_terminal(event)),
+                        Sifted::Other(event) => pending.extend(from_terminal(event).map(outside)),
                         Sifted::Part => {}
                         Sifted::Light(light) => {
                             env.light = Some(light);
-                            if let Some(wanted) = wanted {
-                                look = env.load(wanted).look;
-                                dirty = true;
-                            }
+                            crew.relook(&env);
+                            dirty = true;
                         }
                     }
                 }
                 // The terminal is gone.
                 Some(Err(_)) | None => return Ok(Ending::Ended),
             },
-            Some(event) = heard.recv() => {
-                pending.push(event);
-                while pending.len() < BATCH && let Ok(event) = heard.try_recv() {
-                    pending.push(event);
+            Some(heard) = crew.next() => {
+                pending.push(heard);
+                while pending.len() < BATCH && let Some(heard) = crew.next_now() {
+                    pending.push(heard);
                 }
             }
             () = tokio::time::sleep_until(next_tick), if !dirty => {
-                pending.push(Event::Tick(data.now_ms()));
-                if let (Some(old), Some(wanted)) = (&loaded, wanted) && old.is_old() {
-                    let new = env.load(wanted);
-                    look = new.look.clone();
-                    configure(
-                        &mut state,
-                        new.keymap.clone(),
-                        new.rules.clone(),
-                        new.warnings.clone(),
-                    );
-                    loaded = Some(new);
-                }
+                pending.push(outside(Event::Tick(crew.now_ms())));
+                crew.reload(&env);
             }
             () = tokio::time::sleep_until(next_frame), if dirty => {}
             what = signals.next() => match what {
@@ -188,12 +165,12 @@ pub(crate) async fn run(
                     drop(input);
                     suspend(&mut terminal)?;
                     input = EventStream::new();
-                    pending.extend(back_again(&mut output, &data)?);
+                    pending.extend(back_again(&mut output, &crew)?.map(outside));
                 }
                 Signal::Continued => {
                     // Somebody stopped us without asking; the shell has set the terminal as it likes it.
                     terminal.enter().context("cannot set up the terminal")?;
-                    pending.extend(back_again(&mut output, &data)?);
+                    pending.extend(back_again(&mut output, &crew)?.map(outside));
                 }
             },
         }
@@ -224,11 +201,11 @@ fn suspend(terminal: &mut Terminal) -> anyhow::Result<()> {
     terminal.enter().context("cannot set up the terminal")
 }
 
-fn back_again(output: &mut Output, data: &Data) -> anyhow::Result<[Event; 2]> {
+fn back_again(output: &mut Output, crew: &Crew) -> anyhow::Result<[Event; 2]> {
     output.invalidate();
     let (columns, rows) =
         crossterm::terminal::size().context("cannot learn the terminal's size")?;
-    Ok([Event::Resize(columns, rows), Event::Tick(data.now_ms())])
+    Ok([Event::Resize(columns, rows), Event::Tick(crew.now_ms())])
 }
 
 enum Signal {

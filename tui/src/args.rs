@@ -11,9 +11,10 @@ use clap::{Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "aurora-tui", version, max_term_width = 100)]
 pub(crate) struct Args {
-    /// The cluster: a name from clusters.json, or of a local cluster.
+    /// The cluster: a name from clusters.json, or of a local cluster. Several make one workbench of all of them; the first one
+    /// is on the screen.
     #[arg(long, value_name = "NAME")]
-    pub(crate) cluster: Option<String>,
+    pub(crate) cluster: Vec<String>,
     /// State directory of the local cluster.
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,

@@ -191,6 +191,8 @@ impl Data {
                     }
                 });
             }
+            // The crew turns to it.
+            Effect::Cluster { .. } => {}
             Effect::Copy(text) => return Some(Wish::Copy(text)),
             Effect::Redraw => return Some(Wish::Redraw),
             Effect::Suspend => return Some(Wish::Suspend),

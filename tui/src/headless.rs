@@ -7,20 +7,19 @@ use std::time::Duration;
 use anyhow::Context;
 use aurora_tui_model::actions::{Action, Guard, Kind, Progress};
 use aurora_tui_model::command::{Target, Verb};
-use aurora_tui_model::event::{Effect, Event};
+use aurora_tui_model::desk::Of;
+use aurora_tui_model::event::Event;
 use aurora_tui_model::key::{Code, Key};
 use aurora_tui_model::screen;
 use aurora_tui_model::state::{Detail, Level, LinkState, Mode, State};
-use aurora_tui_model::update::{settle, update};
 use aurora_tui_model::{command, text};
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::args::Form;
-use crate::data::{Data, Wish};
+use crate::crew::Crew;
 use crate::follow::Follower;
 use crate::output::as_text;
-use crate::paint::{Look, paint};
+use crate::paint::paint;
 use crate::picture;
 
 /// Commands that begin maintenance in rounds or go on with it.
@@ -49,19 +48,14 @@ pub(crate) struct Errand {
 }
 
 struct Runner {
-    state: State,
-    data: Data,
-    heard: mpsc::Receiver<Event>,
+    crew: Crew,
     deadline: Instant,
     timeout: Duration,
 }
 
 /// Runs the errand and says what to exit with. Data goes to `out`, everything else to `err`.
 pub(crate) async fn run(
-    state: State,
-    data: Data,
-    heard: mpsc::Receiver<Event>,
-    look: &Look,
+    crew: Crew,
     errand: Errand,
     out: &mut (dyn Write + Send),
     err: &mut (dyn Write + Send),
@@ -74,9 +68,7 @@ pub(crate) async fn run(
         }
     }
     let mut runner = Runner {
-        state,
-        data,
-        heard,
+        crew,
         deadline: Instant::now() + errand.timeout,
         timeout: errand.timeout,
     };
@@ -110,7 +102,7 @@ pub(crate) async fn run(
     }
     let shows = match errand.script {
         Some(_) => errand.snapshot.is_some() && !answers,
-        None => errand.snapshot.is_some() || runner.state.changes.is_empty(),
+        None => errand.snapshot.is_some() || runner.state().changes.is_empty(),
     };
     if !shows {
         return Ok(code);
@@ -119,8 +111,8 @@ pub(crate) async fn run(
         writeln!(err, "aurora-tui: {waiting}")?;
         code = NO_DATA;
     }
-    let state = &mut runner.state;
-    settle(state);
+    runner.crew.settle();
+    let (state, look) = (runner.crew.state(), runner.crew.look());
     let frame = || paint(state, &screen::screen(state), look).0;
     match errand.snapshot.unwrap_or(Form::Text) {
         Form::Text => out.write_all(as_text(&frame()).as_bytes())?,
@@ -172,7 +164,7 @@ impl Errand {
 
 impl Runner {
     fn now(&mut self) {
-        let now_ms = self.data.now_ms();
+        let now_ms = self.crew.now_ms();
         self.take(Event::Tick(now_ms));
     }
 
@@ -185,9 +177,9 @@ impl Runner {
     ) -> std::io::Result<()> {
         // What is missing stands in the answer.
         let settled = self.settled().await;
-        settle(&mut self.state);
+        self.crew.settle();
         let changes = self
-            .state
+            .state()
             .changes
             .iter()
             .map(|change| text::clean(&change.describe()));
@@ -198,7 +190,7 @@ impl Runner {
             "code": code,
             "missing": settled.err(),
             "changes": changes.collect::<Vec<_>>(),
-            "snapshot": screen::snapshot(&self.state),
+            "snapshot": screen::snapshot(self.state()),
         });
         writeln!(out, "{answer}")?;
         out.flush()
@@ -215,48 +207,43 @@ impl Runner {
             writeln!(err, "aurora-tui: {waiting}")?;
             return Ok(NO_DATA);
         }
-        if matches!(&self.state.view.detail, Detail::Logs(logs) if logs.merged.is_some()) {
+        if matches!(&self.state().view.detail, Detail::Logs(logs) if logs.merged.is_some()) {
             // Lines are told as they come, each with its source.
             self.take(Event::Run("merge".to_owned()));
         }
-        let mut follower = Follower::new(&self.state, form == Some(Form::Json));
+        let mut follower = Follower::new(self.state(), form == Some(Form::Json));
         loop {
-            settle(&mut self.state);
-            follower.tell(&self.state, out)?;
+            self.crew.settle();
+            follower.tell(self.state(), out)?;
             self.deadline = Instant::now() + self.timeout;
             if !self.step().await {
                 return Ok(DONE);
             }
-            while let Ok(event) = self.heard.try_recv() {
-                self.take(event);
+            while let Some(heard) = self.crew.next_now() {
+                self.hear(heard);
             }
         }
     }
 
     fn take(&mut self, event: Event) {
-        let fault = self.data.heard(&event);
-        let mut effects: Vec<Effect> = update(&mut self.state, event);
-        effects.extend(
-            fault
-                .into_iter()
-                .flat_map(|fault| update(&mut self.state, fault)),
-        );
-        for effect in effects {
-            if let Some(
-                Wish::Copy(_) | Wish::Suspend | Wish::Shell(_) | Wish::Redraw | Wish::Quit { .. },
-            ) = self.data.carry_out(effect)
-            {
-                // These are about a terminal, and there is none.
-            }
-        }
+        self.hear((Of::Outside, event));
+    }
+
+    fn hear(&mut self, (of, event): (Of, Event)) {
+        // What is left is about a terminal, and there is none.
+        drop(self.crew.take(of, event));
+    }
+
+    fn state(&self) -> &State {
+        self.crew.state()
     }
 
     /// Waits for the next event or the deadline; false when that has passed.
     async fn step(&mut self) -> bool {
         let tick = (Instant::now() + Duration::from_millis(250)).min(self.deadline);
         tokio::select! {
-            event = self.heard.recv() => match event {
-                Some(event) => self.take(event),
+            heard = self.crew.next() => match heard {
+                Some(heard) => self.hear(heard),
                 None => return false,
             },
             () = tokio::time::sleep_until(tick) => self.now(),
@@ -268,14 +255,15 @@ impl Runner {
     async fn settled(&mut self) -> Result<(), String> {
         loop {
             // Everything that is here already comes first: a snapshot is of the newest state.
-            while let Ok(event) = self.heard.try_recv() {
-                self.take(event);
+            while let Some(heard) = self.crew.next_now() {
+                self.hear(heard);
             }
-            let Some(what) = self.state.waiting_for() else {
+            self.crew.settle();
+            let Some(what) = self.state().waiting_for() else {
                 return Ok(());
             };
             if !self.step().await {
-                let why = match &self.state.link {
+                let why = match &self.state().link {
                     LinkState::Down(_, why) | LinkState::Unauthorised(_, why) => format!(": {why}"),
                     _ => String::new(),
                 };
@@ -299,7 +287,7 @@ impl Runner {
         if !shows_task && !changes_task {
             return None;
         }
-        match command::target(command.words.first()?, &self.state.setup.cluster) {
+        match command::target(command.words.first()?, &self.state().setup.cluster) {
             Ok(Target::Job(job, Some(_))) => Some(job.to_string()),
             Ok(Target::Job(_, None) | Target::Task(_)) | Err(_) => None,
         }
@@ -310,7 +298,7 @@ impl Runner {
         self.deadline = Instant::now() + self.timeout;
         let mut said = String::new();
         loop {
-            let Some(campaign) = &self.state.campaign else {
+            let Some(campaign) = &self.state().campaign else {
                 writeln!(err, "the rounds are done")?;
                 return Ok(DONE);
             };
@@ -348,10 +336,10 @@ impl Runner {
                 return Ok(NO_DATA);
             }
         }
-        self.state.notice = None;
-        let before = self.state.changes.len();
+        self.crew.state_mut().notice = None;
+        let before = self.state().changes.len();
         self.take(Event::Run(line.to_owned()));
-        while self.state.awaiting.is_some() || self.state.launching || self.state.saving > 0 {
+        while self.state().awaiting.is_some() || self.state().launching || self.state().saving > 0 {
             if !self.step().await {
                 writeln!(
                     err,
@@ -362,7 +350,7 @@ impl Runner {
                 return Ok(NO_DATA);
             }
         }
-        if let Mode::Confirm(plan, ..) = &self.state.mode {
+        if let Mode::Confirm(plan, ..) = &self.state().mode {
             let (typed, needed) = match plan.guard() {
                 Guard::Yes => (errand.yes.then(|| "y".to_owned()), "--yes".to_owned()),
                 Guard::Type(text) => (
@@ -378,7 +366,10 @@ impl Runner {
                 plan.cluster
             )?;
             for sentence in plan.consequence() {
-                writeln!(err, "  {sentence}")?;
+                writeln!(err, "  {}", text::clean(&sentence))?;
+            }
+            for line in plan.details() {
+                writeln!(err, "    {}", text::clean(&line))?;
             }
             let Some(typed) = typed else {
                 writeln!(err, "aurora-tui: nothing was changed; {needed} says yes")?;
@@ -392,7 +383,7 @@ impl Runner {
                 self.take(Event::Key(Key::plain(Code::Enter)));
             }
         }
-        if let Mode::Form(form) = std::mem::take(&mut self.state.mode) {
+        if let Mode::Form(form) = std::mem::take(&mut self.crew.state_mut().mode) {
             writeln!(
                 err,
                 "aurora-tui: `{}` needs what its form asks for ({})",
@@ -401,15 +392,15 @@ impl Runner {
             )?;
             return Ok(USAGE);
         }
-        if self.state.campaign.is_some()
+        if self.state().campaign.is_some()
             && ROUNDS
                 .iter()
                 .any(|verb| line.trim_start().starts_with(verb))
         {
             return self.rounds(err).await;
         }
-        if self.state.changes.len() == before {
-            return match &self.state.notice {
+        if self.state().changes.len() == before {
+            return match &self.state().notice {
                 Some(notice) if notice.level == Level::Bad => {
                     writeln!(err, "aurora-tui: {}", notice.text)?;
                     Ok(FAILED)
@@ -419,7 +410,7 @@ impl Runner {
         }
         self.deadline = Instant::now() + self.timeout;
         while self
-            .state
+            .state()
             .changes
             .last()
             .is_some_and(|change| !change.progress.is_over())
@@ -428,7 +419,7 @@ impl Runner {
                 break;
             }
         }
-        let Some(change) = self.state.changes.last() else {
+        let Some(change) = self.state().changes.last() else {
             return Ok(FAILED);
         };
         writeln!(err, "{}", text::clean(&change.describe()))?;

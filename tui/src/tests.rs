@@ -2,6 +2,7 @@
 //!
 //! A frame is written as its text and, beside it, a grid of letters for its styles, with a list of what they mean.
 
+mod clusters;
 mod fake;
 mod link;
 mod panes;
@@ -28,6 +29,7 @@ use ratatui::buffer::Buffer;
 use tokio::sync::mpsc;
 
 use crate::args::Form;
+use crate::crew::{Crew, Member};
 use crate::data::{BUFFER, Data, Source};
 use crate::headless::{self, Errand};
 use crate::paint::{Look, paint};
@@ -250,27 +252,28 @@ fn a_second_that_changes_no_age_writes_nothing() {
     );
 }
 
-async fn errand(source: Arc<Fake>, errand: Errand) -> (u8, String, String) {
+/// What a workbench on a cluster is made of.
+fn member(source: Arc<dyn Source>, now_ms: i64) -> Member {
     let (events, heard) = mpsc::channel(BUFFER);
-    let data = Data::new(source, Recorder::new(None), events);
-    let state = State::new(setup(), (80, 24), NOW);
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let code = headless::run(
-        state,
-        data,
+    Member {
+        state: State::new(setup(), (80, 24), now_ms),
+        data: Data::new(source, Recorder::new(None), events),
         heard,
-        &look("mono", Depth::None),
-        errand,
-        &mut out,
-        &mut err,
-    )
-    .await
-    .unwrap();
-    (
-        code,
-        String::from_utf8(out).unwrap(),
-        String::from_utf8(err).unwrap(),
-    )
+        look: look("mono", Depth::None),
+        loaded: None,
+        state_dir: None,
+    }
+}
+
+async fn errand_of(crew: Crew, errand: Errand) -> (u8, String, String) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let code = headless::run(crew, errand, &mut out, &mut err).await;
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (code.unwrap(), text(out), text(err))
+}
+
+async fn errand(source: Arc<Fake>, errand: Errand) -> (u8, String, String) {
+    errand_of(Crew::new(member(source, NOW)), errand).await
 }
 
 fn exec(line: &str) -> Errand {

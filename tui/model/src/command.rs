@@ -58,6 +58,7 @@ pub enum Verb {
     Events,
     Settings,
     Clusters,
+    Cluster,
     Find,
     Related,
     Bookmarks,
@@ -226,7 +227,8 @@ commands! {
     "sla" Sla "[FILTER]" (0, 0) true Shows "service levels of the cluster and of jobs";
     "events" Events "[FILTER]" (0, 0) true Shows "what changed on the cluster since the workbench looks";
     "settings" Settings "[FILTER]" (0, 0) true Shows "how the workbench is set up";
-    "clusters" Clusters "[FILTER]" (0, 0) true Shows "clusters that are configured";
+    "clusters" Clusters "[FILTER]" (0, 0) true Shows "clusters that are configured or open, and how they are";
+    "cluster" Cluster "NAME" (1, 1) false Shows "another cluster; it is opened beside the others";
     "help" Help "[FILTER]" (0, 0) true Shows "keys and commands of this place";
     "open" Open "LINK" (1, 1) false Shows "a link";
     "down" Down "" (0, 0) false Shows "down";
@@ -253,7 +255,7 @@ commands! {
     "tab-new" TabNew "" (0, 0) false Shows "another tab";
     "tab-next" TabNext "" (0, 0) false Shows "the next tab";
     "tab-previous" TabPrevious "" (0, 0) false Shows "the previous tab";
-    "tab" Tab "NUMBER" (1, 1) false Shows "a tab by its number";
+    "tab" Tab "NUMBER | last" (1, 1) false Shows "a tab by its number";
     "layout" Layout "NAME" (1, 1) false Shows "tabs and panes as they were kept";
     "layout-save" LayoutSave "NAME" (1, 1) false Shows "keep these tabs and panes";
     "next-pane" NextPane "" (0, 0) false Shows "to the next pane";

@@ -363,6 +363,13 @@ pub enum Effect {
     Launch,
     /// Find the command line that creates an example.
     Suggest,
+    /// Show another cluster.
+    Cluster {
+        /// Its name.
+        name: String,
+        /// Command lines to run there.
+        then: Option<String>,
+    },
     /// Draw everything anew.
     Redraw,
     /// Give the terminal back until `fg`.

@@ -8,6 +8,7 @@
 pub mod actions;
 pub mod chart;
 pub mod command;
+pub mod desk;
 pub mod diff;
 pub mod event;
 pub mod form;

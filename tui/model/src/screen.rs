@@ -5,6 +5,7 @@ mod bottom;
 mod dialog;
 mod due;
 mod lines;
+mod status;
 
 pub(crate) use dialog::detail_rows;
 pub use due::due_ms;
@@ -19,7 +20,7 @@ use crate::layout::Area;
 use crate::logs::strip::Strip;
 use crate::logs::{Line, sieve};
 use crate::place::Place;
-use crate::state::{Detail, LinkState, Mode, Pane, State};
+use crate::state::{Detail, Pane, State};
 use crate::store::SUMMARY;
 use crate::table::{Cell, Sort, Table};
 use crate::theme::Scope;
@@ -299,6 +300,13 @@ pub(crate) fn line_matches(pane: &Pane, at: usize, filter: &Filter, names: &[Str
     })
 }
 
+/// Whether a pane on the screen tells how the clusters are.
+pub(crate) fn shows_clusters(state: &State) -> bool {
+    let frames = state.layout.visible().into_iter();
+    let mut parked = frames.filter_map(|id| state.layout.frames.get(&id)?.parked.as_ref());
+    state.view.place == Place::Clusters || parked.any(|parked| parked.view.place == Place::Clusters)
+}
+
 /// Whether this is a cluster on which nothing was ever created, as far as its summary tells.
 pub(crate) fn is_empty_cluster(state: &State) -> bool {
     state.view.place == Place::Jobs && state.store.is_whole(SUMMARY) && state.store.jobs.is_empty()
@@ -307,155 +315,13 @@ pub(crate) fn is_empty_cluster(state: &State) -> bool {
 /// The frame of a state. Call [`crate::update::settle`] before.
 pub fn screen(state: &State) -> Screen {
     Screen {
-        status: status(state),
+        status: status::status(state),
         crumb: (!is_compact(state) && areas(state).is_empty()).then(|| crumb(state)),
         body: body::body(state),
         panes: panes(state),
         dialog: dialog::dialog(state),
         bottom: bottom::bottom(state),
     }
-}
-
-fn mode_name(state: &State) -> &'static str {
-    match &state.mode {
-        Mode::Normal if state.looking.is_some() => "REPLAY",
-        Mode::Normal if state.setup.read_only => "LOCKED",
-        Mode::Normal if !state.view.marks.is_empty() => "SELECT",
-        Mode::Normal => "NORMAL",
-        Mode::Prompt(_) => "PROMPT",
-        Mode::Filter(..) => "FILTER",
-        Mode::Menu(_) | Mode::Form(_) | Mode::Confirm(..) | Mode::Leave(_) => "FORM",
-    }
-}
-
-/// Whether something that is asked for may not be read, or cannot be had from a host.
-fn is_partial(state: &State) -> bool {
-    state.view.trouble.is_some()
-        || state
-            .topics
-            .iter()
-            .any(|topic| state.store.is_denied(topic))
-}
-
-/// How the connection is, in words.
-fn link_words(state: &State) -> Segment {
-    if let Some(looking) = &state.looking {
-        let ago = text::age(state.now_ms - looking.at_ms);
-        let then = text::utc_time(state.server_now_ms());
-        return Segment::new(format!("at {then} UTC, {ago} ago"), Scope::LinkStale);
-    }
-    let silent = state.now_ms - state.heard_ms;
-    match &state.link {
-        LinkState::Connecting => Segment::new("connecting", Scope::LinkStale),
-        LinkState::Live if silent > STALE_MS => {
-            Segment::new(format!("stale {}", text::age(silent)), Scope::LinkStale)
-        }
-        // Without an event feed nothing is told as it happens.
-        LinkState::Live if state.store.version == Some(0) => {
-            Segment::new("polling", Scope::LinkLive)
-        }
-        LinkState::Live if is_partial(state) => Segment::new("partial", Scope::LinkStale),
-        LinkState::Live => match state.redirected_ms {
-            Some(since) if state.now_ms - since <= REDIRECTED_MS => {
-                let age = text::age(state.now_ms - since);
-                Segment::new(format!("redirected {age}"), Scope::LinkStale)
-            }
-            _ => Segment::new("live", Scope::LinkLive),
-        },
-        LinkState::Unauthorised(since, _) => Segment::new(
-            format!("unauthorised {}", text::age(state.now_ms - since)),
-            Scope::LinkDown,
-        ),
-        LinkState::Down(since, _) => Segment::new(
-            format!("down {}", text::age(state.now_ms - since)),
-            Scope::LinkDown,
-        ),
-    }
-}
-
-fn status(state: &State) -> Vec<Segment> {
-    let name = Segment::new(format!(" {} ", state.setup.cluster), Scope::StatusMode);
-    let mut link = link_words(state);
-    link.text.push(' ');
-    let banner = state.setup.rules.banner.as_ref();
-    let banner = banner.map(|text| Segment::new(format!(" {text} "), Scope::Banner));
-    if is_compact(state) {
-        let (crumb, counter) = crumb(state);
-        let crumb = crumb.strip_prefix("jobs > ").unwrap_or(&crumb);
-        let heads: Vec<Segment> = banner.into_iter().chain([name, link]).collect();
-        let heads_width: usize = heads.iter().map(|head| text::width(&head.text)).sum();
-        let taken = heads_width + text::width(&counter) + 1;
-        let room = usize::from(state.size.0).saturating_sub(taken);
-        let crumb = text::fit_end(crumb, room.max(12));
-        let crumb = Segment::new(format!("{crumb} {counter}"), Scope::Status);
-        return heads.into_iter().chain([crumb]).collect();
-    }
-    let mut out: Vec<Segment> = banner.into_iter().chain([name, link]).collect();
-    out.extend(tabs(state));
-    if let Some(leader) = &state.store.leader {
-        out.push(Segment::new(
-            format!(" leader {} ", text::clean(leader)),
-            Scope::Status,
-        ));
-    }
-    out.push(Segment::new(
-        format!(" {} ", state.setup.user),
-        Scope::Status,
-    ));
-    let open = state
-        .changes
-        .iter()
-        .filter(|change| !change.progress.is_over())
-        .count();
-    if let Some(campaign) = &state.campaign {
-        let scope = match campaign.stopped {
-            None => Scope::StatusMode,
-            Some(_) => Scope::LinkStale,
-        };
-        let (at, count) = (campaign.group + 1, campaign.rounds.groups.len());
-        let stopped = if campaign.stopped.is_some() {
-            " stopped"
-        } else {
-            ""
-        };
-        out.push(Segment::new(
-            format!(" round {at}/{count}{stopped} "),
-            scope,
-        ));
-    }
-    if open > 0 {
-        out.push(Segment::new(
-            format!(" {open} change(s) under way "),
-            Scope::StatusMode,
-        ));
-    }
-    out.push(Segment::new(
-        format!(" {} ", mode_name(state)),
-        Scope::StatusMode,
-    ));
-    out
-}
-
-/// The tabs when there are several: their numbers, and what the one on the screen shows.
-fn tabs(state: &State) -> Vec<Segment> {
-    let layout = &state.layout;
-    if layout.tabs.len() < 2 {
-        return Vec::new();
-    }
-    let mut out = vec![Segment::new(" tabs", Scope::Status)];
-    for (at, tab) in layout.tabs.iter().enumerate() {
-        let parked = layout
-            .frames
-            .get(&tab.focus)
-            .and_then(|frame| frame.parked.as_ref());
-        let view = parked.map_or(&state.view, |parked| &parked.view);
-        let name = format!("{}:{}", at + 1, view.place.view());
-        out.push(match at == layout.at {
-            true => Segment::new(format!(" [{name}]"), Scope::StatusMode),
-            false => Segment::new(format!("  {name} "), Scope::Status),
-        });
-    }
-    out
 }
 
 fn crumb(state: &State) -> (String, String) {
@@ -569,7 +435,7 @@ pub fn snapshot(state: &State) -> Json {
     json!({
         "version": 1,
         "cluster": state.setup.cluster,
-        "link": link_words(state).text,
+        "link": status::link_words(state).text,
         "seq": state.store.seq,
         "view": state.view.place.view(),
         "address": state.link_here().to_string(),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aurora_api::observer::TaskHistory;
 
 use crate::actions::{Change, Plan, Request};
+use crate::desk::{Link as PeerLink, Peer};
 use crate::event::{FileEntry, TaskInfo, Watch};
 use crate::filter::Filter;
 use crate::form::Form;
@@ -269,6 +270,10 @@ pub struct State {
     pub layouts: BTreeMap<String, String>,
     /// Whether the mouse is used.
     pub mouse: bool,
+    /// Whether another cluster is on the screen: then nothing that panes show is followed.
+    pub hidden: bool,
+    /// All clusters that are open, this one among them; none: it is the only one.
+    pub peers: Vec<Peer>,
     /// Links by the names under which they were kept.
     pub bookmarks: BTreeMap<String, String>,
     /// The view before this one, for `previous`.
@@ -332,6 +337,8 @@ impl State {
             layout: Layout::default(),
             layouts: BTreeMap::new(),
             mouse: false,
+            hidden: false,
+            peers: Vec::new(),
             bookmarks: BTreeMap::new(),
             previous: None,
             mode: Mode::Normal,
@@ -415,6 +422,16 @@ impl State {
                 Some(job) => format!("the tasks of {job}"),
                 None => format!("the {} of the cluster", self.view.place.view()),
             });
+        }
+        let is_awaited = |peer: &&Peer| match peer.link {
+            PeerLink::Connecting => true,
+            PeerLink::Live => peer.counts.is_none(),
+            PeerLink::Stale | PeerLink::Down | PeerLink::Unauthorised => false,
+        };
+        if self.view.place == Place::Clusters
+            && let Some(peer) = self.peers.iter().find(is_awaited)
+        {
+            return Some(format!("the summary of {}", peer.name));
         }
         if self.view.trouble.is_some() {
             return None;

@@ -7,14 +7,13 @@ use std::sync::Arc;
 use aurora_api::feed::SnapshotPart;
 use aurora_tests::terminal::Terminal;
 use aurora_tui_model::event::{Call, Event, Watch};
-use aurora_tui_model::state::State;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::fake::{NOW, mark};
-use super::{look, setup};
+use super::member;
 use crate::config::Env;
-use crate::data::{BUFFER, Data, Events, Job, Source, report};
-use crate::recorder::Recorder;
+use crate::crew::Crew;
+use crate::data::{Events, Job, Source, report};
 
 const NAME: &str = "tests::panic::a_panic_gives_the_terminal_back";
 /// Where the log is, when the test is the workbench.
@@ -54,11 +53,8 @@ fn be_the_workbench(log: &Path) {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let (events, heard) = mpsc::channel(BUFFER);
-        let data = Data::new(Arc::new(Broken), Recorder::new(None), events);
-        let state = State::new(setup(), (80, 24), NOW);
-        let look = look("mono", aurora_tui_model::theme::Depth::None);
-        crate::app::run(state, data, heard, look, Env::default(), None, Vec::new())
+        let crew = Crew::new(member(Arc::new(Broken), NOW));
+        crate::app::run(crew, Env::default(), Vec::new())
             .await
             .unwrap();
     });

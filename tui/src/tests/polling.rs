@@ -12,18 +12,14 @@ use aurora_client::auth::Auth;
 use aurora_client::directory::Target;
 use aurora_client::netrc::Netrc;
 use aurora_client::scheduler::Scheduler;
-use aurora_tui_model::state::State;
-use aurora_tui_model::theme::Depth;
-use tokio::sync::mpsc;
 
 use super::fake::NOW;
 use super::scheduler::{Reply, Server, ok, thrift};
-use super::{exec, look, setup};
+use super::{errand_of, exec, member};
 use crate::args::Form;
 use crate::cluster::Cluster;
-use crate::data::{BUFFER, Data};
-use crate::headless::{self, Errand};
-use crate::recorder::Recorder;
+use crate::crew::Crew;
+use crate::headless::Errand;
 
 fn key() -> JobKey {
     JobKey {
@@ -105,18 +101,12 @@ pub(super) fn target(server: &Server) -> Target {
 async fn shown(line: &str, form: Option<Form>) -> (u8, String, String) {
     let server = upstream();
     let target = target(&server);
-    let (events, heard) = mpsc::channel(BUFFER);
-    let data = Data::new(Arc::new(Cluster::new(target)), Recorder::new(None), events);
-    let state = State::new(setup(), (80, 24), NOW);
     let errand = Errand {
         snapshot: form,
         ..exec(line)
     };
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let look = look("mono", Depth::None);
-    let code = headless::run(state, data, heard, &look, errand, &mut out, &mut err).await;
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (code.unwrap(), text(out), text(err))
+    let crew = Crew::new(member(Arc::new(Cluster::new(target)), NOW));
+    errand_of(crew, errand).await
 }
 
 #[tokio::test]

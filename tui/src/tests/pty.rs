@@ -8,15 +8,14 @@ use std::time::{Duration, Instant};
 use aurora_tests::terminal::Terminal;
 use aurora_tests::wait;
 use aurora_tui_model::event::{Call, Event, Watch};
-use aurora_tui_model::state::State;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::fake::summary;
-use super::setup;
+use super::member;
 use crate::args::{Color, Glyphs};
 use crate::config::{Env, Wanted};
-use crate::data::{BUFFER, Data, Events, Job, Source, now_ms, report};
-use crate::recorder::Recorder;
+use crate::crew::{Crew, Member};
+use crate::data::{Events, Job, Source, now_ms, report};
 
 /// What the workbench in the terminal does, when the test is it.
 const ROLE: &str = "TEST_IS_A_WORKBENCH";
@@ -67,12 +66,9 @@ fn be_the_workbench(role: &str) {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let (events, heard) = mpsc::channel(BUFFER);
         let source = Quiet {
             answers: role != "deaf",
         };
-        let data = Data::new(Arc::new(source), Recorder::new(None), events);
-        let state = State::new(setup(), (80, 24), now_ms());
         let env = Env {
             term: "xterm-256color".to_owned(),
             asks: role == "asks",
@@ -84,8 +80,13 @@ fn be_the_workbench(role: &str) {
             color: Color::Auto,
             glyphs: Glyphs::Ascii,
         };
-        let look = env.load(&wanted).look;
-        crate::app::run(state, data, heard, look, env, Some(&wanted), Vec::new())
+        let loaded = env.load(&wanted);
+        let first = Member {
+            look: loaded.look.clone(),
+            loaded: Some((wanted, loaded)),
+            ..member(Arc::new(source), now_ms())
+        };
+        crate::app::run(Crew::new(first), env, Vec::new())
             .await
             .unwrap();
     });

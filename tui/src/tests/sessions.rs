@@ -221,26 +221,21 @@ async fn the_golden_session_is_read_by_every_later_version() {
 async fn what_was_recorded_is_replayed_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("session.jsonl");
-    let (events, heard) = mpsc::channel(BUFFER);
     let lines = "instances www-data/devel/hello; logs www-data/devel/hello/0";
-    let run = async |data: Data, heard, now_ms| {
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let state = State::new(setup(), (80, 24), now_ms);
-        let look = look("mono", Depth::None);
-        let code = headless::run(state, data, heard, &look, exec(lines), &mut out, &mut err).await;
-        assert_eq!(code.unwrap(), 0, "{}", String::from_utf8_lossy(&err));
-        String::from_utf8(out).unwrap()
+    let run = async |first: Member| {
+        let (code, out, err) = errand_of(Crew::new(first), exec(lines)).await;
+        assert_eq!(code, 0, "{err}");
+        out
     };
     let source = Fake::new(Progress::Accepted, true);
     let now_ms = source.now_ms();
     let tape = Tape::create(&path, "devcluster", now_ms).unwrap();
-    let data = Data::new(source, Recorder::new(None), events).recording(Some(tape));
-    let told = run(data, heard, now_ms).await;
+    let mut first = member(source, now_ms);
+    first.data = first.data.recording(Some(tape));
+    let told = run(first).await;
     let replay = Replay::open(&path, 0.0).unwrap();
-    let (events, heard) = mpsc::channel(BUFFER);
     let now_ms = replay.now_ms();
-    let data = Data::new(Arc::new(replay), Recorder::new(None), events);
-    let replayed = run(data, heard, now_ms).await;
+    let replayed = run(member(Arc::new(replay), now_ms)).await;
     // The line at the top tells how long ago something was heard.
     let rest = |text: &str| text.lines().skip(1).collect::<Vec<_>>().join("\n");
     assert_eq!(rest(&replayed), rest(&told));
@@ -357,17 +352,14 @@ async fn a_view_is_followed_as_rows_and_lines() {
             }
         }
         let source = Fake::new(Progress::Accepted, true);
-        let (events, heard) = mpsc::channel(BUFFER);
-        let data = Data::new(source, Recorder::new(None), events);
         let given = Errand {
             follow: true,
             snapshot: json.then_some(Form::Json),
             ..exec(&format!("instances www-data/devel/hello; {lines}"))
         };
-        let state = State::new(setup(), (80, 24), NOW);
+        let crew = Crew::new(member(source, NOW));
         let (mut shared, mut err) = (Shared(&out), Vec::new());
-        let look = look("mono", Depth::None);
-        let run = headless::run(state, data, heard, &look, given, &mut shared, &mut err);
+        let run = headless::run(crew, given, &mut shared, &mut err);
         assert!(
             tokio::time::timeout(Duration::from_secs(20), run)
                 .await

@@ -19,6 +19,7 @@ pub fn due_ms(state: &State, screen: &Screen) -> i64 {
         || state.awaiting.is_some()
         || state.launching
         || !matches!(state.mode, Mode::Normal)
+        || state.peers.iter().any(|peer| peer.changes > 0)
         || views::is_timed(state);
     let link = match &state.link {
         LinkState::Live => {

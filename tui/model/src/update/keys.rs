@@ -135,10 +135,7 @@ fn normal(state: &mut State, key: Key) -> Vec<Effect> {
         }
     };
     state.pressed.clear();
-    lines
-        .iter()
-        .flat_map(|line| run::lines(state, line))
-        .collect()
+    run::lines(state, &lines.join(";"))
 }
 
 fn prompt(state: &mut State, mut input: Input, key: Key) -> Vec<Effect> {

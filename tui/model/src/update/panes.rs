@@ -47,7 +47,10 @@ pub(super) fn focus(state: &mut State, id: u32) {
 /// Looks at every pane on the screen as if it had the keys.
 pub(super) fn each<T>(state: &mut State, mut look: impl FnMut(&mut State) -> T) -> Vec<T> {
     let home = state.layout.focus();
-    let ids = state.layout.visible();
+    let ids = match state.hidden {
+        true => Vec::new(),
+        false => state.layout.visible(),
+    };
     let seen = ids.into_iter().map(|id| {
         focus(state, id);
         look(state)
@@ -309,11 +312,31 @@ pub(super) fn show_tab(state: &mut State, number: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// Shows the tab after or before this one.
-pub(super) fn turn_tabs(state: &mut State, forward: bool) -> Result<(), String> {
+/// Shows the tab after or before this one. Beyond the last one are the tabs of the next cluster that is open.
+pub(super) fn turn_tabs(state: &mut State, forward: bool) -> Result<Vec<Effect>, String> {
     let count = state.layout.tabs.len();
+    let is_edge = state.layout.at == if forward { count - 1 } else { 0 };
+    if let Some(peer) = neighbour(state, forward).filter(|_| is_edge) {
+        let tab = if forward { "tab 1" } else { "tab last" };
+        return Ok(vec![Effect::Cluster {
+            name: peer,
+            then: Some(tab.to_owned()),
+        }]);
+    }
     let step = if forward { 1 } else { count - 1 };
-    show_tab(state, (state.layout.at + step) % count + 1)
+    show_tab(state, (state.layout.at + step) % count + 1)?;
+    Ok(Vec::new())
+}
+
+/// The cluster that was opened after or before this one.
+fn neighbour(state: &State, forward: bool) -> Option<String> {
+    let peers = &state.peers;
+    let at = peers
+        .iter()
+        .position(|peer| peer.name == state.setup.cluster)?;
+    let step = if forward { 1 } else { peers.len() - 1 };
+    let next = &peers[(at + step) % peers.len()];
+    (next.name != state.setup.cluster).then(|| next.name.clone())
 }
 
 /// Lays the screen out as a file says.

@@ -16,7 +16,8 @@ use super::{change, go, lines, logs, notice, panes, past, roam, rounds, set_filt
 /// Runs command lines; a fault is shown and ends the run.
 pub(super) fn lines(state: &mut State, text: &str) -> Vec<Effect> {
     let mut effects = Vec::new();
-    for line in command::split(text) {
+    let mut rest = command::split(text).into_iter();
+    while let Some(line) = rest.next() {
         let outcome = command::parse(&line)
             .map_err(|fault| fault.to_string())
             .and_then(|command| {
@@ -28,7 +29,16 @@ pub(super) fn lines(state: &mut State, text: &str) -> Vec<Effect> {
                 outcome
             });
         match outcome {
-            Ok(more) => effects.extend(more),
+            Ok(mut more) => {
+                // What follows is for the other cluster, never for this one.
+                if let Some(Effect::Cluster { then, .. }) = more.last_mut() {
+                    let lines: Vec<String> = then.take().into_iter().chain(rest).collect();
+                    *then = (!lines.is_empty()).then(|| lines.join(";"));
+                    effects.extend(more);
+                    break;
+                }
+                effects.extend(more);
+            }
             Err(fault) => {
                 notice(state, Level::Bad, &fault);
                 break;
@@ -77,6 +87,7 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
         Verb::Events => list(state, Place::Events, command)?,
         Verb::Settings => list(state, Place::Settings, command)?,
         Verb::Clusters => list(state, Place::Clusters, command)?,
+        Verb::Cluster => return Ok(vec![cluster(word(0).unwrap_or_default())]),
         Verb::Find => list(state, Place::Find, command)?,
         Verb::Bookmarks => list(state, Place::Bookmarks, command)?,
         Verb::Related => roam::related(state, &command.words)?,
@@ -92,12 +103,15 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
         Verb::Pin => panes::pin(state),
         Verb::LinkPane => panes::link(state)?,
         Verb::TabNew => panes::new_tab(state)?,
-        Verb::TabNext => panes::turn_tabs(state, true)?,
-        Verb::TabPrevious => panes::turn_tabs(state, false)?,
-        Verb::Tab => panes::show_tab(
-            state,
-            word(0).and_then(|word| word.parse().ok()).unwrap_or(0),
-        )?,
+        Verb::TabNext => return panes::turn_tabs(state, true),
+        Verb::TabPrevious => return panes::turn_tabs(state, false),
+        Verb::Tab => {
+            let number = match word(0) {
+                Some("last") => Some(state.layout.tabs.len()),
+                word => word.and_then(|word| word.parse().ok()),
+            };
+            panes::show_tab(state, number.unwrap_or(0))?;
+        }
         Verb::Layout => panes::arrange(state, word(0).unwrap_or_default())?,
         Verb::LayoutSave => return panes::save(state, word(0).unwrap_or_default()),
         Verb::Help => {
@@ -149,7 +163,7 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
                 });
             go(state, Place::Logs(task, process));
         }
-        Verb::Open => open(state, word(0).unwrap_or_default())?,
+        Verb::Open => return open(state, word(0).unwrap_or_default()),
         Verb::Down => step(state, 1),
         Verb::Up => step(state, -1),
         Verb::First => step(state, isize::MIN),
@@ -166,7 +180,7 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
                 };
             }
         }
-        Verb::Enter => enter(state)?,
+        Verb::Enter => return enter(state),
         Verb::Back => roam::back(state)?,
         Verb::Previous => match state.previous.clone() {
             Some(place) => go(state, place),
@@ -360,17 +374,25 @@ fn list(state: &mut State, place: Place, command: &Command) -> Result<(), String
     Ok(())
 }
 
-fn open(state: &mut State, text: &str) -> Result<(), String> {
+fn cluster(name: &str) -> Effect {
+    Effect::Cluster {
+        name: name.to_owned(),
+        then: None,
+    }
+}
+
+fn open(state: &mut State, text: &str) -> Result<Vec<Effect>, String> {
     let link: Link = text.parse().map_err(|fault| format!("{fault}"))?;
     if link.cluster != state.setup.cluster {
-        return Err(format!(
-            "the link is of cluster `{}`, this is `{}`; start `aurora-tui --open LINK` for it",
-            link.cluster, state.setup.cluster
-        ));
+        return Ok(vec![Effect::Cluster {
+            name: link.cluster.clone(),
+            then: Some(format!("open {link}")),
+        }]);
     }
     go(state, link.place.clone());
     dress(state, &link)?;
-    past::open(state, link.at_ms)
+    past::open(state, link.at_ms)?;
+    Ok(Vec::new())
 }
 
 /// Gives the view on the screen the filter and order of a link.
@@ -402,26 +424,27 @@ fn shell(state: &State, word: Option<&str>) -> Result<Vec<Effect>, String> {
     })])
 }
 
-fn enter(state: &mut State) -> Result<(), String> {
+fn enter(state: &mut State) -> Result<Vec<Effect>, String> {
     match state.view.place {
         Place::Roles => {
             let filter = format!("@role={}", selected_id(state)?);
             go(state, Place::Jobs);
-            set_filter(state, &filter)
+            set_filter(state, &filter)?;
         }
-        Place::Quotas => change::ask(state, Action::QuotaSet, &[], ""),
-        Place::Why(_) => open(state, &leads_to(state)?),
+        Place::Quotas => change::ask(state, Action::QuotaSet, &[], "")?,
+        Place::Clusters => return Ok(vec![cluster(&selected_id(state)?)]),
+        Place::Why(_) => return open(state, &leads_to(state)?),
         // The rows of these are links.
         Place::Find | Place::Related(..) | Place::Bookmarks => {
             let link = selected_id(state)?;
-            open(state, &link)
+            return open(state, &link);
         }
         _ => {
             let place = inside(state)?;
             go(state, place);
-            Ok(())
         }
     }
+    Ok(Vec::new())
 }
 
 /// The link of the selected row, where it has one.
@@ -475,13 +498,8 @@ pub(super) fn inside(state: &State) -> Result<Place, String> {
                 }
             }
         }
-        Place::Clusters => {
-            return Err(format!(
-                "another cluster has a workbench of its own: aurora-tui --cluster {}",
-                selected_id(state)?
-            ));
-        }
         Place::Roles
+        | Place::Clusters
         | Place::Metrics
         | Place::Sla
         | Place::Events

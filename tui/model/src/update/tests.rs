@@ -2,6 +2,7 @@
 
 mod any;
 mod changes;
+mod clusters;
 mod figures;
 mod files;
 mod fleet;
@@ -681,12 +682,14 @@ fn links_open_and_come_back() {
         bench.state.link_here().to_string(),
         "aurora://dev/jobs?filter=prod&sort=-changed"
     );
-    bench.event(Event::Run("open aurora://west/jobs".to_owned()));
-    assert!(
-        bench.bottom().contains("another") || bench.bottom().contains("west"),
-        "{}",
-        bench.bottom()
-    );
+    // What comes after it is for the other cluster too.
+    bench.event(Event::Run("open aurora://west/jobs; hosts".to_owned()));
+    let turned = Effect::Cluster {
+        name: "west".to_owned(),
+        then: Some("open aurora://west/jobs; hosts".to_owned()),
+    };
+    assert_eq!(bench.effects.last(), Some(&turned));
+    assert_eq!(bench.state.view.place, Place::Jobs);
 }
 
 #[test]

@@ -37,10 +37,12 @@ pub(super) fn reconcile(state: &mut State) -> Vec<Effect> {
         effects.push(Effect::Topics(topics));
     }
     panes::each(state, logs::follow_instances);
-    let asked: BTreeSet<Question> = panes::each(state, |state| questions(state))
-        .into_iter()
-        .flatten()
-        .collect();
+    let mut asked = questions(state);
+    let of_views = panes::each(state, |state| match state.is_told() {
+        true => state.view.place.questions(),
+        false => Vec::new(),
+    });
+    asked.extend(of_views.into_iter().flatten());
     let of_panes = panes::each(state, |state| {
         let pane = state.layout.focus();
         of_task(state)
@@ -87,13 +89,9 @@ pub(super) fn reconcile(state: &mut State) -> Vec<Effect> {
     effects
 }
 
-/// What the scheduler has to be asked: for the view, for changes in preparation, and to verify those under way.
+/// What has to be asked besides what the views need: for changes in preparation, and to verify those under way.
 fn questions(state: &State) -> BTreeSet<Question> {
-    let mut out = BTreeSet::new();
-    if state.is_told() {
-        out.extend(state.view.place.questions());
-    }
-    out.extend(complete::question(state));
+    let mut out: BTreeSet<Question> = complete::question(state).into_iter().collect();
     let confirmed = match &state.mode {
         Mode::Confirm(plan, ..) => Some(plan.request()),
         _ => None,

@@ -1,5 +1,6 @@
 //! What the workbench saw, how it is set up, and the clusters that it knows.
 
+use crate::desk::{Link, Peer};
 use crate::state::State;
 use crate::table::{Age, Cell, Column, Row, Table};
 use crate::text;
@@ -75,18 +76,71 @@ pub(super) fn settings(state: &State) -> Table {
     table
 }
 
-/// The clusters that are configured.
+/// The clusters that are configured or open, and how those are that are open.
 pub(super) fn clusters(state: &State) -> Table {
-    let known = state.setup.clusters.iter();
-    pairs(
-        ["cluster", "scheduler"],
-        known.map(|(name, place)| {
-            let here = if *name == state.setup.cluster {
-                "  (this one)"
-            } else {
-                ""
-            };
-            (name.as_str(), format!("{place}{here}"))
-        }),
-    )
+    let columns = vec![
+        Column::text("cluster", 0),
+        Column::text("link", 0),
+        Column::number("since", 2),
+        Column::number("jobs", 1),
+        Column::number("problems", 0),
+        Column::number("active", 1),
+        Column::number("updates", 2),
+        Column::number("hosts", 2),
+        Column::number("maintenance", 3),
+        Column::text("scheduler", 4),
+    ];
+    let configured = state.setup.clusters.iter();
+    let mut known: Vec<(&str, &str)> = configured
+        .map(|(name, place)| (name.as_str(), place.as_str()))
+        .collect();
+    for peer in &state.peers {
+        if !known.iter().any(|(name, _)| *name == peer.name) {
+            known.push((&peer.name, ""));
+        }
+    }
+    let rows = known.into_iter().map(|(name, place)| {
+        let peer = state.peers.iter().find(|peer| peer.name == name);
+        let here = match name == state.setup.cluster {
+            true => "  (this one)",
+            false => "",
+        };
+        let mut cells = vec![Cell::text(name).scope(Scope::Label)];
+        cells.extend(of_peer(state, peer));
+        cells.push(Cell::text(&format!("{place}{here}")));
+        Row {
+            id: name.to_owned(),
+            problem: peer.is_some_and(|peer| peer.link != Link::Live),
+            cells,
+            attributes: Vec::new(),
+        }
+    });
+    Table::new(columns, rows.collect())
+}
+
+fn of_peer(state: &State, peer: Option<&Peer>) -> Vec<Cell> {
+    let (word, scope) = peer.map_or(("not open", Scope::Dim), |peer| peer.link.word());
+    let since = peer.and_then(|peer| peer.since_ms);
+    // Ages are told by the server's clock.
+    let since = since.map(|since| Age::Since(since + state.store.clock_offset_ms));
+    let mut out = vec![
+        Cell::text(word).scope(scope),
+        since.map_or_else(|| Cell::text(""), Cell::age),
+    ];
+    let counts = peer.and_then(|peer| peer.counts);
+    let numbers = counts.map(|counts| {
+        [
+            counts.jobs as u64,
+            counts.problems as u64,
+            counts.active,
+            counts.updates as u64,
+            counts.hosts as u64,
+            counts.maintenance as u64,
+        ]
+    });
+    out.extend((0..6).map(|at| match numbers {
+        Some(numbers) => Cell::number(numbers[at] as f64, numbers[at].to_string()),
+        None => Cell::text(""),
+    }));
+    out
 }

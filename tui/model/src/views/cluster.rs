@@ -78,7 +78,7 @@ pub(super) fn age_of(job: &JobRecord) -> Cell {
 }
 
 /// Whether somebody should look at a job.
-pub(super) fn is_problem(job: &JobRecord) -> bool {
+pub(crate) fn is_problem(job: &JobRecord) -> bool {
     let counts = counts(job);
     counts.waiting > 0 || counts.failed > 0
 }

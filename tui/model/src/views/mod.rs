@@ -18,7 +18,7 @@ use crate::state::State;
 use crate::table::{Sort, Table};
 
 pub(crate) use cache::{Cache, is_timed, selected, table};
-pub(crate) use cluster::status_scope;
+pub(crate) use cluster::{is_problem, status_scope};
 pub(crate) use find::KINDS;
 pub(crate) use quotas::{bytes, cores};
 pub(crate) use task::{events, fields};

@@ -175,14 +175,17 @@ fn settings_and_clusters_are_told() {
     bench.keys("g C");
     assert_eq!(
         rows(&bench),
-        ["dev|on this machine  (this one)", "west|http://west:8081"]
+        [
+            "dev|not open||||||||on this machine  (this one)",
+            "west|not open||||||||http://west:8081"
+        ]
     );
     bench.keys("j enter");
-    assert!(
-        bench.bottom().contains("aurora-tui --cluster west"),
-        "{}",
-        bench.bottom()
-    );
+    let turned = Effect::Cluster {
+        name: "west".to_owned(),
+        then: None,
+    };
+    assert!(bench.effects.contains(&turned));
 }
 
 #[test]
