@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use aurora_client::endpoints::{self, Endpoints, boot_id, process_start_time};
+use aurora_client::programs;
 use aurora_daemon::lifecycle::Shutdown;
-use aurora_daemon::programs;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 

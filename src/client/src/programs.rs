@@ -50,7 +50,10 @@ mod tests {
     fn beside_comes_before_path() {
         let (near, far) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let error = find_in("prog", Some(near.path()), OsStr::new("")).unwrap_err();
-        assert!(error.to_string().contains("`prog`"), "{error}");
+        let place = near.path().to_str().unwrap();
+        for part in ["`prog`", place, "install it beside this program"] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
         std::fs::write(far.path().join("prog"), "").unwrap();
         let found = find_in("prog", Some(near.path()), far.path().as_os_str()).unwrap();
         assert_eq!(found, far.path().join("prog"));

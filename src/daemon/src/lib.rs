@@ -1,4 +1,4 @@
-//! What every daemon's `main` shares: an HTTP server, the guard in front of it, signals, logs and finding sibling programs.
+//! What every daemon's `main` shares: an HTTP server, the guard in front of it, signals and logs.
 //!
 //! A daemon is a [`server::Service`] (a function from [`server::Request`] to [`server::Response`]) behind a
 //! [`guard::Guard`], started with [`server::Listener::bind`] and [`server::serve`], ended by [`lifecycle::Shutdown`].
@@ -36,6 +36,5 @@ pub mod guard;
 pub mod holder;
 pub mod lifecycle;
 pub mod logging;
-pub mod programs;
 pub mod reply;
 pub mod server;
