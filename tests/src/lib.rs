@@ -5,6 +5,7 @@
 
 pub mod cluster;
 pub mod daemon;
+pub mod figures;
 pub mod http;
 pub mod process;
 pub mod programs;

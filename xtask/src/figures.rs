@@ -1,8 +1,8 @@
-//! `cargo xtask figures`: measures the release programs on this machine.
+//! `cargo xtask figures`: measures the release programs on this machine; `cargo xtask bench` their parts.
 
 use crate::{Outcome, cargo};
 
-/// Builds the release programs, the executor as a static one, and measures them; one JSON line a figure.
+/// Builds the release programs, the executor as a static one, and measures a cluster of them; one JSON line a figure.
 pub(crate) fn run() -> Outcome {
     crate::run(cargo().args(["build", "--release"]), "the build")?;
     static_executor()?;
@@ -17,23 +17,43 @@ pub(crate) fn run() -> Outcome {
             "aurora-figures",
         ]),
         "the measurement",
-    )?;
-    executor()
-}
-
-/// Measures the static executor. What measures need not be fast: it waits for kernel and executor.
-fn executor() -> Outcome {
-    crate::run(
-        cargo()
-            .args(["bench", "--profile", "dev", "--quiet"])
-            .args(["--package", "aurora-executor", "--bench", "figures", "--"])
-            .arg(crate::target().join("release/aurora-executor")),
-        "the measurement of the executor",
     )
 }
 
-/// Measures the scheduler's core.
+/// Measures what the arguments ask for: the executor (E…), the observer (O…), the scheduler's core and the workbench (all other
+/// ids); everything without an id.
 pub(crate) fn bench(arguments: &[String]) -> Outcome {
+    let id = arguments.iter().find(|word| !word.starts_with("--"));
+    let kind = id.and_then(|id| id.chars().next());
+    if !matches!(kind, Some('E' | 'O')) {
+        core(arguments)?;
+    }
+    if matches!(kind, None | Some('E')) {
+        static_executor()?;
+        program("aurora-executor", arguments)?;
+    }
+    if matches!(kind, None | Some('O')) {
+        let build = ["build", "--release", "--package", "aurora-observer"];
+        crate::run(cargo().args(build), "the build of the observer")?;
+        program("aurora-observer", arguments)?;
+    }
+    Ok(())
+}
+
+/// Runs the benchmarks of a program's own package against the release build.
+fn program(name: &str, arguments: &[String]) -> Outcome {
+    let built = crate::target().join("release").join(name);
+    crate::run(
+        cargo()
+            .args(["bench", "--profile", "release", "--quiet"])
+            .args(["--package", name, "--bench", "figures", "--"])
+            .arg(format!("--program={}", built.display()))
+            .args(arguments),
+        "the measurement",
+    )
+}
+
+fn core(arguments: &[String]) -> Outcome {
     crate::run(
         cargo()
             .args([

@@ -26,7 +26,8 @@ cargo xtask COMMAND
                   --all: a skipped test is a failure
   check           formatting, lints, dependency arrows and the rules for sources
   figures         build the release programs and measure them on this machine
-  bench [ID]      measure the scheduler's core, or the benchmarks whose id begins so; --smoke: the smallest sizes
+  bench [ID]      measure scheduler, workbench, executor (E) and observer (O), or the benchmarks whose id begins so
+                  --smoke: the smallest sizes
 ";
 
 /// A task's outcome: the message says what went wrong and what to do.

@@ -5,12 +5,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use aurora_thermos::disk::Restraint;
+
 /// Time between two looks.
 const INTERVAL: Duration = Duration::from_secs(60);
-/// A look takes at most one part in so many of the time: a sandbox of a million files is looked at less often.
-const RESTRAINT: u32 = 50;
-/// How often a file system that has as much free as before is taken for unchanged, until the sandbox is looked at all the same.
-const TRUST: u32 = 9;
 /// Entries looked at before others get a turn.
 const SLICE: usize = 128;
 
@@ -52,38 +50,16 @@ pub(crate) async fn exceeds(sandbox: PathBuf, reserved: u64) -> u64 {
 }
 
 async fn exceeds_every(interval: Duration, sandbox: PathBuf, reserved: u64) -> u64 {
-    let (mut known, mut trusted) = (None, 0);
+    let mut restraint = Restraint::default();
     loop {
-        let (begun, seen) = (Instant::now(), FileSystem::of(&sandbox));
-        // As long as nothing changes on the whole file system, nothing does in the sandbox; or all but nothing.
-        if seen.is_some() && seen == known && trusted < TRUST {
-            trusted += 1;
-        } else {
+        let begun = Instant::now();
+        if restraint.must_look(&sandbox) {
             let used = usage(&sandbox).await;
             if used > reserved {
                 return used;
             }
-            (known, trusted) = (seen, 0);
         }
-        tokio::time::sleep(interval.max(begun.elapsed() * RESTRAINT)).await;
-    }
-}
-
-/// What is free on a file system.
-#[derive(Debug, PartialEq, Eq)]
-struct FileSystem {
-    blocks: u64,
-    files: u64,
-}
-
-impl FileSystem {
-    /// `None` when it does not tell.
-    fn of(path: &Path) -> Option<Self> {
-        let told = nix::sys::statvfs::statvfs(path).ok()?;
-        Some(Self {
-            blocks: told.blocks_free(),
-            files: told.files_free(),
-        })
+        tokio::time::sleep(Restraint::wait(interval, begun.elapsed())).await;
     }
 }
 
@@ -137,17 +113,5 @@ mod tests {
         std::os::unix::fs::symlink("x".repeat(97), dir.path().join("b")).unwrap();
         let found = tokio::time::timeout(Duration::from_secs(10), looking).await;
         assert_eq!(found, Ok(4097));
-    }
-
-    #[test]
-    fn a_file_system_tells_what_has_changed() {
-        let dir = tempfile::tempdir().unwrap();
-        let before = FileSystem::of(dir.path());
-        assert!(before.is_some());
-        // Others may work on the same file system, but nobody frees this much meanwhile.
-        let file = fs::File::create(dir.path().join("file")).unwrap();
-        nix::fcntl::fallocate(&file, nix::fcntl::FallocateFlags::empty(), 0, 64 << 20).unwrap();
-        assert_ne!(FileSystem::of(dir.path()), before);
-        assert_eq!(FileSystem::of(&dir.path().join("absent")), None);
     }
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aurora_api::observer::{TaskHistory, TaskSample};
+use aurora_thermos::disk::Restraint;
 use aurora_thermos::procs;
 use nix::unistd::{SysconfVar, sysconf};
 use serde_json::{Value, json};
@@ -190,14 +191,25 @@ impl Stat {
     }
 }
 
-/// Sizes of sandboxes, measured at most once an interval and never while a request waits.
+/// Sizes of sandboxes, measured one after the other, at most once an interval, only where the file system has changed, and never
+/// while a request waits.
 pub struct Disks {
     interval: Duration,
-    known: Arc<Mutex<HashMap<Key, (Instant, u64)>>>,
+    known: Arc<Mutex<HashMap<Key, Size>>>,
+    /// Held by who measures.
+    measuring: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// A run and the sandbox in it.
 type Key = (PathBuf, PathBuf);
+
+struct Size {
+    bytes: u64,
+    asked: Instant,
+    /// When to measure again; `None` while it is being done.
+    due: Option<Instant>,
+    restraint: Restraint,
+}
 
 impl Disks {
     /// Sizes that are at most about `interval` old.
@@ -205,6 +217,7 @@ impl Disks {
         Disks {
             interval,
             known: Arc::default(),
+            measuring: Arc::default(),
         }
     }
 
@@ -213,22 +226,47 @@ impl Disks {
         let now = Instant::now();
         let key = (sandbox.run.to_owned(), sandbox.directory.to_owned());
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|_, (at, _)| now - *at < FORGOTTEN);
-        let last = known.get(&key).copied();
-        if last.is_none_or(|(at, _)| now - at >= self.interval) {
-            let bytes = last.map_or(0, |(_, bytes)| bytes);
-            known.insert(key.clone(), (now, bytes));
-            let known = self.known.clone();
-            tokio::task::spawn_blocking(move || {
-                let bytes = measure(Place {
-                    run: &key.0,
-                    directory: &key.1,
+        known.retain(|_, size| now - size.asked < FORGOTTEN);
+        let size = known.entry(key.clone()).or_insert_with(|| Size {
+            bytes: 0,
+            asked: now,
+            due: Some(now),
+            restraint: Restraint::default(),
+        });
+        size.asked = now;
+        if size.due.is_some_and(|due| due <= now) {
+            size.due = None;
+            let (known, measuring) = (self.known.clone(), self.measuring.clone());
+            let (interval, restraint) = (self.interval, size.restraint);
+            tokio::spawn(async move {
+                let _alone = measuring.lock().await;
+                let measured = tokio::task::spawn_blocking(move || {
+                    look(&known, key, interval, restraint);
                 });
-                let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-                known.insert(key, (Instant::now(), bytes));
+                if let Err(error) = measured.await {
+                    tracing::error!(%error, "cannot measure a sandbox");
+                }
             });
         }
-        last.map_or(0, |(_, bytes)| bytes)
+        size.bytes
+    }
+}
+
+/// Measures a sandbox and notes its size.
+fn look(known: &Mutex<HashMap<Key, Size>>, key: Key, interval: Duration, mut restraint: Restraint) {
+    let begun = Instant::now();
+    let bytes = restraint.must_look(&key.1).then(|| {
+        measure(Place {
+            run: &key.0,
+            directory: &key.1,
+        })
+    });
+    let now = Instant::now();
+    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(size) = known.get_mut(&key) {
+        size.bytes = bytes.unwrap_or(size.bytes);
+        size.due = Some(now + Restraint::wait(interval, now - begun));
+        size.restraint = restraint;
     }
 }
 

@@ -40,6 +40,7 @@ pub mod checkpoint;
 pub mod clock;
 pub mod coordinator;
 pub mod core;
+pub mod disk;
 mod host;
 mod init;
 pub mod instance;

@@ -118,6 +118,7 @@ impl Agent {
                 ("MESOS_EXECUTOR_AUTHENTICATION_TOKEN", TOKEN),
             ])
             .stdin(Stdio::null())
+            .stdout(Stdio::null())
             .kill_on_drop(true)
             .spawn()
             .expect("starting the executor");
@@ -242,6 +243,8 @@ async fn serve(
     calls: mpsc::UnboundedSender<Call>,
 ) {
     while let Ok((stream, _)) = listener.accept().await {
+        // As every agent does; else an event may wait for the acknowledgement of the one before it.
+        stream.set_nodelay(true).expect("a connection");
         let (shared, calls) = (Arc::clone(&shared), calls.clone());
         let service = service_fn(move |request| {
             let (shared, calls) = (Arc::clone(&shared), calls.clone());
