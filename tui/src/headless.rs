@@ -371,6 +371,14 @@ impl Runner {
             for line in plan.details() {
                 writeln!(err, "    {}", text::clean(&line))?;
             }
+            if plan.lacks_reason() {
+                writeln!(
+                    err,
+                    "aurora-tui: nothing was changed; {} takes a reason: reason=\"…\" after the command",
+                    plan.cluster
+                )?;
+                return Ok(FAILED);
+            }
             let Some(typed) = typed else {
                 writeln!(err, "aurora-tui: nothing was changed; {needed} says yes")?;
                 return Ok(FAILED);

@@ -411,6 +411,26 @@ async fn errands_end_with_honest_codes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_errand_gives_its_reason_where_one_is_required() {
+    for (line, code, calls) in [
+        ("kill www-data/devel/hello/0", 1, 0),
+        ("kill www-data/devel/hello/0 reason=disk", 0, 1),
+    ] {
+        let source = Fake::new(Progress::Accepted, true);
+        let mut first = member(source.clone(), NOW);
+        first.state.setup.rules.reason = true;
+        let given = Errand {
+            yes: true,
+            ..exec(line)
+        };
+        let (got, _, err) = errand_of(Crew::new(first), given).await;
+        assert_eq!(got, code, "{line}: {err}");
+        assert_eq!(source.calls.lock().unwrap().len(), calls, "{line}");
+        assert_eq!(err.contains("takes a reason"), code == 1, "{line}: {err}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn snapshots_are_data() {
     let source = Fake::new(Progress::Accepted, true);
     let open = Errand {

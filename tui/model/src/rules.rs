@@ -17,6 +17,8 @@ pub struct Rules {
     pub forbid: BTreeSet<String>,
     /// More objects than this take a typed name; none: more than one take their number.
     pub typed_above: Option<usize>,
+    /// Whether every change takes a reason.
+    pub reason: bool,
     /// Whether everything here is taken for production.
     pub production: bool,
     /// What stands in the line at the top.
@@ -25,7 +27,7 @@ pub struct Rules {
     pub theme: Option<String>,
 }
 
-const KEYS: &str = "forbid, typed_above, production, banner and theme";
+const KEYS: &str = "forbid, typed_above, reason, production, banner and theme";
 
 impl Rules {
     /// These rules with those of a file over them, and the file's faults.
@@ -95,6 +97,8 @@ impl Rules {
                 let count = usize::from_str_radix(count.as_str(), count.radix());
                 self.typed_above = Some(count.map_err(|_| "it is a number from 0 on".to_owned())?);
             }
+            ("reason", DeValue::String(text)) if text == "required" => self.reason = true,
+            ("reason", DeValue::String(text)) if text == "optional" => self.reason = false,
             ("production", DeValue::Boolean(is)) => self.production = *is,
             ("banner", DeValue::String(text)) => {
                 self.banner = Some(crate::text::clean(text)).filter(|text| !text.is_empty());
@@ -102,6 +106,7 @@ impl Rules {
             ("theme", DeValue::String(name)) => self.theme = Some(name.to_string()),
             ("forbid", _) => return Err("it takes commands, such as [\"kill\"]".to_owned()),
             ("typed_above", _) => return Err("it is a number from 0 on".to_owned()),
+            ("reason", _) => return Err("it is \"required\" or \"optional\"".to_owned()),
             ("production", _) => return Err("it is true or false".to_owned()),
             ("banner" | "theme", _) => return Err("it is a text".to_owned()),
             (other, _) => return Err(format!("`{other}` is not known here; known are {KEYS}")),
@@ -118,6 +123,9 @@ impl Rules {
         }
         if let Some(count) = self.typed_above {
             out.push(format!("more than {count} object(s) take a typed name"));
+        }
+        if self.reason {
+            out.push("every change takes a reason".to_owned());
         }
         if self.production {
             out.push("everything here is production".to_owned());
@@ -158,6 +166,11 @@ mod tests {
                 "from 0 on",
             ),
             ("[guard]\nproduction = true\nmoon = 1\n", 3, "`moon`"),
+            (
+                "[guard]\nproduction = true\nreason = 1\n",
+                3,
+                "\"required\"",
+            ),
             ("[guard]\nproduction = true\n[moon]\n", 3, "[cluster.NAME]"),
             (
                 "cluster.c = 1\n[guard]\nproduction = true\n",

@@ -21,6 +21,7 @@ use crate::rounds::Rounds;
 use crate::rules::Rules;
 use crate::state::Setup;
 use crate::store::{SUMMARY, Store, UPDATES, job_topic};
+use crate::text;
 use crate::told::{Amounts, Question};
 
 pub use cron::Cron;
@@ -241,6 +242,15 @@ fn own_cli(action: Action, cluster: &str, words: &str) -> String {
     )
 }
 
+/// Whether the call of an action has room for a reason, and its command line an option for it.
+fn has_message(action: Action) -> bool {
+    use Action::*;
+    matches!(
+        action,
+        Kill | UpdateStart | UpdatePause | UpdateResume | UpdateRollback | UpdateAbort
+    )
+}
+
 /// A change, before anybody said yes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -256,6 +266,8 @@ pub struct Plan {
     pub top: usize,
     /// What a yes takes.
     guard: Guard,
+    /// Whether the rules ask for a reason.
+    takes_reason: bool,
     production: bool,
 }
 
@@ -289,6 +301,7 @@ impl Plan {
             action,
             cluster: setup.cluster.clone(),
             guard: guard(subject.part(), action, production, rules),
+            takes_reason: rules.reason,
             production,
             subject,
             reason: request.reason.clone(),
@@ -338,6 +351,11 @@ impl Plan {
         self.subject.part().job()
     }
 
+    /// Whether a reason has to be given before anything else.
+    pub fn lacks_reason(&self) -> bool {
+        self.takes_reason && self.reason.trim().is_empty()
+    }
+
     /// What a yes takes.
     pub fn guard(&self) -> Guard {
         self.guard.clone()
@@ -361,7 +379,13 @@ impl Plan {
 
     /// The same as a command line for another terminal.
     pub fn cli(&self) -> String {
-        self.subject.part().cli(self.action, &self.cluster)
+        let line = self.subject.part().cli(self.action, &self.cluster);
+        match self.reason.as_str() {
+            reason if !reason.is_empty() && has_message(self.action) => {
+                format!("{line} --message={}", text::shell_word(reason))
+            }
+            _ => line,
+        }
     }
 
     /// What has changed underneath since the plan was made, if anything.

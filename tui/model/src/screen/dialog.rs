@@ -16,6 +16,7 @@ fn confirm_lines(state: &State, plan: &Plan, drift: Option<&String>) -> Vec<Vec<
     };
     let mut out = Vec::new();
     let answer = match plan.guard() {
+        _ if plan.lacks_reason() => "why? a reason and enter go on; esc for no: ".to_owned(),
         Guard::Yes => "y does it; enter, n and esc do not".to_owned(),
         Guard::Type(text) => format!("type {text} and enter for yes; esc for no: "),
     };
@@ -208,7 +209,7 @@ pub(super) fn dialog(state: &State) -> Option<Dialog> {
                     Scope::DialogDanger,
                 ),
                 lines,
-                input: matches!(plan.guard(), Guard::Type(_))
+                input: (plan.lacks_reason() || matches!(plan.guard(), Guard::Type(_)))
                     .then(|| (input.text.clone(), input.cursor)),
             })
         }

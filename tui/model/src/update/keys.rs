@@ -1,6 +1,6 @@
 //! What a key does in each mode.
 
-use crate::actions::Guard;
+use crate::actions::{Guard, Plan};
 use crate::command;
 use crate::event::Effect;
 use crate::key::{Code, Key, show_sequence};
@@ -36,9 +36,16 @@ pub(super) fn key(state: &mut State, key: Key) -> Vec<Effect> {
                 state.mode = Mode::Confirm(plan, input, drift);
                 return Vec::new();
             }
+            if key.code == Code::Esc || key == cancel {
+                return refuse(state);
+            }
+            if plan.lacks_reason() {
+                reason(&mut plan, &mut input, key);
+                state.mode = Mode::Confirm(plan, input, drift);
+                return Vec::new();
+            }
             match (key.code, plan.guard()) {
-                (Code::Esc, _) | (Code::Char('n'), Guard::Yes) => return refuse(state),
-                _ if key == cancel => return refuse(state),
+                (Code::Char('n'), Guard::Yes) => return refuse(state),
                 (Code::Char('y'), Guard::Yes) if key.typed().is_some() => {
                     return change::accept(state, *plan);
                 }
@@ -60,6 +67,18 @@ pub(super) fn key(state: &mut State, key: Key) -> Vec<Effect> {
             Vec::new()
         }
         Mode::Leave(stop) => leave(state, stop, key, cancel),
+    }
+}
+
+/// A key in the reason of a change. It is asked for first; the yes comes after it.
+fn reason(plan: &mut Plan, input: &mut Input, key: Key) {
+    match (key.code, input.text.trim()) {
+        (Code::Enter, "") => input.error = Some("no change without a reason here".to_owned()),
+        (Code::Enter, text) => {
+            plan.reason = text.to_owned();
+            *input = Input::default();
+        }
+        _ => edit(input, key),
     }
 }
 
@@ -335,7 +354,11 @@ pub(super) fn paste(state: &mut State, text: &str) {
                 type_in(&mut field.input);
             }
         }
-        Mode::Confirm(plan, input, _) if matches!(plan.guard(), Guard::Type(_)) => type_in(input),
+        Mode::Confirm(plan, input, _)
+            if plan.lacks_reason() || matches!(plan.guard(), Guard::Type(_)) =>
+        {
+            type_in(input)
+        }
         Mode::Filter(input, _) => {
             type_in(input);
             let typed = input.text.clone();

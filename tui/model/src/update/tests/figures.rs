@@ -247,3 +247,39 @@ fn rules_forbid_and_ask_for_names() {
     bench.state.setup.rules = rules("[guard]\nforbid = [\"kill\"]\n");
     assert!(bench.dialog().contains("forbid it"), "{}", bench.dialog());
 }
+
+#[test]
+fn a_rule_asks_for_a_reason_that_goes_along() {
+    let text = "[guard]\nreason = \"required\"\n[cluster.east]\nreason = \"optional\"\n";
+    let rules = |cluster: &str| Rules::default().over("tui.toml", text, cluster).0;
+    assert!(!rules("east").reason);
+    let mut bench = cluster(2);
+    bench.state.setup.rules = rules("dev");
+    bench.keys("enter");
+    bench.hello_tasks();
+    bench.event(Event::Run("kill w/devel/hello/0".to_owned()));
+    assert!(bench.dialog().contains("why?"), "{}", bench.dialog());
+    bench.keys("enter");
+    assert!(bench.dialog().contains("no change without a reason"));
+    // Here y is a letter of the reason, not a yes.
+    bench.keys("y space i t ' s enter");
+    assert!(bench.sent().is_empty());
+    let question = bench.dialog();
+    for part in [
+        "reason    y it's",
+        "y does it",
+        r"aurora job kill dev/w/devel/hello/0 --message='y it'\''s'",
+    ] {
+        assert!(question.contains(part), "no {part:?} in {question}");
+    }
+    bench.keys("y");
+    assert_eq!(bench.sent()[0].reason, "y it's");
+    assert_eq!(bench.state.journal[0].reason, "y it's");
+    // One that came with the command is not asked for again.
+    bench.event(Event::Run(
+        "kill w/devel/hello/1 reason=\"old disk\"".to_owned(),
+    ));
+    assert!(bench.dialog().contains("y does it"), "{}", bench.dialog());
+    bench.keys("esc");
+    assert_eq!(bench.sent().len(), 1);
+}
