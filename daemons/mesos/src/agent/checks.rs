@@ -11,7 +11,9 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::docker::{Engine, Order};
+use super::command::Surroundings;
+use super::docker::Engine;
+use super::launch_helper::{self, LaunchSpec};
 
 /// Something that the scheduler is told.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,20 +66,20 @@ fn result_of(kind: CheckType, outcome: &Outcome) -> CheckStatusInfo {
 /// Where a task is checked.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
-    /// Commands run in this container of the engine.
-    container: Option<Order>,
+    /// Where commands run.
+    surroundings: Surroundings,
     /// Ports are tried at this address.
     address: String,
 }
 
 impl Place {
-    /// Of a task in a container, or on the machine itself; `network` is there when it is not the machine's.
-    pub(crate) fn new(container: Option<&Order>, network: Option<&NetworkInfo>) -> Self {
+    /// `network` is there when the task's is not the machine's.
+    pub(crate) fn new(surroundings: Surroundings, network: Option<&NetworkInfo>) -> Self {
         let own = network
             .and_then(|network| network.ip_addresses.first())
             .and_then(|address| address.ip_address.clone());
         Self {
-            container: container.cloned(),
+            surroundings,
             address: own.unwrap_or_else(|| "127.0.0.1".to_owned()),
         }
     }
@@ -245,13 +247,6 @@ async fn is_healthy(check: &HealthCheck, place: &Place) -> bool {
 
 /// Its exit code; `None` when it could not be run or was killed by a signal.
 async fn run_command(command: &CommandInfo, place: &Place) -> Option<i32> {
-    match &place.container {
-        Some(order) => run_inside(command, order).await,
-        None => run_outside(command).await,
-    }
-}
-
-async fn run_inside(command: &CommandInfo, order: &Order) -> Option<i32> {
     let value = command.value.clone()?;
     let words = if command.shell {
         vec!["/bin/sh".to_owned(), "-c".to_owned(), value]
@@ -259,45 +254,40 @@ async fn run_inside(command: &CommandInfo, order: &Order) -> Option<i32> {
         let rest = command.arguments.iter().skip(1).cloned();
         std::iter::once(value).chain(rest).collect()
     };
-    let variables: Vec<String> = command
-        .environment
-        .iter()
+    let environment = command.environment.iter();
+    let variables: Vec<(String, String)> = environment
         .flat_map(|environment| &environment.variables)
         .map(|variable| {
-            let value = variable.value.as_deref().unwrap_or_default();
-            format!("{}={value}", variable.name)
+            let value = variable.value.clone().unwrap_or_default();
+            (variable.name.clone(), value)
         })
         .collect();
-    let engine = Engine::new(&order.socket);
-    let code = engine.execute(&order.name, &words, &variables).await;
-    i32::try_from(code.ok()?).ok()
-}
-
-async fn run_outside(command: &CommandInfo) -> Option<i32> {
-    let value = command.value.clone()?;
-    let mut process = if command.shell {
-        let mut shell = tokio::process::Command::new("/bin/sh");
-        shell.args(["-c", &value]);
-        shell
-    } else {
-        let mut program = tokio::process::Command::new(&value);
-        program.args(command.arguments.iter().skip(1));
-        program
+    let process = match &place.surroundings {
+        Surroundings::Docker(order) => {
+            let engine = Engine::new(&order.socket);
+            let code = engine.execute(&order.name, &words, &variables).await;
+            return i32::try_from(code.ok()?).ok();
+        }
+        Surroundings::Image(spec) => {
+            let spec = LaunchSpec {
+                program: words.first()?.clone(),
+                arguments: words,
+                ..spec.clone()
+            };
+            launch_helper::command_inside(&spec, variables).ok()?
+        }
+        Surroundings::Machine => {
+            let (program, arguments) = words.split_first()?;
+            let mut process = std::process::Command::new(program);
+            process.args(arguments).envs(variables);
+            process
+        }
     };
+    let mut process = tokio::process::Command::from(process);
     process
-        .env_remove("MESOS_EXECUTOR_AUTHENTICATION_TOKEN")
+        .env_remove(launch_helper::TOKEN_VARIABLE)
         .stdin(Stdio::null())
         .kill_on_drop(true);
-    for variable in command
-        .environment
-        .iter()
-        .flat_map(|environment| &environment.variables)
-    {
-        process.env(
-            &variable.name,
-            variable.value.as_deref().unwrap_or_default(),
-        );
-    }
     process.status().await.ok()?.code()
 }
 

@@ -4,7 +4,8 @@
 //! the terminal state with how the command ended. A KILL is SIGTERM to the command's process tree and SIGKILL after the
 //! grace period of the call, of the task, or 3 s.
 //!
-//! A task in a Docker container has the order for that as this program's argument (mesos: src/docker/executor.cpp).
+//! This program stays outside when its task belongs into a Docker container or an image; its argument says so then (mesos:
+//! src/docker/executor.cpp).
 
 mod body;
 
@@ -20,6 +21,7 @@ use aurora_mesos::v1::{
     TaskState, TaskStatus,
 };
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -27,6 +29,7 @@ use tokio::time::Instant;
 use self::body::{Body, Exit};
 use super::checks::{self, CheckResult, Place};
 use super::docker::Order;
+use super::launch_helper::LaunchSpec;
 
 /// The hidden subcommand of the agent's program.
 pub(crate) use super::core::COMMAND_EXECUTOR_SUBCOMMAND as SUBCOMMAND;
@@ -35,6 +38,17 @@ pub(crate) use super::core::COMMAND_EXECUTOR_SUBCOMMAND as SUBCOMMAND;
 const DEFAULT_GRACE: Duration = Duration::from_secs(3);
 /// How long the last update may wait for the agent.
 const LAST_UPDATE: Duration = Duration::from_secs(60);
+
+/// Where a task belongs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Surroundings {
+    /// Where this program is.
+    Machine,
+    /// A container of the engine.
+    Docker(Order),
+    /// An image that is mounted. The program is the task's, and the variables are the image's.
+    Image(LaunchSpec),
+}
 
 /// Runs the executor to the end of its task.
 pub(super) fn main() -> ExitCode {
@@ -62,11 +76,10 @@ fn say(message: &str) {
 }
 
 async fn run() -> Result<(), String> {
-    let order: Option<Order> = match std::env::args().nth(2) {
+    let surroundings = match std::env::args().nth(2) {
         Some(text) => serde_json::from_str(&text)
-            .map(Some)
-            .map_err(|error| format!("reading the order: {error}"))?,
-        None => None,
+            .map_err(|error| format!("reading where the task belongs: {error}"))?,
+        None => Surroundings::Machine,
     };
     let config = ExecutorConfig::from_env(|name| std::env::var(name).ok())
         .map_err(|error| error.to_string())?;
@@ -80,7 +93,14 @@ async fn run() -> Result<(), String> {
                     .has(FrameworkCapabilityType::TaskKillingState);
             }
             ExecutorEvent::Launch(task) => {
-                return run_task(&client, &mut events, task, order, kills_are_announced).await;
+                return run_task(
+                    &client,
+                    &mut events,
+                    task,
+                    surroundings,
+                    kills_are_announced,
+                )
+                .await;
             }
             ExecutorEvent::Shutdown => return Ok(()),
             ExecutorEvent::Lost { reason } => return Err(reason),
@@ -109,7 +129,7 @@ struct Task<'a> {
     body: Body,
     /// What the engine says of a container once it runs; nothing for a process, and later.
     starting: Option<oneshot::Receiver<Value>>,
-    order: Option<Order>,
+    surroundings: Surroundings,
     checks: mpsc::Receiver<CheckResult>,
     ending: Option<Ending>,
     kill_at: Option<Instant>,
@@ -120,7 +140,7 @@ async fn run_task(
     client: &ExecutorClient,
     events: &mut ExecutorEvents,
     info: TaskInfo,
-    order: Option<Order>,
+    surroundings: Surroundings,
     kills_are_announced: bool,
 ) -> Result<(), String> {
     let starting = TaskStatus {
@@ -128,12 +148,13 @@ async fn run_task(
         ..status_of(&info.task_id, TaskState::Starting)
     };
     update(client, starting).await?;
-    let started = match order.clone() {
-        Some(order) => {
-            let (body, starting) = Body::container(&info, order);
+    let started = match &surroundings {
+        Surroundings::Docker(order) => {
+            let (body, starting) = Body::container(&info, order.clone());
             Ok((body, Some(starting)))
         }
-        None => Body::process(&info).map(|body| (body, None)),
+        Surroundings::Machine => Body::process(&info, None).map(|body| (body, None)),
+        Surroundings::Image(spec) => Body::process(&info, Some(spec)).map(|body| (body, None)),
     };
     let (body, starting) = match started {
         Ok(started) => started,
@@ -157,7 +178,7 @@ async fn run_task(
         info,
         body,
         starting,
-        order,
+        surroundings,
         checks: mpsc::channel(1).1,
         ending: None,
         kill_at: None,
@@ -251,7 +272,7 @@ impl Task<'_> {
         let network = container
             .as_ref()
             .and_then(|container| body::network(&self.info, container));
-        let place = Place::new(self.order.as_ref(), network.as_ref());
+        let place = Place::new(self.surroundings.clone(), network.as_ref());
         let container_status = network.map(|network| ContainerStatus {
             network_infos: vec![network],
             ..ContainerStatus::default()

@@ -5,19 +5,18 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::Ordering;
 
-use aurora_mesos::v1::CommandInfo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::watch;
 
-use super::command;
+use super::command::{self, Surroundings};
 use super::containerizer::{ContainerEvent, Inner, chain, launch_failed};
-use super::core::{DockerLaunch, Ended, Launch};
+use super::core::{Ended, Launch};
 use super::docker::{self, Wanted};
 use super::fetch_plan::Uri;
 use super::fetcher::{self, FetchSpec};
-use super::images::Mount;
-use super::launch_helper::{self, LaunchSpec};
+use super::images::{self, Provided};
+use super::launch_helper::{self, InRoot, LaunchSpec};
 use super::process::Identity;
 use super::sandbox;
 use super::users::{self, Account};
@@ -39,7 +38,7 @@ pub(super) struct Life<'a> {
 struct Prepared {
     account: Option<Account>,
     procs: Vec<PathBuf>,
-    mounts: Vec<Mount>,
+    provided: Provided,
     /// For a container of the Docker engine.
     docker: Option<docker::Order>,
 }
@@ -146,7 +145,7 @@ impl Life<'_> {
             let order = launch.docker.as_ref().map(|docker| {
                 let wanted = Wanted {
                     container: &docker.container,
-                    command: &docker.command,
+                    command: launch.task.as_ref().unwrap_or(&launch.command),
                     ports: &docker.ports,
                     sandbox: &sandbox,
                     limits: &limits,
@@ -154,14 +153,16 @@ impl Life<'_> {
                 engine.prepare(&container, wanted)
             });
             let docker = order.transpose()?;
-            let mounts = match images.filter(|_| docker.is_none()) {
-                Some(images) => images.provide(&container, &launch.volumes)?,
-                None => Vec::new(),
+            let provided = match images.filter(|_| docker.is_none()) {
+                Some(images) => {
+                    images.provide(&container, launch.image.as_ref(), &launch.volumes)?
+                }
+                None => Provided::default(),
             };
             Ok(Prepared {
                 account,
                 procs,
-                mounts,
+                provided,
                 docker,
             })
         })
@@ -171,20 +172,7 @@ impl Life<'_> {
 
     /// Starts the helper and writes its process down.
     async fn spawn(&self, prepared: Prepared) -> Result<Spawned, String> {
-        let (program, arguments) = match &prepared.docker {
-            Some(order) => self.docker_command(order)?,
-            None => command_line(&self.launch.command)?,
-        };
-        let spec = LaunchSpec {
-            program,
-            arguments,
-            environment: self.environment.clone(),
-            sandbox: self.sandbox.clone(),
-            // The engine's client stays who the agent is; the container has a user of its own.
-            account: prepared.account.filter(|_| prepared.docker.is_none()),
-            cgroup_procs: prepared.procs,
-            mounts: prepared.mounts,
-        };
+        let spec = self.spec(prepared)?;
         let mut child = helper(&self.inner.config.program, launch_helper::SUBCOMMAND)
             .spawn()
             .map_err(|error| {
@@ -230,18 +218,88 @@ impl Life<'_> {
         })
     }
 
-    /// This program, as the client of the engine; the executor of a mere command is that itself.
-    fn docker_command(&self, order: &docker::Order) -> Result<(String, Vec<String>), String> {
-        let order = serde_json::to_string(order).map_err(|error| error.to_string())?;
-        let outside = |docker: &DockerLaunch| docker.executor_outside;
-        let mode = if self.launch.docker.as_ref().is_some_and(outside) {
-            command::SUBCOMMAND
-        } else {
-            docker::SUBCOMMAND
+    /// What the helper is to become.
+    fn spec(&self, prepared: Prepared) -> Result<LaunchSpec, String> {
+        let Prepared {
+            account,
+            procs,
+            provided,
+            docker,
+        } = prepared;
+        let config = provided.root.as_ref().map(|root| &root.config);
+        let in_root = provided.root.as_ref().map(|root| InRoot {
+            path: root.path.clone(),
+            directory: working_directory(&root.config),
+        });
+        let plain = LaunchSpec {
+            program: String::new(),
+            arguments: Vec::new(),
+            environment: self.environment.clone(),
+            sandbox: self.sandbox.clone(),
+            account,
+            cgroup_procs: procs,
+            mounts: provided.mounts,
+            root: None,
         };
+        match (&self.launch.task, docker, config) {
+            // The engine's client stays who the agent is; the container has a user of its own.
+            (None, Some(order), _) => self.in_other_mode(plain, docker::SUBCOMMAND, &order),
+            (Some(_), Some(order), _) => {
+                self.in_other_mode(plain, command::SUBCOMMAND, &Surroundings::Docker(order))
+            }
+            // The executor stays outside, and root, since only root can go inside.
+            (Some(task), None, Some(config)) => {
+                let (program, arguments) = images::run_line(task, Some(config))?;
+                let inside = LaunchSpec {
+                    program,
+                    arguments,
+                    environment: images::environment(config, []),
+                    mounts: images::Mounts::default(),
+                    cgroup_procs: Vec::new(),
+                    root: in_root,
+                    ..plain.clone()
+                };
+                self.in_other_mode(plain, command::SUBCOMMAND, &Surroundings::Image(inside))
+            }
+            (None, None, Some(config)) => {
+                let (program, arguments) = images::run_line(&self.launch.command, Some(config))?;
+                let mut environment = images::environment(config, plain.environment);
+                environment.retain(|(name, _)| name != "MESOS_SANDBOX");
+                environment.push(("MESOS_SANDBOX".to_owned(), images::SANDBOX.to_owned()));
+                Ok(LaunchSpec {
+                    program,
+                    arguments,
+                    environment,
+                    root: in_root,
+                    ..plain
+                })
+            }
+            (_, None, None) => {
+                let (program, arguments) = images::run_line(&self.launch.command, None)?;
+                Ok(LaunchSpec {
+                    program,
+                    arguments,
+                    ..plain
+                })
+            }
+        }
+    }
+
+    /// This program in another mode, with what that is told, as the user that the agent is.
+    fn in_other_mode(
+        &self,
+        spec: LaunchSpec,
+        mode: &str,
+        told: &impl serde::Serialize,
+    ) -> Result<LaunchSpec, String> {
+        let told = serde_json::to_string(told).map_err(|error| error.to_string())?;
         let program = self.inner.config.program.display().to_string();
-        let arguments = vec![program.clone(), mode.to_owned(), order];
-        Ok((program, arguments))
+        Ok(LaunchSpec {
+            arguments: vec![program.clone(), mode.to_owned(), told],
+            program,
+            account: None,
+            ..spec
+        })
     }
 
     /// Fetches, and lets the program run.
@@ -364,15 +422,10 @@ fn helper(program: &Path, mode: &str) -> Command {
     command
 }
 
-/// Program and arguments: a shell line runs under `/bin/sh -c`; otherwise the arguments are the whole argv.
-fn command_line(command: &CommandInfo) -> Result<(String, Vec<String>), String> {
-    let value = command.value.clone().filter(|value| !value.is_empty());
-    match (command.shell, value) {
-        (true, Some(value)) => Ok((
-            "/bin/sh".to_owned(),
-            vec!["sh".to_owned(), "-c".to_owned(), value],
-        )),
-        (false, Some(value)) => Ok((value, command.arguments.clone())),
-        (_, None) => Err("the command has no value: there is nothing to run".to_owned()),
-    }
+/// Where an image's programs begin, if it says so.
+fn working_directory(config: &images::RunConfig) -> Option<PathBuf> {
+    let directory = config.working_dir.clone();
+    directory
+        .filter(|directory| !directory.is_empty())
+        .map(PathBuf::from)
 }

@@ -92,6 +92,15 @@ pub struct AgentFlags {
     #[arg(long, alias = "docker_store_dir", value_name = "DIR")]
     pub docker_store_dir: Option<PathBuf>,
 
+    /// Most MiB of files in all layers of an image; a larger one is not unpacked.
+    #[arg(
+        long,
+        alias = "max_image_size",
+        value_name = "MIB",
+        default_value_t = 32_768
+    )]
+    pub max_image_size: u64,
+
     /// Store of AppC images: images/ID/manifest and images/ID/rootfs.
     #[arg(long, alias = "appc_store_dir", value_name = "DIR")]
     pub appc_store_dir: Option<PathBuf>,

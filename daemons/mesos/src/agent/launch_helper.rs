@@ -26,13 +26,18 @@ use std::process::{Command, ExitCode, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-use super::images::{self, Mount};
+use super::environment::Environment;
+use super::images::{self, Mounts};
 use super::users::Account;
 
 /// The hidden subcommand of the agent's program.
 pub(crate) const SUBCOMMAND: &str = "launch-container";
+/// The hidden subcommand that runs a command in a container's file system, by the specification in its argument.
+pub(crate) const INSIDE: &str = "enter-root";
 /// The line that lets the helper go on.
 pub(crate) const GO: &str = "go\n";
+/// An executor's secret, not for its tasks.
+pub(crate) const TOKEN_VARIABLE: &str = "MESOS_EXECUTOR_AUTHENTICATION_TOKEN";
 /// Longest specification that the helper reads; environments and arguments together cannot be larger in the kernel.
 const MAX_SPEC_BYTES: u64 = 8 << 20;
 
@@ -50,7 +55,57 @@ pub(crate) struct LaunchSpec {
     /// `cgroup.procs` files to enter.
     pub(crate) cgroup_procs: Vec<PathBuf>,
     /// What it gets mounted, in a mount namespace of its own; takes root.
-    pub(crate) mounts: Vec<Mount>,
+    pub(crate) mounts: Mounts,
+    /// The file system that it lives in, if not the machine's.
+    pub(crate) root: Option<InRoot>,
+}
+
+/// A life in a file system of one's own.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct InRoot {
+    /// Where it is mounted.
+    pub(crate) path: PathBuf,
+    /// Where its programs begin, inside; the sandbox when absent.
+    pub(crate) directory: Option<PathBuf>,
+}
+
+/// A command that runs `spec` in its file system, from a process that is root and sees that mounted. It has this process's own
+/// variables, over them the image's, and over these `variables`.
+pub(crate) fn command_inside(
+    spec: &LaunchSpec,
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> Result<Command, String> {
+    let failed = |error: String| format!("entering the image: {error}");
+    let own = std::env::vars().filter(|(name, _)| name != TOKEN_VARIABLE);
+    let mut environment = Environment::default();
+    for (name, value) in own.chain(spec.environment.clone()) {
+        environment.set(&name, &value);
+    }
+    environment.set("MESOS_SANDBOX", images::SANDBOX);
+    for (name, value) in variables {
+        environment.set(&name, &value);
+    }
+    let spec = LaunchSpec {
+        environment: environment.into_vec(),
+        ..spec.clone()
+    };
+    let text = serde_json::to_string(&spec).map_err(|error| failed(error.to_string()))?;
+    let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
+    let mut command = Command::new(program);
+    command.args([INSIDE, &text]);
+    Ok(command)
+}
+
+/// Runs a command in the file system of a container whose mounts are there already. Returns only when that could not be done.
+pub(super) fn inside() -> ExitCode {
+    let spec = std::env::args().nth(2).unwrap_or_default();
+    let message = match serde_json::from_str(&spec) {
+        Ok(spec) => become_container(&spec, Outputs::Inherited),
+        Err(error) => format!("reading the launch: {error}"),
+    };
+    // Standard error is the log in the sandbox; a line that cannot be written is lost.
+    let _ = writeln!(io::stderr(), "{message}");
+    ExitCode::FAILURE
 }
 
 /// Runs the helper. Returns only when the container's program could not be started.
@@ -99,26 +154,38 @@ fn run() -> Result<Ended, String> {
     if read == 0 || line != GO {
         return Ok(Ended::AgentGone);
     }
-    Err(become_container(&spec))
+    Err(become_container(&spec, Outputs::OfTheSandbox))
+}
+
+/// Where a container's outputs go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outputs {
+    OfTheSandbox,
+    /// Those that this process has.
+    Inherited,
 }
 
 /// Replaces this process. Returns what went wrong when that fails.
-fn become_container(spec: &LaunchSpec) -> String {
-    if let Err(message) = images::perform(&spec.sandbox, &spec.mounts)
-        .and_then(|()| take_identity(spec.account.as_ref()))
-    {
+fn become_container(spec: &LaunchSpec, outputs: Outputs) -> String {
+    if let Err(message) = images::perform(&spec.sandbox, &spec.mounts) {
         return message;
     }
-    if let Err(error) = std::env::set_current_dir(&spec.sandbox) {
-        return format!("entering the sandbox {}: {error}", spec.sandbox.display());
-    }
-    let (stdout, stderr) = match (
-        output(&spec.sandbox, "stdout"),
-        output(&spec.sandbox, "stderr"),
-    ) {
-        (Ok(stdout), Ok(stderr)) => (stdout, stderr),
-        (Err(message), _) | (_, Err(message)) => return message,
+    let (sandbox, directory) = match &spec.root {
+        Some(root) => {
+            if let Err(error) = images::enter(&root.path) {
+                return format!("entering the image at {}: {error}", root.path.display());
+            }
+            let sandbox = Path::new(images::SANDBOX);
+            (sandbox, root.directory.as_deref().unwrap_or(sandbox))
+        }
+        None => (spec.sandbox.as_path(), spec.sandbox.as_path()),
     };
+    if let Err(message) = take_identity(spec.account.as_ref()) {
+        return message;
+    }
+    if let Err(error) = std::env::set_current_dir(directory) {
+        return format!("entering {}: {error}", directory.display());
+    }
     let mut command = Command::new(&spec.program);
     if let Some((first, rest)) = spec.arguments.split_first() {
         command.arg0(first).args(rest);
@@ -127,8 +194,16 @@ fn become_container(spec: &LaunchSpec) -> String {
         .env_clear()
         .envs(spec.environment.iter().map(|(name, value)| (name, value)));
     // Shells set PWD themselves; other programs find it as under Mesos.
-    command.env("PWD", &spec.sandbox);
-    command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+    command.env("PWD", directory);
+    command.stdin(Stdio::null());
+    if outputs == Outputs::OfTheSandbox {
+        match (output(sandbox, "stdout"), output(sandbox, "stderr")) {
+            (Ok(stdout), Ok(stderr)) => {
+                command.stdout(stdout).stderr(stderr);
+            }
+            (Err(message), _) | (_, Err(message)) => return message,
+        }
+    }
     let error = inherited::close_on_exec().map_or_else(|error| error, |()| command.exec());
     format!("executing '{}': {error}", spec.program)
 }

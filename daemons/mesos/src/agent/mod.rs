@@ -57,6 +57,7 @@ use std::process::ExitCode;
 pub fn hidden_mode(mode: &str) -> Option<ExitCode> {
     match mode {
         launch_helper::SUBCOMMAND => Some(launch_helper::main()),
+        launch_helper::INSIDE => Some(launch_helper::inside()),
         docker::SUBCOMMAND => Some(docker::main()),
         images::SUBCOMMAND => Some(images::unpack_main()),
         fetcher::SUBCOMMAND => Some(fetcher::main()),

@@ -323,6 +323,7 @@ fn images(flags: &AgentFlags, program: &Path, work_dir: &Path) -> Images {
         appc: flags.appc_store_dir.clone(),
         store: store.unwrap_or_else(|| work_dir.join("store/docker")),
         containers: containers(work_dir),
+        max_bytes: flags.max_image_size.saturating_mul(1 << 20),
     })
 }
 

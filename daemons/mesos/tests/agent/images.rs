@@ -1,16 +1,20 @@
 //! Images and volumes in real containers; as root only.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aurora_mesos::v1::{
-    ContainerInfo, ContainerType, Image, ImageDocker, ImageType, TaskState, Volume, VolumeMode,
+    CommandInfo, ContainerInfo, ContainerType, Environment, EnvironmentVariable, ExecutorInfo,
+    HealthCheck, HealthCheckType, Image, ImageDocker, ImageType, MesosInfo, TaskState, Volume,
+    VolumeMode,
 };
+use aurora_tests::programs::copy_into_root;
 use aurora_tests::skip::{is_root, skip};
 use http::StatusCode;
 
-use crate::world::{LIMIT, World, processes_with, task, wait_until_none};
+use crate::world::{LIMIT, State, World, processes_with, task, wait_until_none};
 
 fn add(builder: &mut tar::Builder<Vec<u8>>, name: &str, data: &[u8]) {
     let mut header = tar::Header::new_gnu();
@@ -45,6 +49,167 @@ fn image(outside: &Path) -> Vec<u8> {
     let manifest = br#"[{"RepoTags":["web:1"],"Layers":["1/layer.tar","2/layer.tar"]}]"#;
     add(&mut saved, "manifest.json", manifest);
     saved.into_inner().unwrap()
+}
+
+/// An image with a shell, and with words of its own about what runs in it.
+fn system(folder: &Path) -> Vec<u8> {
+    copy_into_root(&["/bin/sh", "/bin/cat", "/bin/ls", "/usr/bin/id"], folder);
+    fs::create_dir_all(folder.join("srv")).unwrap();
+    let everybody = fs::Permissions::from_mode(0o777);
+    fs::set_permissions(folder.join("srv"), everybody).unwrap();
+    fs::create_dir_all(folder.join("etc")).unwrap();
+    fs::write(folder.join("etc/motd"), "of the image\n").unwrap();
+    std::os::unix::fs::symlink("/nowhere", folder.join("etc/resolv.conf")).unwrap();
+    let mut layer = tar::Builder::new(Vec::new());
+    layer.follow_symlinks(false);
+    layer.append_dir_all("", folder).unwrap();
+    let config = br#"{"config": {"Env": ["PATH=/bin:/usr/bin", "OF=image"], "WorkingDir": "/srv",
+        "Entrypoint": ["/bin/cat"], "Cmd": ["/etc/motd"]}}"#;
+    let manifest = br#"[{"Config": "c.json", "RepoTags": ["web:1"], "Layers": ["1/layer.tar"]}]"#;
+    let mut saved = tar::Builder::new(Vec::new());
+    add(&mut saved, "1/layer.tar", &layer.into_inner().unwrap());
+    add(&mut saved, "c.json", config);
+    add(&mut saved, "manifest.json", manifest);
+    saved.into_inner().unwrap()
+}
+
+fn in_image(volumes: Vec<Volume>) -> ContainerInfo {
+    ContainerInfo {
+        kind: ContainerType::Mesos,
+        mesos: Some(MesosInfo {
+            image: volume("unused", None, VolumeMode::Ro).image,
+        }),
+        volumes,
+        ..ContainerInfo::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_as_the_root_of_commands_and_executors() {
+    let test = "an_image_as_the_root_of_commands_and_executors";
+    if !is_root() {
+        return skip(test, "mounts take root");
+    }
+    let world = World::new().await;
+    let place = |name: &str| world.directory.path().join(name);
+    fs::create_dir(place("archives")).unwrap();
+    fs::create_dir(place("data")).unwrap();
+    fs::write(place("data/file"), "of the machine\n").unwrap();
+    fs::write(place("archives/web:1.tar"), system(&place("system"))).unwrap();
+    let registry = place("archives").display().to_string();
+    let _agent = world.agent(&["--docker_registry", &registry]).await;
+    let volumes = || {
+        vec![
+            volume("/mnt/data", Some(&place("data")), VolumeMode::Ro),
+            volume("beside", Some(&place("data")), VolumeMode::Ro),
+        ]
+    };
+    let show = "pwd; cat /etc/motd /mnt/data/file $MESOS_SANDBOX/beside/file; echo $OF $MINE; id -u; \
+                ls -d /work /home /root 2>/dev/null; echo mine > /srv/mine; echo made > $MESOS_SANDBOX/made";
+
+    // A command: its executor stays outside.
+    let mut shell = task("shell", show);
+    shell.container = Some(in_image(volumes()));
+    shell.health_check = Some(HealthCheck {
+        kind: Some(HealthCheckType::Command),
+        command: Some(CommandInfo {
+            value: Some("test -e /srv/mine".into()),
+            ..CommandInfo::default()
+        }),
+        delay_seconds: 0.0,
+        interval_seconds: 0.1,
+        consecutive_failures: 100,
+        ..HealthCheck::default()
+    });
+    let command = shell.command.as_mut().unwrap();
+    command.value = Some(format!(
+        "{show}; until test -e $MESOS_SANDBOX/go; do :; done"
+    ));
+    command.user = Some("nobody".into());
+    command.environment = Some(Environment {
+        variables: vec![EnvironmentVariable {
+            name: "MINE".into(),
+            value: Some("own".into()),
+            ..EnvironmentVariable::default()
+        }],
+    });
+    world.master.run(shell);
+    let healthy = |state: &State| {
+        let mut updates = state.updates.iter();
+        updates
+            .any(|update| update.healthy == Some(true))
+            .then_some(())
+    };
+    world.master.wait("a healthy task", healthy).await;
+    let sandbox = |id: &str| {
+        let path = format!("slaves/S0/frameworks/F/executors/{id}/runs/latest");
+        world.work_dir().join(path)
+    };
+    fs::write(sandbox("shell").join("go"), "").unwrap();
+    world
+        .master
+        .wait_for_state("shell", TaskState::Finished)
+        .await;
+
+    // One without words, which is what the image says.
+    let mut plain = task("plain", "");
+    plain.container = Some(in_image(vec![]));
+    plain.command = Some(CommandInfo {
+        shell: false,
+        ..CommandInfo::default()
+    });
+    world.master.run(plain);
+    world
+        .master
+        .wait_for_state("plain", TaskState::Finished)
+        .await;
+
+    // An executor of one's own.
+    let mut own = task("own", "");
+    own.command = None;
+    own.executor = Some(ExecutorInfo {
+        executor_id: "own".into(),
+        framework_id: Some("F".into()),
+        command: Some(CommandInfo {
+            value: Some(format!("{show}; exit 9")),
+            ..CommandInfo::default()
+        }),
+        container: Some(in_image(volumes())),
+        ..ExecutorInfo::default()
+    });
+    world.master.run(own);
+    let exited = |state: &State| {
+        let mut exited = state.exited.iter();
+        exited
+            .find(|exited| exited.executor_id.value == "own")
+            .cloned()
+    };
+    assert_eq!(world.master.wait("exit", exited).await.status, 9 << 8);
+
+    let machine = "of the image\nof the machine\nof the machine\n";
+    let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap().uid;
+    for (id, expected) in [
+        ("shell", format!("/srv\n{machine}image own\n{nobody}\n")),
+        ("plain", "of the image\n".to_owned()),
+        ("own", format!("/srv\n{machine}image\n0\n")),
+    ] {
+        let said = fs::read_to_string(sandbox(id).join("stdout")).unwrap();
+        // The command's executor writes lines of its own before and after.
+        let said: String = said
+            .lines()
+            .filter(|line| !line.starts_with("Forked") && !line.starts_with("Command"))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        assert_eq!(said, expected, "{id}");
+    }
+    for id in ["shell", "own"] {
+        let made = fs::read_to_string(sandbox(id).join("made")).unwrap();
+        assert_eq!(made, "made\n", "{id}");
+    }
+    until_empty(&world.work_dir().join("provisioner/containers")).await;
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let own = world.directory.path().display().to_string();
+    assert!(!mounts.contains(&own), "{mounts}");
 }
 
 fn volume(container_path: &str, host: Option<&Path>, mode: VolumeMode) -> Volume {

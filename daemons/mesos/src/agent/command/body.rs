@@ -12,10 +12,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::agent::docker::{self, Attended};
+use crate::agent::launch_helper::{self, LaunchSpec};
 use crate::agent::process;
 
-/// Not passed on to the command.
-const TOKEN_VARIABLE: &str = "MESOS_EXECUTOR_AUTHENTICATION_TOKEN";
 /// Handed on to a container, whose environment is otherwise the task's alone (mesos: src/docker/docker.cpp).
 const ROLE_VARIABLE: &str = "MESOS_ALLOCATION_ROLE";
 
@@ -40,22 +39,26 @@ pub(super) enum Exit {
 }
 
 impl Body {
-    /// Starts a process. The error is a sentence.
-    pub(super) fn process(info: &TaskInfo) -> Result<Self, String> {
+    /// Starts a process, in an image where there is one. The error is a sentence.
+    pub(super) fn process(info: &TaskInfo, image: Option<&LaunchSpec>) -> Result<Self, String> {
         let command = info.command.clone().unwrap_or_default();
         let value = command.value.clone().unwrap_or_default();
-        let mut process = if command.shell {
-            let mut shell = std::process::Command::new("/bin/sh");
-            shell.arg0("sh").args(["-c", &value]);
-            shell
-        } else {
-            let mut program = std::process::Command::new(&value);
-            if let Some((first, rest)) = command.arguments.split_first() {
-                program.arg0(first).args(rest);
+        let mut process = match image {
+            Some(spec) => launch_helper::command_inside(spec, variables(&command))?,
+            None if command.shell => {
+                let mut shell = std::process::Command::new("/bin/sh");
+                shell.arg0("sh").args(["-c", &value]);
+                shell
             }
-            program
+            None => {
+                let mut program = std::process::Command::new(&value);
+                if let Some((first, rest)) = command.arguments.split_first() {
+                    program.arg0(first).args(rest);
+                }
+                program
+            }
         };
-        process.env_remove(TOKEN_VARIABLE);
+        process.env_remove(launch_helper::TOKEN_VARIABLE);
         process.envs(variables(&command)).stdin(Stdio::null());
         // A group of its own, so that a signal for the command alone can be told from one for the executor.
         process.process_group(0);

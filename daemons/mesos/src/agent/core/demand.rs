@@ -1,7 +1,7 @@
 //! What a task asks for: the executor that a mere command gets, and demands that this agent cannot meet.
 
 use aurora_mesos::v1::{
-    CommandInfo, ContainerInfo, ContainerType, ExecutorId, ExecutorInfo, Resource, Scalar,
+    CommandInfo, ContainerInfo, ContainerType, ExecutorId, ExecutorInfo, Image, Resource, Scalar,
     TaskInfo, ValueType,
 };
 
@@ -81,18 +81,14 @@ fn is_docker(container: &ContainerInfo) -> bool {
     container.docker.is_some() || container.kind == ContainerType::Docker
 }
 
-/// What the Docker engine is to run for an executor that has a task to begin with.
+/// The image that is a container's file system.
+pub(super) fn image(container: &ContainerInfo) -> Option<&Image> {
+    container.mesos.as_ref()?.image.as_ref()
+}
+
+/// What the Docker engine has to know for an executor, if it is one of the engine's.
 pub(super) fn docker_launch(executor: &Executor) -> Option<DockerLaunch> {
     let container = executor.info.container.as_ref().filter(|c| is_docker(c))?;
-    let of_task = executor
-        .queued
-        .first()
-        .and_then(|task| task.command.clone());
-    let command = if executor.command {
-        of_task
-    } else {
-        executor.info.command.clone()
-    };
     let ports = executor
         .allocated()
         .into_iter()
@@ -106,9 +102,7 @@ pub(super) fn docker_launch(executor: &Executor) -> Option<DockerLaunch> {
         .collect();
     Some(DockerLaunch {
         container: container.clone(),
-        command: command.unwrap_or_default(),
         ports,
-        executor_outside: executor.command,
     })
 }
 
@@ -138,13 +132,7 @@ pub(super) fn unsupported(info: &ExecutorInfo, mounts: bool, docker: bool) -> Op
     } else if is_docker(container) {
         // What cannot be done with the rest is found when the engine is told.
         return None;
-    } else if container
-        .mesos
-        .as_ref()
-        .is_some_and(|mesos| mesos.image.is_some())
-    {
-        "images as the root of an executor itself"
-    } else if !mounts && !container.volumes.is_empty() {
+    } else if !mounts && (!container.volumes.is_empty() || image(container).is_some()) {
         "volumes and images need an agent that is root; without root they"
     } else if container
         .volumes

@@ -6,7 +6,7 @@ use aurora_mesos::v1::{
 };
 
 use super::super::paths::is_valid_id;
-use super::demand::{command_executor, docker_launch, unsupported};
+use super::demand::{command_executor, docker_launch, image, unsupported};
 use super::{Agent, Effect, Executor, ExecutorState, Framework, Launch, Now, Record, Termination};
 use crate::link;
 
@@ -306,7 +306,13 @@ impl Agent {
             secret: executor.secret.clone(),
             allocation_role: role,
             unsupported: unsupported(&executor.info, self.settings.volumes, self.settings.docker),
+            task: executor
+                .queued
+                .first()
+                .filter(|_| executor.command)
+                .map(|task| task.command.clone().unwrap_or_default()),
             docker: docker_launch(executor),
+            image: executor.info.container.as_ref().and_then(image).cloned(),
             volumes: executor
                 .info
                 .container

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use aurora_mesos::v1::{
     AgentId, AgentInfo, CommandInfo, ContainerInfo, DrainConfig, ExecutorId, ExecutorInfo,
-    FrameworkCapabilityType, FrameworkId, FrameworkInfo, MasterInfo, Range, StatusReason,
+    FrameworkCapabilityType, FrameworkId, FrameworkInfo, Image, MasterInfo, Range, StatusReason,
     StatusSource, TaskId, TaskInfo, TaskState, TaskStatus, Volume, executor as api_v1,
 };
 use bytes::Bytes;
@@ -136,22 +136,25 @@ pub(crate) struct Launch {
     pub(crate) secret: Option<String>,
     /// Set for the built-in command executor, whose tasks are told their role.
     pub(crate) allocation_role: Option<String>,
-    /// What runs in a container of the Docker engine.
+    /// For the built-in command executor: what its task runs. It is that, and not the executor, that belongs into `docker` or
+    /// `image`.
+    pub(crate) task: Option<CommandInfo>,
+    /// It runs in a container of the Docker engine.
     pub(crate) docker: Option<DockerLaunch>,
+    /// The image that is its file system.
+    pub(crate) image: Option<Image>,
     /// What is mounted for it.
     pub(crate) volumes: Vec<Volume>,
     /// A property of the task that this agent cannot provide; the launch fails with this text.
     pub(crate) unsupported: Option<String>,
 }
 
-/// What runs in a container of the Docker engine: an executor, or the command of a task whose executor stays outside.
+/// What the Docker engine has to know.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct DockerLaunch {
     pub(crate) container: ContainerInfo,
-    pub(crate) command: CommandInfo,
-    /// The ports among its resources.
+    /// The ports among the resources.
     pub(crate) ports: Vec<Range>,
-    pub(crate) executor_outside: bool,
 }
 
 /// Something for the shell to do.

@@ -100,8 +100,12 @@ impl Engine {
         &self,
         name: &str,
         words: &[String],
-        variables: &[String],
+        variables: &[(String, String)],
     ) -> Result<i64, EngineError> {
+        let variables: Vec<String> = variables
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         // With an output attached the answer to the start ends with the command.
         let body =
             json!({"AttachStdout": true, "AttachStderr": true, "Cmd": words, "Env": variables});

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read, Seek as _, SeekFrom};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use flate2::read::GzDecoder;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+use super::layer::{Digest, Digests, Layer};
 
 /// Longest manifest that is read.
 const MAX_JSON: u64 = 16 << 20;
@@ -33,10 +34,66 @@ pub(super) enum ArchiveError {
     NoImage,
     #[error("it holds no image {0}")]
     NoSuchImage(String),
-    #[error("a digest is not of the form algorithm:hex: {0}")]
+    #[error("a digest is not sha256: and 64 hexadecimal digits: {0}")]
     Digest(String),
-    #[error("a layer is compressed with zstd, which is not supported")]
-    Zstd,
+    #[error("{name} is not what the image says: its SHA-256 is {found} instead of {expected}")]
+    Changed {
+        name: String,
+        expected: String,
+        found: String,
+    },
+    #[error("{0} goes on after the end of its tar file")]
+    Rest(String),
+    #[error("it has {layers} layers, and its configuration tells the digests of {digests}")]
+    Layers { layers: usize, digests: usize },
+}
+
+/// An image, ready to be unpacked.
+pub(super) struct Contents {
+    /// Lowest first. All are open.
+    pub(super) layers: Vec<Layer>,
+    pub(super) config: RunConfig,
+}
+
+/// What an image says about the programs that run in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct RunConfig {
+    pub(crate) env: Option<Vec<String>>,
+    pub(crate) entrypoint: Option<Vec<String>>,
+    pub(crate) cmd: Option<Vec<String>>,
+    pub(crate) working_dir: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Configuration {
+    #[serde(default)]
+    config: Option<RunConfig>,
+    #[serde(default)]
+    rootfs: Option<RootFs>,
+}
+
+#[derive(Deserialize)]
+struct RootFs {
+    #[serde(default)]
+    diff_ids: Vec<String>,
+}
+
+impl Configuration {
+    /// The digests of the uncompressed layers; none when the configuration has none at all.
+    fn plain(&self, layers: usize) -> Result<Vec<Option<Digest>>, ArchiveError> {
+        match &self.rootfs {
+            None => Ok(vec![None; layers]),
+            Some(rootfs) if rootfs.diff_ids.len() != layers => Err(ArchiveError::Layers {
+                layers,
+                digests: rootfs.diff_ids.len(),
+            }),
+            Some(rootfs) => {
+                let digests = rootfs.diff_ids.iter();
+                digests.map(|text| Digest::parse(text).map(Some)).collect()
+            }
+        }
+    }
 }
 
 /// An archive, its members by name.
@@ -58,6 +115,8 @@ pub(super) enum Member {
 #[serde(rename_all = "PascalCase")]
 struct DockerManifest {
     #[serde(default)]
+    config: Option<String>,
+    #[serde(default)]
     repo_tags: Option<Vec<String>>,
     layers: Vec<String>,
 }
@@ -65,6 +124,8 @@ struct DockerManifest {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct OciManifest {
+    #[serde(default)]
+    config: Option<Descriptor>,
     #[serde(default)]
     manifests: Vec<Descriptor>,
     #[serde(default)]
@@ -120,23 +181,19 @@ impl Archive {
         })
     }
 
-    /// The layers of the image of that name, lowest first, each the contents of a tar file. All are open when this returns.
-    pub(super) fn layers(&self, reference: &str) -> Result<Vec<Box<dyn Read>>, ArchiveError> {
-        let names = if self.has("manifest.json") {
-            self.docker_layers(reference)?
+    /// The image of that name. What is read here was held against its digest; layers are when they are finished.
+    pub(super) fn image(&self, reference: &str) -> Result<Contents, ArchiveError> {
+        if self.has("manifest.json") {
+            self.docker(reference)
         } else if self.has("index.json") {
-            self.oci_layers(reference)?
+            self.oci(reference)
         } else {
-            return Err(ArchiveError::NoImage);
-        };
-        names
-            .iter()
-            .map(|name| uncompressed(self.member(name)?))
-            .collect()
+            Err(ArchiveError::NoImage)
+        }
     }
 
-    fn docker_layers(&self, reference: &str) -> Result<Vec<String>, ArchiveError> {
-        let mut images: Vec<DockerManifest> = self.json("manifest.json")?;
+    fn docker(&self, reference: &str) -> Result<Contents, ArchiveError> {
+        let mut images: Vec<DockerManifest> = self.json("manifest.json", None)?;
         let named = images.iter().position(|image| {
             let mut tags = image.repo_tags.iter().flatten();
             tags.any(|tag| same_name(tag, reference))
@@ -144,15 +201,25 @@ impl Archive {
         // An archive of a single image may have been made under another name.
         let position = named.or((images.len() == 1).then_some(0));
         let position = position.ok_or_else(|| ArchiveError::NoSuchImage(reference.to_owned()))?;
-        Ok(images.swap_remove(position).layers)
+        let image = images.swap_remove(position);
+        let config = match &image.config {
+            Some(name) => self.json(name, named_digest(name).as_ref())?,
+            None => Configuration::default(),
+        };
+        let plain = config.plain(image.layers.len())?;
+        let layers = image.layers.into_iter().zip(plain).map(|(name, plain)| {
+            let packed = None;
+            (name, Digests { packed, plain })
+        });
+        self.contents(layers.collect(), config)
     }
 
-    fn oci_layers(&self, reference: &str) -> Result<Vec<String>, ArchiveError> {
-        let mut manifest: OciManifest = self.json("index.json")?;
+    fn oci(&self, reference: &str) -> Result<Contents, ArchiveError> {
+        let mut manifest: OciManifest = self.json("index.json", None)?;
         let tag = reference.rsplit_once(':').map_or("latest", |(_, tag)| tag);
         for depth in 0..MAX_DEPTH {
             if manifest.manifests.is_empty() {
-                return manifest.layers.iter().map(blob).collect();
+                return self.oci_layers(manifest);
             }
             let named = |entry: &&Descriptor| {
                 let name = entry.annotations.get("org.opencontainers.image.ref.name");
@@ -165,9 +232,38 @@ impl Archive {
                 .or_else(|| entries.iter().find(|entry| is_ours(entry)))
                 .or_else(|| entries.first().filter(|_| entries.len() == 1))
                 .ok_or_else(|| ArchiveError::NoSuchImage(reference.to_owned()))?;
-            manifest = self.json(&blob(chosen)?)?;
+            manifest = self.blob(chosen)?;
         }
         Err(ArchiveError::NoSuchImage(reference.to_owned()))
+    }
+
+    fn oci_layers(&self, manifest: OciManifest) -> Result<Contents, ArchiveError> {
+        let config: Configuration = match &manifest.config {
+            Some(descriptor) => self.blob(descriptor)?,
+            None => Configuration::default(),
+        };
+        let plain = config.plain(manifest.layers.len())?;
+        let layers = manifest.layers.iter().zip(plain).map(|(layer, plain)| {
+            let packed = Digest::parse(&layer.digest)?;
+            let name = blob(&packed);
+            let packed = Some(packed);
+            Ok((name, Digests { packed, plain }))
+        });
+        self.contents(layers.collect::<Result<_, ArchiveError>>()?, config)
+    }
+
+    fn contents(
+        &self,
+        layers: Vec<(String, Digests)>,
+        config: Configuration,
+    ) -> Result<Contents, ArchiveError> {
+        let layers = layers
+            .into_iter()
+            .map(|(name, digests)| Layer::open(&name, self.member(&name)?, digests));
+        Ok(Contents {
+            layers: layers.collect::<Result<_, _>>()?,
+            config: config.config.unwrap_or_default(),
+        })
     }
 
     fn has(&self, name: &str) -> bool {
@@ -177,9 +273,21 @@ impl Archive {
         }
     }
 
-    fn json<T: for<'a> Deserialize<'a>>(&self, name: &str) -> Result<T, ArchiveError> {
+    fn blob<T: for<'a> Deserialize<'a>>(&self, descriptor: &Descriptor) -> Result<T, ArchiveError> {
+        let digest = Digest::parse(&descriptor.digest)?;
+        self.json(&blob(&digest), Some(&digest))
+    }
+
+    fn json<T: for<'a> Deserialize<'a>>(
+        &self,
+        name: &str,
+        digest: Option<&Digest>,
+    ) -> Result<T, ArchiveError> {
         let mut text = Vec::new();
         self.member(name)?.take(MAX_JSON).read_to_end(&mut text)?;
+        if let Some(digest) = digest {
+            digest.check(name, &text)?;
+        }
         serde_json::from_slice(&text).map_err(|source| ArchiveError::Json {
             name: name.to_owned(),
             source,
@@ -226,15 +334,15 @@ fn plain(path: &Path) -> PathBuf {
 }
 
 /// Where a layout keeps what has this digest.
-fn blob(descriptor: &Descriptor) -> Result<String, ArchiveError> {
-    let digest = &descriptor.digest;
-    let is_plain = |part: &str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_alphanumeric());
-    match digest.split_once(':') {
-        Some((algorithm, hex)) if is_plain(algorithm) && is_plain(hex) => {
-            Ok(format!("blobs/{algorithm}/{hex}"))
-        }
-        _ => Err(ArchiveError::Digest(digest.clone())),
-    }
+fn blob(digest: &Digest) -> String {
+    format!("blobs/sha256/{}", digest.hex())
+}
+
+/// Docker names a configuration by its digest, `HEX.json` or as a layout does.
+fn named_digest(name: &str) -> Option<Digest> {
+    let last = name.rsplit('/').next().unwrap_or(name);
+    let hex = last.strip_suffix(".json").unwrap_or(last);
+    Digest::parse(&format!("sha256:{hex}")).ok()
 }
 
 /// Docker writes the names of its own registry short.
@@ -256,14 +364,4 @@ fn is_ours(entry: &Descriptor) -> bool {
     platform.is_some_and(|platform| {
         platform.os == std::env::consts::OS && platform.architecture == architecture
     })
-}
-
-/// Compression is told by a layer's first bytes, whatever its name says.
-fn uncompressed(layer: impl Read + 'static) -> Result<Box<dyn Read>, ArchiveError> {
-    let mut layer = BufReader::with_capacity(64 << 10, layer);
-    match layer.fill_buf()? {
-        [0x1f, 0x8b, ..] => Ok(Box::new(GzDecoder::new(layer))),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Err(ArchiveError::Zstd),
-        _ => Ok(Box::new(layer)),
-    }
 }

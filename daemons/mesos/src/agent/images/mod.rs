@@ -1,9 +1,10 @@
 //! File systems from images, and volumes: what containers get mounted.
 //!
 //! ```text
-//! DIR/NAME:TAG.tar  ---- unpack (a process of its own, inside the target) ---->  store/images/KEY/rootfs
+//! DIR/NAME:TAG.tar  ---- unpack (a process of its own, inside the target) ---->  store/images/KEY/{rootfs, config.json}
 //!                                                                                      | lower
-//! provisioner/containers/CONTAINER/{image, upper, work} ------------------------> overlay at SANDBOX/<container_path>
+//! provisioner/containers/CONTAINER/N/{image, upper, work} ----------------------> overlay at SANDBOX/<container_path>, or
+//!                                                                                 at .../CONTAINER/root/fs, the root itself
 //! ```
 //!
 //! An image is flattened once, with its layers' whiteouts applied, and stays as it is; each container writes into a layer of its
@@ -12,13 +13,19 @@
 //! last process, whoever is killed.
 //!
 //! Nothing is pulled: archives lie on this machine, where the operator put them (mesos: the local puller of
-//! `src/slave/containerizer/mesos/provisioner/docker/local_puller.cpp`), and are trusted like the operator.
+//! `src/slave/containerizer/mesos/provisioner/docker/local_puller.cpp`). What they hold has to be what their digests say, and is
+//! bounded.
 
+mod appc;
 mod archive;
+mod layer;
 mod mounts;
+mod runtime;
 mod unpack;
 
-pub(crate) use mounts::{Mount, perform};
+pub(crate) use archive::RunConfig;
+pub(crate) use mounts::{Mounts, SANDBOX, enter, perform};
+pub(crate) use runtime::{environment, run_line};
 pub(crate) use unpack::{SUBCOMMAND, main as unpack_main};
 
 use std::collections::BTreeSet;
@@ -29,10 +36,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aurora_mesos::v1::{Image, Volume, VolumeMode};
+use aurora_mesos::v1::{Image, ImageAppc, Volume, VolumeMode};
 
-use self::mounts::Source;
-use self::unpack::Order;
+use self::mounts::{Layers, Mount, Root, Source};
+use self::unpack::{Bounds, Order};
+
+/// Most files, folders and links in all layers of an image.
+const MAX_ENTRIES: u64 = 2_000_000;
+/// The configuration of an image in the store.
+const CONFIG: &str = "config.json";
 
 /// Where images come from and go to.
 #[derive(Debug, Clone)]
@@ -46,6 +58,8 @@ pub(crate) struct ImagesConfig {
     pub(crate) store: PathBuf,
     /// Layers of containers.
     pub(crate) containers: PathBuf,
+    /// Most bytes of all files in all layers of an image.
+    pub(crate) max_bytes: u64,
 }
 
 /// Unpacks images and says what to mount. Clones share one store.
@@ -60,7 +74,24 @@ pub(crate) struct Images {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Ready {
     key: String,
-    rootfs: PathBuf,
+    /// Lowest first.
+    folders: Vec<PathBuf>,
+    config: RunConfig,
+}
+
+/// What a container was given.
+#[derive(Debug, Default)]
+pub(crate) struct Provided {
+    pub(crate) mounts: Mounts,
+    /// Its file system, where that is an image's.
+    pub(crate) root: Option<ProvidedRoot>,
+}
+
+/// A file system from an image: where it will be mounted, and what the image says about the programs in it.
+#[derive(Debug)]
+pub(crate) struct ProvidedRoot {
+    pub(crate) path: PathBuf,
+    pub(crate) config: RunConfig,
 }
 
 impl Images {
@@ -71,18 +102,23 @@ impl Images {
         }
     }
 
-    /// What a container gets mounted; unpacks what is not there yet, which may take a while. The error is a sentence.
+    /// What a container gets mounted, `root` in the place of the machine's file system; unpacks what is not there yet, which may
+    /// take a while. The error is a sentence.
     pub(crate) fn provide(
         &self,
         container: &str,
+        root: Option<&Image>,
         volumes: &[Volume],
-    ) -> Result<Vec<Mount>, String> {
+    ) -> Result<Provided, String> {
         let _busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut mounts = Vec::new();
+        let mut provided = Provided::default();
         for (number, volume) in volumes.iter().enumerate() {
             let target = mounts::target(&volume.container_path)?;
+            let name = number.to_string();
             let source = match (&volume.image, &volume.host_path) {
-                (Some(image), _) => self.layers(container, number, &self.ready(image)?)?,
+                (Some(image), _) => {
+                    Source::Image(self.layers(container, &name, &self.ready(image)?)?)
+                }
                 (None, Some(host)) if host.starts_with('/') => Source::Host(PathBuf::from(host)),
                 _ => {
                     return Err(format!(
@@ -91,14 +127,26 @@ impl Images {
                     ));
                 }
             };
-            mounts.push(Mount {
+            provided.mounts.volumes.push(Mount {
                 // A container writes into a layer of its own, whatever the mode; executors set their images up (as Mesos).
                 read_only: volume.mode == VolumeMode::Ro && matches!(source, Source::Host(_)),
                 source,
                 target,
             });
         }
-        Ok(mounts)
+        if let Some(image) = root {
+            let image = self.ready(image)?;
+            let layers = self.layers(container, "root", &image)?;
+            let path = self.config.containers.join(container).join("root/fs");
+            fs::create_dir_all(&path)
+                .map_err(|error| format!("creating {}: {error}", path.display()))?;
+            provided.root = Some(ProvidedRoot {
+                path: path.clone(),
+                config: image.config,
+            });
+            provided.mounts.root = Some(Root { layers, path });
+        }
+        Ok(provided)
     }
 
     /// Removes what a container that has ended wrote into its images.
@@ -139,13 +187,19 @@ impl Images {
     /// Finds an image, and unpacks it unless that was done.
     fn ready(&self, image: &Image) -> Result<Ready, String> {
         if let Some(appc) = &image.appc {
-            return self.appc(&appc.name, appc.id.as_deref());
+            return self.appc(appc);
         }
         let (archive, key) = self.docker(image)?;
         let folder = self.config.store.join("images").join(&key);
         let rootfs = folder.join("rootfs");
         if rootfs.is_dir() {
-            return Ok(Ready { key, rootfs });
+            let config = read_config(&folder.join(CONFIG))?;
+            let folders = vec![rootfs];
+            return Ok(Ready {
+                key,
+                folders,
+                config,
+            });
         }
         let staging = self.config.store.join("staging");
         let made = (|| {
@@ -161,11 +215,22 @@ impl Images {
             archive,
             reference: reference(image),
             rootfs: staging.join("rootfs"),
+            bounds: Bounds {
+                bytes: self.config.max_bytes,
+                entries: MAX_ENTRIES,
+            },
         };
-        self.unpack(&order)?;
-        fs::rename(&staging, &folder)
+        let text = self.unpack(&order)?;
+        let config = serde_json::from_slice(&text)
+            .map_err(|error| format!("unpacking {}: {error}", order.reference))?;
+        fs::write(staging.join(CONFIG), text)
+            .and_then(|()| fs::rename(&staging, &folder))
             .map_err(|error| format!("putting the image into {}: {error}", folder.display()))?;
-        Ok(Ready { key, rootfs })
+        Ok(Ready {
+            key,
+            folders: vec![rootfs],
+            config,
+        })
     }
 
     /// The archive of a Docker image, and the name of what it becomes in the store: a replaced archive is another image.
@@ -210,39 +275,29 @@ impl Images {
     }
 
     /// An AppC image is used as it lies in its store.
-    fn appc(&self, name: &str, id: Option<&str>) -> Result<Ready, String> {
+    fn appc(&self, image: &ImageAppc) -> Result<Ready, String> {
         let Some(store) = &self.config.appc else {
             return Err(format!(
-                "the image {name} cannot be had: this agent has no --appc_store_dir"
+                "the image {} cannot be had: this agent has no --appc_store_dir",
+                image.name
             ));
         };
-        let images = store.join("images");
-        let found = entries(&images)
-            .map_err(|error| format!("reading {}: {error}", images.display()))?
-            .into_iter()
-            .filter(|folder| id.is_none_or(|id| folder.file_name().is_some_and(|name| name == id)))
-            .find(|folder| appc_name(&folder.join("manifest")).as_deref() == Some(name))
-            .ok_or_else(|| {
-                let id = id.unwrap_or("any id");
-                format!(
-                    "there is no AppC image {name} ({id}) in {}",
-                    images.display()
-                )
-            })?;
-        let folder = found.file_name().unwrap_or_default().to_string_lossy();
+        let found = appc::find(&store.join("images"), image)?;
         Ok(Ready {
-            key: format!("appc-{folder}"),
-            rootfs: found.join("rootfs"),
+            key: found.key,
+            folders: found.folders,
+            config: found.config,
         })
     }
 
-    fn unpack(&self, order: &Order) -> Result<(), String> {
+    /// Has an image unpacked; what it says about its programs.
+    fn unpack(&self, order: &Order) -> Result<Vec<u8>, String> {
         let failed = |error: io::Error| format!("unpacking {}: {error}", order.reference);
         let mut child = Command::new(&self.config.program)
             .arg(SUBCOMMAND)
             .env_clear()
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .map_err(failed)?;
@@ -252,19 +307,15 @@ impl Images {
         }
         let output = child.wait_with_output().map_err(failed)?;
         if output.status.success() {
-            return Ok(());
+            return Ok(output.stdout);
         }
         let said = String::from_utf8_lossy(&output.stderr);
         Err(format!("unpacking {}: {}", order.reference, said.trim()))
     }
 
     /// Makes a container's own layer over an image, and with it the reference that keeps the image.
-    fn layers(&self, container: &str, number: usize, image: &Ready) -> Result<Source, String> {
-        let folder = self
-            .config
-            .containers
-            .join(container)
-            .join(number.to_string());
+    fn layers(&self, container: &str, name: &str, image: &Ready) -> Result<Layers, String> {
+        let folder = self.config.containers.join(container).join(name);
         let (upper, work) = (folder.join("upper"), folder.join("work"));
         let made = (|| {
             fs::create_dir_all(&upper)?;
@@ -274,8 +325,8 @@ impl Images {
             file.sync_all()
         })();
         made.map_err(|error| format!("preparing {}: {error}", folder.display()))?;
-        Ok(Source::Layers {
-            lower: image.rootfs.clone(),
+        Ok(Layers {
+            images: image.folders.clone(),
             upper,
             work,
         })
@@ -297,9 +348,14 @@ fn reference(image: &Image) -> String {
     }
 }
 
-fn appc_name(manifest: &Path) -> Option<String> {
-    let manifest: serde_json::Value = serde_json::from_slice(&fs::read(manifest).ok()?).ok()?;
-    Some(manifest.get("name")?.as_str()?.to_owned())
+/// What an image of the store says about its programs; nothing for one of an agent that did not keep it.
+fn read_config(path: &Path) -> Result<RunConfig, String> {
+    let text = match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(RunConfig::default()),
+        text => text.map_err(|error| error.to_string()),
+    };
+    text.and_then(|text| serde_json::from_slice(&text).map_err(|error| error.to_string()))
+        .map_err(|error| format!("reading {}: {error}", path.display()))
 }
 
 /// What lies in a folder; nothing when it is not there.

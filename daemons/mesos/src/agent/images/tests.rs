@@ -1,9 +1,11 @@
 use std::collections::BTreeMap;
-use std::io::Cursor;
+use std::io::{Cursor, Read as _};
 
-use aurora_mesos::v1::{ImageAppc, ImageDocker, ImageType};
+use aurora_mesos::v1::{ImageDocker, ImageType};
 use tar::{Builder, EntryType, Header};
 
+use super::layer::{Digest, Digests, Layer};
+use super::unpack::Budget;
 use super::*;
 
 /// One member of a layer.
@@ -67,6 +69,17 @@ fn tree(root: &Path) -> BTreeMap<String, String> {
         }
     }
     found
+}
+
+const WIDE: Bounds = Bounds {
+    bytes: 1 << 20,
+    entries: 100,
+};
+
+fn apply(layer: Vec<u8>, root: &Path, bounds: Bounds) -> Result<(), String> {
+    let opened = Layer::open("layer", Cursor::new(layer), Digests::default()).unwrap();
+    unpack::apply(0, opened, root, &mut Budget::new(bounds))
+        .map_err(|error| crate::agent::containerizer::chain(&error))
 }
 
 #[test]
@@ -141,7 +154,7 @@ fn layers_are_applied_one_over_the_other() {
     ] {
         let dir = tempfile::tempdir().unwrap();
         for parts in [lower, upper] {
-            unpack::apply(Cursor::new(layer(parts)), dir.path()).unwrap();
+            apply(layer(parts), dir.path(), WIDE).unwrap();
         }
         let expected: BTreeMap<String, String> = expected
             .iter()
@@ -162,10 +175,156 @@ fn a_layer_does_not_leave_its_image() {
         &[File("../.wh.root", "")],
         &[Hard("h", "../../../../../../etc/passwd")],
     ] {
-        assert!(unpack::apply(Cursor::new(layer(parts)), &root).is_err());
+        apply(layer(parts), &root, WIDE).unwrap_err();
     }
-    unpack::apply(Cursor::new(layer(&[File("/rooted", "x")])), &root).unwrap();
+    apply(layer(&[File("/rooted", "x")]), &root, WIDE).unwrap();
     assert_eq!(tree(dir.path()).len(), 2, "{:?}", tree(dir.path()));
+    // A folder that was a link before, in the same layer or a lower one.
+    fs::create_dir(dir.path().join("outside")).unwrap();
+    let outside = dir.path().join("outside").display().to_string();
+    apply(layer(&[Link("l", &outside)]), &root, WIDE).unwrap();
+    for parts in [
+        &[File("l/evil", "x")][..],
+        &[Link("m", &outside), File("m/evil", "x")],
+        &[Link("m", "../outside"), Folder("m/evil")],
+    ] {
+        apply(layer(parts), &root, WIDE).unwrap_err();
+    }
+    assert!(entries(Path::new(&outside)).unwrap().is_empty());
+}
+
+/// A sparse file of 1 TiB, as GNU tar writes it: the map says that all of it is a hole.
+fn sparse() -> Vec<u8> {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(EntryType::GNUSparse);
+    header.set_size(0);
+    header.set_mode(0o644);
+    {
+        let gnu = header.as_gnu_mut().unwrap();
+        gnu.name[..4].copy_from_slice(b"hole");
+        gnu.realsize.copy_from_slice(b"20000000000\0");
+        gnu.sparse[0].offset.copy_from_slice(b"20000000000\0");
+        gnu.sparse[0].numbytes.copy_from_slice(b"00000000000\0");
+    }
+    header.set_cksum();
+    let mut builder = Builder::new(Vec::new());
+    builder.append(&header, &b""[..]).unwrap();
+    builder.into_inner().unwrap()
+}
+
+#[test]
+fn an_image_has_bounds() {
+    let bounds = Bounds {
+        bytes: 10,
+        entries: 3,
+    };
+    let mut long = layer(&[File("a", "1")]);
+    long.resize(17 << 20, 0);
+    for (what, layer, refusal) in [
+        (
+            "as much as there may be",
+            layer(&[File("a", "12345"), File("b", "12345"), Folder("c")]),
+            None,
+        ),
+        (
+            "a byte more",
+            layer(&[File("a", "123456"), File("b", "12345")]),
+            Some("it is larger than 10 bytes, the most that an image may have"),
+        ),
+        (
+            "a file more",
+            layer(&[Folder("a"), Folder("b"), Folder("c"), Folder("d")]),
+            Some("it has more than 3 files, the most that an image may have"),
+        ),
+        (
+            "a hole",
+            sparse(),
+            Some("it is larger than 10 bytes, the most that an image may have"),
+        ),
+        (
+            "much after the end",
+            long,
+            Some("layer 0: layer goes on after the end of its tar file"),
+        ),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let applied = apply(layer, dir.path(), bounds);
+        assert_eq!(applied.err().as_deref(), refusal, "{what}");
+    }
+    // The bounds are the whole image's.
+    let dir = tempfile::tempdir().unwrap();
+    let mut budget = Budget::new(bounds);
+    let mut apply = |parts: &[Part<'_>]| {
+        let opened = Layer::open("layer", Cursor::new(layer(parts)), Digests::default());
+        unpack::apply(0, opened.unwrap(), dir.path(), &mut budget).is_ok()
+    };
+    assert!(apply(&[Folder("a"), Folder("b")]));
+    assert!(!apply(&[Folder("a"), Folder("b")]));
+}
+
+#[test]
+fn what_is_not_as_its_digest_says_is_refused() {
+    // printf 'first' | sha256sum; printf 'first' | gzip -n | sha256sum is not that.
+    let first = "a7937b64b8caa58f03721bb6bacf5c78cb235febe0e70b1b84cd99541461a08e";
+    let digest = |hex: &str| Digest::parse(&format!("sha256:{hex}")).ok();
+    let zeros = "0".repeat(64);
+    for (packed, plain, words) in [
+        (digest(first), digest(first), None),
+        (None, None, None),
+        (
+            digest(&zeros),
+            digest(first),
+            Some("layer is not what the image says: its SHA-256 is a7937b64"),
+        ),
+        (
+            digest(first),
+            digest(&zeros),
+            Some("layer, uncompressed, is not what the image says"),
+        ),
+    ] {
+        let digests = Digests { packed, plain };
+        let mut layer = Layer::open("layer", Cursor::new(b"first"), digests).unwrap();
+        // What is left unread counts as well.
+        layer.read_exact(&mut [0; 2]).unwrap();
+        let finished = layer.finish().map_err(|error| error.to_string());
+        match words {
+            None => finished.unwrap(),
+            Some(words) => {
+                let error = finished.unwrap_err();
+                assert!(error.contains(words), "{error}");
+            }
+        }
+    }
+    for text in ["sha512:00", "sha256:../../x", "", "00"] {
+        Digest::parse(text).unwrap_err();
+    }
+}
+
+/// What `printf first | zstd`, the same of `second`, and a frame that is skipped (of three bytes) hold.
+const ZSTD: &[&[u8]] = &[
+    b"\x28\xb5\x2f\xfd\x04\x58\x29\x00\x00first\x5a\x8f\xbe\xe4",
+    b"\x51\x2a\x4d\x18\x03\x00\x00\x00abc",
+    b"\x28\xb5\x2f\xfd\x04\x58\x31\x00\x00second\x37\x00\x5e\x4d",
+];
+
+#[test]
+fn layers_are_uncompressed_whole() {
+    let zipped = |text: &str| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    let read = |bytes: Vec<u8>| {
+        let layer = Layer::open("layer", Cursor::new(bytes), Digests::default()).unwrap();
+        io::read_to_string(layer)
+    };
+    let parts = [zipped("first"), zipped("second")].concat();
+    assert_eq!(read(parts).unwrap(), "firstsecond");
+    assert_eq!(read(ZSTD.concat()).unwrap(), "firstsecond");
+    assert_eq!(read([ZSTD[1], ZSTD[0]].concat()).unwrap(), "first");
+    assert_eq!(read(Vec::new()).unwrap(), "");
+    let torn = &ZSTD[0][..12];
+    read(torn.to_vec()).unwrap_err();
 }
 
 fn config(dir: &Path) -> ImagesConfig {
@@ -175,6 +334,7 @@ fn config(dir: &Path) -> ImagesConfig {
         appc: Some(dir.join("appc")),
         store: dir.join("store"),
         containers: dir.join("containers"),
+        max_bytes: WIDE.bytes,
     }
 }
 
@@ -213,73 +373,121 @@ fn layers_of_every_kind_of_archive() {
         encoder.finish().unwrap()
     };
     let saved = dir.path().join("saved.tar");
+    // Digests are of the uncompressed layers.
+    let config = |env: &str| {
+        let ids = [sum(b"first"), sum(b"second")];
+        format!(
+            r#"{{"config":{{"Env":["A={env}"]}},"rootfs":{{"type":"layers","diff_ids":["sha256:{}","sha256:{}"]}}}}"#,
+            ids[0], ids[1]
+        )
+    };
     let manifest = r#"[{"Config":"c.json","RepoTags":["other:1"],"Layers":["b/layer.tar"]},
-        {"RepoTags":["web:1.0"],"Layers":["a/layer.tar","./b/layer.tar"]}]"#;
+        {"Config":"d.json","RepoTags":["web:1.0"],"Layers":["a/layer.tar","./b/layer.tar"]}]"#;
     archive(
         &saved,
         &[
             ("a/layer.tar", text("first")),
             ("b/layer.tar", zipped("second")),
+            ("d.json", text(&config("1"))),
             ("manifest.json", text(manifest)),
         ],
     );
-    let index = r#"{"manifests":[
-        {"digest":"sha256:00","annotations":{"org.opencontainers.image.ref.name":"old"}},
-        {"digest":"sha256:11","annotations":{"org.opencontainers.image.ref.name":"1.0"}}]}"#;
-    let inner = format!(
-        r#"{{"manifests":[{{"digest":"sha256:00","platform":{{"os":"plan9","architecture":"x"}}}},
-        {{"digest":"sha256:22","platform":{{"os":"linux","architecture":"{}"}}}}]}}"#,
-        if cfg!(target_arch = "x86_64") {
-            "amd64"
-        } else {
-            "arm64"
-        }
+    let mut layout: Vec<(String, Vec<u8>)> = Vec::new();
+    let mut blob = |data: Vec<u8>| {
+        let hex = sum(&data);
+        layout.push((format!("blobs/sha256/{hex}"), data));
+        format!(r#""digest":"sha256:{hex}""#)
+    };
+    let (first, second) = (blob(text("first")), blob(zipped("second")));
+    let image_config = blob(text(&config("1")));
+    let layers = format!(r#"{{"config":{{{image_config}}},"layers":[{{{first}}},{{{second}}}]}}"#);
+    let layers = blob(text(&layers));
+    let ours = if cfg!(target_arch = "x86_64") {
+        "amd64"
+    } else {
+        "arm64"
+    };
+    let inner = blob(text(&format!(
+        r#"{{"manifests":[{{{first},"platform":{{"os":"plan9","architecture":"x"}}}},
+        {{{layers},"platform":{{"os":"linux","architecture":"{ours}"}}}}]}}"#
+    )));
+    let name = "org.opencontainers.image.ref.name";
+    let index = format!(
+        r#"{{"manifests":[{{{first},"annotations":{{"{name}":"old"}}}},{{{inner},"annotations":{{"{name}":"1.0"}}}}]}}"#
     );
-    let layers = r#"{"layers":[{"digest":"sha256:aa"},{"digest":"sha256:bb"}]}"#;
-    let layout = [
-        ("index.json", text(index)),
-        ("blobs/sha256/11", text(&inner)),
-        ("blobs/sha256/22", text(layers)),
-        ("blobs/sha256/aa", text("first")),
-        ("blobs/sha256/bb", zipped("second")),
-    ];
+    layout.push(("index.json".to_owned(), text(&index)));
     let (oci, folder) = (dir.path().join("oci.tar"), dir.path().join("oci"));
-    archive(&oci, &layout);
+    let members: Vec<(&str, Vec<u8>)> = layout
+        .iter()
+        .map(|(name, data)| (name.as_str(), data.clone()))
+        .collect();
+    archive(&oci, &members);
     fs::create_dir_all(folder.join("blobs/sha256")).unwrap();
     for (name, data) in &layout {
         fs::write(folder.join(name), data).unwrap();
     }
-    let read = |path: &Path, reference: &str| -> Result<Vec<String>, String> {
-        let open = archive::Archive::open(path).map_err(|error| error.to_string())?;
-        let layers = open.layers(reference).map_err(|error| error.to_string())?;
-        layers
-            .into_iter()
-            .map(|layer| io::read_to_string(layer).map_err(|error| error.to_string()))
-            .collect()
-    };
     for path in [&saved, &oci, &folder] {
         assert_eq!(
-            read(path, "docker.io/library/web:1.0"),
-            Ok(vec!["first".to_owned(), "second".to_owned()]),
+            read_image(path, "docker.io/library/web:1.0"),
+            Ok((
+                "A=1".to_owned(),
+                vec!["first".to_owned(), "second".to_owned()]
+            )),
             "{}",
             path.display()
         );
-        assert!(read(path, "web:none").is_err(), "{}", path.display());
+        assert!(read_image(path, "web:none").is_err(), "{}", path.display());
+    }
+    // Whatever is changed shows: a layer, the configuration, a manifest.
+    for (place, (name, _)) in layout.iter().enumerate().take(5) {
+        let mut changed: Vec<(&str, Vec<u8>)> = members.clone();
+        changed[place].1.push(b' ');
+        archive(&oci, &changed);
+        let error = read_image(&oci, "web:1.0").unwrap_err();
+        // Behind what is compressed nothing may follow at all.
+        let is_told = error.contains("is not what the image says") || place == 1;
+        assert!(is_told, "{name}: {error}");
     }
     let odd = dir.path().join("odd.tar");
     archive(&odd, &[("x", text("y"))]);
+    let error = read_image(&odd, "x").unwrap_err();
+    assert!(error.contains("no image of Docker or OCI"), "{error}");
+    let fewer = r#"[{"Config":"d.json","Layers":["a/layer.tar"]}]"#;
+    let config = config("1");
+    let members = [("d.json", text(&config)), ("manifest.json", text(fewer))];
+    archive(&odd, &members);
+    let error = read_image(&odd, "x").unwrap_err();
     assert!(
-        read(&odd, "x")
-            .unwrap_err()
-            .contains("no image of Docker or OCI")
+        error.contains("1 layers, and its configuration tells the digests of 2"),
+        "{error}"
     );
     let escape = r#"[{"Layers":["../../../../../../../../etc/passwd"]}]"#;
     fs::write(folder.join("manifest.json"), escape).unwrap();
-    assert!(
-        read(&folder, "x")
-            .unwrap_err()
-            .contains("is not in the archive")
-    );
+    let error = read_image(&folder, "x").unwrap_err();
+    assert!(error.contains("is not in the archive"), "{error}");
+}
+
+fn sum(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    let sum = sha2::Sha256::digest(bytes);
+    sum.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The first variable of an image, and its layers.
+fn read_image(path: &Path, reference: &str) -> Result<(String, Vec<String>), String> {
+    let open = archive::Archive::open(path).map_err(|error| error.to_string())?;
+    let contents = open.image(reference).map_err(|error| error.to_string())?;
+    let mut layers = Vec::new();
+    for mut layer in contents.layers {
+        let mut text = String::new();
+        layer
+            .read_to_string(&mut text)
+            .map_err(|error| error.to_string())?;
+        layer.finish().map_err(|error| error.to_string())?;
+        layers.push(text);
+    }
+    let env = contents.config.env.unwrap_or_default();
+    Ok((env.first().cloned().unwrap_or_default(), layers))
 }
 
 #[test]
@@ -309,7 +517,7 @@ fn images_that_cannot_be_had() {
         (volume(Some(docker("web")), "../x"), "cannot be mounted at"),
         (volume(Some(docker("web")), "/"), "cannot be mounted at"),
     ] {
-        let error = images.provide("c", &[wanted]).unwrap_err();
+        let error = images.provide("c", None, &[wanted]).unwrap_err();
         assert!(error.contains(words), "{error}");
     }
 }
@@ -346,10 +554,13 @@ fn what_no_container_uses_is_pruned() {
         container_path: "other".to_owned(),
         ..Volume::default()
     };
-    let mounts = images.provide("container-1", &[volume, of_appc]).unwrap();
+    let provided = images
+        .provide("container-1", None, &[volume, of_appc])
+        .unwrap();
+    let mounts = provided.mounts.volumes;
     assert!(!mounts[0].read_only, "a layer of its own can be written");
     assert!(
-        matches!(&mounts[1].source, Source::Layers { lower, .. } if *lower == appc.join("rootfs"))
+        matches!(&mounts[1].source, Source::Image(layers) if layers.images == [appc.join("rootfs")])
     );
     let left = || entries(&dir.path().join("store/images")).unwrap().len();
     assert_eq!(images.prune(&[docker("b:1")]).unwrap(), 1);
