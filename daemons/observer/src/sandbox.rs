@@ -5,6 +5,7 @@
 //! the agent made; it is then opened from that directory's descriptor without following anything (aurora: `thermos/observer/task_observer.py`, `valid_path`; upstream compares
 //! texts, so that `/x/sandbox2` passes for `/x/sandbox`).
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
@@ -210,18 +211,20 @@ pub fn list(place: Place<'_>, relative: &Path) -> Result<(Vec<Value>, bool), Pat
     }
     names.sort();
     let mut entries = Vec::with_capacity(names.len());
+    let mut people = People::default();
     for name in names {
         let name = OsStr::from_bytes(&name);
         // An entry that vanished since is not listed.
         if let Ok(stat) = fstatat(&directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
             let target = readlinkat(&directory, name).ok();
-            entries.push(describe(&name.to_string_lossy(), &stat, target.as_deref()));
+            let name = name.to_string_lossy();
+            entries.push(describe(&name, &stat, target.as_deref(), &mut people));
         }
     }
     Ok((entries, more))
 }
 
-fn describe(name: &str, stat: &FileStat, target: Option<&OsStr>) -> Value {
+fn describe(name: &str, stat: &FileStat, target: Option<&OsStr>, people: &mut People) -> Value {
     let kind = match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
         SFlag::S_IFREG => "file",
         SFlag::S_IFDIR => "dir",
@@ -235,26 +238,33 @@ fn describe(name: &str, stat: &FileStat, target: Option<&OsStr>) -> Value {
         "mtime_ms": stat.st_mtime * 1000 + stat.st_mtime_nsec / 1_000_000,
         "mode": stat.st_mode & 0o7777,
         "links": stat.st_nlink,
-        "owner": owner(stat.st_uid),
-        "group": group(stat.st_gid),
+        "owner": people.owner(stat.st_uid),
+        "group": people.group(stat.st_gid),
         "target": target.map(OsStr::to_string_lossy),
     })
 }
 
-/// The group's name as /etc/group has it, else the number.
-fn group(gid: u32) -> String {
-    nix::unistd::Group::from_gid(gid.into())
-        .ok()
-        .flatten()
-        .map_or_else(|| gid.to_string(), |group| group.name)
+/// Names of users and groups as /etc/passwd and /etc/group have them, else the numbers; each looked up once.
+#[derive(Default)]
+struct People {
+    owners: HashMap<u32, String>,
+    groups: HashMap<u32, String>,
 }
 
-/// The user's name as /etc/passwd has it, else the number.
-fn owner(uid: u32) -> String {
-    nix::unistd::User::from_uid(uid.into())
-        .ok()
-        .flatten()
-        .map_or_else(|| uid.to_string(), |user| user.name)
+impl People {
+    fn owner(&mut self, uid: u32) -> &str {
+        self.owners.entry(uid).or_insert_with(|| {
+            let user = nix::unistd::User::from_uid(uid.into()).ok().flatten();
+            user.map_or_else(|| uid.to_string(), |user| user.name)
+        })
+    }
+
+    fn group(&mut self, gid: u32) -> &str {
+        self.groups.entry(gid).or_insert_with(|| {
+            let group = nix::unistd::Group::from_gid(gid.into()).ok().flatten();
+            group.map_or_else(|| gid.to_string(), |group| group.name)
+        })
+    }
 }
 
 #[cfg(test)]
