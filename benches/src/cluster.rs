@@ -88,7 +88,7 @@ impl Cluster {
         let mut effects = VecDeque::from(effects);
         while let Some(effect) = effects.pop_front() {
             let follows = match effect {
-                Effect::Mesos(MesosCall::Launch { task, .. }) => self.launch(&task),
+                Effect::Mesos(MesosCall::Launch { task, .. }) => self.launch(&task.info()),
                 Effect::Mesos(MesosCall::Kill { task_id, .. }) => self.kill(&task_id.value),
                 _ => Vec::new(),
             };

@@ -351,7 +351,7 @@ pub(crate) fn insert(store: &mut Store, config: TaskConfig, first: i32, last: i3
 /// The tasks that a step launches.
 pub(crate) fn launches(step: Step) -> impl Iterator<Item = v1::TaskInfo> {
     step.effects.into_iter().filter_map(|effect| match effect {
-        Effect::Mesos(MesosCall::Launch { task, .. }) => Some(*task),
+        Effect::Mesos(MesosCall::Launch { task, .. }) => Some(task.info()),
         _ => None,
     })
 }

@@ -244,7 +244,7 @@ async fn speak(
                 tracing::warn!(call = name, %error, "the master did not take a call");
                 // A launch that the master has not taken never happens. (mesos: src/sched/sched.cpp answers in the same way.)
                 if let Some(task) = launched
-                    && let Err(Ending) = handle.mesos(not_launched(&task, &error)).await
+                    && let Err(Ending) = handle.mesos(not_launched(&task.info(), &error)).await
                 {
                     return MesosEnd::Ending;
                 }
@@ -279,7 +279,7 @@ fn translate(call: MesosCall) -> (&'static str, Call) {
             task,
             refuse_seconds,
         } => {
-            let operations = vec![OfferOperation::launch(vec![*task])];
+            let operations = vec![OfferOperation::launch(vec![task.info()])];
             (
                 "ACCEPT",
                 Call::accept(offer_ids, operations, refuse_seconds),

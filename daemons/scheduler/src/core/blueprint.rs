@@ -1,19 +1,23 @@
 //! What all launches of one configuration have in common, made once for all of them.
 //!
-//! A launch copies this and adds what is the task's own: its id, its place, its resources and ports. The configuration that
-//! the executor gets is encoded here once; [`Blueprint::data`] puts the other fields of upstream's `AssignedTask` around it.
+//! A [`Launch`] refers to it and has what is the task's own: its id, its place, its resources and ports. The message is put
+//! together where it leaves, so that deciding writes no text. The configuration that the executor gets is encoded here once;
+//! [`Blueprint::data`] puts the other fields of upstream's `AssignedTask` around it.
+
+use std::sync::Arc;
 
 use aurora_api::binary;
 use aurora_api::model::JobKey;
 use aurora_mesos::v1::{
-    CommandInfo, ContainerInfo, DiscoveryInfo, ExecutorInfo, Label, Labels, Port, Ports, Resource,
-    TaskInfo, Visibility,
+    CommandInfo, ContainerInfo, DiscoveryInfo, ExecutorInfo, Label, Labels, Port, Ports, TaskInfo,
+    Visibility,
 };
 
 use super::config::Config;
 use super::executor::{ExecutorTemplate, container_info, executor_template};
+use super::lots::Lot;
 use super::resources::Bag;
-use super::store::{StoredConfig, Task};
+use super::store::{StoredConfig, TaskId};
 
 /// See the module.
 #[derive(Debug)]
@@ -29,6 +33,8 @@ pub(crate) struct Blueprint {
     encoded: Vec<u8>,
     /// `role.env.job.`, with which names of executors' sources begin.
     source: String,
+    /// How others find it, its ports left out.
+    discovery: Option<DiscoveryInfo>,
     runs: Runs,
 }
 
@@ -40,10 +46,41 @@ enum Runs {
     Image(Option<ContainerInfo>),
 }
 
-/// Resources cut out of an offer for one task.
-pub(crate) struct Cut {
-    pub(crate) task: Vec<Resource>,
-    pub(crate) executor: Vec<Resource>,
+/// A task that Mesos is to launch.
+#[derive(Clone)]
+pub struct Launch {
+    pub(crate) blueprint: Arc<Blueprint>,
+    pub(crate) framework: Option<Arc<str>>,
+    pub(crate) id: TaskId,
+    pub(crate) instance: i32,
+    pub(crate) agent: Arc<str>,
+    pub(crate) host: Arc<str>,
+    /// Ordered by name.
+    pub(crate) ports: Box<[(Arc<str>, i32)]>,
+    /// What is cut out of the offer for the task itself.
+    pub(crate) own: Vec<Lot>,
+    /// And for its executor.
+    pub(crate) executor: Vec<Lot>,
+}
+
+impl Launch {
+    /// What Mesos is told.
+    pub fn info(&self) -> TaskInfo {
+        self.blueprint.task_info(self)
+    }
+}
+
+// A launch is what it says to Mesos.
+impl PartialEq for Launch {
+    fn eq(&self, other: &Launch) -> bool {
+        self.info() == other.info()
+    }
+}
+
+impl std::fmt::Debug for Launch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.info().fmt(f)
+    }
 }
 
 fn label(key: &str, value: &str) -> Label {
@@ -90,41 +127,38 @@ impl Blueprint {
             labels: labels(stored),
             encoded: binary::encode(&*stored.task),
             source: format!("{role}.{environment}.{name}."),
+            discovery: config
+                .populate_discovery_info
+                .then(|| discovery(config, &task.job)),
             runs,
         }
     }
 
-    /// What Mesos is told of a task that has its place.
-    pub(crate) fn task_info(
-        &self,
-        config: &Config,
-        framework: Option<&str>,
-        task: &Task,
-        id: &str,
-        cut: Cut,
-    ) -> TaskInfo {
+    fn task_info(&self, launch: &Launch) -> TaskInfo {
+        let id = &*launch.id;
         let mut info = TaskInfo {
             name: self.name.clone(),
             task_id: id.into(),
-            agent_id: task.agent().unwrap_or_default().into(),
-            resources: cut.task,
+            agent_id: (&*launch.agent).into(),
+            resources: launch.own.iter().map(Lot::to_resource).collect(),
             labels: Some(Labels {
                 labels: self.labels.clone(),
             }),
-            discovery: config
-                .populate_discovery_info
-                .then(|| discovery(config, task)),
+            discovery: self.discovery.as_ref().map(|discovery| DiscoveryInfo {
+                ports: Some(ports(launch)),
+                ..discovery.clone()
+            }),
             ..TaskInfo::default()
         };
         match &self.runs {
             Runs::Executor(template) => {
                 // By this Mesos' own pages name the executor's source.
-                let source = format!("{}{}", self.source, task.instance);
-                info.data = Some(self.data(task, id).into());
+                let source = format!("{}{}", self.source, launch.instance);
+                info.data = Some(self.data(launch).into());
                 info.executor = Some(ExecutorInfo {
                     executor_id: format!("{}{id}", template.id_prefix).into(),
-                    framework_id: framework.map(Into::into),
-                    resources: cut.executor,
+                    framework_id: launch.framework.as_deref().map(Into::into),
+                    resources: launch.executor.iter().map(Lot::to_resource).collect(),
                     labels: Some(Labels {
                         labels: vec![label("source", &source)],
                     }),
@@ -144,7 +178,7 @@ impl Blueprint {
     }
 
     /// An `AssignedTask` as TBinary: fields by id, each a type, the id and the value, and a zero at the end.
-    fn data(&self, task: &Task, id: &str) -> Vec<u8> {
+    fn data(&self, task: &Launch) -> Vec<u8> {
         const I32: u8 = 8;
         const TEXT: u8 = 11;
         const STRUCT: u8 = 12;
@@ -156,11 +190,9 @@ impl Blueprint {
             number(out, i32::try_from(text.len()).unwrap_or(i32::MAX));
             out.extend_from_slice(text.as_bytes());
         };
-        for (at, value) in [(1, Some(id)), (2, task.agent()), (3, task.host())] {
-            if let Some(value) = value {
-                field(&mut out, TEXT, at);
-                text(&mut out, value);
-            }
+        for (at, value) in [(1, &task.id), (2, &task.agent), (3, &task.host)] {
+            field(&mut out, TEXT, at);
+            text(&mut out, value);
         }
         field(&mut out, STRUCT, 4);
         out.extend_from_slice(&self.encoded);
@@ -181,30 +213,30 @@ impl Blueprint {
     }
 }
 
-fn discovery(config: &Config, task: &Task) -> DiscoveryInfo {
-    let job = task.job();
-    let ports = task.ports.iter().map(|(name, port)| Port {
-        number: u32::try_from(*port).unwrap_or(0),
-        name: Some(name.to_string()),
-        protocol: Some("TCP".to_owned()),
-        ..Port::default()
-    });
+fn discovery(config: &Config, job: &JobKey) -> DiscoveryInfo {
     DiscoveryInfo {
         visibility: Visibility::Cluster,
         name: Some(format!("{}.{}.{}", job.name, job.environment, job.role)),
         environment: Some(job.environment.clone()),
         location: Some(config.cluster_name.clone()),
-        ports: Some(Ports {
-            ports: ports.collect(),
-        }),
         ..DiscoveryInfo::default()
+    }
+}
+
+fn ports(launch: &Launch) -> Ports {
+    let ports = launch.ports.iter().map(|(name, port)| Port {
+        number: u32::try_from(*port).unwrap_or(0),
+        name: Some(name.to_string()),
+        protocol: Some("TCP".to_owned()),
+        ..Port::default()
+    });
+    Ports {
+        ports: ports.collect(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use aurora_api::model::{Range, ScheduleStatus, TaskConfig};
 
     use super::*;
@@ -253,9 +285,19 @@ mod tests {
             store.apply(&assign).unwrap();
             let record = store.read().task(&task).unwrap();
             assert_eq!(record.status, ScheduleStatus::Assigned);
-            let blueprint = Blueprint::new(&Config::default(), &record.config);
+            let launch = Launch {
+                blueprint: Arc::new(Blueprint::new(&Config::default(), &record.config)),
+                framework: None,
+                id: task.clone(),
+                instance: record.instance,
+                agent: "agent".into(),
+                host: "host".into(),
+                ports: record.ports.clone(),
+                own: Vec::new(),
+                executor: Vec::new(),
+            };
             assert_eq!(
-                blueprint.data(record, &task),
+                launch.blueprint.data(&launch),
                 binary::encode(&record.to_assigned())
             );
         }

@@ -164,6 +164,12 @@ impl<'a> Request<'a> {
         demand.map(|demand| demand.name).or_else(limit)
     }
 
+    /// Whether a constraint asks for what no host ever had.
+    pub(super) fn suits_no_host(&self) -> bool {
+        let is_futile = |demand: &Demand<'_>| demand.values.is_empty() && !demand.negated;
+        self.demands.iter().any(is_futile) || self.limits.iter().any(|limit| limit.id.is_none())
+    }
+
     /// Whether nothing but resources and the host's own standing matters.
     pub(super) fn is_plain(&self) -> bool {
         self.demands.is_empty() && self.limits.is_empty()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aurora_api::model::ScheduleStatus;
 
-use super::blueprint::{Blueprint, Cut};
+use super::blueprint::{Blueprint, Launch};
 use super::offers::HeldOffer;
 use super::op::Op;
 use super::resources::Carver;
@@ -20,18 +20,18 @@ impl Core {
         &mut self,
         id: &TaskId,
         stored: &StoredConfig,
-        blueprint: &Blueprint,
+        blueprint: &Arc<Blueprint>,
         held: &mut HeldOffer,
     ) -> bool {
         let mut carver = Carver::new(std::mem::take(&mut held.lots), blueprint.revocable);
         let names = &stored.amounts.ports;
-        let cut = carver.scalars(&blueprint.need).and_then(|mut task| {
+        let cut = carver.scalars(&blueprint.need).and_then(|mut own| {
             let executor = carver.scalars(&blueprint.overhead)?;
-            let (ports, resources) = carver.ports(names.len(), &mut self.random)?;
-            task.extend(resources);
-            Some((Cut { task, executor }, ports))
+            let (ports, lots) = carver.ports(names.len(), &mut self.random)?;
+            own.extend(lots);
+            Some((own, executor, ports))
         });
-        let Some((cut, ports)) = cut else {
+        let Some((own, executor, ports)) = cut else {
             self.bump("assigner_launch_failures");
             self.decline(vec![(&*held.id).into()]);
             return false;
@@ -47,14 +47,25 @@ impl Core {
         let Some((slot, task)) = view.find(id) else {
             return false;
         };
-        let info = blueprint.task_info(&self.config, view.framework_id(), task, id, cut);
+        let launch = Launch {
+            blueprint: Arc::clone(blueprint),
+            framework: view.framework(),
+            id: Arc::clone(id),
+            instance: task.instance,
+            agent: Arc::clone(&held.agent),
+            host: Arc::clone(&held.host.name),
+            ports: task.ports.clone(),
+            own,
+            executor,
+        };
         let refuse_seconds = self.refuse_seconds();
         self.call_mesos(MesosCall::Launch {
             offer_ids: vec![(&*held.id).into()],
-            task: Box::new(info),
+            task: Box::new(launch),
             refuse_seconds,
         });
-        self.agents.came(held.row, &held.host.name, slot);
+        let task = (slot, stored.id);
+        self.agents.came(held.row, &held.host.name, task);
         let kept = &mut self.reservations.for_groups;
         kept.remove(&held.agent, &stored.id);
         self.entered(id, ScheduleStatus::Assigned, Entry::Transition);

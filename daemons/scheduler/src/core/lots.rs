@@ -103,23 +103,25 @@ impl Lot {
         if loaned { self.amount() } else { 0 }
     }
 
-    /// So much of the shape, as a message.
-    pub(crate) fn cut_scalar(&self, value: f64) -> Resource {
-        Resource {
-            scalar: Some(Scalar { value }),
-            ..self.shape.resource.clone()
+    /// So much of the same shape.
+    pub(crate) fn cut_scalar(&self, value: f64) -> Lot {
+        Lot {
+            shape: Arc::clone(&self.shape),
+            scalar: Some(value),
+            ranges: None,
         }
     }
 
-    /// Ranges of the shape, as a message.
-    pub(crate) fn cut_ranges(&self, range: Vec<Range>) -> Resource {
-        Resource {
-            ranges: Some(Ranges { range }),
-            ..self.shape.resource.clone()
+    /// Ranges of the same shape.
+    pub(crate) fn cut_ranges(&self, ranges: Vec<Range>) -> Lot {
+        Lot {
+            shape: Arc::clone(&self.shape),
+            scalar: None,
+            ranges: Some(ranges),
         }
     }
 
-    /// The message that it was.
+    /// As a message.
     pub(crate) fn to_resource(&self) -> Resource {
         Resource {
             scalar: self.scalar.map(|value| Scalar { value }),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use aurora_api::model::{JobKey, Response};
 use aurora_api::service::Call;
 use aurora_mesos::v1::{
-    AgentId, ExecutorId, InverseOffer, Offer, OfferId, TaskId as MesosTaskId, TaskInfo, TaskStatus,
+    AgentId, ExecutorId, InverseOffer, Offer, OfferId, TaskId as MesosTaskId, TaskStatus,
 };
 
 mod agents;
@@ -54,6 +54,7 @@ mod victims;
 mod why;
 mod writes;
 
+pub use blueprint::Launch;
 pub use config::{Config, Millis, NamePattern, OfferOrder, Tier, Tiers};
 pub use cron::{Zone, next_run, next_runs};
 pub use maintenance::countdowns;
@@ -168,7 +169,7 @@ pub enum MesosCall {
         /// The offers.
         offer_ids: Vec<OfferId>,
         /// The task.
-        task: Box<TaskInfo>,
+        task: Box<Launch>,
         /// How long the rest of the offer is not wanted, in seconds.
         refuse_seconds: f64,
     },

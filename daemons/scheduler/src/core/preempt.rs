@@ -7,17 +7,18 @@
 //!
 //! A group for which nothing was found is only asked about agents that changed since.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use aurora_api::model::ScheduleStatus::{Pending, Preempting};
 
 use super::Core;
+use super::agents::Row;
 use super::cache::Cache;
 use super::config::Config;
 use super::filter::Request;
 use super::schedule::ByConfig;
-use super::store::{ConfigId, StoredConfig, Task, TaskId};
+use super::store::{ConfigId, FastMap, StoredConfig, TaskId};
 use super::timers::Timer;
 use super::victims::{NoRoom, Victims};
 
@@ -36,7 +37,7 @@ pub(crate) struct Preemption {
     /// The groups whose turn in this search is still to come, with the number of their tasks.
     queue: VecDeque<(ConfigId, usize)>,
     /// Agents on which this search found room already.
-    taken: BTreeSet<Arc<str>>,
+    taken: FastMap<Row, ()>,
     /// Groups that were searched for in vain.
     fruitless: ByConfig<Fruitless>,
 }
@@ -58,7 +59,7 @@ impl Preemption {
         Preemption {
             slots: Cache::new(config.preemption_slot_hold_time),
             queue: VecDeque::new(),
-            taken: BTreeSet::new(),
+            taken: FastMap::default(),
             fruitless: ByConfig::default(),
         }
     }
@@ -151,7 +152,7 @@ impl Core {
             *probes += search.probes;
             self.count("preemptor_missing_attributes", search.unknown_hosts);
             self.count_for(&SEARCH_FAILED, &stored, search.failed());
-            let Some(slot) = slot else {
+            let Some((row, slot)) = slot else {
                 self.bump("preemptor_unmatched_tasks");
                 if !search.has_skipped {
                     self.note_fruitless(id, change, placements);
@@ -159,7 +160,7 @@ impl Core {
                 return false;
             };
             self.count_for(&SEARCH_SUCCESSFUL, &stored, 1);
-            self.preemption.taken.insert(Arc::clone(&slot.agent));
+            self.preemption.taken.insert(row, ());
             self.preemption.slots.put(self.now, slot, id);
             search = Probe {
                 has_skipped: true,
@@ -180,21 +181,25 @@ impl Core {
         victims: &mut Victims<'_>,
         change: &mut u64,
         search: &mut Probe,
-    ) -> Option<Slot> {
-        for (at, _, agent) in self.agents.changed_after(*change) {
+    ) -> Option<(Row, Slot)> {
+        if *change == 0 && self.preemption.taken.is_empty() && victims.request.suits_no_host() {
+            // As if each had been asked.
+            search.probes += self.agents.len() as u64;
+            *change = self.agents.last_change();
+            return None;
+        }
+        for (at, row, agent) in self.agents.changed_after(*change) {
             *change = at;
-            if self.preemption.taken.contains(&agent.id) {
+            if self.preemption.taken.contains_key(&row) {
                 search.has_skipped = true;
                 continue;
             }
             search.probes += 1;
-            match victims.on(self, agent, |_| true) {
+            match victims.on(self, agent, None) {
                 Ok(victims) => {
                     search.has_found = true;
-                    return Some(Slot {
-                        agent: Arc::clone(&agent.id),
-                        victims,
-                    });
+                    let agent = Arc::clone(&agent.id);
+                    return Some((row, Slot { agent, victims }));
                 }
                 Err(NoRoom::UnknownHost) => search.unknown_hosts += 1,
                 Err(NoRoom::Unsuitable) => {}
@@ -234,8 +239,7 @@ impl Core {
     fn victims_now(&self, stored: &Arc<StoredConfig>, slot: &Slot) -> Result<Vec<TaskId>, NoRoom> {
         let agent = self.agents.get(&slot.agent).ok_or(NoRoom::Unsuitable)?;
         let request = Request::new(&self.config, self.store.names(), stored);
-        let is_chosen = |task: &Task| slot.victims.contains(&task.id());
-        Victims::new(self, &request).on(self, agent, is_chosen)
+        Victims::new(self, &request).on(self, agent, Some(&slot.victims))
     }
 
     fn preempt(&mut self, victim: &TaskId, stored: &Arc<StoredConfig>, task: &TaskId) {

@@ -223,7 +223,7 @@ impl Carver {
     }
 
     /// Cuts out the scalars of a bag; `None` when there is not enough.
-    pub(crate) fn scalars(&mut self, bag: &Bag) -> Option<Vec<Resource>> {
+    pub(crate) fn scalars(&mut self, bag: &Bag) -> Option<Vec<Lot>> {
         let kinds = [
             (Kind::Cpus, bag.cpus),
             (Kind::Ram, bag.ram),
@@ -241,7 +241,7 @@ impl Carver {
         Some(cut)
     }
 
-    fn scalar(&mut self, kind: Kind, mut wanted: i64, cut: &mut Vec<Resource>) -> Option<()> {
+    fn scalar(&mut self, kind: Kind, mut wanted: i64, cut: &mut Vec<Lot>) -> Option<()> {
         let usable = |lot: &&mut Lot| lot.shape.kind == Some(kind);
         for lot in self.left.iter_mut().filter(usable) {
             if wanted <= 0 {
@@ -270,7 +270,7 @@ impl Carver {
         &mut self,
         count: usize,
         random: &mut Random,
-    ) -> Option<(Vec<i32>, Vec<Resource>)> {
+    ) -> Option<(Vec<i32>, Vec<Lot>)> {
         if count == 0 {
             return Some(Default::default());
         }

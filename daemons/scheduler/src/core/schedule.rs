@@ -26,7 +26,7 @@ pub(crate) struct Group {
     /// Whether it has come and a permit is awaited.
     is_waiting: bool,
     /// How its tasks are launched, once one was.
-    blueprint: Option<Blueprint>,
+    blueprint: Option<Arc<Blueprint>>,
 }
 
 /// Permits for attempts: a bucket that fills at a rate and holds one second's worth.
@@ -234,7 +234,7 @@ impl Core {
     fn place(
         &mut self,
         stored: &Arc<StoredConfig>,
-        blueprint: &mut Option<Blueprint>,
+        blueprint: &mut Option<Arc<Blueprint>>,
         ids: Vec<TaskId>,
     ) -> (usize, Vec<TaskId>) {
         let request = Request::new(&self.config, self.store.names(), stored);
@@ -259,7 +259,7 @@ impl Core {
             let mut held = found.and_then(|place| self.offers.remove(&mut self.agents, place));
             let is_launched = held.as_mut().is_some_and(|held| {
                 let blueprint =
-                    blueprint.get_or_insert_with(|| Blueprint::new(&self.config, stored));
+                    blueprint.get_or_insert_with(|| Blueprint::new(&self.config, stored).into());
                 self.launch(&id, stored, blueprint, held)
             });
             match held.filter(|_| is_launched) {

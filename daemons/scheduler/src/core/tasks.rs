@@ -101,7 +101,7 @@ impl Core {
             && let Some(place) = task.place()
         {
             let row = self.agents.row(&place.agent);
-            self.agents.came(row, &place.host, slot);
+            self.agents.came(row, &place.host, (slot, task.config.id));
         }
     }
 

@@ -2,8 +2,7 @@
 //!
 //! A deadline is never taken back: whoever it wakes looks whether it still means something.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 
 use aurora_api::model::{JobKey, ScheduleStatus};
 
@@ -11,7 +10,7 @@ use super::config::Millis;
 use super::store::{ConfigId, TaskId};
 
 /// What a deadline is for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Timer {
     /// A task group's turn.
     Group(ConfigId),
@@ -58,20 +57,23 @@ pub(crate) enum Timer {
 }
 
 /// Deadlines by time; equal times in the order in which they were set.
+///
+/// Most are either due soon or, like the time-outs of launches, later than all others: a tree takes both at its ends, and
+/// what lies between is not touched.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    heap: BinaryHeap<Reverse<(Millis, u64, Timer)>>,
+    set: BTreeMap<(Millis, u64), Timer>,
     count: u64,
 }
 
 impl Timers {
     pub(crate) fn set(&mut self, at: Millis, timer: Timer) {
         self.count += 1;
-        self.heap.push(Reverse((at, self.count, timer)));
+        self.set.insert((at, self.count), timer);
     }
 
     pub(crate) fn next(&self) -> Option<Millis> {
-        self.heap.peek().map(|Reverse((at, _, _))| *at)
+        self.set.first_key_value().map(|((at, _), _)| *at)
     }
 
     /// The earliest deadline that has come.
@@ -79,6 +81,6 @@ impl Timers {
         if self.next()? > now {
             return None;
         }
-        self.heap.pop().map(|Reverse((_, _, timer))| timer)
+        self.set.pop_first().map(|(_, timer)| timer)
     }
 }

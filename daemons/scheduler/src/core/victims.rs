@@ -5,7 +5,7 @@ use super::Core;
 use super::agents::Agent;
 use super::filter::{Request, Spread, Unused, dynamic_veto, host_veto, needs};
 use super::resources::Bag;
-use super::store::{ConfigId, FastMap, StoredConfig, Task, TaskId};
+use super::store::{ConfigId, FastMap, Slot, StoredConfig, Task, TaskId};
 
 /// Why no tasks of an agent can make room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(crate) enum NoRoom {
 /// Most agents have no room to give, and that is found out without taking memory: what tasks of a configuration would give
 /// up is worked out once.
 pub(crate) struct Victims<'a> {
-    request: &'a Request<'a>,
+    pub(super) request: &'a Request<'a>,
     spread: Spread,
     /// What a task of a configuration gives up; `None` when it may not be preempted.
     given_up: FastMap<ConfigId, Option<Bag>>,
@@ -39,25 +39,25 @@ impl<'a> Victims<'a> {
     }
 
     /// The tasks that have to go from an agent so that one of the request's fits: the largest first, as many as it takes.
-    /// Free resources alone are not enough, that is what offers are for.
+    /// Free resources alone are not enough, that is what offers are for. When some are `chosen`, no others are taken.
     pub(crate) fn on(
         &mut self,
         core: &Core,
         agent: &Agent,
-        may_go: impl Fn(&Task) -> bool,
+        chosen: Option<&[TaskId]>,
     ) -> Result<Vec<TaskId>, NoRoom> {
         let view = core.store.read();
+        let may_go = |slot: Slot| {
+            let is_chosen = |task: &Task| chosen.is_none_or(|ids| ids.contains(&task.id()));
+            chosen.is_none() || view.task_at(slot).is_some_and(is_chosen)
+        };
         let offer = agent.offer.and_then(|place| core.offers.at(place));
         let slack = offer.map_or(Bag::default(), |offer| offer.class.firm);
-        let residents = || {
-            agent
-                .residents
-                .iter()
-                .filter_map(|slot| view.task_at(*slot))
-        };
         let (mut has, mut is_empty) = (slack, true);
-        for task in residents().filter(|task| may_go(task)) {
-            if let Some(bag) = self.given_up(core, &task.config) {
+        for (slot, config) in &agent.residents {
+            if let Some(bag) = self.given_up(core, *config)
+                && may_go(*slot)
+            {
                 has = has.plus(&bag);
                 is_empty = false;
             }
@@ -74,16 +74,17 @@ impl<'a> Victims<'a> {
         if !self.suits(core, &unused) {
             return Err(NoRoom::Unsuitable);
         }
-        let mut eligible: Vec<(Bag, &Task)> = residents()
-            .filter(|task| may_go(task))
-            .filter_map(|task| Some((self.given_up(core, &task.config)?, task)))
-            .collect();
+        let mut eligible: Vec<(Bag, Slot)> = Vec::with_capacity(agent.residents.len());
+        for (slot, config) in &agent.residents {
+            let bag = self.given_up(core, *config).filter(|_| may_go(*slot));
+            eligible.extend(bag.map(|bag| (bag, *slot)));
+        }
         eligible.sort_by(|(left, _), (right, _)| right.cmp(left));
         let mut has = slack;
         let mut victims = Vec::new();
-        for (bag, task) in eligible {
+        for (bag, slot) in eligible {
             has = has.plus(&bag);
-            victims.push(task.id());
+            victims.extend(view.task_at(slot).map(Task::id));
             if has.covers(&self.request.need) {
                 break;
             }
@@ -98,9 +99,10 @@ impl<'a> Victims<'a> {
             && dynamic_veto(config, unused, request, view, &mut self.spread, now).is_none()
     }
 
-    fn given_up(&mut self, core: &Core, victim: &StoredConfig) -> Option<Bag> {
+    fn given_up(&mut self, core: &Core, victim: ConfigId) -> Option<Bag> {
         let request = self.request;
-        *self.given_up.entry(victim.id).or_insert_with(|| {
+        *self.given_up.entry(victim).or_insert_with(|| {
+            let victim = core.store.read().config(victim)?;
             core.may_preempt(request, victim)
                 .then(|| core.gives_up(victim))
         })

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aurora_api::model::{JobKey, ScheduleStatus};
+use uuid::Uuid;
 
 use super::platform::{Clock, Platform};
 use super::policy::Standing;
 use super::report::Report;
 use crate::core::config::Millis;
 use crate::core::op::Op;
-use crate::core::store::{Event, StoredConfig, Task, TaskId, View};
+use crate::core::store::{Event, FastMap, Slot, StoredConfig, Task, View};
 
 /// Kinds of tasks that are measured apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub(super) struct Group {
     tasks: u32,
     /// Since when the running ones run, earliest first.
     pub(super) running: Vec<Millis>,
-    instances: HashMap<i32, Instance>,
+    instances: FastMap<i32, Instance>,
     pub(super) up: Clock,
     pub(super) down: Clock,
     /// Both clocks at the end of the last window.
@@ -55,7 +56,7 @@ impl Group {
             class,
             tasks: 0,
             running: Vec::new(),
-            instances: HashMap::new(),
+            instances: FastMap::default(),
             up: Clock::default(),
             down: Clock::default(),
             measured: (0, 0),
@@ -114,7 +115,8 @@ pub(super) const AWAITED: [ScheduleStatus; 3] = [
 /// A task of a service came to a state after it was pending.
 #[derive(Debug)]
 pub(super) struct Wait {
-    pub(super) task: TaskId,
+    /// The task's place in the table, and what tells whether it is still the same.
+    task: (Slot, Uuid),
     pub(super) job: Arc<JobKey>,
     pub(super) production: bool,
     pub(super) config: Arc<StoredConfig>,
@@ -127,7 +129,7 @@ pub(super) struct Wait {
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Tracker {
-    jobs: HashMap<Arc<JobKey>, Vec<Group>>,
+    jobs: FastMap<Arc<JobKey>, Vec<Group>>,
     /// Services' waits that ended in the current window.
     waits: Vec<Wait>,
     /// Services' tasks by production and size; see [`super::report`].
@@ -243,10 +245,10 @@ impl Tracker {
                 );
             }
             Op::SaveStatus { task, .. } | Op::Assign { task, .. } => {
-                if let Some(task) = view.task(task)
+                if let Some((slot, task)) = view.find(task)
                     && let Some(job) = view.job(task.job())
                 {
-                    self.entered(&job.key, task);
+                    self.entered(&job.key, slot, task);
                 }
             }
             _ => {}
@@ -268,7 +270,7 @@ impl Tracker {
     }
 
     /// The task's last event has just happened.
-    fn entered(&mut self, job: &Arc<JobKey>, task: &Task) {
+    fn entered(&mut self, job: &Arc<JobKey>, slot: Slot, task: &Task) {
         let [.., before, last] = &task.events[..] else {
             return;
         };
@@ -281,12 +283,12 @@ impl Tracker {
         }
         if group.class.service {
             group.bring(task.instance, last.time, |state| state.after(last.status));
-            self.waited(job, task);
+            self.waited(job, slot, task);
         }
     }
 
     /// Notes how long a task waited for the state that it is in now, the first time that it gets there in a window.
-    fn waited(&mut self, job: &Arc<JobKey>, task: &Task) {
+    fn waited(&mut self, job: &Arc<JobKey>, slot: Slot, task: &Task) {
         let Some((last, earlier)) = task.events.split_last() else {
             return;
         };
@@ -304,7 +306,7 @@ impl Tracker {
             .find(|event| event.status == ScheduleStatus::Pending);
         if let Some(pending) = pending {
             self.waits.push(Wait {
-                task: task.id(),
+                task: (slot, task.uuid()),
                 job: Arc::clone(job),
                 production: Class::of(&task.config).production,
                 config: Arc::clone(&task.config),
@@ -399,10 +401,9 @@ impl Tracker {
         let mut waits = std::mem::take(&mut self.waits);
         waits.retain(|wait| {
             let is_in = (start..end).contains(&wait.at);
-            is_in
-                && view
-                    .task(&wait.task)
-                    .is_some_and(|task| task.status.is_active())
+            let (slot, uuid) = wait.task;
+            let task = || view.task_at(slot).filter(|task| task.uuid() == uuid);
+            is_in && task().is_some_and(|task| task.status.is_active())
         });
         self.report = Arc::new(Report::of(self, &waits, end, config));
         self.mark(end);

@@ -286,10 +286,8 @@ impl<K: Hash + Eq + Clone, V: Clone> CowMap<K, V> {
         let Some(entries) = self.buckets.get_mut(source) else {
             return;
         };
-        let (stay, go): (Vec<_>, Vec<_>) = std::mem::take(entries)
-            .into_iter()
-            .partition(|(key, _)| bucket_of(key, count + 1) == source);
-        *entries = stay;
+        let goes = |(key, _): &mut (K, V)| bucket_of(key, count + 1) != source;
+        let go: Vec<_> = entries.extract_if(.., goes).collect();
         if let Some(bucket) = self.buckets.get_mut(count) {
             *bucket = go;
         }

@@ -102,18 +102,19 @@ impl IdParts {
     }
 }
 
-/// The UUID at the end of an id, in whatever spelling; [`is_id_of`] tells whether it is the right one.
-pub(crate) fn uuid_of(id: &str) -> Option<Uuid> {
+/// An id, taken apart into what comes before its UUID and the UUID; `None` when the UUID is not spelled as [`IdText`] does.
+pub(crate) fn split(id: &str) -> Option<(&str, Uuid)> {
     let at = id.len().checked_sub(Hyphenated::LENGTH)?;
-    Uuid::try_parse(id.get(at..)?).ok()
+    let (head, tail) = id.split_at_checked(at)?;
+    let is_lower = !tail.bytes().any(|byte| byte.is_ascii_uppercase());
+    let uuid = Uuid::try_parse(tail).ok().filter(|_| is_lower)?;
+    Some((head, uuid))
 }
 
-/// The instance in an id that begins like this and ends with this UUID; `None` when it is not spelled as [`IdText`] does.
-pub(crate) fn instance_in(id: &str, prefix: &str, uuid: Uuid) -> Option<i32> {
-    let mut digits = [0; Hyphenated::LENGTH];
-    let rest = id.strip_prefix(prefix)?;
-    let rest = rest.strip_suffix(&*uuid.hyphenated().encode_lower(&mut digits))?;
-    let number = rest.strip_suffix('-')?;
+/// The instance in what comes before an id's UUID, when that begins like this; `None` when it is not spelled as [`IdText`]
+/// does.
+pub(crate) fn instance_in(head: &str, prefix: &str) -> Option<i32> {
+    let number = head.strip_prefix(prefix)?.strip_suffix('-')?;
     let is_plain = number == "0" || number.starts_with(|first| matches!(first, '1'..='9'));
     number.parse().ok().filter(|_| is_plain)
 }
@@ -153,7 +154,7 @@ mod tests {
     fn an_id_gives_its_instance_in_one_spelling_only() {
         let uuid = task_uuid(7, 42);
         let check = |id: String, expected: Option<i32>| {
-            let found = uuid_of(&id).and_then(|uuid| instance_in(&id, "www-prod-a-", uuid));
+            let found = split(&id).and_then(|(head, _)| instance_in(head, "www-prod-a-"));
             assert_eq!(found, expected, "{id}");
         };
         check(format!("www-prod-a-7-{uuid}"), Some(7));

@@ -77,9 +77,8 @@ impl TaskIndex {
         let Some(entries) = self.buckets.get_mut(source) else {
             return;
         };
-        let stays = |entry: &(u32, Slot)| bucket_at(entry.0 as usize, count + 1) == Some(source);
-        let (stay, go): (Vec<_>, Vec<_>) = std::mem::take(entries).into_iter().partition(stays);
-        *entries = stay;
+        let goes = |entry: &mut (u32, Slot)| bucket_at(entry.0 as usize, count + 1) != Some(source);
+        let go: Vec<_> = entries.extract_if(.., goes).collect();
         if let Some(bucket) = self.buckets.get_mut(count) {
             *bucket = go;
         }

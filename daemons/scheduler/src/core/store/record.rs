@@ -87,9 +87,9 @@ impl Task {
             .cmp(other_prefix.chain(others.bytes()))
     }
 
-    /// Whether this is its id.
-    pub(super) fn is_named(&self, id: &str) -> bool {
-        instance_in(id, &self.config.id_prefix, self.uuid) == Some(self.instance)
+    /// Whether its id is this before a UUID, and this UUID.
+    pub(super) fn is_named(&self, head: &str, uuid: Uuid) -> bool {
+        self.uuid == uuid && instance_in(head, &self.config.id_prefix) == Some(self.instance)
     }
 
     /// The id of the task that it replaced.

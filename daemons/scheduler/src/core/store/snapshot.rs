@@ -9,7 +9,7 @@ use std::sync::Arc;
 use aurora_api::model::{JobConfiguration, JobKey, ResourceAggregate, TaskConfig};
 
 use super::events::{Event, Events};
-use super::ids::{instance_in, uuid_of};
+use super::ids::{instance_in, split};
 use super::record::Past;
 use super::{ApplyError, ConfigId, Decided, Store, StoredConfig, Task, Update, View};
 use crate::core::codec::{
@@ -270,8 +270,9 @@ fn read_task(
     let config = store.config(ConfigId(input.number()?))?;
     let instance = input.int()?;
     let uuid = |input: &In<'_>, id: &str| {
-        uuid_of(id)
-            .filter(|uuid| instance_in(id, &config.id_prefix, *uuid) == Some(instance))
+        split(id)
+            .filter(|(head, _)| instance_in(head, &config.id_prefix) == Some(instance))
+            .map(|(_, uuid)| uuid)
             .ok_or_else(|| input.fault("a task id that belongs to another task"))
     };
     let own = uuid(input, id)?;

@@ -8,7 +8,7 @@ use aurora_api::model::{
 };
 
 use super::cow::{CowMap, CowVec};
-use super::ids::uuid_of;
+use super::ids::split;
 use super::index::TaskIndex;
 use super::record::{Place, Role};
 use super::{ConfigId, Cron, Host, Job, JobSlot, Pool, Slot, StoredConfig, Task, Update, Usage};
@@ -277,6 +277,11 @@ impl View {
         self.framework_id.as_deref()
     }
 
+    /// The framework id, to be shared.
+    pub(crate) fn framework(&self) -> Option<Arc<str>> {
+        self.framework_id.as_ref().map(Arc::clone)
+    }
+
     /// The name that new task events carry as their scheduler.
     pub fn scheduler(&self) -> &str {
         &self.scheduler
@@ -308,8 +313,12 @@ impl View {
     }
 
     pub(crate) fn find(&self, id: &str) -> Option<(Slot, &Task)> {
-        let is_meant = |slot| self.task_at(slot).is_some_and(|task| task.is_named(id));
-        let slot = self.ids.find(uuid_of(id)?, is_meant)?;
+        let (head, uuid) = split(id)?;
+        let is_meant = |slot| {
+            self.task_at(slot)
+                .is_some_and(|task| task.is_named(head, uuid))
+        };
+        let slot = self.ids.find(uuid, is_meant)?;
         Some((slot, self.task_at(slot)?))
     }
 
@@ -359,8 +368,8 @@ impl View {
         match self.host_tasks.get_mut(&**host) {
             Some(slots) => Arc::make_mut(slots).push(slot),
             None => {
-                self.host_tasks
-                    .insert(Arc::clone(host), Arc::new(vec![slot]));
+                let slots = Arc::new(vec![slot]);
+                self.host_tasks.insert_new(Arc::clone(host), slots);
             }
         }
     }

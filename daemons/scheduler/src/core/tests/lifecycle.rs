@@ -30,7 +30,7 @@ fn a_job_is_created_placed_run_and_killed() {
     world.offer(&host("a"));
     let launched = world.pass(2_000);
     let launched = launches(&launched);
-    let [info] = launched[..] else {
+    let [info] = &launched[..] else {
         panic!("{launched:?}");
     };
     let task = world.active("hello", 0);

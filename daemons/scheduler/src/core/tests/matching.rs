@@ -216,7 +216,7 @@ fn gpus_are_counted() {
         match expected {
             Some(text) => assert_eq!(reason(&world, "hello").as_deref(), Some(text)),
             None => {
-                let task = launches(&calls)[0];
+                let task = &launches(&calls)[0];
                 assert!(task.resources.contains(&scalar("gpus", 2.0)));
             }
         }
@@ -319,9 +319,9 @@ fn hosts_that_leave_are_tried_last() {
     }
     world.create(job("hello", 4));
     let calls = world.pass(10);
-    let agents: Vec<&str> = launches(&calls)
-        .iter()
-        .map(|task| task.agent_id.value.as_str())
+    let agents: Vec<String> = launches(&calls)
+        .into_iter()
+        .map(|task| task.agent_id.value)
         .collect();
     assert_eq!(
         agents,
@@ -364,9 +364,9 @@ fn orders_of_offers() {
         }
         world.create(job("hello", 3));
         let calls = world.pass(10);
-        let agents: Vec<&str> = launches(&calls)
-            .iter()
-            .map(|task| task.agent_id.value.as_str())
+        let agents: Vec<String> = launches(&calls)
+            .into_iter()
+            .map(|task| task.agent_id.value)
             .collect();
         assert_eq!(agents, expected, "{order:?}");
     }

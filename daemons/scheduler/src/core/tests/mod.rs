@@ -342,9 +342,9 @@ fn calls(effects: Vec<Effect>) -> Vec<MesosCall> {
     calls.collect()
 }
 
-fn launches(calls: &[MesosCall]) -> Vec<&v1::TaskInfo> {
+fn launches(calls: &[MesosCall]) -> Vec<v1::TaskInfo> {
     let launches = calls.iter().filter_map(|call| match call {
-        MesosCall::Launch { task, .. } => Some(&**task),
+        MesosCall::Launch { task, .. } => Some(task.info()),
         _ => None,
     });
     launches.collect()

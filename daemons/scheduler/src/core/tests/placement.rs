@@ -195,13 +195,14 @@ fn mesos_is_told_what_the_task_is() {
     let [
         MesosCall::Launch {
             offer_ids,
-            task: info,
+            task,
             refuse_seconds,
         },
     ] = &calls[..]
     else {
         panic!("{calls:?}");
     };
+    let info = task.info();
     assert_eq!(
         (offer_ids.as_slice(), *refuse_seconds),
         (&[OfferId::from("O1")][..], 5.0)
@@ -275,7 +276,7 @@ fn reserved_resources_are_used_first() {
     ];
     world.mesos(MesosEvent::Offers(vec![offer]));
     let calls = world.pass(2_000);
-    let info = launches(&calls)[0];
+    let info = &launches(&calls)[0];
     assert_eq!(
         info.resources,
         [

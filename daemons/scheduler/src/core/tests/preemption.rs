@@ -100,6 +100,7 @@ impl Script {
                     told.push(format!("-{}", name(&task_id.value)));
                 }
                 MesosCall::Launch { task, .. } => {
+                    let task = task.info();
                     let host = view.task(&task.task_id.value).unwrap().host();
                     told.push(format!("+{}@{}", name(&task.task_id.value), host.unwrap()));
                 }

@@ -163,7 +163,7 @@ impl Simulation {
                 offer_ids,
                 task,
                 refuse_seconds,
-            } => self.launch(&offer_ids[0].value, *task, refuse_seconds),
+            } => self.launch(&offer_ids[0].value, task.info(), refuse_seconds),
             MesosCall::Decline {
                 offer_ids,
                 refuse_seconds,

@@ -100,7 +100,7 @@ impl Invariants {
         }
         for effect in &step.effects {
             if let Effect::Mesos(MesosCall::Launch { task, .. }) = effect {
-                let id = &task.task_id.value;
+                let id = task.info().task_id.value;
                 assert!(
                     self.launched.insert(id.clone()),
                     "{at}: lifecycle: {id} is launched twice"

@@ -395,6 +395,15 @@ fn run(seed: u64) -> (u64, u64, BTreeSet<ScheduleStatus>) {
         &simulation.users,
         &simulation.cluster,
     );
+    {
+        let mut h = DefaultHasher::new();
+        format!("{:?}", simulation.core.counters()).hash(&mut h);
+        eprintln!(
+            "TRACE {seed} {:x} {:x}",
+            simulation.trace.finish(),
+            h.finish()
+        );
+    }
     (
         simulation.trace.finish(),
         simulation.invariants.steps,
