@@ -354,6 +354,7 @@ impl Life<'_> {
             cgroup_procs,
             uris,
             stall_timeout: self.inner.config.fetcher_stall_timeout,
+            max_bytes: self.inner.config.fetcher_max_bytes,
         };
         let result = run_fetcher(&self.inner.config.program, &spec).await;
         let counter = if result.is_ok() {

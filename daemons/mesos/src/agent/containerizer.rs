@@ -44,6 +44,7 @@ pub(crate) struct ContainerConfig {
     /// Tasks run as their own user; needs root.
     pub(crate) switch_user: bool,
     pub(crate) fetcher_stall_timeout: Duration,
+    pub(crate) fetcher_max_bytes: u64,
     pub(crate) docker: Docker,
     /// Images and volumes; absent where nothing can be mounted.
     pub(crate) images: Option<Images>,

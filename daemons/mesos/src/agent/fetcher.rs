@@ -14,6 +14,8 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{SigSet, Signal};
 use serde::{Deserialize, Serialize};
 
 use super::fetch_plan::{self, After, Archive, Compression, Fetch, Source, Uri};
@@ -36,6 +38,8 @@ pub(crate) struct FetchSpec {
     pub(crate) uris: Vec<Uri>,
     /// A download that brings nothing for so long has failed (`--fetcher_stall_timeout`).
     pub(crate) stall_timeout: Duration,
+    /// Most bytes that all of them together may bring, and that any file unpacked from them may have (`--fetcher_max_size`).
+    pub(crate) max_bytes: u64,
 }
 
 /// Runs the fetcher. Standard output is empty after success; otherwise it says why.
@@ -66,6 +70,7 @@ fn run() -> Result<(), String> {
     // Before any thread is started, since an identity belongs to each thread.
     nix::unistd::setsid().map_err(|error| format!("starting a session: {error}"))?;
     launch_helper::enter_cgroups(&spec.cgroup_procs)?;
+    bound_files(spec.max_bytes)?;
     launch_helper::take_identity(spec.account.as_ref())?;
     std::env::set_current_dir(&spec.sandbox)
         .map_err(|error| format!("entering the sandbox {}: {error}", spec.sandbox.display()))?;
@@ -76,8 +81,12 @@ fn run() -> Result<(), String> {
         .build()
         .map_err(|error| format!("starting the fetcher: {error}"))?;
     runtime.block_on(async {
+        let mut budget = Budget {
+            whole: spec.max_bytes,
+            left: spec.max_bytes,
+        };
         for uri in &spec.uris {
-            let fetched = fetch(&spec, uri).await;
+            let fetched = fetch(&spec, uri, &mut budget).await;
             let line = match &fetched {
                 Ok(fetch) => format!(
                     "Fetched '{}' to '{}'\n",
@@ -94,6 +103,37 @@ fn run() -> Result<(), String> {
     })
 }
 
+/// Lets the kernel hold files against the bound, those of the programs that unpack too. A write beyond it is an error here, and
+/// the end there.
+fn bound_files(bytes: u64) -> Result<(), String> {
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGXFSZ);
+    signals
+        .thread_block()
+        .and_then(|()| setrlimit(Resource::RLIMIT_FSIZE, bytes, bytes))
+        .map_err(|error| format!("bounding files: {error}"))
+}
+
+/// What may still be fetched.
+#[derive(Debug)]
+struct Budget {
+    whole: u64,
+    left: u64,
+}
+
+impl Budget {
+    fn take(&mut self, bytes: u64) -> Result<(), String> {
+        let left = self.left.checked_sub(bytes);
+        self.left = left.ok_or_else(|| {
+            format!(
+                "it is larger than the {} bytes that may be fetched (--fetcher_max_size)",
+                self.whole
+            )
+        })?;
+        Ok(())
+    }
+}
+
 /// Ends this process when the agent closes its end of standard input.
 fn end_with_the_agent() -> Result<(), String> {
     std::thread::Builder::new()
@@ -108,7 +148,7 @@ fn end_with_the_agent() -> Result<(), String> {
         .map_err(|error| format!("watching the agent: {error}"))
 }
 
-async fn fetch(spec: &FetchSpec, uri: &Uri) -> Result<Fetch, String> {
+async fn fetch(spec: &FetchSpec, uri: &Uri, budget: &mut Budget) -> Result<Fetch, String> {
     let fetch = fetch_plan::plan(uri).map_err(|error| error.to_string())?;
     let target = spec.sandbox.join(&fetch.target);
     if let Some(parent) = target.parent() {
@@ -116,14 +156,14 @@ async fn fetch(spec: &FetchSpec, uri: &Uri) -> Result<Fetch, String> {
             .map_err(|error| format!("creating {}: {error}", parent.display()))?;
     }
     match &fetch.source {
-        Source::Local(path) => copy(path, &target)?,
-        Source::Http(url) => download(url, &target, spec.stall_timeout).await?,
+        Source::Local(path) => copy(path, &target, budget)?,
+        Source::Http(url) => download(url, &target, spec.stall_timeout, budget).await?,
     }
     match fetch.after {
         After::Nothing => {}
         After::MakeExecutable => fs::set_permissions(&target, Permissions::from_mode(0o755))
             .map_err(|error| format!("making {} executable: {error}", target.display()))?,
-        After::Extract(kind) => extract(kind, &target, &spec.sandbox)?,
+        After::Extract(kind) => extract(kind, &target, spec)?,
     }
     Ok(fetch)
 }
@@ -141,23 +181,32 @@ fn create(target: &Path) -> Result<File, String> {
         .map_err(|error| format!("creating {}: {error}", target.display()))
 }
 
-fn copy(source: &Path, target: &Path) -> Result<(), String> {
+fn copy(source: &Path, target: &Path, budget: &mut Budget) -> Result<(), String> {
     let failed = |error: io::Error| format!("copying {}: {error}", source.display());
     // Opening a pipe would wait for its writer.
-    let mut input = fs::OpenOptions::new()
+    let input = fs::OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK)
         .open(source)
         .map_err(failed)?;
-    if !input.metadata().map_err(failed)?.is_file() {
+    let metadata = input.metadata().map_err(failed)?;
+    if !metadata.is_file() {
         return Err(format!("{} is not a regular file", source.display()));
     }
+    budget.take(metadata.len())?;
     let mut output = create(target)?;
+    // What grows meanwhile is not waited for.
+    let mut input = input.take(metadata.len());
     io::copy(&mut input, &mut output).map_err(failed)?;
     Ok(())
 }
 
-async fn download(url: &str, target: &Path, stall_timeout: Duration) -> Result<(), String> {
+async fn download(
+    url: &str,
+    target: &Path,
+    stall_timeout: Duration,
+    budget: &mut Budget,
+) -> Result<(), String> {
     // A second installation is refused, which is as good: there is one provider in this program.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()
@@ -180,6 +229,7 @@ async fn download(url: &str, target: &Path, stall_timeout: Duration) -> Result<(
     let mut body = response.bytes_stream();
     while let Some(chunk) = body.next().await {
         let chunk = chunk.map_err(|error| chain(&error))?;
+        budget.take(chunk.len() as u64)?;
         output
             .write_all(&chunk)
             .map_err(|error| format!("writing {}: {error}", target.display()))?;
@@ -199,14 +249,18 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn extract(kind: Archive, file: &Path, sandbox: &Path) -> Result<(), String> {
+fn extract(kind: Archive, file: &Path, spec: &FetchSpec) -> Result<(), String> {
+    let sandbox = spec.sandbox.as_path();
     let failed = |error: io::Error| format!("extracting {}: {error}", file.display());
     let input = || File::open(file).map(io::BufReader::new).map_err(failed);
     match kind {
         Archive::Tar => tar::Archive::new(input()?).unpack(sandbox).map_err(failed),
-        Archive::TarGzip => tar::Archive::new(flate2::bufread::MultiGzDecoder::new(input()?))
-            .unpack(sandbox)
-            .map_err(failed),
+        Archive::TarGzip => {
+            let whole = flate2::bufread::MultiGzDecoder::new(input()?);
+            tar::Archive::new(whole.take(spec.max_bytes))
+                .unpack(sandbox)
+                .map_err(failed)
+        }
         Archive::TarBy(compression) => {
             let flag = match compression {
                 Compression::Bzip2 => "-xjf",

@@ -66,6 +66,15 @@ pub struct AgentFlags {
     #[arg(long, alias = "fetcher_stall_timeout", default_value = "1mins", value_parser = duration::parse)]
     pub fetcher_stall_timeout: Duration,
 
+    /// Most MiB that the URIs of one command may bring; more fails the launch.
+    #[arg(
+        long,
+        alias = "fetcher_max_size",
+        value_name = "MIB",
+        default_value_t = 16_384
+    )]
+    pub fetcher_max_size: u64,
+
     /// Runs tasks as the user that they name; needs root. Without root tasks always run as the agent's user.
     #[arg(long, alias = "switch_user", default_value_t = true, action = clap::ArgAction::Set)]
     pub switch_user: bool,

@@ -113,6 +113,7 @@ pub async fn run(flags: AgentFlags) -> anyhow::Result<()> {
             cgroups: cgroups(&flags),
             switch_user: flags.switch_user && is_root,
             fetcher_stall_timeout: flags.fetcher_stall_timeout,
+            fetcher_max_bytes: flags.fetcher_max_size.saturating_mul(1 << 20),
         },
         store.clone(),
         container_sender,

@@ -148,6 +148,49 @@ async fn archives_are_unpacked_by_their_names() {
     assert!(message.ends_with("pipe is not a regular file"), "{message}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_fetched_has_bounds() {
+    let world = World::new().await;
+    let _agent = world.agent(&["--fetcher_max_size", "1"]).await;
+    let directory = world.directory.path();
+    let made = std::process::Command::new("sh")
+        .arg("-ec")
+        .arg(
+            "truncate -s 700K a b; truncate -s 3M large; tar -czf in.tgz large; gzip -k large; \
+             python3 -m zipfile -c in.zip large; for i in 1 2 3; do truncate -s 700K m$i; done; \
+             tar -czf many.tgz m1 m2 m3",
+        )
+        .current_dir(directory)
+        .status();
+    assert!(made.unwrap().success());
+    let bound = "larger than the 1048576 bytes that may be fetched";
+    for (id, files, words) in [
+        ("fits", &["a"][..], None),
+        ("large", &["large"], Some(bound)),
+        ("sum", &["a", "b"], Some(bound)),
+        ("tgz", &["in.tgz"], Some("extracting")),
+        ("many", &["many.tgz"], Some("extracting")),
+        ("gz", &["large.gz"], Some("File too large")),
+        ("zip", &["in.zip"], Some("unpacking with 'unzip' failed")),
+    ] {
+        let mut info = task(id, "true");
+        let uris = files.iter().map(|file| CommandUri {
+            value: directory.join(file).display().to_string(),
+            ..CommandUri::default()
+        });
+        info.command.as_mut().unwrap().uris = uris.collect();
+        world.master.run(info);
+        let Some(words) = words else {
+            world.master.wait_for_state(id, TaskState::Finished).await;
+            continue;
+        };
+        let failed = world.master.wait_for_state(id, TaskState::Failed).await;
+        assert_eq!(failed.reason, Some(StatusReason::ContainerLaunchFailed));
+        let message = failed.message.unwrap();
+        assert!(message.contains(words), "{id}: {message}");
+    }
+}
+
 /// mesos: shares are 1024 a core, memory is limited to what the container has (executor and task together).
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_and_cores_are_limited_and_too_much_memory_is_told() {
