@@ -12,7 +12,7 @@ use aurora_tui_model::event::{Call, Effect, Event, Keepsake, ShellTarget, Watch}
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::keeper::Keeper;
+use crate::keeper::{Claim, Keeper};
 use crate::recorder::Recorder;
 use crate::shell::{self, Program};
 use crate::tape::Tape;
@@ -64,6 +64,8 @@ pub(crate) struct Data {
     events: Events,
     recorder: Recorder,
     keeper: Keeper,
+    /// While maintenance in rounds is ours.
+    claim: Option<Claim>,
     topics: watch::Sender<BTreeSet<String>>,
     feed: Option<JoinHandle<()>>,
     watches: HashMap<u64, JoinHandle<()>>,
@@ -78,6 +80,7 @@ impl Data {
             events,
             recorder,
             keeper: Keeper::default(),
+            claim: None,
             topics: watch::Sender::new(BTreeSet::new()),
             feed: None,
             watches: HashMap::new(),
@@ -167,6 +170,12 @@ impl Data {
                     tokio::spawn(async move { report(&events, Event::Fault(text)).await });
                 }
             }
+            Effect::Claim => {
+                let claimed = self.claim();
+                let events = self.events.clone();
+                tokio::spawn(async move { report(&events, Event::Claimed(claimed)).await });
+            }
+            Effect::Release => self.claim = None,
             Effect::Execute { host, command } => {
                 let events = self.events.clone();
                 tokio::spawn(async move {
@@ -199,6 +208,22 @@ impl Data {
             Effect::Quit { stop_cluster } => return Some(Wish::Quit { stop_cluster }),
         }
         None
+    }
+}
+
+impl Data {
+    /// Who goes on with maintenance in rounds; none: nobody does.
+    pub(crate) fn rounds_owner(&self) -> Option<String> {
+        self.keeper.claim().err()
+    }
+
+    /// Claims maintenance in rounds; what is kept of it is read after that, as another workbench may have gone on with it.
+    fn claim(&mut self) -> Result<Option<String>, String> {
+        if self.claim.is_none() {
+            self.claim = Some(self.keeper.claim()?);
+        }
+        let rounds = self.keeper.rounds();
+        rounds.map_err(|error| format!("they cannot be read: {error}"))
     }
 }
 

@@ -299,6 +299,12 @@ impl Runner {
         let mut said = String::new();
         loop {
             let Some(campaign) = &self.state().campaign else {
+                let refused = self.state().notice.as_ref();
+                let refused = refused.filter(|notice| notice.level == Level::Bad);
+                if let Some(notice) = refused {
+                    writeln!(err, "aurora-tui: {}", notice.text)?;
+                    return Ok(FAILED);
+                }
                 writeln!(err, "the rounds are done")?;
                 return Ok(DONE);
             };

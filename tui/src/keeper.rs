@@ -1,9 +1,9 @@
 //! What the user keeps in files: layouts in the configuration directory, bookmarks beside the journal.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use aurora_tui_model::event::Keepsake;
@@ -35,7 +35,53 @@ pub(crate) struct Kept {
     pub(crate) warnings: Vec<Warning>,
 }
 
+/// Maintenance in rounds is this workbench's to go on with, until it is dropped. The system gives it up for a workbench that
+/// dies.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    /// The lock; none where nothing is kept.
+    _lock: Option<File>,
+}
+
 impl Keeper {
+    /// Claims maintenance in rounds; the error says who has it, or why it cannot be claimed.
+    pub(crate) fn claim(&self) -> Result<Claim, String> {
+        let Some(path) = &self.rounds else {
+            return Ok(Claim { _lock: None });
+        };
+        let path = path.with_extension("lock");
+        let cannot = |error: io::Error| format!("{} cannot be locked: {error}", path.display());
+        let mut lock = open_lock(&path).map_err(cannot)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut owner = String::new();
+                // Without its words it is another workbench all the same.
+                let read = lock.take(200).read_to_string(&mut owner);
+                let owner = match read {
+                    Ok(_) => owner.trim(),
+                    Err(_) => "",
+                };
+                return Err(format!("they go on in another workbench {owner}"));
+            }
+            Err(TryLockError::Error(error)) => return Err(cannot(error)),
+        }
+        let user = crate::config::user();
+        let owner = format!("(process {} of {user})", std::process::id());
+        lock.set_len(0).map_err(cannot)?;
+        lock.write_all(owner.as_bytes()).map_err(cannot)?;
+        Ok(Claim { _lock: Some(lock) })
+    }
+
+    /// Maintenance in rounds as it is kept.
+    pub(crate) fn rounds(&self) -> io::Result<Option<String>> {
+        match self.rounds.as_deref().map(text_of) {
+            Some(Ok(text)) => Ok(Some(text)),
+            Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Some(Err(_)) | None => Ok(None),
+        }
+    }
+
     /// Everything that is kept.
     pub(crate) fn read(&self) -> Kept {
         let mut warnings = Vec::new();
@@ -65,15 +111,11 @@ impl Keeper {
                 Err(error) => warnings.push(warning(path, &error.to_string())),
             }
         }
-        let rounds = match self.rounds.as_deref().map(text_of) {
-            Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => {
-                let path = self.rounds.as_deref().unwrap_or(Path::new(""));
-                warnings.push(warning(path, &error.to_string()));
-                None
-            }
-            Some(Ok(text)) => Some(text),
-            Some(Err(_)) | None => None,
-        };
+        let rounds = self.rounds().unwrap_or_else(|error| {
+            let path = self.rounds.as_deref().unwrap_or(Path::new(""));
+            warnings.push(warning(path, &error.to_string()));
+            None
+        });
         Kept {
             rounds,
             layouts,
@@ -129,14 +171,30 @@ fn text_of(path: &Path) -> io::Result<String> {
     fs::read_to_string(path)
 }
 
-fn write(path: &Path, text: &str) -> io::Result<()> {
+fn directory_of(path: &Path) -> io::Result<()> {
     let Some(directory) = path.parent() else {
         return Err(io::Error::other("there is no directory for it"));
     };
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
-        .create(directory)?;
+        .create(directory)
+}
+
+fn open_lock(path: &Path) -> io::Result<File> {
+    directory_of(path)?;
+    // What another workbench has written into it stays until the lock is ours.
+    File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    directory_of(path)?;
     // Another workbench may write at the same time.
     let new = path.with_extension(format!("{}.new", std::process::id()));
     fs::write(&new, text)?;
@@ -146,6 +204,31 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rounds_are_of_one_workbench_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let keeper = Keeper {
+            rounds: Some(dir.path().join("state/rounds-west.json")),
+            ..Keeper::default()
+        };
+        let claim = keeper.claim().unwrap();
+        let why = keeper.claim().unwrap_err();
+        let owner = format!("another workbench (process {}", std::process::id());
+        assert!(why.contains(&owner), "{why}");
+        // Another cluster has its own.
+        let other = Keeper {
+            rounds: Some(dir.path().join("state/rounds-east.json")),
+            ..Keeper::default()
+        };
+        assert!(other.claim().is_ok());
+        drop(claim);
+        assert!(keeper.claim().is_ok());
+        // A workbench that keeps nothing has nobody to share with.
+        let none = Keeper::default();
+        let (_first, second) = (none.claim().unwrap(), none.claim());
+        assert!(second.is_ok());
+    }
 
     #[test]
     fn what_is_kept_is_read_back_and_faults_are_told() {

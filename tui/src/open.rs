@@ -122,7 +122,9 @@ impl Opening {
         state.bookmarks = kept.bookmarks;
         state.mouse = args.mouse;
         if let Some(rounds) = &kept.rounds {
-            rounds_found(&mut state, rounds);
+            // Claimed for a moment, in order to learn whether somebody else has them.
+            let owner = data.rounds_owner();
+            rounds_found(&mut state, rounds, owner.as_deref());
         }
         Ok(Member {
             state,

@@ -277,6 +277,8 @@ pub enum Event {
         /// What became of it.
         outcome: Result<String, String>,
     },
+    /// What [`Effect::Claim`] led to: rounds as they are kept, or who goes on with them.
+    Claimed(Result<Option<String>, String>),
     /// Something to tell.
     Notice(String),
     /// Something that went wrong here, such as a full disk.
@@ -343,6 +345,10 @@ pub enum Effect {
     Copy(String),
     /// Keep in a file of the user.
     Keep(Keepsake),
+    /// See to it that no other workbench goes on with maintenance in rounds of this cluster, until the release.
+    Claim,
+    /// Let other workbenches go on with it.
+    Release,
     /// Write a new file; one that exists is left as it is.
     Save {
         /// Its path, as typed.

@@ -67,12 +67,25 @@ pub enum Step {
     Activate,
 }
 
+/// What is done once no other workbench can go on with the rounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claimed {
+    /// They begin.
+    Begin,
+    /// They go on.
+    Resume,
+    /// They are forgotten.
+    Forget,
+}
+
 /// What a step that was begun waits for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Waits {
     /// Nothing: it is not begun.
     #[default]
     No,
+    /// That no other workbench goes on with rounds of this cluster, in order to do this.
+    Claim(Claimed),
     /// A change, by its number.
     Change(u64),
     /// A command.
@@ -123,6 +136,11 @@ impl Campaign {
         self.rounds.groups.get(self.group).map(Vec::as_slice)
     }
 
+    /// Whether another workbench may take them over: they stand still, and no step of them goes on.
+    pub fn is_free(&self) -> bool {
+        self.stopped.is_some() && self.waits == Waits::No
+    }
+
     /// To what comes after a step.
     pub(crate) fn next(&mut self) {
         self.waits = Waits::No;
@@ -162,6 +180,7 @@ impl Campaign {
             return format!("{count} round(s) done");
         };
         let what = match self.step {
+            _ if self.waits == Waits::Claim(Claimed::Begin) => "beginning with",
             Step::Drain => "draining",
             Step::Command(_) => "running the command for",
             Step::Activate => "activating",

@@ -99,6 +99,7 @@ fn take(state: &mut State, event: Event) -> Vec<Effect> {
         Event::Executed { host, outcome } => {
             effects.extend(rounds::after_command(state, &host, outcome));
         }
+        Event::Claimed(outcome) => effects.extend(rounds::claimed(state, outcome)),
         Event::Notice(text) => notice(state, Level::Info, &text),
         Event::Fault(text) => notice(state, Level::Bad, &text),
         Event::Launch(launch) => {

@@ -4,34 +4,103 @@ use aurora_api::model::MaintenanceMode;
 
 use crate::actions::{Action, Plan, Progress, Request, Subject, Wish};
 use crate::event::{Effect, Keepsake};
-use crate::rounds::{Campaign, Step, Waits};
+use crate::rounds::{Campaign, Claimed, Step, Waits};
 use crate::state::{Level, State};
 
 use super::{change, notice};
 
-/// Begins rounds that somebody said yes to.
+/// Begins rounds that somebody said yes to, unless another workbench goes on with some.
 pub(super) fn begin(state: &mut State, plan: &Plan) -> Vec<Effect> {
     let Subject::Rounds(planned) = &plan.subject else {
         return Vec::new();
     };
     let campaign = Campaign::new(planned.rounds.clone(), plan.reason.clone(), &state.store);
     state.campaign = Some(campaign);
+    claim(state, Claimed::Begin)
+}
+
+fn claim(state: &mut State, then: Claimed) -> Vec<Effect> {
+    if let Some(campaign) = &mut state.campaign {
+        campaign.waits = Waits::Claim(then);
+    }
     state.touch();
-    advance(state)
+    vec![Effect::Claim]
+}
+
+/// Nobody else can go on with rounds of this cluster, or somebody does.
+pub(super) fn claimed(state: &mut State, outcome: Result<Option<String>, String>) -> Vec<Effect> {
+    let Some(campaign) = &mut state.campaign else {
+        return vec![Effect::Release];
+    };
+    let Waits::Claim(then) = campaign.waits else {
+        return Vec::new();
+    };
+    campaign.waits = Waits::No;
+    state.touch();
+    match (then, outcome) {
+        (Claimed::Begin, Err(who)) => refused(state, None, &who),
+        (Claimed::Resume | Claimed::Forget, Err(who)) => {
+            let kept = state.campaign.take().map(|campaign| Campaign {
+                stopped: Some(who.clone()),
+                ..campaign
+            });
+            refused(state, kept, &who)
+        }
+        (Claimed::Begin, Ok(Some(kept))) => {
+            state.campaign = None;
+            found(state, &kept, None);
+            let why =
+                "there are rounds that are not over; `rounds-resume` or `rounds-forget` first";
+            notice(state, Level::Bad, why);
+            vec![Effect::Release]
+        }
+        (Claimed::Begin, Ok(None)) => advance(state),
+        (Claimed::Forget, Ok(_)) => forgotten(state),
+        (Claimed::Resume, Ok(None)) => {
+            state.campaign = None;
+            notice(
+                state,
+                Level::Warn,
+                "the rounds were ended by another workbench",
+            );
+            vec![Effect::Release]
+        }
+        // Another workbench may have gone on with them since they were read.
+        (Claimed::Resume, Ok(Some(kept))) => match serde_json::from_str::<Campaign>(&kept) {
+            Ok(kept) => {
+                state.campaign = Some(Campaign {
+                    stopped: None,
+                    ..kept
+                });
+                advance(state)
+            }
+            Err(fault) => stand(state, &format!("they cannot be read: {fault}"), Level::Bad),
+        },
+    }
+}
+
+fn refused(state: &mut State, kept: Option<Campaign>, who: &str) -> Vec<Effect> {
+    state.campaign = kept;
+    notice(
+        state,
+        Level::Bad,
+        &format!("the rounds are not taken: {who}"),
+    );
+    Vec::new()
 }
 
 /// Lets rounds that were stopped go on.
 pub(super) fn go_on(state: &mut State) -> Result<Vec<Effect>, String> {
     let campaign = state.campaign.as_mut();
     let campaign = campaign.ok_or("there are no rounds to go on with")?;
+    if campaign.is_free() {
+        return Ok(claim(state, Claimed::Resume));
+    }
     if campaign.stopped.take().is_none() {
         return Err("the rounds go on already".to_owned());
     }
     // A step that was begun goes on, and what comes after it follows by itself.
-    if campaign.waits != Waits::No {
-        return Ok(vec![keep(state)]);
-    }
-    Ok(advance(state))
+    Ok(keep(state))
 }
 
 /// Stops the rounds after the step that goes on.
@@ -53,14 +122,18 @@ pub(super) fn stop(state: &mut State) -> Result<Vec<Effect>, String> {
 /// Forgets rounds that stand still.
 pub(super) fn forget(state: &mut State) -> Result<Vec<Effect>, String> {
     match &state.campaign {
-        Some(campaign) if campaign.stopped.is_some() => {
-            state.campaign = None;
-            state.touch();
-            Ok(vec![keep(state)])
-        }
+        Some(campaign) if campaign.is_free() => Ok(claim(state, Claimed::Forget)),
+        Some(campaign) if campaign.stopped.is_some() => Ok(forgotten(state)),
         Some(_) => Err("the rounds go on; `rounds-stop` stops them".to_owned()),
         None => Err("there are no rounds to forget".to_owned()),
     }
+}
+
+fn forgotten(state: &mut State) -> Vec<Effect> {
+    state.campaign = None;
+    state.touch();
+    notice(state, Level::Info, "the rounds are forgotten");
+    keep(state)
 }
 
 /// A change was finished: the step that waited for it is over, or the rounds stand still.
@@ -119,7 +192,7 @@ fn stand(state: &mut State, why: &str, level: Level) -> Vec<Effect> {
         level,
         &format!("the rounds stopped: {why}; `rounds-resume` goes on"),
     );
-    vec![keep(state)]
+    keep(state)
 }
 
 /// Begins what comes next, unless it stands still or has been begun.
@@ -129,12 +202,12 @@ fn advance(state: &mut State) -> Vec<Effect> {
         return Vec::new();
     };
     if campaign.stopped.is_some() {
-        return vec![keep(state)];
+        return keep(state);
     }
     let Some(hosts) = campaign.hosts() else {
         state.campaign = None;
         notice(state, Level::Good, &campaign.describe());
-        return vec![keep(state)];
+        return keep(state);
     };
     let mut effects = match campaign.step {
         Step::Drain => moved(state, &campaign, Action::HostDrain, hosts, |mode, tasks| {
@@ -145,7 +218,7 @@ fn advance(state: &mut State) -> Vec<Effect> {
         }),
         Step::Command(at) => command(state, &campaign, &hosts[at.min(hosts.len() - 1)]),
     };
-    effects.push(keep(state));
+    effects.extend(keep(state));
     effects
 }
 
@@ -196,23 +269,32 @@ fn command(state: &mut State, campaign: &Campaign, host: &str) -> Vec<Effect> {
     }]
 }
 
-/// Has the rounds kept, so that another workbench can go on with them.
-fn keep(state: &State) -> Effect {
+/// Has the rounds kept, so that another workbench can go on with them once they are over or stand still.
+fn keep(state: &State) -> Vec<Effect> {
     // Plain data: it can always be written.
     let text = state
         .campaign
         .as_ref()
         .and_then(|campaign| serde_json::to_string(campaign).ok());
-    Effect::Keep(Keepsake::Rounds(text))
+    let is_free = state.campaign.as_ref().is_none_or(Campaign::is_free);
+    let mut effects = vec![Effect::Keep(Keepsake::Rounds(text))];
+    effects.extend(is_free.then_some(Effect::Release));
+    effects
 }
 
-/// Takes in rounds that an earlier workbench has left, as it kept them. They stand still until somebody lets them go on.
-pub fn found(state: &mut State, text: &str) {
+/// Takes in rounds that are not over, as they were kept, and who goes on with them. They stand still here until somebody
+/// lets them go on.
+pub fn found(state: &mut State, text: &str, owner: Option<&str>) {
     match serde_json::from_str::<Campaign>(text) {
         Ok(mut campaign) => {
-            campaign
-                .stopped
-                .get_or_insert_with(|| "the workbench ended".to_owned());
+            match owner {
+                Some(owner) => campaign.stopped = Some(owner.to_owned()),
+                None => drop(
+                    campaign
+                        .stopped
+                        .get_or_insert_with(|| "the workbench ended".to_owned()),
+                ),
+            }
             let text = format!("{}; `rounds-resume` goes on", campaign.describe());
             state.campaign = Some(campaign);
             notice(state, Level::Warn, &text);

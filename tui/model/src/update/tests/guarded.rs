@@ -443,6 +443,12 @@ fn kept(bench: &Bench) -> Option<String> {
     })?
 }
 
+/// How many times others were let go on.
+fn releases(bench: &Bench) -> usize {
+    let effects = bench.effects.iter();
+    effects.filter(|effect| **effect == Effect::Release).count()
+}
+
 #[test]
 fn hosts_are_drained_in_rounds_with_a_command_between() {
     use MaintenanceMode::{Drained, None as InService};
@@ -460,6 +466,11 @@ fn hosts_are_drained_in_rounds_with_a_command_between() {
         assert!(question.contains(part), "no {part:?} in {question}");
     }
     bench.keys("3 enter");
+    assert!(
+        bench.sent().is_empty(),
+        "another workbench might do the same"
+    );
+    bench.event(Event::Claimed(Ok(None)));
     assert_eq!(last_sent(&bench), "host-drain h1 h2");
     accepted(&mut bench);
     bench.feed(racked("h1", "r1", Drained, 0));
@@ -497,6 +508,7 @@ fn hosts_are_drained_in_rounds_with_a_command_between() {
 fn rounds_stand_still_when_a_step_fails_and_go_on_in_another_workbench() {
     let mut bench = rounds("host-rounds h1 h2 then=fix stay");
     bench.keys("2 enter");
+    bench.event(Event::Claimed(Ok(None)));
     accepted(&mut bench);
     bench.feed(racked("h1", "r1", MaintenanceMode::Drained, 0));
     bench.event(Event::Executed {
@@ -519,9 +531,15 @@ fn rounds_stand_still_when_a_step_fails_and_go_on_in_another_workbench() {
     ] {
         other.feed(racked(name, "r1", mode, 0));
     }
-    rounds_found(&mut other.state, &text);
+    rounds_found(&mut other.state, &text, None);
     assert_eq!(executed(&other), [""; 0], "nothing happens by itself");
     other.event(Event::Run("rounds-resume".to_owned()));
+    assert_eq!(
+        executed(&other),
+        [""; 0],
+        "another one might go on with them"
+    );
+    other.event(Event::Claimed(Ok(Some(text))));
     assert_eq!(executed(&other), ["fix h1"]);
     other.event(Event::Run("rounds-stop".to_owned()));
     other.event(Event::Executed {
@@ -532,8 +550,64 @@ fn rounds_stand_still_when_a_step_fails_and_go_on_in_another_workbench() {
         other.sent().is_empty(),
         "the step is over and the next one is not begun"
     );
+    assert_eq!(releases(&other), 1);
     other.event(Event::Run("rounds-resume".to_owned()));
+    let text = kept(&other);
+    other.event(Event::Claimed(Ok(text)));
     assert_eq!(last_sent(&other), "host-drain h2");
     other.event(Event::Run("rounds-stop; rounds-forget".to_owned()));
     assert!(other.state.campaign.is_none());
+}
+
+#[test]
+fn rounds_of_another_workbench_are_left_to_it() {
+    let who = || Err("they go on in another workbench (process 7 of ann)".to_owned());
+    let mut bench = rounds("host-rounds h1 h2 stay");
+    bench.keys("2 enter");
+    bench.event(Event::Claimed(who()));
+    assert!(
+        bench.bottom().contains("process 7 of ann"),
+        "{}",
+        bench.bottom()
+    );
+    assert!(bench.sent().is_empty() && bench.state.campaign.is_none());
+    assert_eq!(kept(&bench), None, "what the other one keeps stays");
+    // The other one has stopped: its rounds come first.
+    let mut other = rounds("host-rounds h1 h2 stay");
+    other.keys("2 enter");
+    other.event(Event::Claimed(Ok(None)));
+    other.event(Event::Run("rounds-stop".to_owned()));
+    assert_eq!(releases(&other), 0, "its drain goes on");
+    accepted(&mut other);
+    other.feed(racked("h1", "r1", MaintenanceMode::Drained, 0));
+    assert_eq!(releases(&other), 1);
+    let text = kept(&other).unwrap();
+    bench.event(Event::Run("host-rounds h1 h2 stay".to_owned()));
+    bench.answer(
+        |question| matches!(question, Question::Drain(_)),
+        forecast(),
+    );
+    bench.keys("2 enter");
+    bench.event(Event::Claimed(Ok(Some(text.clone()))));
+    assert!(bench.bottom().contains("not over"), "{}", bench.bottom());
+    assert!(bench.sent().is_empty());
+    assert_eq!(releases(&bench), 1);
+    // While it goes on elsewhere it is neither gone on with nor forgotten here.
+    for line in ["rounds-resume", "rounds-forget"] {
+        bench.event(Event::Run(line.to_owned()));
+        bench.event(Event::Claimed(who()));
+        assert!(
+            bench.bottom().contains("process 7"),
+            "{line}: {}",
+            bench.bottom()
+        );
+        assert!(
+            bench.sent().is_empty() && bench.state.campaign.is_some(),
+            "{line}"
+        );
+    }
+    // It has come further: what is kept counts, not what was read before.
+    bench.event(Event::Run("rounds-resume".to_owned()));
+    bench.event(Event::Claimed(Ok(Some(text))));
+    assert_eq!(last_sent(&bench), "host-drain h2");
 }
