@@ -15,8 +15,13 @@ use tokio::time::Instant;
 
 use crate::layout::replace;
 
-/// How long daemons of an earlier run may take to notice that their supervisor is gone.
-const LEFTOVER_GRACE: Duration = Duration::from_secs(10);
+/// How daemons of an earlier run are ended, and how long each step may take: first they may notice that their supervisor is
+/// gone.
+const LEFTOVER_STEPS: [(Option<Signal>, Duration); 3] = [
+    (None, Duration::from_secs(10)),
+    (Some(Signal::SIGTERM), Duration::from_secs(2)),
+    (Some(Signal::SIGKILL), Duration::from_secs(5)),
+];
 
 /// What is remembered of one daemon.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,40 +105,40 @@ impl Records {
 
     /// Waits until no daemon of an earlier run is left; those that do not end by themselves are ended.
     pub(crate) async fn clear_leftovers(&self) {
-        let began = Instant::now();
-        let mut told = false;
-        loop {
-            let left: Vec<(String, Record)> = self
-                .all()
-                .into_iter()
-                .filter(|(_, record)| record.is_alive())
-                .collect();
-            if left.is_empty() {
-                return;
+        self.clear_leftovers_by(&LEFTOVER_STEPS).await;
+    }
+
+    async fn clear_leftovers_by(&self, steps: &[(Option<Signal>, Duration)]) {
+        for (signal, patience) in steps {
+            if let Some(signal) = signal {
+                self.signal_leftovers(*signal);
             }
-            let waited = began.elapsed();
-            if waited > LEFTOVER_GRACE {
-                let signal = if told {
-                    Signal::SIGKILL
-                } else {
-                    Signal::SIGTERM
-                };
-                for (name, record) in &left {
-                    tracing::warn!(daemon = name, pid = record.pid, %signal, "left from an earlier run");
-                    if let Ok(pid) = i32::try_from(record.pid)
-                        && let Err(error) = kill(Pid::from_raw(pid), signal)
-                    {
-                        tracing::warn!(daemon = name, %error, "could not be ended");
-                    }
-                }
-                if told {
+            let until = Instant::now() + *patience;
+            while Instant::now() < until {
+                if self.leftovers().is_empty() {
                     return;
                 }
-                told = true;
-                tokio::time::sleep(Duration::from_secs(2)).await;
-                continue;
+                tokio::time::sleep(Duration::from_millis(20)).await; // poll
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        for (name, record) in self.leftovers() {
+            tracing::error!(daemon = name, pid = record.pid, "outlives every signal");
+        }
+    }
+
+    fn leftovers(&self) -> Vec<(String, Record)> {
+        let all = self.all().into_iter();
+        all.filter(|(_, record)| record.is_alive()).collect()
+    }
+
+    fn signal_leftovers(&self, signal: Signal) {
+        for (name, record) in self.leftovers() {
+            tracing::warn!(daemon = name, pid = record.pid, %signal, "left from an earlier run");
+            if let Ok(pid) = i32::try_from(record.pid)
+                && let Err(error) = kill(Pid::from_raw(pid), signal)
+            {
+                tracing::warn!(daemon = name, %error, "could not be ended");
+            }
         }
     }
 
@@ -174,5 +179,42 @@ mod tests {
             ..record
         };
         assert!(!other.is_alive());
+    }
+    /// One that nothing but SIGKILL ends is gone when the next run begins.
+    #[tokio::test]
+    async fn what_an_earlier_run_left_is_gone_afterwards() {
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", "trap '' TERM; echo ready; exec sleep 600"])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let stdout = child.stdout.take().unwrap();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
+        let pid = child.id();
+        let dir = tempfile::tempdir().unwrap();
+        let records = Records::load(dir.path());
+        let record = Record {
+            pid,
+            start_time: process_start_time(pid).unwrap(),
+            address: String::new(),
+            restarts: 0,
+        };
+        records.set("agent", record).unwrap();
+        // Nobody else reaps it.
+        let reaped = std::thread::spawn(move || child.wait().unwrap());
+        let short = Duration::from_millis(100);
+        let steps = [
+            (None, short),
+            (Some(Signal::SIGTERM), short),
+            (Some(Signal::SIGKILL), Duration::from_secs(60)),
+        ];
+        records.clear_leftovers_by(&steps).await;
+        assert!(records.leftovers().is_empty());
+        let status = reaped.join().unwrap();
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&status),
+            Some(9)
+        );
     }
 }
