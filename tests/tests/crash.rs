@@ -3,7 +3,7 @@
 //! The moments and victims come from a seed; `AURORA_CRASH_SEED=n` repeats one, `AURORA_CRASH_SEEDS=n` sets how many are run.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use aurora_tests::cluster::{Cluster, role};
@@ -21,16 +21,18 @@ enum Victim {
     Scheduler,
     Agent,
     Master,
+    Observer,
     Executor,
     UserProcess,
     Supervisor,
     Everything,
 }
 
-const VICTIMS: [Victim; 7] = [
+const VICTIMS: [Victim; 8] = [
     Victim::Scheduler,
     Victim::Agent,
     Victim::Master,
+    Victim::Observer,
     Victim::Executor,
     Victim::UserProcess,
     Victim::Supervisor,
@@ -53,6 +55,7 @@ fn pids(cluster: &Cluster, victim: Victim) -> Vec<i32> {
         Victim::Scheduler => named("aurora-scheduler"),
         Victim::Agent => named("aurora-mesos-agent"),
         Victim::Master => named("aurora-mesos-master"),
+        Victim::Observer => named("aurora-observer"),
         Victim::Executor => named("aurora-executor").into_iter().take(1).collect(),
         Victim::UserProcess => named("sleep").into_iter().take(1).collect(),
         Victim::Supervisor => vec![cluster.pid()],
@@ -110,6 +113,15 @@ fn settled(cluster: &Cluster, job: &str) -> Result<BTreeMap<i64, String>, String
     }
 }
 
+/// The tasks that the observer shows as active.
+fn observed(cluster: &Cluster) -> Result<BTreeSet<String>, String> {
+    let list = cluster.get("observer", "/j/task_ids/active/0/100")?;
+    let tasks = list["tasks"].as_array().into_iter().flatten();
+    Ok(tasks
+        .filter_map(|task| Some(task["task_id"].as_str()?.to_owned()))
+        .collect())
+}
+
 /// One round: settle, kill somebody at a moment of the seed's choice, and see what must follow.
 fn round(seed: u64, cluster: &mut Cluster, job: &str, random: &mut StdRng) {
     let wait_settled = |cluster: &Cluster, what: &str| {
@@ -134,7 +146,13 @@ fn round(seed: u64, cluster: &mut Cluster, job: &str, random: &mut StdRng) {
             cluster.wait_for_end();
             // Its daemons end because their lifelines do; what runs for the user goes on.
             wait::until(&format!("seed {seed}: the daemons to end"), || {
-                let left = [Victim::Scheduler, Victim::Agent, Victim::Master]
+                let daemons = [
+                    Victim::Scheduler,
+                    Victim::Agent,
+                    Victim::Master,
+                    Victim::Observer,
+                ];
+                let left = daemons
                     .iter()
                     .flat_map(|daemon| pids(cluster, *daemon))
                     .collect::<Vec<_>>();
@@ -157,9 +175,21 @@ fn round(seed: u64, cluster: &mut Cluster, job: &str, random: &mut StdRng) {
         cluster,
         &format!("all instances to run after the end of {victim:?}"),
     );
+    let running: BTreeSet<String> = after.values().cloned().collect();
+    wait::until(
+        &format!("seed {seed}: the observer to show what runs after the end of {victim:?}"),
+        || match observed(cluster) {
+            shown if shown == Ok(running.clone()) => Ok(()),
+            shown => Err(format!("{shown:?} and not {running:?}")),
+        },
+    );
     match victim {
         // Tasks do not notice the end of those who watch them.
-        Victim::Scheduler | Victim::Master | Victim::Agent | Victim::Supervisor => {
+        Victim::Scheduler
+        | Victim::Master
+        | Victim::Observer
+        | Victim::Agent
+        | Victim::Supervisor => {
             assert_eq!(
                 before,
                 after,

@@ -5,6 +5,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use aurora_api::model::{Container, DockerContainer};
 use serde_json::{Value, json};
 use support::{Agent, Web, assigned, own_user};
 
@@ -182,4 +183,52 @@ async fn tasks_of_a_root_executor_are_kept_apart() {
     assert_eq!(state, "TASK_FAILED");
     assert!(message.contains("when its sandbox is in /tmp"), "{message}");
     assert!(agent.exit().await.success());
+}
+
+#[tokio::test]
+async fn an_executor_without_a_task_ends() {
+    let begin = Instant::now();
+    let agent = Agent::start(&[]).await;
+    assert!(agent.exit().await.success());
+    let took = begin.elapsed();
+    assert!(took >= Duration::from_secs(10), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_command_runs_as_the_role_in_docker_too() {
+    if !nix::unistd::geteuid().is_root() {
+        return aurora_tests::skip::skip("a_command_runs_as_the_role_in_docker_too", "not root");
+    }
+    let place = tempfile::tempdir().unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(place.path(), open).unwrap();
+    let docker = Container::Docker(DockerContainer {
+        image: Some("image".into()),
+        parameters: vec![],
+    });
+    for (name, container) in [("mesos", Container::default()), ("docker", docker)] {
+        let file = place.path().join(name);
+        let command = format!("(id -un; id -G) > {}", file.display());
+        let mut agent = Agent::start(&[]).await;
+        let mut task = assigned(
+            process("exec sleep 1000"),
+            json!({"health_check_config": {"health_checker": {"shell": {"shell_command": command}}}}),
+        );
+        task.task.job.role = "nobody".into();
+        task.task.container = container;
+        agent.launch(&task);
+        agent.expect("TASK_STARTING", "").await;
+        agent.expect("TASK_RUNNING", "Task is healthy.").await;
+        let groups = std::process::Command::new("id")
+            .args(["-G", "nobody"])
+            .output();
+        let groups = String::from_utf8(groups.unwrap().stdout).unwrap();
+        let seen = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(seen, format!("nobody\n{groups}"), "{name}");
+        agent.kill("task-1");
+        agent
+            .expect("TASK_KILLED", "Instructed to kill task.")
+            .await;
+        assert!(agent.exit().await.success());
+    }
 }

@@ -387,3 +387,54 @@ fn ids_are_made_up_and_agents_roots_are_discovered() {
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains(&names[0]), "{text}");
 }
+
+#[test]
+fn what_a_task_calls_itself_cannot_address_the_terminal() {
+    let root = Root::new();
+    let config = root.file(
+        "odd.json",
+        r#"{"processes":[{"name":"a\u001b[2Jb","cmdline":"echo '\u001b]0;x\u0007'"}]}"#,
+    );
+    let sandbox = root.path().join("sandbox").display().to_string();
+    let arguments = ["--json", "--task_id", "odd", "--sandbox", &sandbox, &config];
+    assert_eq!(root.say("run", &arguments).1, Some(0));
+    let stream = root.stream("odd").display().to_string();
+    for (verb, arguments) in [
+        ("status", &["--verbosity", "3"][..]),
+        ("read", &[stream.as_str()][..]),
+        ("read", &["--simple", stream.as_str()][..]),
+    ] {
+        let (text, code) = root.say(verb, arguments);
+        assert_eq!(code, Some(0), "{text}");
+        assert!(text.contains("a\\u{1b}[2Jb"), "{verb}: {text}");
+        assert!(!text.contains('\u{1b}'), "{verb}: {text:?}");
+    }
+}
+
+#[test]
+fn times_are_in_utc_wherever_one_is() {
+    let root = Root::new();
+    let (text, code) = root.say("simplerun", &["--task_id=t", "true"]);
+    assert_eq!(code, Some(0), "{text}");
+    let stream = root.stream("t").display().to_string();
+    let seen = |zone: &str| {
+        let mut read = root.command("read", &[&stream]);
+        let output = read.env("TZ", zone).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(seen("Asia/Tokyo"), seen("America/New_York"));
+    let hour = Command::new("date")
+        .args(["-u", "+%a %b %e %H:"])
+        .output()
+        .unwrap();
+    // Unless the hour has just ended.
+    let minute = Command::new("date").args(["-u", "+%M%S"]).output().unwrap();
+    let minute: u32 = String::from_utf8(minute.stdout)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
+    let hour = String::from_utf8(hour.stdout).unwrap();
+    let text = seen("Asia/Tokyo");
+    assert!(minute < 10 || text.contains(hour.trim()), "{hour}: {text}");
+}
