@@ -60,7 +60,8 @@ fn run(file: &str, urls: &[String], flags: &[&str]) -> (Vec<String>, Vec<String>
     (verdicts("PASS "), verdicts("FAIL "), text)
 }
 
-fn check(file: &str) {
+/// Runs a file, or what flags leave of it, against a master and an agent of its own.
+fn check(file: &str, flags: &[&str]) {
     let directory = scratch();
     let work = |name: &str| directory.path().join(name).display().to_string();
     let master_dir = work("master");
@@ -83,7 +84,7 @@ fn check(file: &str) {
         format!("http://{}", master.address()),
         format!("http://{}", agent.address()),
     ];
-    let (passed, failed, text) = run(file, &urls, &[]);
+    let (passed, failed, text) = run(file, &urls, flags);
     assert!(!passed.is_empty(), "{text}");
     let open = open_cases(file);
     // A case passes over events that it does not wait for, so an allocation at the wrong moment can take the offer that it
@@ -118,7 +119,7 @@ macro_rules! files {
         $(
             #[test]
             fn $test() {
-                check($file);
+                check($file, &[]);
             }
         )*
     };
@@ -133,6 +134,16 @@ files! {
     wire_executor: "executor.json",
     wire_operator: "operator.json",
     wire_maintenance: "maintenance.json",
+}
+
+/// Of task groups and of operations on resources there is no more than this.
+#[test]
+fn wire_operations() {
+    check("group.json", &["-k", "^group-stale-offer$"]);
+    check(
+        "reserve.json",
+        &["-k", "^reserve-(stale-offer|reconcile-operations)$"],
+    );
 }
 
 /// Agents and masters that are killed, paused and started again: by `tests/wire/control.py`, which the cases call.

@@ -246,7 +246,11 @@ async fn a_second_scheduler_takes_over_and_the_first_one_gives_up() {
 
 /// Sends a request as given and reads the status line.
 fn raw(cluster: &Cluster, head: &str, body: &str) -> String {
-    let mut stream = TcpStream::connect(cluster.master.address).expect("connected");
+    raw_at(cluster.master.address, head, body)
+}
+
+fn raw_at(address: std::net::SocketAddr, head: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("connected");
     stream.set_read_timeout(Some(PATIENCE)).expect("set");
     let request = format!(
         "{head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
@@ -391,6 +395,69 @@ async fn the_secret_guards_everything_that_writes_or_reads_files() {
         Resources::of(&agents[0].offered_resources).scalar("cpus"),
         2000
     );
+}
+
+/// A call of the type that stands for all that a master or an agent does not know.
+#[test]
+fn calls_of_no_known_type_are_not_implemented() {
+    let cluster = Cluster::start(None);
+    let head = |path: &str, host: &str| {
+        format!("POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json")
+    };
+    let (master, agent) = (cluster.master.address, cluster.agent.address);
+    let executor = r#"{"type":"UNKNOWN","executor_id":{"value":"e"},"framework_id":{"value":"f"}}"#;
+    let plain = r#"{"type":"UNKNOWN"}"#;
+    for (address, path, body) in [
+        (master, "/api/v1", plain),
+        (agent, "/api/v1", plain),
+        (agent, "/api/v1/executor", executor),
+    ] {
+        let answer = raw_at(address, &head(path, &address.to_string()), body);
+        assert_eq!(answer, "HTTP/1.1 501", "{address} {path}");
+    }
+}
+
+/// mesos: the paths of operators before there was a v1 API.
+#[tokio::test]
+async fn machines_go_down_and_up_over_the_old_paths() {
+    let cluster = Cluster::start(None);
+    let address = cluster.master.address;
+    let post = |path: &str, body: &str| {
+        let head = format!("POST {path} HTTP/1.1\r\nhost: {address}");
+        raw_at(address, &head, body)
+    };
+    let operator = OperatorClient::new(address.to_string(), None, PATIENCE);
+    let machines = async || {
+        let call = master::Call {
+            kind: Some(CallType::GetMaintenanceStatus),
+            ..Default::default()
+        };
+        let answer = operator.master(&call).await.expect("answered");
+        let status = answer.get_maintenance_status.expect("a status").status;
+        let names = |ids: Vec<aurora_mesos::v1::MachineId>| -> Vec<String> {
+            ids.into_iter().filter_map(|id| id.hostname).collect()
+        };
+        let draining = status.draining_machines.into_iter().map(|m| m.id).collect();
+        (names(draining), names(status.down_machines))
+    };
+    let away = r#"[{"hostname": "away", "ip": "10.0.0.9"}]"#;
+    let none: Vec<String> = Vec::new();
+    let one = vec!["away".to_owned()];
+    let schedule = format!(
+        r#"{{"windows": [{{"machine_ids": {away}, "unavailability": {{"start": {{"nanoseconds": 1}}}}}}]}}"#
+    );
+    // Only what is scheduled goes down, and only what is down comes up.
+    assert_eq!(post("/machine/down", away), "HTTP/1.1 400");
+    assert_eq!(post("/machine/up", away), "HTTP/1.1 400");
+    assert_eq!(post("/maintenance/schedule", &schedule), "HTTP/1.1 200");
+    assert_eq!(machines().await, (one.clone(), none.clone()));
+    assert_eq!(post("/machine/down", away), "HTTP/1.1 200");
+    assert_eq!(machines().await, (none.clone(), one));
+    assert_eq!(post("/machine/up", away), "HTTP/1.1 200");
+    assert_eq!(machines().await, (none.clone(), none));
+    for body in ["", "{}", "[{}]", "[3]"] {
+        assert_eq!(post("/machine/down", body), "HTTP/1.1 400", "{body}");
+    }
 }
 
 /// A listener to the master's events, as far as its first bytes.

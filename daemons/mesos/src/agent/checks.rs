@@ -308,3 +308,115 @@ async fn http_status(scheme: &str, place: &Place, port: u32, path: Option<&str>)
     let response = client.get(url).send().await.ok()?;
     Some(u32::from(response.status().as_u16()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read as _, Write as _};
+
+    use aurora_mesos::message::from_slice;
+
+    /// A server that answers so many requests with these statuses, and is gone.
+    fn serve(statuses: &'static [u16]) -> u16 {
+        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = server.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for status in statuses {
+                let (mut stream, _) = server.accept().unwrap();
+                let mut request = [0; 1024];
+                let count = stream.read(&mut request).unwrap();
+                let asked = String::from_utf8_lossy(&request[..count]).into_owned();
+                // One that only connects says nothing.
+                assert!(
+                    asked.is_empty() || asked.starts_with("GET /well HTTP/1.1"),
+                    "{asked}"
+                );
+                let answer = format!(
+                    "HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                );
+                // Nobody may listen any more.
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        });
+        port
+    }
+
+    /// The results of a task's checks, until `count` have come.
+    async fn results(fields: &str, count: usize) -> Vec<CheckResult> {
+        let text = format!(
+            r#"{{"name": "t", "task_id": {{"value": "t"}}, "agent_id": {{"value": "S"}}, {fields}}}"#
+        );
+        let task: TaskInfo = from_slice(text.as_bytes()).unwrap();
+        let place = Place::new(Surroundings::Machine, None);
+        let mut receiver = start(&task, place);
+        let mut seen = Vec::new();
+        while seen.len() < count {
+            let result = timeout(Duration::from_secs(60), receiver.recv()).await;
+            seen.push(result.unwrap().unwrap());
+        }
+        seen
+    }
+
+    const QUICK: &str = r#""delay_seconds": 0, "interval_seconds": 0.02, "timeout_seconds": 30, "grace_period_seconds": 0"#;
+
+    #[tokio::test]
+    async fn health_over_http_and_tcp() {
+        let health = |healthy, kill| CheckResult::Health { healthy, kill };
+        let http = serve(&[200, 302, 500, 404, 299]);
+        let fields = format!(
+            r#""health_check": {{"type": "HTTP", "http": {{"port": {http}, "path": "/well"}}, "consecutive_failures": 2, {QUICK}}}"#
+        );
+        // Redirections are taken for well, and not followed where they lead.
+        assert_eq!(
+            results(&fields, 3).await,
+            [
+                health(true, false),
+                health(false, false),
+                health(false, true)
+            ]
+        );
+        let chosen = serve(&[500, 200, 200]);
+        let fields = format!(
+            r#""health_check": {{"type": "HTTP", "http": {{"port": {chosen}, "path": "/well", "statuses": [500]}}, "consecutive_failures": 2, {QUICK}}}"#
+        );
+        assert_eq!(
+            results(&fields, 3).await,
+            [
+                health(true, false),
+                health(false, false),
+                health(false, true)
+            ]
+        );
+        let tcp = serve(&[0, 0]);
+        let fields = format!(
+            r#""health_check": {{"type": "TCP", "tcp": {{"port": {tcp}}}, "consecutive_failures": 1, {QUICK}}}"#
+        );
+        assert_eq!(
+            results(&fields, 2).await,
+            [health(true, false), health(false, true)]
+        );
+    }
+
+    #[tokio::test]
+    async fn checks_over_http_and_tcp() {
+        let code = |result: &CheckResult| match result {
+            CheckResult::Check(status) => status.http.as_ref().and_then(|http| http.status_code),
+            CheckResult::Health { .. } => None,
+        };
+        let http = serve(&[200, 200, 503]);
+        let fields = format!(
+            r#""check": {{"type": "HTTP", "http": {{"port": {http}, "path": "/well"}}, {QUICK}}}"#
+        );
+        // What stays the same is not told again.
+        let codes: Vec<Option<u32>> = results(&fields, 3).await.iter().map(code).collect();
+        assert_eq!(codes, [Some(200), Some(503), None]);
+        let connected = |result: &CheckResult| match result {
+            CheckResult::Check(status) => status.tcp.as_ref().and_then(|tcp| tcp.succeeded),
+            CheckResult::Health { .. } => None,
+        };
+        let tcp = serve(&[0]);
+        let fields = format!(r#""check": {{"type": "TCP", "tcp": {{"port": {tcp}}}, {QUICK}}}"#);
+        let seen: Vec<Option<bool>> = results(&fields, 2).await.iter().map(connected).collect();
+        assert_eq!(seen, [Some(true), Some(false)]);
+    }
+}

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use aurora_mesos::v1::{CommandUri, StatusReason, TaskState};
 use aurora_mesosd::link;
+use aurora_tests::skip::{is_root, skip};
 use http::StatusCode;
 
 use world::{LIMIT, World, processes_with, task, wait_until_none};
@@ -146,6 +147,60 @@ async fn archives_are_unpacked_by_their_names() {
     let failed = world.master.wait_for_state("t2", TaskState::Failed).await;
     let message = failed.message.unwrap();
     assert!(message.ends_with("pipe is not a regular file"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_gets_no_file_that_its_user_may_not_read() {
+    if !is_root() {
+        return skip(
+            "a_task_gets_no_file_that_its_user_may_not_read",
+            "tasks have users of their own under root alone",
+        );
+    }
+    use std::os::unix::fs::PermissionsExt as _;
+    let world = World::new().await;
+    let _agent = world.agent(&[]).await;
+    for (id, user, mode, state) in [
+        ("root", "root", 0o600, TaskState::Finished),
+        ("other", "nobody", 0o644, TaskState::Finished),
+        ("secret", "nobody", 0o600, TaskState::Failed),
+    ] {
+        let source = world.directory.path().join(id);
+        std::fs::write(&source, "text\n").unwrap();
+        std::fs::set_permissions(&source, std::fs::Permissions::from_mode(mode)).unwrap();
+        let mut info = task(id, &format!("test $(stat -c %U {id}) = {user}"));
+        let command = info.command.as_mut().unwrap();
+        command.user = Some(user.into());
+        command.uris = vec![CommandUri {
+            value: source.display().to_string(),
+            ..CommandUri::default()
+        }];
+        world.master.run(info);
+        let ended = world.master.wait_for_state(id, state).await;
+        let message = ended.message.unwrap();
+        let denied = message.contains("Permission denied");
+        assert_eq!(denied, state == TaskState::Failed, "{id}: {message}");
+    }
+}
+
+/// The server takes the request and answers nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn fetching_counts_as_a_part_of_an_executors_start() {
+    let world = World::new().await;
+    let flags = ["--executor_registration_timeout", "1secs"];
+    let _agent = world.agent(&flags).await;
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut info = task("t1", "true");
+    info.command.as_mut().unwrap().uris = vec![CommandUri {
+        value: format!("http://{}/file", server.local_addr().unwrap()),
+        ..CommandUri::default()
+    }];
+    world.master.run(info);
+    let failed = world.master.wait_for_state("t1", TaskState::Failed).await;
+    assert_eq!(
+        failed.reason,
+        Some(StatusReason::ExecutorRegistrationTimeout)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! The agent's decisions, told as short histories.
 
+mod bounds;
 mod life;
 mod recovery;
 

@@ -177,3 +177,29 @@ fn what_does_not_checkpoint_does_not_outlive_the_agent() {
         ]
     );
 }
+
+/// Nothing of the last boot is alive; its tasks are gone, and nobody is waited for.
+#[test]
+fn a_reboot_recovers_nothing() {
+    for (partition_aware, state) in [(true, "TASK_GONE"), (false, "TASK_LOST")] {
+        let mut before = World::of(framework(true, partition_aware), agent(false));
+        before.run(custom_task("t1"));
+        before.subscribe(7);
+        before.update(status("t1", TaskState::Running, 1));
+        before.ack("t1", &[1; 16]);
+        let (drain, frameworks) = replay(&before.records, |_| RecoveredRun::Rebooted);
+        let mut world = World {
+            agent: agent(false),
+            at: Duration::from_secs(1),
+            records: vec![],
+            framework: framework(true, partition_aware),
+        };
+        world.agent.agent_id = Some("S0".into());
+        let effects = world.agent.recover(world.now(), drain, frameworks);
+        let shown = world.done(effects);
+        assert!(shown.contains(&format!("record t1 {state}")), "{shown:?}");
+        assert!(!world.agent.is_recovering());
+        let told = world.master(registered());
+        assert_eq!(told[0], format!("send t1 {state} REASON_AGENT_RESTARTED"));
+    }
+}

@@ -1,5 +1,6 @@
 //! A master in a world of scripts: calls, events and time go in, short lines come out.
 
+mod edges;
 mod limits;
 mod losses;
 mod scripts;
