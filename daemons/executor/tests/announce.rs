@@ -3,15 +3,17 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aurora_api::model::AssignedTask;
 use aurora_tests::python;
 use aurora_tests::skip::skip;
 use aurora_tests::zookeeper::ZooKeeper;
+use aurora_zk::acl::Access;
 use aurora_zk::members::{self, Member};
-use aurora_zk::{Config, Keeper as _, MIN_TIMEOUT, Refusal, Session};
+use aurora_zk::{Config, Keeper as _, Lifetime, MIN_TIMEOUT, Refusal, Session};
 use serde_json::{Value, json};
 use support::{Agent, PATIENCE, Web, assigned, own_user};
 
@@ -158,6 +160,51 @@ async fn credentials_and_access_lists_of_the_file() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains(&access), "{said}");
+}
+
+#[tokio::test]
+async fn a_join_that_was_refused_is_tried_again() {
+    const NAME: &str = "a_join_that_was_refused_is_tried_again";
+    let server = match ZooKeeper::start() {
+        Ok(server) => server,
+        Err(reason) => return skip(NAME, &reason),
+    };
+    let text = r#"{"auth":[{"scheme":"digest","credential":"owner:secret"}],
+        "acl":[{"scheme":"world","credential":"anyone","permissions":{"read":true}},
+               {"scheme":"digest","credential":"owner:secret","permissions":{"create":true,"delete":true}}]}"#;
+    let access = Access::parse(text).unwrap();
+    let owner = Session::start(Config {
+        servers: server.address(),
+        timeout: MIN_TIMEOUT,
+        credentials: access.credentials.clone(),
+    })
+    .unwrap();
+    owner.held().await.unwrap();
+    owner
+        .create("/guarded", vec![], &access.acl(), Lifetime::Persistent)
+        .await
+        .unwrap();
+
+    let ensemble = format!("--announcer-ensemble={}", server.address());
+    let mut agent = Agent::start(&[&ensemble, "--announcer-allow-custom-serverset-path"]).await;
+    agent.launch(&task(json!({"announce": {"zk_path": "/guarded/own"}})));
+    agent.expect("TASK_STARTING", "").await;
+    agent.expect("TASK_RUNNING", HEALTHY).await;
+    // A join that is not refused takes moments.
+    let reader = reader(&server);
+    reader.held().await.unwrap();
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(2) {
+        let found = members::list(&reader, "/guarded/own").await;
+        assert!(found.as_ref().map_or(true, BTreeMap::is_empty), "{found:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await; // poll
+    }
+    owner.delete("/guarded").await.unwrap();
+    members(&reader, "/guarded/own", 1).await;
+    agent.kill("task-1");
+    agent
+        .expect("TASK_KILLED", "Instructed to kill task.")
+        .await;
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use aurora_api::thermos::TaskState;
 use aurora_thermos::core::Turn;
 use aurora_thermos::isolation::Isolation;
 use aurora_thermos::logs::LogDefaults;
@@ -23,7 +24,7 @@ use serde_json::json;
 
 use crate::Places;
 use crate::config::{Bound, ConfigArgs, Loaded, load};
-use crate::look::DEFAULT_ROOT;
+use crate::look::{DEFAULT_ROOT, printable};
 
 /// How long a task that is told to end may take, as upstream.
 const KILL_WAIT: Duration = Duration::from_secs(60);
@@ -145,16 +146,18 @@ fn start(
     let interrupts =
         SignalFd::with_flags(&interrupts, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
             .context("cannot hear of signals")?;
+    let shown = printable(&settings.task_id);
     let runner = TaskRunner::start(settings)?;
-    attend(runner, &interrupts)?;
+    let state = attend(runner, &interrupts)?;
+    writeln!(io::stderr(), "Task {shown} ended: {state}")?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Stays with the task until it is over; the first signal kills it.
-fn attend(mut runner: TaskRunner, interrupts: &SignalFd) -> anyhow::Result<()> {
+/// Stays with the task until it is over, and says how; the first signal kills it.
+fn attend(mut runner: TaskRunner, interrupts: &SignalFd) -> anyhow::Result<TaskState> {
     loop {
         let longest = match runner.turn()? {
-            Turn::Over(_) => return Ok(()),
+            Turn::Over(state) => return Ok(state),
             Turn::Wait(longest) => longest,
         };
         let millis = u16::try_from(longest.as_millis())

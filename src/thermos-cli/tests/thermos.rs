@@ -114,7 +114,7 @@ fn a_simple_task_from_run_to_read() {
     assert_eq!(
         (text.as_str(), code),
         (
-            "Running command: 'echo {{who}} {{thermos.ports[http]}} {{thermos.task_id}}'\n",
+            "Running command: 'echo {{who}} {{thermos.ports[http]}} {{thermos.task_id}}'\nTask t-1 ended: SUCCESS\n",
             Some(0)
         )
     );
@@ -355,7 +355,10 @@ fn a_job_file_is_run() {
             &config,
         ],
     );
-    assert_eq!((text.as_str(), code), ("", Some(0)));
+    assert_eq!(
+        (text.as_str(), code),
+        ("Task r-1 ended: SUCCESS\n", Some(0))
+    );
     let (text, _) = root.say("tail", &["r-1"]);
     assert!(text.ends_with("two 0\n"), "{text}");
 }
