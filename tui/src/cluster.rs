@@ -29,6 +29,7 @@ use aurora_tui_model::event::{
     Call, Event, Launch, LinkEvent, Seen, ShellTarget, Watch, WatchWhat,
 };
 use aurora_tui_model::jobfile::Purpose;
+use aurora_tui_model::pages;
 use aurora_tui_model::told::Amounts;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -71,7 +72,7 @@ impl Source for Cluster {
         let target = self.target.clone();
         Box::pin(async move {
             let first = topics.borrow_and_update().clone();
-            let mut feed = Feed::follow(&target, USER_AGENT, first);
+            let mut feed = Feed::bounded(&target, USER_AGENT, first, pages::BOUND);
             loop {
                 let event = tokio::select! {
                     changed = topics.changed() => {

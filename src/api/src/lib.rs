@@ -4,6 +4,7 @@
 //! This crate knows nothing of HTTP, of Mesos, of files or clocks.
 
 pub mod binary;
+pub mod brief;
 pub mod drain_plan;
 pub mod eval;
 pub mod feed;

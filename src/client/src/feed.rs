@@ -87,13 +87,25 @@ impl Feed {
         user_agent: &str,
         topics: impl IntoIterator<Item = T>,
     ) -> Feed {
-        Feed::start(target, user_agent, topics, SILENCE)
+        Feed::start(target, user_agent, topics, None, SILENCE)
+    }
+
+    /// The same, but tables of the summary that have more than `bound` rows are left out: the reader has them as pages
+    /// ([`Line::Counts`] says which).
+    pub fn bounded<T: Into<String>>(
+        target: &Target,
+        user_agent: &str,
+        topics: impl IntoIterator<Item = T>,
+        bound: usize,
+    ) -> Feed {
+        Feed::start(target, user_agent, topics, Some(bound), SILENCE)
     }
 
     fn start<T: Into<String>>(
         target: &Target,
         user_agent: &str,
         topics: impl IntoIterator<Item = T>,
+        bound: Option<usize>,
         silence: Duration,
     ) -> Feed {
         let (sender, items) = mpsc::channel(BUFFER);
@@ -105,6 +117,7 @@ impl Feed {
             items: sender,
             topics: receiver,
             position: Position::default(),
+            bound,
             silence,
         };
         Feed {
@@ -151,6 +164,9 @@ struct Position {
     /// Topics whose snapshots have begun since the topics were last changed: the end of one that began before says nothing
     /// of a topic that was dropped and taken up again meanwhile.
     begun: BTreeSet<String>,
+    /// Whether a table of the summary was left out. Which are is settled anew where a feed begins, so that what is left out
+    /// at one time and told at another cannot be missed.
+    is_partial: bool,
     /// The newest position seen.
     last: Option<Seq>,
 }
@@ -162,6 +178,10 @@ impl Position {
             Line::Hello(_) | Line::Config(_) | Line::Denied(_) => return,
             Line::Reset { .. } => {
                 *self = Position::default();
+                return;
+            }
+            Line::Counts(counts) => {
+                self.is_partial = counts.tables.values().any(|table| !table.told);
                 return;
             }
             Line::Snapshot(Snapshot { topic, seq, part }) => {
@@ -202,7 +222,7 @@ impl Position {
 
     /// From where a new connection with these topics can go on without a snapshot.
     fn resume(&self, topics: &BTreeSet<String>) -> Option<Seq> {
-        if topics.iter().all(|topic| self.whole.contains(topic)) {
+        if !self.is_partial && topics.iter().all(|topic| self.whole.contains(topic)) {
             self.last
         } else {
             None
@@ -226,6 +246,8 @@ struct Follower {
     items: mpsc::Sender<Item>,
     topics: watch::Receiver<BTreeSet<String>>,
     position: Position,
+    /// Rows of a table of the summary at most.
+    bound: Option<usize>,
     silence: Duration,
 }
 
@@ -357,8 +379,10 @@ impl Follower {
         let list: Vec<&str> = topics.iter().map(String::as_str).collect();
         let mut query = url.query_pairs_mut();
         query.append_pair("topics", &list.join(","));
-        if let Some(from) = self.position.resume(topics) {
-            query.append_pair("from", &from.to_string());
+        match (self.position.resume(topics), self.bound) {
+            (Some(from), _) => _ = query.append_pair("from", &from.to_string()),
+            (None, Some(bound)) => _ = query.append_pair("summary", &bound.to_string()),
+            (None, None) => {}
         }
         drop(query);
         Ok(url)

@@ -144,6 +144,7 @@ async fn silence_is_a_lost_connection() {
         &target(&server),
         "t",
         ["summary"],
+        None,
         Duration::from_millis(300),
     );
     next(&mut feed).await;

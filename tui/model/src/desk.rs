@@ -68,16 +68,16 @@ impl Link {
 pub struct Counts {
     /// Jobs.
     pub jobs: usize,
-    /// Jobs that are not as they should be.
-    pub problems: usize,
-    /// Tasks that are active.
-    pub active: u64,
+    /// Jobs that are not as they should be; none where the jobs are too many to be told.
+    pub problems: Option<usize>,
+    /// Tasks that are active, likewise.
+    pub active: Option<u64>,
     /// Updates that go on.
     pub updates: usize,
     /// Hosts.
     pub hosts: usize,
-    /// Hosts in maintenance.
-    pub maintenance: usize,
+    /// Hosts in maintenance, likewise.
+    pub maintenance: Option<usize>,
 }
 
 fn peer(state: &State) -> Peer {
@@ -290,14 +290,26 @@ impl Desk {
 fn count(state: &State) -> Counts {
     let jobs = || state.store.jobs.values();
     let hosts = || state.store.hosts.values();
+    let size = |table| {
+        let size = state.store.size(table).filter(|size| !size.told);
+        size.and_then(|size| usize::try_from(size.rows).ok())
+    };
+    let (many_jobs, many_hosts) = (size("jobs"), size("hosts"));
+    let updating = state.store.counts.as_ref().map_or(0, |counts| counts.updating);
+    let all_jobs = || many_jobs.is_none();
     Counts {
-        jobs: jobs().count(),
-        problems: jobs().filter(|job| crate::views::is_problem(job)).count(),
-        active: jobs().map(|job| u64::from(job.active)).sum(),
-        updates: jobs().filter(|job| job.update.is_some()).count(),
-        hosts: hosts().count(),
-        maintenance: hosts()
-            .filter(|host| host.mode != aurora_api::model::MaintenanceMode::None)
-            .count(),
+        jobs: many_jobs.unwrap_or_else(|| jobs().count()),
+        problems: all_jobs().then(|| jobs().filter(|job| crate::views::is_problem(job)).count()),
+        active: all_jobs().then(|| jobs().map(|job| u64::from(job.active)).sum()),
+        updates: match many_jobs {
+            Some(_) => usize::try_from(updating).unwrap_or(usize::MAX),
+            None => jobs().filter(|job| job.update.is_some()).count(),
+        },
+        hosts: many_hosts.unwrap_or_else(|| hosts().count()),
+        maintenance: many_hosts.is_none().then(|| {
+            hosts()
+                .filter(|host| host.mode != aurora_api::model::MaintenanceMode::None)
+                .count()
+        }),
     }
 }

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::actions::{Action, Progress, Subject};
 use crate::journal::Entry;
 use crate::key::Key;
+use crate::pages::{self, Page};
+use crate::notify::How;
 use crate::told::{Answer, Question};
 
 /// Which output of a process.
@@ -44,6 +46,8 @@ pub enum Start {
     At(u64),
     /// Before the first line of this time or later, milliseconds since 1970; [`WINDOW`] bytes as above.
     Time(i64),
+    /// [`WINDOW`] before the first line of this time or later, up to there.
+    Before(i64),
 }
 
 /// Something of a task that is read again and again while it is on the screen.
@@ -75,6 +79,8 @@ pub enum WatchWhat {
     Task,
     /// Something that the scheduler is asked.
     Ask(Question),
+    /// Rows of a table that is too large to be held.
+    Page(pages::Query),
     /// What a task used over the last hour.
     History,
     /// A directory of the sandbox.
@@ -175,6 +181,8 @@ pub enum Seen {
     Task(TaskInfo),
     /// What the scheduler answered.
     Answer(Answer),
+    /// Rows of a table.
+    Page(Page),
     /// What a task used over the last hour.
     History(TaskHistory),
     /// A directory.
@@ -362,6 +370,13 @@ pub enum Effect {
         host: String,
         /// The command line.
         command: String,
+    },
+    /// Tell somebody who looks elsewhere.
+    Notify {
+        /// How.
+        how: How,
+        /// What, in one line.
+        text: String,
     },
     /// Give the terminal to a shell in a task's sandbox until it ends.
     Shell(ShellTarget),

@@ -19,6 +19,8 @@ pub mod keymap;
 pub mod layout;
 pub mod logs;
 pub mod moment;
+pub mod notify;
+pub mod pages;
 pub mod past;
 pub mod place;
 mod plan;

@@ -19,6 +19,7 @@ use crate::filter::Filter;
 use crate::layout::Area;
 use crate::logs::strip::Strip;
 use crate::logs::{Line, sieve};
+use crate::pages;
 use crate::place::Place;
 use crate::state::{Detail, Pane, State};
 use crate::store::SUMMARY;
@@ -309,7 +310,10 @@ pub(crate) fn shows_clusters(state: &State) -> bool {
 
 /// Whether this is a cluster on which nothing was ever created, as far as its summary tells.
 pub(crate) fn is_empty_cluster(state: &State) -> bool {
-    state.view.place == Place::Jobs && state.store.is_whole(SUMMARY) && state.store.jobs.is_empty()
+    state.view.place == Place::Jobs
+        && state.store.is_whole(SUMMARY)
+        && state.store.jobs.is_empty()
+        && !state.store.is_paged("jobs")
 }
 
 /// The frame of a state. Call [`crate::update::settle`] before.
@@ -367,11 +371,22 @@ fn crumb(state: &State) -> (String, String) {
     };
     let mut counter = String::new();
     if let Some(table) = views::table(state) {
-        counter = if table.rows.len() == table.total {
+        counter = if table.shown == table.total {
             format!("{}", table.total)
         } else {
-            format!("{}/{} shown", table.rows.len(), table.total)
+            format!("{}/{} shown", table.shown, table.total)
         };
+        if table.rows.len() < table.shown
+            && let Some(at) = views::selected(state, &table)
+        {
+            counter = format!("row {} of {counter}", table.offset + at + 1);
+        }
+    }
+    if pages::is_loading(state) {
+        counter.push_str(" loading ...");
+    }
+    if let Some(why) = state.view.trouble.as_ref().filter(|_| pages::is_paged(state)) {
+        counter.push_str(&format!(" not current: {why}"));
     }
     if state.view.problems {
         counter.push_str(" problems only");

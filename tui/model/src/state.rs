@@ -14,6 +14,7 @@ use crate::key::Key;
 use crate::keymap::Keymap;
 use crate::layout::Layout;
 pub use crate::logs::pane::{Logs, Pane};
+use crate::pages::{self, Paging};
 use crate::past::{Looking, Past};
 use crate::place::{Link, Place};
 use crate::rounds::Campaign;
@@ -22,6 +23,7 @@ use crate::store::Store;
 use crate::table::Sort;
 use crate::theme::Warning;
 use crate::told::Question;
+use crate::update::Followed;
 use crate::views::Cache;
 
 /// What does not change while the workbench runs.
@@ -117,6 +119,8 @@ pub struct View {
     pub history: Option<TaskHistory>,
     /// Why that is missing.
     pub trouble: Option<String>,
+    /// What is here of a table that is too large to be held.
+    pub paging: Paging,
 }
 
 impl View {
@@ -149,6 +153,7 @@ impl View {
             task: None,
             history: None,
             trouble: None,
+            paging: Paging::default(),
         }
     }
 
@@ -310,6 +315,10 @@ pub struct State {
     pub create_line: Option<String>,
     /// Whether it was looked for.
     pub suggested: bool,
+    /// Updates whose end is told.
+    pub(crate) followed: Vec<Followed>,
+    /// When a failure was last told, our clock.
+    pub(crate) failure_told_ms: i64,
     /// Whether the last key was `cancel`.
     pub cancelled: bool,
     /// Counts changes of what tables are made of.
@@ -357,6 +366,8 @@ impl State {
             saving: 0,
             create_line: None,
             suggested: false,
+            followed: Vec::new(),
+            failure_told_ms: i64::MIN / 2,
             cancelled: false,
             revision: 0,
             cache: Cache::default(),
@@ -435,6 +446,9 @@ impl State {
         }
         if self.view.trouble.is_some() {
             return None;
+        }
+        if pages::is_loading(self) {
+            return Some(format!("these rows of the {}", self.view.place.view()));
         }
         if self.is_told()
             && let Some(question) = self.unanswered().next()

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use aurora_api::feed::{
-    AuditRecord, HostRecord, JobRecord, Line, MaintenanceRecord, QuotaRecord, Seq, SnapshotPart,
-    TaskRecord, UpdateRecord,
+    AuditRecord, Counts, HostRecord, JobRecord, Line, MaintenanceRecord, QuotaRecord, RoleRecord,
+    Seq, SnapshotPart, TableSize, TaskRecord, UpdateRecord,
 };
 use aurora_api::job_key::JobPath;
 
+use crate::pages::Records;
 use crate::told::Answers;
 
 mod news;
@@ -63,6 +64,8 @@ pub struct Store {
     pub hosts: BTreeMap<String, HostRecord>,
     /// Quotas by role.
     pub quotas: BTreeMap<String, QuotaRecord>,
+    /// Roles, as far as pages told them.
+    pub roles: BTreeMap<String, RoleRecord>,
     /// Tasks by id.
     pub tasks: BTreeMap<String, TaskRecord>,
     /// Updates by job and id.
@@ -75,6 +78,8 @@ pub struct Store {
     pub news: VecDeque<News>,
     /// What was asked beside the feed.
     pub answers: Answers,
+    /// How large the tables of the summary are, where the scheduler tells.
+    pub counts: Option<Counts>,
     /// The feed's version, once it said hello.
     pub version: Option<u32>,
     configs: BTreeMap<String, serde_json::Value>,
@@ -175,6 +180,10 @@ impl Store {
             Line::Maintenance(record) => {
                 self.heard(record.seq);
                 self.see(MAINTENANCE, record.host.clone());
+                // Of hosts that are read as pages the feed tells nothing else.
+                if let Some(host) = self.hosts.get_mut(&record.host) {
+                    (host.mode, host.tasks) = (record.mode, record.tasks);
+                }
                 self.maintenance.insert(record.host.clone(), record);
             }
             Line::Audit(record) => {
@@ -190,6 +199,7 @@ impl Store {
                 self.topics.entry(topic).or_default().denied = true;
             }
             Line::Heartbeat(heartbeat) => self.heard(heartbeat.seq),
+            Line::Counts(counts) => self.counts = Some(counts),
         }
     }
 
@@ -232,10 +242,14 @@ impl Store {
 
     fn keep_only(&mut self, topic: &str, seen: &BTreeSet<String>) {
         if topic == SUMMARY {
-            self.jobs
-                .retain(|job, _| seen.contains(&format!("job {job}")));
-            self.hosts
-                .retain(|host, _| seen.contains(&format!("host {host}")));
+            if !self.is_paged("jobs") {
+                self.jobs
+                    .retain(|job, _| seen.contains(&format!("job {job}")));
+            }
+            if !self.is_paged("hosts") {
+                self.hosts
+                    .retain(|host, _| seen.contains(&format!("host {host}")));
+            }
             self.quotas
                 .retain(|role, _| seen.contains(&format!("quota {role}")));
         } else if topic == UPDATES {
@@ -271,6 +285,46 @@ impl Store {
             let used: BTreeSet<String> = used.into_iter().cloned().collect();
             self.configs.retain(|id, _| used.contains(id));
         }
+    }
+
+    /// Takes in records that a page told; gives back the rows' identities.
+    pub(crate) fn keep(&mut self, records: Records) -> Vec<String> {
+        match records {
+            Records::Jobs(records) => records
+                .into_iter()
+                .map(|record| {
+                    let id = record.job.to_string();
+                    self.jobs.insert(record.job.clone(), record);
+                    id
+                })
+                .collect(),
+            Records::Hosts(records) => records
+                .into_iter()
+                .map(|record| {
+                    let id = record.host.clone();
+                    self.hosts.insert(id.clone(), record);
+                    id
+                })
+                .collect(),
+            Records::Roles(records) => records
+                .into_iter()
+                .map(|record| {
+                    let id = record.role.clone();
+                    self.roles.insert(id.clone(), record);
+                    id
+                })
+                .collect(),
+        }
+    }
+
+    /// Whether a table of the summary is too large to be told, so that only pages of it are here.
+    pub fn is_paged(&self, table: &str) -> bool {
+        self.size(table).is_some_and(|size| !size.told)
+    }
+
+    /// How large a table of the summary is, where the scheduler tells.
+    pub fn size(&self, table: &str) -> Option<TableSize> {
+        self.counts.as_ref()?.tables.get(table).copied()
     }
 
     /// Whether a topic's snapshot is complete.

@@ -162,8 +162,12 @@ pub struct Row {
 pub struct Table {
     /// Columns.
     pub columns: Vec<Column>,
-    /// Rows that are shown.
+    /// Rows that are shown, as far as they are here.
     pub rows: Vec<Arc<Row>>,
+    /// How many stand before these: of a large table only some are here.
+    pub offset: usize,
+    /// How many are shown, here or not.
+    pub shown: usize,
     /// How many there are without filter.
     pub total: usize,
 }
@@ -257,6 +261,8 @@ impl Table {
     pub fn new(columns: Vec<Column>, rows: Vec<Row>) -> Table {
         Table {
             total: rows.len(),
+            shown: rows.len(),
+            offset: 0,
             columns,
             rows: rows.into_iter().map(Arc::new).collect(),
         }
@@ -274,6 +280,7 @@ impl Table {
             (!problems || row.problem)
                 && (filter.is_empty() || filter.matches(&RowSubject::new(columns, row, now_ms)))
         });
+        self.shown = self.rows.len();
         self
     }
 
@@ -332,7 +339,11 @@ impl Table {
                 Json::Object(object)
             })
             .collect();
-        json!({"columns": self.names(), "rows": rows, "shown": self.rows.len(), "total": self.total})
+        let mut table = json!({"columns": self.names(), "rows": rows, "shown": self.shown, "total": self.total});
+        if self.rows.len() < self.shown {
+            table["offset"] = json!(self.offset);
+        }
+        table
     }
 }
 

@@ -20,7 +20,7 @@ use aurora_tui_model::told::{
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{Look, poll};
+use super::{Look, page, poll};
 use crate::data::Events;
 
 /// Rows of a page, and how many pages are read at most.
@@ -36,8 +36,10 @@ struct Asked {
 
 /// Asks the scheduler again and again until nobody listens.
 pub(crate) async fn ask(scheduler: Scheduler, generation: u64, what: WatchWhat, events: Events) {
-    let WatchWhat::Ask(question) = what else {
-        return;
+    let question = match what {
+        WatchWhat::Ask(question) => question,
+        WatchWhat::Page(query) => return page::keep(scheduler, generation, query, events).await,
+        _ => return,
     };
     let period = Duration::from_secs(match question {
         Question::Update(..) => 1,

@@ -3,6 +3,7 @@
 mod ask;
 mod job_file;
 mod look;
+mod page;
 mod seek;
 mod tail;
 
@@ -28,7 +29,7 @@ pub(crate) async fn watch(observer: Observer, generation: u64, watch: Watch, eve
     let Watch { task, what, .. } = watch;
     match what {
         // The scheduler is asked, not an observer.
-        WatchWhat::Ask(_) => {}
+        WatchWhat::Ask(_) | WatchWhat::Page(_) => {}
         WatchWhat::History => {
             poll(
                 &Looked {

@@ -77,9 +77,10 @@ pub(super) async fn tail(tailed: &impl Read, start: Start, generation: u64, even
         }
         let step = next(tailed, offset, empty_reads >= PROBE_EVERY || hurry).await;
         let step = match (step, start) {
-            (Ok(Step::Begin(size)), Start::Time(time)) => seek::find(tailed, size, time, now_ms())
-                .await
-                .map(|begin| Step::Found(size, begin)),
+            (Ok(Step::Begin(size)), Start::Time(time) | Start::Before(time)) => {
+                let found = seek::find(tailed, size, time, now_ms()).await;
+                found.map(|begin| Step::Found(size, begin))
+            }
             (step, _) => step,
         };
         let (seen, pause) = match step {
@@ -89,13 +90,14 @@ pub(super) async fn tail(tailed: &impl Read, start: Start, generation: u64, even
             ),
             Ok(Step::Begin(size) | Step::Found(size, _)) => {
                 let begin = match (&step, start) {
-                    (Ok(Step::Found(_, begin)), _) => *begin,
+                    (Ok(Step::Found(_, found)), Start::Before(_)) => found.saturating_sub(WINDOW),
+                    (Ok(Step::Found(_, found)), _) => *found,
                     (_, Start::At(offset)) => offset.min(size),
                     _ => size.saturating_sub(WINDOW),
                 };
                 offset = Some(begin);
                 // A chosen place is shown to the byte, so that windows side by side have everything.
-                cut_first_line = start == Start::End && begin > 0;
+                cut_first_line = matches!(start, Start::End | Start::Before(_)) && begin > 0;
                 window_end = (start != Start::End && begin + WINDOW < size).then(|| begin + WINDOW);
                 // An empty piece tells that the file is there.
                 let nothing = Seen::Bytes {
@@ -126,8 +128,12 @@ pub(super) async fn tail(tailed: &impl Read, start: Start, generation: u64, even
                 };
                 (None, Some(TAIL_PERIOD))
             }
-            Ok(Step::More(chunk)) => {
+            Ok(Step::More(mut chunk)) => {
                 empty_reads = 0;
+                let full = i64::try_from(chunk.length).is_ok_and(|length| length >= PIECE);
+                if full {
+                    leave_cut_character(tailed, &mut chunk).await;
+                }
                 offset = Some(chunk.offset.saturating_add(chunk.length));
                 let mut bytes = chunk.data.into_bytes();
                 let mut from = chunk.offset;
@@ -139,7 +145,6 @@ pub(super) async fn tail(tailed: &impl Read, start: Start, generation: u64, even
                     bytes.drain(..line);
                     from += line as u64;
                 }
-                let full = i64::try_from(chunk.length).is_ok_and(|length| length >= PIECE);
                 full_reads = if full { full_reads + 1 } else { 0 };
                 (
                     Some(Seen::Bytes {
@@ -170,6 +175,28 @@ pub(super) async fn tail(tailed: &impl Read, start: Start, generation: u64, even
         }
         if let Some(pause) = pause {
             tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+/// A character that a piece's end has cut in two is left for the next piece. Observers give text, in which its first part was
+/// replaced: what begins shortly before the end is looked at.
+async fn leave_cut_character(tailed: &impl Read, chunk: &mut Chunk) {
+    const REPLACED: char = '\u{fffd}';
+    if !chunk.data.ends_with(REPLACED) {
+        return;
+    }
+    let end = chunk.offset.saturating_add(chunk.length);
+    for before in 1..=3_u64 {
+        let from = i64::try_from(end.saturating_sub(before)).unwrap_or(i64::MAX);
+        let Ok(Some(looked)) = tailed.read(from, 4).await else {
+            return;
+        };
+        let begins = looked.data.chars().next().filter(|c| *c != REPLACED);
+        if begins.is_some_and(|c| c.len_utf8() as u64 > before) {
+            chunk.data.pop();
+            chunk.length -= before;
+            return;
         }
     }
 }

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use crate::data::{Events, Job, Source, report};
 
 /// 2026-01-02 03:04:05 UTC: `date -u -d @1767323045`.
-pub(super) const NOW: i64 = 1_767_323_045_000;
+pub(crate) const NOW: i64 = 1_767_323_045_000;
 
 pub(super) fn seq(index: u64) -> Seq {
     Seq { index, ordinal: 0 }
@@ -181,8 +181,8 @@ pub(super) fn task_info() -> TaskInfo {
 }
 
 /// A cluster that answers at once.
-pub(super) struct Fake {
-    pub(super) calls: Mutex<Vec<Call>>,
+pub(crate) struct Fake {
+    pub(crate) calls: Mutex<Vec<Call>>,
     answer: Progress,
     /// Whether changes have their effect.
     obeys: bool,
@@ -190,7 +190,7 @@ pub(super) struct Fake {
 }
 
 impl Fake {
-    pub(super) fn new(answer: Progress, obeys: bool) -> Arc<Fake> {
+    pub(crate) fn new(answer: Progress, obeys: bool) -> Arc<Fake> {
         Arc::new(Fake {
             calls: Mutex::new(Vec::new()),
             answer,
@@ -252,6 +252,7 @@ impl Source for Fake {
                     },
                 ]),
                 WatchWhat::Ask(question) => Seen::Answer(answer(question)),
+                WatchWhat::Page(_) => Seen::Absent("There are no pages.".to_owned()),
                 WatchWhat::History => Seen::History(history()),
                 WatchWhat::File { path, .. } => Seen::Bytes {
                     offset: 0,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aurora_api::feed::{Heartbeat, Hello, Line, Seq, Snapshot, SnapshotPart};
+use aurora_api::feed::{Counts, Heartbeat, Hello, Line, Seq, Snapshot, SnapshotPart};
 use aurora_api::model::{JobKey, JobUpdateKey};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -20,6 +20,8 @@ use crate::core::{AuditRecord, View};
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Least time between two lines about one job, host or update.
 const SUMMARY_PAUSE: Duration = Duration::from_millis(250);
+/// Least time between two lines about the sizes of tables.
+const COUNTS_PAUSE: Duration = Duration::from_secs(1);
 /// How far back summaries are repeated when a feed goes on: more than they can be late.
 const SUMMARY_SLACK: Duration = Duration::from_secs(2);
 
@@ -79,6 +81,11 @@ pub(super) struct Follower {
     hub: Arc<Hub>,
     out: Outlet,
     topics: BTreeSet<Topic>,
+    /// Tables of the summary with more rows are left out.
+    bound: Option<usize>,
+    /// How large the tables were when that was last told, and which are left out.
+    counts: Counts,
+    counted_at: Instant,
     /// Topics that the client is yet to be refused.
     denied: BTreeSet<Topic>,
     /// Everything up to here has been sent, except what is pending.
@@ -89,10 +96,18 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    pub(super) fn new(hub: Arc<Hub>, out: Outlet, wanted: Wanted) -> Follower {
+    pub(super) fn new(
+        hub: Arc<Hub>,
+        out: Outlet,
+        wanted: Wanted,
+        bound: Option<usize>,
+    ) -> Follower {
         Follower {
             hub,
             out,
+            bound,
+            counts: render::counts(Seq::default(), &View::default()),
+            counted_at: Instant::now(),
             topics: wanted.topics,
             denied: wanted.denied,
             cursor: Seq::default(),
@@ -136,6 +151,8 @@ impl Follower {
                     heartbeat = Instant::now() + HEARTBEAT;
                     self.catch_up().await?;
                     self.send_summary().await?;
+                    let (view, _) = self.hub.newest();
+                    self.recount(&view).await?;
                     self.line(&Line::Heartbeat(Heartbeat { seq: self.cursor })).await?;
                 }
                 () = gone => return Ok(()),
@@ -151,8 +168,10 @@ impl Follower {
             return Ok(());
         };
         match self.hub.since(from) {
-            Ok(_) => {
+            Ok(since) => {
                 self.cursor = from;
+                self.counts = render::counts(since.newest, &since.view);
+                self.line(&Line::Counts(self.counts.clone())).await?;
                 for (seq, key) in self.hub.shortly_before(from, SUMMARY_SLACK) {
                     self.pending.note(seq, &key);
                 }
@@ -183,6 +202,13 @@ impl Follower {
     async fn snapshots(&mut self) -> Result<View, Gone> {
         let (view, seq) = self.hub.newest();
         self.pending = Pending::default();
+        self.counts = render::counts(seq, &view);
+        if let Some(bound) = self.bound {
+            for table in self.counts.tables.values_mut() {
+                table.told = usize::try_from(table.rows).is_ok_and(|rows| rows <= bound);
+            }
+        }
+        self.line(&Line::Counts(self.counts.clone())).await?;
         for topic in self.topics.clone() {
             self.snapshot(&topic, &view, seq).await?;
         }
@@ -217,13 +243,14 @@ impl Follower {
                         tasks.insert(id, (seq, job));
                     }
                 }
-                Key::Quota(role) => {
+                Key::Quota(role) if self.tells(render::QUOTAS) => {
                     quotas.insert(role, seq);
                 }
                 Key::Audit(record) if self.topics.contains(&Topic::Audit) => {
                     ordered.push((seq, Told::Audit(record)));
                 }
                 Key::Audit(_)
+                | Key::Quota(_)
                 | Key::Host(_)
                 | Key::Cron(_)
                 | Key::Update(_)
@@ -263,11 +290,17 @@ impl Follower {
         let (view, _) = self.hub.newest();
         let mut pending = std::mem::take(&mut self.pending);
         let mut lines: Vec<(Seq, Line)> = Vec::new();
-        for (key, seq) in pending.jobs {
+        if self.counted_at + COUNTS_PAUSE <= Instant::now() {
+            self.recount(&view).await?;
+        }
+        let jobs = pending.jobs.into_iter();
+        for (key, seq) in jobs.filter(|_| self.tells(render::JOBS)) {
             lines.push((seq, render::job(seq, &key, &view, self.hub.zone())));
         }
         for (name, seq) in pending.hosts {
-            if let Some(record) = render::host(seq, &name, &view) {
+            if self.tells(render::HOSTS)
+                && let Some(record) = render::host(seq, &name, &view)
+            {
                 lines.push((seq, Line::Host(record)));
             }
             // Whoever watches a drain wants to see the host get empty.
@@ -376,21 +409,40 @@ impl Follower {
         self.line(&mark(SnapshotPart::End)).await
     }
 
-    /// All jobs, hosts and quotas in brief.
+    /// Whether a table of the summary is told.
+    fn tells(&self, table: &str) -> bool {
+        let size = self.counts.tables.get(table);
+        size.is_none_or(|size| size.told)
+    }
+
+    /// Says how large the tables are, if that changed. Which are told stays as it is.
+    async fn recount(&mut self, view: &View) -> Result<(), Gone> {
+        self.counted_at = Instant::now();
+        let mut counts = render::counts(self.cursor, view);
+        for (name, table) in &mut counts.tables {
+            table.told = self.tells(name);
+        }
+        if (counts.updating, &counts.tables) != (self.counts.updating, &self.counts.tables) {
+            self.counts = counts;
+            self.line(&Line::Counts(self.counts.clone())).await?;
+        }
+        Ok(())
+    }
+
+    /// All jobs, hosts and quotas in brief, as far as they are told.
     async fn summary(&mut self, view: &View, seq: Seq) -> Result<(), Gone> {
-        let idle = view.crons().map(|cron| &cron.job.key);
-        let idle = idle.filter(|key| view.job(key).is_none());
-        for key in view.jobs().map(|job| &*job.key).chain(idle) {
+        let told = [render::JOBS, render::HOSTS, render::QUOTAS].map(|table| self.tells(table));
+        for key in render::job_keys(view).filter(|_| told[0]) {
             if let Some(record) = render::job_record(seq, key, view, self.hub.zone()) {
                 self.line(&Line::Job(record)).await?;
             }
         }
-        for host in view.hosts() {
+        for host in view.hosts().filter(|_| told[1]) {
             if let Some(record) = render::host(seq, &host.attributes.host, view) {
                 self.line(&Line::Host(record)).await?;
             }
         }
-        for role in view.quotas().keys() {
+        for role in view.quotas().keys().filter(|_| told[2]) {
             self.line(&render::quota(seq, role, view)).await?;
         }
         Ok(())

@@ -42,6 +42,32 @@ pub(crate) enum Key {
     Audit(Arc<AuditRecord>),
 }
 
+/// Kinds of changes, to say when something last changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Task,
+    Host,
+    Quota,
+    Cron,
+    Update,
+    Maintenance,
+    Audit,
+}
+
+impl Key {
+    fn kind(&self) -> Kind {
+        match self {
+            Key::Task { .. } => Kind::Task,
+            Key::Host(_) => Kind::Host,
+            Key::Quota(_) => Kind::Quota,
+            Key::Cron(_) => Kind::Cron,
+            Key::Update(_) => Kind::Update,
+            Key::Maintenance(_) => Kind::Maintenance,
+            Key::Audit(_) => Kind::Audit,
+        }
+    }
+}
+
 /// Where a changed task is.
 #[derive(Clone, Debug)]
 pub(crate) enum TaskHost {
@@ -69,6 +95,8 @@ struct State {
     after: Seq,
     view: View,
     newest: Seq,
+    /// Where each kind of change last happened.
+    changed: [Seq; Kind::Audit as usize + 1],
 }
 
 /// Changes of topics on their way to a running feed.
@@ -194,6 +222,7 @@ impl Hub {
                 after,
                 view,
                 newest,
+                changed: [newest; Kind::Audit as usize + 1],
             }),
             position: watch::Sender::new(newest),
             closed: Shutdown::new(),
@@ -217,6 +246,9 @@ impl Hub {
         let keys = keys(changes, Some(before), after);
         let newest = end_of(index, changes.len());
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        for (_, key) in &keys {
+            state.changed[key.kind() as usize] = newest;
+        }
         state.keys += keys.len();
         state.entries.push_back(Arc::new(Entry {
             end: newest,
@@ -255,6 +287,13 @@ impl Hub {
     pub(crate) fn newest(&self) -> (View, Seq) {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         (state.view.clone(), state.newest)
+    }
+
+    /// Where one of these kinds of changes last happened.
+    pub(crate) fn last_change(&self, kinds: &[Kind]) -> Seq {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let changed = kinds.iter().map(|kind| state.changed[*kind as usize]);
+        changed.max().unwrap_or_default()
     }
 
     /// What changed after `from`.

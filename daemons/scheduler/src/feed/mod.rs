@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use follower::Follower;
-pub(crate) use hub::{Crowded, Hub};
+pub(crate) use hub::{Crowded, Hub, Kind};
 pub(crate) use outlet::Encoding;
 use outlet::Outlet;
 pub(crate) use topic::{Wanted, parse_all};
@@ -32,6 +32,8 @@ pub(crate) struct Subscription {
     pub(crate) wanted: Wanted,
     /// Where it goes on.
     pub(crate) from: Option<Seq>,
+    /// Tables of the summary with more rows are left out, where it begins with snapshots.
+    pub(crate) bound: Option<usize>,
     /// Who asks; feeds are limited for each.
     pub(crate) principal: String,
     pub(crate) encoding: Encoding,
@@ -40,7 +42,7 @@ pub(crate) struct Subscription {
 /// What this scheduler offers under `/ext/v1`, with versions.
 pub(crate) const CAPABILITIES: &[(&str, u32)] = &[
     ("events", VERSION),
-    ("pages", 1),
+    ("pages", 2),
     ("explain", 2),
     ("audit", 1),
 ];
@@ -71,7 +73,7 @@ pub(crate) fn open(
             .map(|(name, _)| (*name).to_owned())
             .collect(),
     };
-    let follower = Follower::new(hub.clone(), outlet, subscription.wanted);
+    let follower = Follower::new(hub.clone(), outlet, subscription.wanted, subscription.bound);
     let hub = hub.clone();
     let from = subscription.from;
     tokio::spawn(async move {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use aurora_api::feed::{
-    ActiveUpdate, AuditRecord, ConfigRecord, CronRun, DrainRequest, Event, HostRecord, JobRecord,
-    JobRemoved, Line, MaintenanceRecord, QuotaRecord, Seq, TaskRecord, TaskRemoved, UpdateRecord,
-    UpdateRemoved,
+    ActiveUpdate, AuditRecord, ConfigRecord, Counts, CronRun, DrainRequest, Event, HostRecord,
+    JobRecord, JobRemoved, Line, MaintenanceRecord, QuotaRecord, Seq, TableSize, TaskRecord,
+    TaskRemoved, UpdateRecord, UpdateRemoved,
 };
 use aurora_api::job_key::JobPath;
 use aurora_api::model::{
@@ -16,6 +16,41 @@ use aurora_api::simple;
 
 use crate::core::store::{Cron, StoredConfig, Task, Update};
 use crate::core::{self, CronOutcome, View, Zone, next_runs};
+
+/// The tables of the summary, by the names under which pages of them are read.
+pub(super) const JOBS: &str = "jobs";
+pub(super) const HOSTS: &str = "hosts";
+pub(super) const QUOTAS: &str = "quotas";
+
+/// How large the tables of the summary are; all are told.
+pub(super) fn counts(seq: Seq, view: &View) -> Counts {
+    let idle = view
+        .crons()
+        .filter(|cron| view.job(&cron.job.key).is_none());
+    let jobs = view.roles().map(|(_, jobs)| jobs).sum::<usize>() + idle.count();
+    let sizes = [
+        (JOBS, jobs),
+        (HOSTS, view.hosts().count()),
+        (QUOTAS, view.quotas().len()),
+    ];
+    let size = |rows: usize| TableSize {
+        rows: rows as u64,
+        told: true,
+    };
+    let tables = sizes.map(|(name, rows)| (name.to_owned(), size(rows)));
+    Counts {
+        seq,
+        tables: tables.into(),
+        updating: view.active_updates().count() as u64,
+    }
+}
+
+/// Every job: it has tasks, a schedule, or both.
+pub(crate) fn job_keys(view: &View) -> impl Iterator<Item = &JobKey> {
+    let idle = view.crons().map(|cron| &cron.job.key);
+    let idle = idle.filter(|key| view.job(key).is_none());
+    view.jobs().map(|job| &*job.key).chain(idle)
+}
 
 /// A task as it is now.
 pub(super) fn task(seq: Seq, task: &Task) -> Line {
@@ -76,7 +111,7 @@ pub(super) fn job(seq: Seq, key: &JobKey, view: &View, zone: &Zone) -> Line {
 }
 
 /// A job in brief: it is there for as long as it has tasks or a schedule, which goes by a zone.
-pub(super) fn job_record(seq: Seq, key: &JobKey, view: &View, zone: &Zone) -> Option<JobRecord> {
+pub(crate) fn job_record(seq: Seq, key: &JobKey, view: &View, zone: &Zone) -> Option<JobRecord> {
     let (job, cron) = (view.job(key), view.cron(key));
     if job.is_none() && cron.is_none() {
         return None;
@@ -242,7 +277,7 @@ pub(crate) fn tasks_on(host: &str, view: &View) -> u32 {
 }
 
 /// A host as it is now; `None` when it never offered.
-pub(super) fn host(seq: Seq, name: &str, view: &View) -> Option<HostRecord> {
+pub(crate) fn host(seq: Seq, name: &str, view: &View) -> Option<HostRecord> {
     let attributes = &view.host(name)?.attributes;
     let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for attribute in &attributes.attributes {
@@ -263,15 +298,20 @@ pub(super) fn host(seq: Seq, name: &str, view: &View) -> Option<HostRecord> {
 
 /// A role's quota; zeroes when it has none.
 pub(super) fn quota(seq: Seq, role: &str, view: &View) -> Line {
+    Line::Quota(quota_record(seq, role, view))
+}
+
+/// The same as a record.
+pub(crate) fn quota_record(seq: Seq, role: &str, view: &View) -> QuotaRecord {
     let amounts = view
         .quota(role)
         .map(|quota| Amounts::of(&quota.resources))
         .unwrap_or_default();
-    Line::Quota(QuotaRecord {
+    QuotaRecord {
         seq,
         role: role.to_owned(),
         cpus: amounts.cpus,
         ram_mb: amounts.ram_mb,
         disk_mb: amounts.disk_mb,
-    })
+    }
 }

@@ -37,7 +37,7 @@ impl Routes {
         )
     }
 
-    /// `GET /ext/v1/events?from=N&topics=T,T…`.
+    /// `GET /ext/v1/events?from=N&topics=T,T…&summary=ROWS`.
     pub(super) fn events(&self, request: &Request) -> Response {
         let list = request.parameter("topics").unwrap_or_default();
         let topics = match feed::parse_all(list.split(',').filter(|topic| !topic.is_empty())) {
@@ -56,6 +56,18 @@ impl Routes {
                 );
             }
         };
+        let bound = match request.parameter("summary").map(|text| text.parse()) {
+            None => None,
+            Some(Ok(rows)) => Some(rows),
+            Some(Err(_)) => {
+                return reply::error(
+                    StatusCode::BAD_REQUEST,
+                    "bad-summary",
+                    "`summary` is the number of rows up to which a table of the summary is told.",
+                    "Leave it out to be told all of them.",
+                );
+            }
+        };
         let greeting = Greeting {
             cluster: self.api.config.cluster_name.clone(),
             leader: self.address.to_string(),
@@ -69,6 +81,7 @@ impl Routes {
         let subscription = Subscription {
             wanted: Wanted::of(topics, principal.is_trusted),
             from,
+            bound,
             principal: principal.name,
             encoding,
         };

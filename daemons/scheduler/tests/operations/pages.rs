@@ -74,7 +74,7 @@ async fn operators_pages_show_what_there_is() {
         ("/mname", 400, "Usage"),
         ("/vars.json?pretty=true", 200, "{\n  \""),
         ("/apibeta", 303, ""),
-        ("/ext/v1", 200, r#""capabilities":{"events":2,"pages":1"#),
+        ("/ext/v1", 200, r#""capabilities":{"events":3,"pages":2"#),
     ] {
         let answer = scheduler.get(path).await;
         assert_eq!(answer.status, status, "{path}: {}", answer.text());

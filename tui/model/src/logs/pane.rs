@@ -113,6 +113,22 @@ impl Pane {
         found.is_some()
     }
 
+    /// Scrolls so that the last visible line is the last one up to this time.
+    pub(crate) fn show_until(&mut self, time_ms: i64) {
+        let later = self.shown().take_while(|at| {
+            let line = self.buffer.line(*at);
+            line.is_some_and(|line| line.time_ms > time_ms)
+        });
+        self.up = later.count();
+        self.paused = true;
+    }
+
+    /// The time of its last line.
+    pub(crate) fn last_time(&self) -> Option<i64> {
+        let last = self.buffer.len().checked_sub(1)?;
+        self.buffer.line(last).map(|line| line.time_ms)
+    }
+
     /// The first time in it that the file gives itself.
     pub(crate) fn first_time(&self) -> Option<i64> {
         (0..self.buffer.len())
@@ -155,7 +171,11 @@ impl Pane {
                 self.came(before, filter);
             }
             Seen::Absent(why) | Seen::Trouble(why) => self.trouble = Some(text::clean(&why)),
-            Seen::Task(_) | Seen::Answer(_) | Seen::History(_) | Seen::Directory(_) => {}
+            Seen::Task(_)
+            | Seen::Answer(_)
+            | Seen::Page(_)
+            | Seen::History(_)
+            | Seen::Directory(_) => {}
         }
     }
 
@@ -225,6 +245,8 @@ pub struct Tail {
     pub known: bool,
     /// The lines; while all are merged only the unfinished one.
     pub pane: Pane,
+    /// Whether it has told a time since it was merged.
+    timed: bool,
 }
 
 impl Tail {
@@ -238,6 +260,7 @@ impl Tail {
             newest: None,
             known: false,
             pane: Pane::default(),
+            timed: false,
         }
     }
 
@@ -398,6 +421,14 @@ impl Logs {
             return;
         };
         let mut lines = tail.pane.buffer.take_finished();
+        // What stands before the first time that is told belongs to it rather than to now.
+        let first = lines.iter().find(|line| line.stamped);
+        let first = first.map(|line| line.time_ms).filter(|_| !tail.timed);
+        tail.timed |= first.is_some();
+        let untimed = lines.iter_mut().take_while(|line| !line.stamped);
+        for line in untimed.filter(|_| first.is_some()) {
+            line.time_ms = first.unwrap_or(line.time_ms);
+        }
         for line in &mut lines {
             line.source = u16::try_from(at).unwrap_or(u16::MAX);
         }

@@ -116,7 +116,8 @@ fn nothing_here(state: &State) -> &'static str {
 /// Whether the topic of the view was followed at the moment that is looked at.
 fn was_followed(state: &State) -> bool {
     let topic = state.view.place.topic();
-    state
+    !crate::pages::is_paged(state)
+        && state
         .store
         .is_whole(topic.as_deref().unwrap_or(crate::store::SUMMARY))
 }
@@ -132,6 +133,9 @@ fn gone(state: &State) -> Option<Vec<Vec<Segment>>> {
     }
     let job = state.view.place.job()?;
     if !state.store.is_whole(&crate::store::job_topic(job)) {
+        return None;
+    }
+    if state.store.is_paged("jobs") && state.view.place.task().is_none() {
         return None;
     }
     let line = |text: String, scope| vec![Segment::new(text::clean(&text), scope)];

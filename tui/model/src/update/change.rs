@@ -4,6 +4,7 @@ use crate::actions::{Action, Change, Guard, Kind, Plan, Progress, Request, Subje
 use crate::event::{Call, Effect};
 use crate::jobfile::Purpose;
 use crate::journal::Entry;
+use crate::notify::Occasion;
 use crate::place::Place;
 use crate::plan::allowed;
 use crate::state::{Input, Level, Mode, State};
@@ -11,7 +12,7 @@ use crate::store::UPDATES;
 use crate::told::Question;
 
 use super::meant::{Aim, aim_here, aim_named, kinds_here};
-use super::{go, notice, rounds};
+use super::{go, notice, rounds, tell};
 
 /// What could be done to what is selected: a letter, a command line and, where it is impossible, why.
 pub(crate) fn menu(state: &State) -> Vec<(char, &'static str, String, Option<String>)> {
@@ -72,6 +73,7 @@ pub(super) fn ask(
     if let Some(job) = wish.job()
         && !makes_jobs
         && state.store.is_whole(crate::store::SUMMARY)
+        && !state.store.is_paged("jobs")
         && !state.store.jobs.contains_key(job)
     {
         return Err(format!("there is no job {job} on {}", state.setup.cluster));
@@ -223,6 +225,7 @@ fn finish(state: &mut State, at: usize) -> Vec<Effect> {
         lead_on(state, &change);
     }
     let mut effects = vec![Effect::Record(record(state, &change))];
+    effects.extend(tell::tell(state, Occasion::Change, &change.describe()));
     effects.extend(rounds::after_change(state, change.id, &change.progress));
     effects
 }
@@ -232,6 +235,10 @@ fn lead_on(state: &mut State, change: &Change) {
     let Subject::File(file) = &change.plan.subject else {
         return;
     };
+    let update = file.update(&state.store).map(str::to_owned);
+    if let Some(id) = &update {
+        tell::follow(state, &file.aim.job, id);
+    }
     if !matches!(state.mode, Mode::Normal) || state.view.place != change.from {
         return;
     }
@@ -239,8 +246,7 @@ fn lead_on(state: &mut State, change: &Change) {
     match file.aim.purpose {
         Purpose::Create => go(state, Place::Instances(job)),
         Purpose::Update => {
-            if let Some(id) = file.update(&state.store) {
-                let id = id.to_owned();
+            if let Some(id) = update {
                 go(state, Place::Update(job, id));
             }
         }

@@ -150,6 +150,11 @@ fn rounds(state: &State, words: &[String]) -> Result<Rounds, String> {
             let (name, value) = pair
                 .split_once('=')
                 .ok_or_else(|| format!("`{word}` is not @ATTRIBUTE=VALUE"))?;
+            if state.store.is_paged("hosts") {
+                return Err(format!(
+                    "there are more hosts than are held here; filter them by `{word}` and mark them"
+                ));
+            }
             let known = state.store.hosts.values();
             let matching = known.filter(|host| {
                 let values = host.attributes.get(name);

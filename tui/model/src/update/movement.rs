@@ -1,6 +1,7 @@
 //! Moving: the selection in tables, the lines in texts, and where texts are read.
 
 use crate::event::{Start, WINDOW};
+use crate::pages;
 use crate::screen;
 use crate::state::{Detail, Pane, State};
 use crate::{text, views};
@@ -42,6 +43,9 @@ pub(super) fn step(state: &mut State, by: isize) {
                 pane.paused = true;
             }
         }
+        return;
+    }
+    if matches!(by, isize::MIN | isize::MAX) && pages::leap(state, by == isize::MAX) {
         return;
     }
     let Some(table) = views::table(state) else {

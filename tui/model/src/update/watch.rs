@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::event::{Effect, Seen, Watch, WatchWhat};
+use crate::pages;
 use crate::place::Place;
 use crate::state::{Detail, Mode, State};
 use crate::store::SUMMARY;
@@ -37,6 +38,7 @@ pub(super) fn reconcile(state: &mut State) -> Vec<Effect> {
         effects.push(Effect::Topics(topics));
     }
     panes::each(state, logs::follow_instances);
+    panes::each(state, pages::steer);
     let mut asked = questions(state);
     let of_views = panes::each(state, |state| match state.is_told() {
         true => state.view.place.questions(),
@@ -45,7 +47,7 @@ pub(super) fn reconcile(state: &mut State) -> Vec<Effect> {
     asked.extend(of_views.into_iter().flatten());
     let of_panes = panes::each(state, |state| {
         let pane = state.layout.focus();
-        of_task(state)
+        of_view(state)
             .into_iter()
             .map(move |watch| (Some(pane), watch))
     });
@@ -106,7 +108,14 @@ fn questions(state: &State) -> BTreeSet<Question> {
     out
 }
 
-fn of_task(state: &State) -> Vec<Watch> {
+fn of_view(state: &State) -> Vec<Watch> {
+    if let Some(query) = pages::query(state) {
+        return vec![Watch {
+            host: None,
+            task: String::new(),
+            what: WatchWhat::Page(query),
+        }];
+    }
     if let Detail::Logs(logs) = &state.view.detail {
         return logs::watches(state, logs);
     }
@@ -140,6 +149,10 @@ fn of_task(state: &State) -> Vec<Watch> {
 
 /// Takes in what a watch found, for the pane that wants it; finds of watches that were stopped are dropped.
 pub(super) fn seen(state: &mut State, generation: u64, seen: Seen) {
+    if matches!(seen, Seen::Page(_)) {
+        let needed = panes::each(state, |state| pages::needed(state));
+        pages::prune(&mut state.store, &needed.into_iter().flatten().collect());
+    }
     let home = state.layout.focus();
     if let Some(pane) = state.owners.get(&generation) {
         panes::focus(state, *pane);
@@ -183,6 +196,10 @@ fn take_in(state: &mut State, generation: u64, seen: Seen) {
                 state.store.answers.take(question.clone(), answer, now_ms);
             }
         }
+        (WatchWhat::Page(query), Seen::Page(page)) => pages::take(state, query, page),
+        (WatchWhat::Page(_), Seen::Absent(why) | Seen::Trouble(why)) => {
+            state.view.trouble = Some(crate::text::clean(&why));
+        }
         (WatchWhat::History, Seen::History(history)) => state.view.history = Some(history),
         (WatchWhat::Directory(_), found) => match found {
             Seen::Directory(entries) => {
@@ -194,6 +211,7 @@ fn take_in(state: &mut State, generation: u64, seen: Seen) {
             }
             Seen::Task(_)
             | Seen::Answer(_)
+            | Seen::Page(_)
             | Seen::History(_)
             | Seen::Bytes { .. }
             | Seen::Rest(_)
@@ -203,6 +221,6 @@ fn take_in(state: &mut State, generation: u64, seen: Seen) {
         (WatchWhat::File { .. } | WatchWhat::Log { .. }, found) => {
             logs::seen_text(state, &watch, found);
         }
-        (WatchWhat::Task | WatchWhat::Ask(_) | WatchWhat::History, _) => {}
+        (WatchWhat::Task | WatchWhat::Ask(_) | WatchWhat::Page(_) | WatchWhat::History, _) => {}
     }
 }

@@ -130,16 +130,16 @@ fn of_peer(state: &State, peer: Option<&Peer>) -> Vec<Cell> {
     let counts = peer.and_then(|peer| peer.counts);
     let numbers = counts.map(|counts| {
         [
-            counts.jobs as u64,
-            counts.problems as u64,
+            Some(counts.jobs as u64),
+            counts.problems.map(|count| count as u64),
             counts.active,
-            counts.updates as u64,
-            counts.hosts as u64,
-            counts.maintenance as u64,
+            Some(counts.updates as u64),
+            Some(counts.hosts as u64),
+            counts.maintenance.map(|count| count as u64),
         ]
     });
-    out.extend((0..6).map(|at| match numbers {
-        Some(numbers) => Cell::number(numbers[at] as f64, numbers[at].to_string()),
+    out.extend((0..6).map(|at| match numbers.and_then(|numbers| numbers[at]) {
+        Some(number) => Cell::number(number as f64, number.to_string()),
         None => Cell::text(""),
     }));
     out

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::pages;
 use crate::place::Place;
 use crate::state::State;
 use crate::table::{Sort, Table};
@@ -99,10 +100,21 @@ pub(crate) fn table(state: &State) -> Option<Arc<Table>> {
         sort: view.sort.clone(),
         second: all.is_timed(filter).then_some(second),
     };
-    let table = Table::clone(&all).filtered(filter, view.problems, state.server_now_ms());
-    let shown = Arc::new(match super::sort(state, &table) {
-        Some(sort) => table.sorted(&sort),
-        None => table,
+    let mut table = Table::clone(&all);
+    let shown = Arc::new(match (pages::window(state), super::sort(state, &table)) {
+        // The scheduler has filtered and sorted them.
+        (Some(window), _) => {
+            (table.offset, table.shown, table.total) =
+                (window.offset, window.shown, window.total);
+            table
+        }
+        (None, sort) => {
+            let table = table.filtered(filter, view.problems, state.server_now_ms());
+            match sort {
+                Some(sort) => table.sorted(&sort),
+                None => table,
+            }
+        }
     });
     kept.work.chosen += 1;
     kept.shown = Some((choice, shown.clone()));

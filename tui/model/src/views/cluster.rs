@@ -1,5 +1,6 @@
 //! Views of the whole cluster and of a job.
 
+use aurora_api::brief::{Brief, Group, kind};
 use aurora_api::feed::{JobRecord, TaskRecord};
 use aurora_api::job_key::JobPath;
 use aurora_api::model::{MaintenanceMode, ScheduleStatus};
@@ -12,61 +13,33 @@ use crate::theme::Scope;
 
 /// The scope of a task's state.
 pub(crate) fn status_scope(status: ScheduleStatus) -> Scope {
-    use ScheduleStatus::*;
-    match status {
-        Init | Pending | Throttled => Scope::StateWaiting,
-        Assigned | Starting => Scope::StateStarting,
-        Running => Scope::StateRunning,
-        Killing | Restarting | Preempting | Draining | Partitioned => Scope::StateChanging,
-        Finished | Killed => Scope::StateEnded,
-        Failed | Lost => Scope::StateFailed,
+    group_scope(Group::of(status))
+}
+
+fn group_scope(group: Group) -> Scope {
+    match group {
+        Group::Waiting => Scope::StateWaiting,
+        Group::Starting => Scope::StateStarting,
+        Group::Running => Scope::StateRunning,
+        Group::Changing => Scope::StateChanging,
+        Group::Ended => Scope::StateEnded,
+        Group::Failed => Scope::StateFailed,
     }
 }
 
 /// A job's state as a cell.
 pub(super) fn job_word(job: &JobRecord) -> Cell {
-    let (word, scope) = job_state(job, &counts(job));
+    let (word, scope) = job_state(job, &brief(job));
     Cell::text(word).scope(scope)
 }
 
-struct Counts {
-    waiting: u32,
-    starting: u32,
-    running: u32,
-    changing: u32,
-    failed: u32,
-    ended: u32,
+fn brief(job: &JobRecord) -> Brief {
+    Brief::of(job.states.iter().map(|(status, count)| (*status, *count)))
 }
 
-fn counts(job: &JobRecord) -> Counts {
-    let sum = |wanted: Scope| {
-        job.states
-            .iter()
-            .filter(|(status, _)| status_scope(**status) == wanted)
-            .map(|(_, count)| count)
-            .sum()
-    };
-    Counts {
-        waiting: sum(Scope::StateWaiting),
-        starting: sum(Scope::StateStarting),
-        running: sum(Scope::StateRunning),
-        changing: sum(Scope::StateChanging),
-        failed: sum(Scope::StateFailed),
-        ended: sum(Scope::StateEnded),
-    }
-}
-
-/// A job's state in one word: the group of its active tasks that most needs a look.
-fn job_state(job: &JobRecord, counts: &Counts) -> (&'static str, Scope) {
-    match counts {
-        Counts { waiting: 1.., .. } => ("WAITING", Scope::StateWaiting),
-        Counts { changing: 1.., .. } => ("CHANGING", Scope::StateChanging),
-        Counts { starting: 1.., .. } => ("STARTING", Scope::StateStarting),
-        Counts { running: 1.., .. } => ("RUNNING", Scope::StateRunning),
-        _ if job.cron_schedule.is_some() => ("SCHEDULED", Scope::StateEnded),
-        Counts { failed: 1.., .. } => ("FAILED", Scope::StateFailed),
-        _ => ("ENDED", Scope::StateEnded),
-    }
+fn job_state(job: &JobRecord, brief: &Brief) -> (&'static str, Scope) {
+    let (word, group) = brief.word(job.cron_schedule.is_some());
+    (word, group_scope(group))
 }
 
 /// How long ago a job changed; nothing where the scheduler does not tell.
@@ -79,8 +52,7 @@ pub(super) fn age_of(job: &JobRecord) -> Cell {
 
 /// Whether somebody should look at a job.
 pub(crate) fn is_problem(job: &JobRecord) -> bool {
-    let counts = counts(job);
-    counts.waiting > 0 || counts.failed > 0
+    brief(job).is_problem()
 }
 
 pub(super) fn jobs(state: &State) -> Table {
@@ -96,18 +68,11 @@ pub(super) fn jobs(state: &State) -> Table {
         Column::text("tier", 7),
         Column::number("changed", 2),
     ];
-    let rows = state
-        .store
-        .jobs
-        .values()
+    let rows = crate::pages::jobs(state)
         .map(|job| {
-            let counts = counts(job);
+            let counts = brief(job);
             let (word, scope) = job_state(job, &counts);
-            let kind = match (&job.cron_schedule, job.service) {
-                (Some(_), _) => "cron",
-                (None, true) => "service",
-                (None, false) => "adhoc",
-            };
+            let kind = kind(job.cron_schedule.is_some(), job.service);
             let count = |count: u32| Cell::count(i64::from(count)).dim_zero();
             Row {
                 id: job.job.to_string(),
@@ -208,10 +173,7 @@ pub(super) fn hosts(state: &State) -> Table {
         Column::text("attributes", 2),
         Column::text("agent", 3),
     ];
-    let rows = state
-        .store
-        .hosts
-        .values()
+    let rows = crate::pages::hosts(state)
         .map(|host| {
             let attributes: Vec<(String, String)> = host
                 .attributes

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aurora_api::feed::{QuotaRecord, RoleRecord};
 use aurora_api::model::{JobUpdateAction, JobUpdateStatus};
 
 use crate::state::State;
@@ -13,11 +14,38 @@ use crate::theme::Scope;
 use super::status_scope;
 
 #[derive(Default)]
-struct RoleSums {
+struct RoleSums<'a> {
     jobs: u32,
     active: u32,
     problems: u32,
     changed_ms: i64,
+    quota: Option<&'a QuotaRecord>,
+}
+
+fn of_record(record: &RoleRecord) -> (&str, RoleSums<'_>) {
+    let sums = RoleSums {
+        jobs: record.jobs,
+        active: record.active,
+        problems: record.problems,
+        changed_ms: record.changed_ms,
+        quota: record.quota.as_ref(),
+    };
+    (&record.role, sums)
+}
+
+fn of_jobs(state: &State) -> Vec<(&str, RoleSums<'_>)> {
+    let mut sums: BTreeMap<&str, RoleSums<'_>> = BTreeMap::new();
+    for job in state.store.jobs.values() {
+        let sum = sums.entry(&job.job.0.role).or_default();
+        sum.jobs += 1;
+        sum.active += job.active;
+        sum.problems += u32::from(super::cluster::is_problem(job));
+        sum.changed_ms = sum.changed_ms.max(job.changed_ms);
+    }
+    for (role, quota) in &state.store.quotas {
+        sums.entry(role).or_default().quota = Some(quota);
+    }
+    sums.into_iter().collect()
 }
 
 pub(super) fn roles(state: &State) -> Table {
@@ -31,21 +59,14 @@ pub(super) fn roles(state: &State) -> Table {
         Column::number("disk", 4),
         Column::number("changed", 2),
     ];
-    let mut sums: BTreeMap<&str, RoleSums> = BTreeMap::new();
-    for job in state.store.jobs.values() {
-        let sum = sums.entry(&job.job.0.role).or_default();
-        sum.jobs += 1;
-        sum.active += job.active;
-        sum.problems += u32::from(super::cluster::is_problem(job));
-        sum.changed_ms = sum.changed_ms.max(job.changed_ms);
-    }
-    for role in state.store.quotas.keys() {
-        sums.entry(role).or_default();
-    }
+    let sums = match crate::pages::roles(state) {
+        Some(told) => told.map(of_record).collect(),
+        None => of_jobs(state),
+    };
     let rows = sums
         .into_iter()
         .map(|(role, sum)| {
-            let quota = state.store.quotas.get(role);
+            let quota = sum.quota;
             let count = |count: u32| Cell::count(i64::from(count)).dim_zero();
             let problems = match sum.problems {
                 0 => count(0),
@@ -88,8 +109,7 @@ pub(super) fn crons(state: &State) -> Table {
         Column::text("then", 4),
         Column::number("changed", 3),
     ];
-    let jobs = state.store.jobs.values();
-    let rows = jobs
+    let rows = crate::pages::jobs(state)
         .filter_map(|job| Some((job, job.cron_schedule.as_deref()?)))
         .map(|(job, schedule)| {
             let last = job.cron_last.as_ref();

@@ -118,6 +118,11 @@ impl World {
         let Some(instance) = (0..6).find(|i| view.active_task(&config.job, *i).is_none()) else {
             return Vec::new();
         };
+        self.insert_of(config, instance)
+    }
+
+    /// A task of this configuration.
+    fn insert_of(&mut self, config: TaskConfig, instance: i32) -> Vec<Op> {
         let mut ops = Vec::new();
         let id = self.store.config_id(&config).unwrap_or_else(|| {
             let id: ConfigId = self.store.next_config_id();
@@ -233,6 +238,7 @@ impl Client {
             }
             Line::Quota(record) => seen(record.seq),
             Line::Heartbeat(heartbeat) => seen(heartbeat.seq),
+            Line::Counts(_) => {}
             Line::Update(record) => seen(record.seq),
             Line::UpdateRemoved(record) => seen(record.seq),
             Line::Maintenance(record) => seen(record.seq),
@@ -275,6 +281,7 @@ fn greeting() -> Greeting {
 
 fn subscription(topics: BTreeSet<Topic>, from: Option<Seq>) -> Subscription {
     Subscription {
+        bound: None,
         wanted: Wanted::of(topics, true),
         from,
         principal: "test".to_owned(),
@@ -427,7 +434,8 @@ async fn what_is_too_old_or_of_another_log_is_reset() {
         matches!(&heard[1], Line::Reset { reason } if reason.contains("this log ends at 5.")),
         "{heard:?}"
     );
-    assert!(matches!(heard[2], Line::Snapshot(_)), "{heard:?}");
+    assert!(matches!(heard[2], Line::Counts(_)), "{heard:?}");
+    assert!(matches!(heard[3], Line::Snapshot(_)), "{heard:?}");
 
     // After a restart that remembers from entry 5 on.
     let changes = Changes::new();

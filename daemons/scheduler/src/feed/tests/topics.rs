@@ -335,3 +335,65 @@ async fn the_cost_of_a_feed_is_by_the_changes_in_its_topics() {
         "{lines} lines for 20 feeds, none of them about the {CHANGES} tasks"
     );
 }
+
+#[tokio::test(flavor = "current_thread")]
+async fn large_tables_are_counted_and_left_out_for_those_who_ask_for_that() {
+    let mut world = World::new(3);
+    for name in ["x", "y", "z"] {
+        let ops = world.insert_of(job(name, 1).task_config, 0);
+        publish(&mut world, &ops);
+    }
+    let host = |name: &str| Op::SaveHost {
+        attributes: HostAttributes {
+            host: name.to_owned(),
+            ..HostAttributes::default()
+        }
+        .into(),
+    };
+    publish(&mut world, &[host("h1"), host("h2")]);
+    let hub = world.hub.clone();
+    let begin = |bound| {
+        let wanted = subscription(parse_all([]).unwrap(), None);
+        open(&hub, greeting(), Subscription { bound, ..wanted }).unwrap()
+    };
+    let is_end = |line: &Line| matches!(line, Line::Snapshot(end) if end.part == SnapshotPart::End);
+    for (bound, jobs, hosts) in [
+        (None, 3, 2),
+        (Some(3), 3, 2),
+        (Some(2), 0, 2),
+        (Some(1), 0, 0),
+    ] {
+        let mut pieces = begin(bound);
+        let mut told = Vec::new();
+        while !told.iter().any(is_end) {
+            told.extend(lines(&next(&mut pieces).await));
+        }
+        let count = |fits: fn(&Line) -> bool| told.iter().filter(|line| fits(line)).count();
+        let found = (
+            count(|line| matches!(line, Line::Job(_))),
+            count(|line| matches!(line, Line::Host(_))),
+        );
+        assert_eq!(found, (jobs, hosts), "{bound:?}");
+        let counts = told.iter().find_map(|line| match line {
+            Line::Counts(counts) => Some(counts),
+            _ => None,
+        });
+        let tables = &counts.expect("always there").tables;
+        let size = |name: &str| (tables[name].rows, tables[name].told);
+        assert_eq!(size("jobs"), (3, jobs > 0), "{bound:?}");
+        assert_eq!(size("hosts"), (2, hosts > 0), "{bound:?}");
+    }
+
+    // Of what is left out no change is told; how many there are is.
+    let mut pieces = begin(Some(1));
+    until(&mut pieces, is_end).await;
+    publish(&mut world, &[host("h3")]);
+    let line = until(&mut pieces, |line| {
+        matches!(line, Line::Counts(_) | Line::Host(_))
+    })
+    .await;
+    let Line::Counts(counts) = line else {
+        panic!("{line:?}");
+    };
+    assert_eq!(counts.tables["hosts"].rows, 3);
+}

@@ -1,7 +1,10 @@
 //! The tables that pages are made of.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use aurora_api::brief::{Brief, kind};
+use aurora_api::feed::{QuotaRecord, RoleRecord, Seq};
 use aurora_api::model::{MaintenanceMode, ResourceAggregate, ScheduleStatus};
 use aurora_api::resources::Amounts;
 use aurora_filter::Value;
@@ -9,12 +12,15 @@ use aurora_filter::Value;
 use super::table::{Column, Record};
 use crate::core::cron::Zone;
 use crate::core::store::{Cron, Host, Job, Pool, Task, Update, Usage};
-use crate::core::{Millis, View, consumption, next_runs};
-use crate::feed::render::{instances_of, outcome, tasks_on};
+use crate::core::{CronOutcome, Millis, View, consumption, next_runs};
+use crate::feed::render::{
+    host as host_record, instances_of, job_keys, job_record, outcome, quota_record, tasks_on,
+};
 
 /// What a page shows: one state, at one time.
 pub(super) struct Moment {
     pub(super) view: View,
+    pub(super) seq: Seq,
     pub(super) now: Millis,
     pub(super) zone: Zone,
 }
@@ -61,10 +67,7 @@ pub(super) struct JobRow {
 
 impl JobRow {
     pub(super) fn all(moment: &Arc<Moment>) -> Box<dyn Iterator<Item = JobRow> + '_> {
-        let view = &moment.view;
-        let idle = view.crons().map(|cron| &cron.job.key);
-        let idle = idle.filter(|key| view.job(key).is_none());
-        let keys = view.jobs().map(|job| &*job.key).chain(idle);
+        let keys = job_keys(&moment.view);
         Box::new(keys.map(|key| JobRow {
             moment: moment.clone(),
             key: key.clone(),
@@ -86,6 +89,15 @@ impl JobRow {
         number(counts.sum::<u32>())
     }
 
+    fn brief(&self) -> Brief {
+        let counts = ScheduleStatus::ALL.iter();
+        Brief::of(counts.map(|status| (*status, self.job().map_or(0, |job| job.count(*status)))))
+    }
+
+    fn is_cron(&self) -> bool {
+        self.cron().is_some()
+    }
+
     fn config(&self) -> Option<&aurora_api::model::TaskConfig> {
         let view = &self.moment.view;
         let job = self.job();
@@ -99,11 +111,19 @@ impl JobRow {
 impl Record for JobRow {
     const COLUMNS: &'static [Column<JobRow>] = columns! {
         "job" => |row| text(row.key.to_string()),
+        "state" => |row| text(row.brief().word(row.is_cron()).0),
+        "kind" => |row| {
+            let is_service = row.config().is_some_and(|config| config.is_service);
+            text(kind(row.is_cron(), is_service))
+        },
+        "tier" => |row| maybe(row.config().and_then(|config| config.tier.as_deref())),
         "role" => |row| text(&*row.key.role),
         "environment" => |row| text(&*row.key.environment),
         "name" => |row| text(&*row.key.name),
         "service" => |row| row.config().map_or(Value::None, |config| yes(config.is_service)),
-        "tier" => |row| maybe(row.config().and_then(|config| config.tier.as_deref())),
+        "waiting" => |row| number(row.brief().waiting),
+        "ended" => |row| number(row.brief().ended),
+        "problem" => |row| yes(row.brief().is_problem()),
         "active" => |row| number(row.job().map_or(0, Job::active_count)),
         "pending" => |row| row.count(&[ScheduleStatus::Pending, ScheduleStatus::Throttled]),
         "running" => |row| row.count(&[ScheduleStatus::Running]),
@@ -117,10 +137,31 @@ impl Record for JobRow {
         },
         "changed_ms" => |row| time(row.job().map(|job| job.changed)),
         "age" => |row| time(row.job().map(|job| row.moment.now - job.changed)),
+        "changed" => |row| time(row.job().map(|job| row.moment.now - job.changed)),
     };
+    const WORDS: usize = 4;
+    const AGES: &'static [(&'static str, &'static str)] =
+        &[("age", "changed_ms"), ("changed", "changed_ms")];
     fn key(&self) -> String {
         self.key.to_string()
     }
+    fn attribute(&self, name: &str) -> Vec<&str> {
+        match name {
+            "role" => vec![&self.key.role],
+            "env" => vec![&self.key.environment],
+            _ => Vec::new(),
+        }
+    }
+    fn record(&self) -> Option<serde_json::Value> {
+        let Moment {
+            view, seq, zone, ..
+        } = &*self.moment;
+        plain(job_record(*seq, &self.key, view, zone)?)
+    }
+}
+
+fn plain(record: impl serde::Serialize) -> Option<serde_json::Value> {
+    serde_json::to_value(record).ok()
 }
 
 /// A task.
@@ -164,6 +205,8 @@ impl Record for TaskRow {
         "changed_ms" => |row| number(row.task.last_event_time()),
         "age" => |row| number(row.moment.now - row.task.last_event_time()),
     };
+    const WORDS: usize = 11;
+    const AGES: &'static [(&'static str, &'static str)] = &[("age", "changed_ms")];
     fn key(&self) -> String {
         self.task.id().to_string()
     }
@@ -215,12 +258,21 @@ impl Record for HostRow {
             let request = row.moment.view.maintenance_request(&row.host.attributes.host);
             time(request.map(|request| request.created_timestamp_ms))
         },
+        "problem" => |row| {
+            let mode = row.host.attributes.mode.unwrap_or(MaintenanceMode::None);
+            yes(mode != MaintenanceMode::None)
+        },
     };
+    const WORDS: usize = 5;
     fn key(&self) -> String {
         self.host.attributes.host.clone()
     }
     fn attribute(&self, name: &str) -> Vec<&str> {
         values_of(&self.host, name)
+    }
+    fn record(&self) -> Option<serde_json::Value> {
+        let Moment { view, seq, .. } = &*self.moment;
+        plain(host_record(*seq, &self.host.attributes.host, view)?)
     }
 }
 
@@ -258,6 +310,8 @@ impl Record for UpdateRow {
         "changed_ms" => |row| number(row.update.modified()),
         "age" => |row| number(row.moment.now - row.update.modified()),
     };
+    const WORDS: usize = 10;
+    const AGES: &'static [(&'static str, &'static str)] = &[("age", "changed_ms")];
     fn key(&self) -> String {
         format!("{} {}", self.update.job(), self.update.key().id)
     }
@@ -279,6 +333,10 @@ impl CronRow {
 }
 
 impl CronRow {
+    fn job(&self) -> Option<&Job> {
+        self.moment.view.job(&self.cron.job.key)
+    }
+
     fn runs(&self, count: usize) -> Vec<Millis> {
         next_runs(&self.cron.job, &self.moment.zone, self.moment.now, count)
     }
@@ -296,10 +354,7 @@ impl Record for CronRow {
             policy.map_or(Value::None, |policy| text(policy.name()))
         },
         "instances" => |row| number(row.cron.job.instance_count),
-        "active" => |row| {
-            let job = row.moment.view.job(&row.cron.job.key);
-            number(job.map_or(0, Job::active_count))
-        },
+        "active" => |row| number(row.job().map_or(0, Job::active_count)),
         "outcome" => |row| row.cron.last.map_or(Value::None, |last| text(outcome(last.outcome))),
         "last_ms" => |row| time(row.cron.last.map(|last| last.minute)),
         "next_ms" => |row| time(row.runs(1).first().copied()),
@@ -308,9 +363,32 @@ impl Record for CronRow {
             let runs: Vec<String> = row.runs(5).iter().map(Millis::to_string).collect();
             text(runs.join(" "))
         },
+        // By the names of the workbench's columns.
+        "last" => |row| time(row.cron.last.map(|last| last.minute)),
+        "next" => |row| time(row.runs(1).first().copied()),
+        "then" => |row| time(row.runs(2).get(1).copied()),
+        "changed_ms" => |row| time(row.job().map(|job| job.changed)),
+        "changed" => |row| time(row.job().map(|job| row.moment.now - job.changed)),
+        "problem" => |row| {
+            yes(row.cron.last.is_some_and(|last| last.outcome == CronOutcome::Missed))
+        },
     };
+    const WORDS: usize = 9;
+    const AGES: &'static [(&'static str, &'static str)] = &[("changed", "changed_ms")];
     fn key(&self) -> String {
         self.cron.job.key.to_string()
+    }
+    fn attribute(&self, name: &str) -> Vec<&str> {
+        match name {
+            "role" => vec![&self.cron.job.key.role],
+            _ => Vec::new(),
+        }
+    }
+    fn record(&self) -> Option<serde_json::Value> {
+        let Moment {
+            view, seq, zone, ..
+        } = &*self.moment;
+        plain(job_record(*seq, &self.cron.job.key, view, zone)?)
     }
 }
 
@@ -353,7 +431,90 @@ impl Record for QuotaRow {
         "other_ram" => |row| mebibytes(row.used[1..].iter().map(|used| used.ram_mb).sum()),
         "other_disk" => |row| mebibytes(row.used[1..].iter().map(|used| used.disk_mb).sum()),
     };
+    const WORDS: usize = 1;
     fn key(&self) -> String {
         self.role.clone()
+    }
+}
+
+/// A role: it has jobs, a quota, or both.
+pub(super) struct RoleRow {
+    now: Millis,
+    record: RoleRecord,
+}
+
+impl RoleRow {
+    pub(super) fn all(moment: &Arc<Moment>) -> Box<dyn Iterator<Item = RoleRow> + '_> {
+        let Moment {
+            view,
+            seq,
+            now,
+            zone,
+        } = &**moment;
+        let mut roles: BTreeMap<String, RoleRecord> = BTreeMap::new();
+        for key in job_keys(view) {
+            let Some(job) = job_record(*seq, key, view, zone) else {
+                continue;
+            };
+            let role = roles.entry(key.role.clone());
+            let role = role.or_insert_with(|| role_of(key.role.clone()));
+            role.jobs += 1;
+            role.active += job.active;
+            role.problems += u32::from(Brief::of(job.states).is_problem());
+            role.changed_ms = role.changed_ms.max(job.changed_ms);
+        }
+        for role in view.quotas().keys() {
+            let known = roles.entry(role.clone());
+            let known = known.or_insert_with(|| role_of(role.clone()));
+            known.quota = Some(quota_record(*seq, role, view));
+        }
+        let now = *now;
+        Box::new(
+            roles
+                .into_values()
+                .map(move |record| RoleRow { now, record }),
+        )
+    }
+
+    fn amount(&self, amount: fn(&QuotaRecord) -> Value) -> Value {
+        self.record.quota.as_ref().map_or(Value::None, amount)
+    }
+
+    fn changed(&self) -> Option<Millis> {
+        Some(self.record.changed_ms).filter(|changed| *changed > 0)
+    }
+}
+
+fn role_of(role: String) -> RoleRecord {
+    RoleRecord {
+        role,
+        jobs: 0,
+        active: 0,
+        problems: 0,
+        quota: None,
+        changed_ms: 0,
+    }
+}
+
+impl Record for RoleRow {
+    const COLUMNS: &'static [Column<RoleRow>] = columns! {
+        "role" => |row| text(&*row.record.role),
+        "jobs" => |row| number(row.record.jobs),
+        "active" => |row| number(row.record.active),
+        "problems" => |row| number(row.record.problems),
+        "cpus" => |row| row.amount(|quota| Value::Number(quota.cpus)),
+        "ram" => |row| row.amount(|quota| mebibytes(quota.ram_mb)),
+        "disk" => |row| row.amount(|quota| mebibytes(quota.disk_mb)),
+        "changed_ms" => |row| time(row.changed()),
+        "changed" => |row| time(row.changed().map(|changed| row.now - changed)),
+        "problem" => |row| yes(row.record.problems > 0),
+    };
+    const WORDS: usize = 1;
+    const AGES: &'static [(&'static str, &'static str)] = &[("changed", "changed_ms")];
+    fn key(&self) -> String {
+        self.record.role.clone()
+    }
+    fn record(&self) -> Option<serde_json::Value> {
+        plain(&self.record)
     }
 }

@@ -17,15 +17,27 @@ pub(super) struct Column<T> {
 
 /// What a page's rows are made from.
 pub(super) trait Record: Sized + 'static {
-    /// Its columns, the ones that words of a filter look at first.
+    /// Its columns.
     const COLUMNS: &'static [Column<Self>];
+    /// How many columns, from the first, words of a filter look at.
+    const WORDS: usize;
+    /// Columns that grow while nothing changes, and the moments from which they do: an order by the one is kept as the
+    /// other way around by the other, so that it is the same at any time.
+    const AGES: &'static [(&'static str, &'static str)] = &[];
     /// Names the row among all rows.
     fn key(&self) -> String;
     /// Values of an attribute, for `@NAME=VALUE`.
     fn attribute(&self, _name: &str) -> Vec<&str> {
         Vec::new()
     }
+    /// The record of the event feed that tells this row, for the column [`RECORD`].
+    fn record(&self) -> Option<serde_json::Value> {
+        None
+    }
 }
+
+/// Instead of the names of columns: the whole record.
+const RECORD: &str = "record";
 
 /// Why a request for a page is refused, and at which character (from 1) of which parameter.
 #[derive(Debug, PartialEq)]
@@ -33,6 +45,13 @@ pub(super) struct Fault {
     pub(super) parameter: &'static str,
     pub(super) position: usize,
     pub(super) message: String,
+}
+
+impl Fault {
+    /// Of a parameter that is wrong as a whole.
+    pub(super) fn of(parameter: &'static str, error: impl std::fmt::Display) -> Fault {
+        fault(parameter, 1, error.to_string())
+    }
 }
 
 fn fault(parameter: &'static str, position: usize, message: impl Into<String>) -> Fault {
@@ -50,6 +69,9 @@ pub(super) struct Parameters {
     pub(super) sort: String,
     pub(super) limit: Option<String>,
     pub(super) cursor: Option<String>,
+    pub(super) around: Option<String>,
+    pub(super) from: Option<String>,
+    pub(super) lead: Option<String>,
     pub(super) columns: Option<String>,
 }
 
@@ -66,13 +88,33 @@ struct Order {
     descending: bool,
 }
 
+/// Where a page stands.
+enum Anchor {
+    /// At the first row.
+    Start,
+    /// At a place, in a cursor or of the row that was named.
+    Place(Place),
+    /// Where the row of this key is; at the first row when there is none.
+    Around(String),
+    /// Behind the last row.
+    End,
+}
+
+/// What is shown of a row.
+enum Shape {
+    Columns(Vec<usize>),
+    Record,
+}
+
 /// What is asked of a table.
 pub(super) struct Query {
     filter: Filter,
     order: Vec<Order>,
     limit: usize,
-    after: Option<Place>,
-    columns: Vec<usize>,
+    /// How many of those rows are at the anchor or before it; the others are behind it.
+    lead: usize,
+    anchor: Anchor,
+    shape: Shape,
     sort: String,
 }
 
@@ -155,54 +197,34 @@ impl Query {
         let names: Vec<&str> = T::COLUMNS.iter().map(|column| column.name).collect();
         let filter = Filter::parse(&parameters.filter, &names)
             .map_err(|wrong| fault("filter", wrong.column, wrong.message))?;
-        let mut order = Vec::new();
-        for (position, item) in list(&parameters.sort) {
-            let (descending, name) = match item.strip_prefix('-') {
-                Some(name) => (true, name),
-                None => (false, item),
-            };
-            let column = column::<T>("sort", position, name)?;
-            order.push(Order { column, descending });
-            if order.len() > MAX_SORT {
-                let message = format!("a page is sorted by at most {MAX_SORT} columns");
-                return Err(fault("sort", position, message));
+        let order = order::<T>(&parameters.sort)?;
+        let shape = match parameters.columns.as_deref() {
+            None => Shape::Columns((0..T::COLUMNS.len()).collect()),
+            Some(RECORD) => Shape::Record,
+            Some(text) => {
+                let columns =
+                    list(text).map(|(position, name)| column::<T>("columns", position, name));
+                Shape::Columns(columns.collect::<Result<Vec<usize>, Fault>>()?)
             }
-        }
-        let columns = match parameters.columns.as_deref() {
-            None => (0..T::COLUMNS.len()).collect(),
-            Some(text) => list(text)
-                .map(|(position, name)| column::<T>("columns", position, name))
-                .collect::<Result<Vec<usize>, Fault>>()?,
         };
         let limit = match parameters.limit.as_deref() {
             None => LIMIT,
-            Some(text) => text
-                .parse()
-                .ok()
-                .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-                .ok_or_else(|| {
-                    let message = format!("a limit is a number from 1 to {MAX_LIMIT}");
-                    fault("limit", 1, message)
-                })?,
+            Some(text) => count("limit", text, 1, MAX_LIMIT)?,
         };
-        let sort = parameters.sort.clone();
-        let after = match parameters.cursor.as_deref() {
-            None => None,
-            Some(text) => Some(place(text, &sort, &order).ok_or_else(|| {
-                fault(
-                    "cursor",
-                    1,
-                    "this is not a cursor of a page sorted in this way",
-                )
-            })?),
+        let anchor = anchor(parameters, &order)?;
+        let lead = match (parameters.lead.as_deref(), &anchor) {
+            (Some(text), _) => count("lead", text, 0, limit)?,
+            (None, Anchor::End) => limit,
+            (None, _) => 0,
         };
         Ok(Query {
             filter,
             order,
             limit,
-            after,
-            columns,
-            sort,
+            lead,
+            anchor,
+            shape,
+            sort: parameters.sort.clone(),
         })
     }
 
@@ -211,6 +233,62 @@ impl Query {
         let cells: Vec<serde_json::Value> = cells.collect();
         let text = json!([self.sort, cells, place.key]).to_string();
         URL_SAFE_NO_PAD.encode(text)
+    }
+}
+
+fn order<T: Record>(text: &str) -> Result<Vec<Order>, Fault> {
+    let mut order = Vec::new();
+    for (position, item) in list(text) {
+        let (descending, name) = match item.strip_prefix('-') {
+            Some(name) => (true, name),
+            None => (false, item),
+        };
+        let age = T::AGES.iter().find(|(age, _)| *age == name);
+        let (descending, name) = match age {
+            Some((_, since)) => (!descending, *since),
+            None => (descending, name),
+        };
+        let column = column::<T>("sort", position, name)?;
+        order.push(Order { column, descending });
+        if order.len() > MAX_SORT {
+            let message = format!("a page is sorted by at most {MAX_SORT} columns");
+            return Err(fault("sort", position, message));
+        }
+    }
+    Ok(order)
+}
+
+fn count(parameter: &'static str, text: &str, least: usize, most: usize) -> Result<usize, Fault> {
+    let count = text.parse().ok();
+    let count = count.filter(|count| (least..=most).contains(count));
+    count.ok_or_else(|| {
+        let message = format!("this is a number from {least} to {most}");
+        fault(parameter, 1, message)
+    })
+}
+
+fn anchor(parameters: &Parameters, order: &[Order]) -> Result<Anchor, Fault> {
+    let (cursor, around) = (&parameters.cursor, &parameters.around);
+    match (cursor, around, parameters.from.as_deref()) {
+        (None, None, None) => Ok(Anchor::Start),
+        (Some(text), None, None) => {
+            let place = place(text, &parameters.sort, order).ok_or_else(|| {
+                let message = "this is not a cursor of a page sorted in this way";
+                fault("cursor", 1, message)
+            })?;
+            Ok(Anchor::Place(place))
+        }
+        (None, Some(key), None) => Ok(Anchor::Around(key.clone())),
+        (None, None, Some("end")) => Ok(Anchor::End),
+        (None, None, Some(_)) => Err(fault(
+            "from",
+            1,
+            "a page is read from its start or from `end`",
+        )),
+        (..) => {
+            let message = "a page stands at one place: `cursor`, `around` or `from`";
+            Err(fault("cursor", 1, message))
+        }
     }
 }
 
@@ -275,7 +353,7 @@ impl<T: Record> Row<T> {
 
 impl<T: Record> Subject for Row<T> {
     fn texts(&self) -> Vec<&str> {
-        let cells = (0..self.cells.len()).map(|column| self.cell(column));
+        let cells = (0..T::WORDS).map(|column| self.cell(column));
         let texts = cells.filter_map(|value| match value {
             Value::Text(text) => Some(text.as_str()),
             Value::Number(_) | Value::None => None,
@@ -300,18 +378,81 @@ pub(super) struct Page {
     pub(super) total: usize,
     /// Rows that pass the filter.
     pub(super) shown: usize,
+    /// How many of those stand before the first one here.
+    pub(super) offset: usize,
     pub(super) rows: Vec<Map<String, serde_json::Value>>,
-    /// Where the next page begins; `None` on the last.
+    /// The place of the first row; `None` when no row stands before it.
+    pub(super) prev: Option<String>,
+    /// The place of the last row, where the next page begins; `None` when no row follows.
     pub(super) next: Option<String>,
 }
 
-/// The page of these records that is asked for. A cursor names the last row's place, so that rows that come and go between
-/// two pages neither repeat nor hide others.
-pub(super) fn page<T: Record>(records: impl IntoIterator<Item = T>, query: &Query) -> Page {
-    let (mut total, mut shown) = (0, 0);
-    let mut best: BTreeMap<Place, Row<T>> = BTreeMap::new();
-    let mut is_more = false;
-    for record in records {
+/// Rows next to a place, no more of them than are wanted.
+struct Nearest<T: Record> {
+    rows: BTreeMap<Place, Row<T>>,
+    most: usize,
+    /// Whether those next to the place have the greatest places.
+    greatest: bool,
+}
+
+impl<T: Record> Nearest<T> {
+    fn new(most: usize, greatest: bool) -> Nearest<T> {
+        Nearest {
+            rows: BTreeMap::new(),
+            most,
+            greatest,
+        }
+    }
+
+    fn offer(&mut self, place: Place, row: Row<T>) {
+        if self.rows.len() == self.most {
+            let is_farther = match self.greatest {
+                true => self
+                    .rows
+                    .first_key_value()
+                    .is_none_or(|(last, _)| place < *last),
+                false => self
+                    .rows
+                    .last_key_value()
+                    .is_none_or(|(last, _)| place > *last),
+            };
+            if is_farther {
+                return;
+            }
+        }
+        self.rows.insert(place, row);
+        if self.rows.len() > self.most {
+            match self.greatest {
+                true => self.rows.pop_first(),
+                false => self.rows.pop_last(),
+            };
+        }
+    }
+}
+
+/// The page of these records that is asked for. A cursor names a row's place, so that rows that come and go between two
+/// pages neither repeat nor hide others.
+pub(super) fn page<T, I>(all: impl Fn() -> I, query: &Query) -> Page
+where
+    T: Record,
+    I: Iterator<Item = T>,
+{
+    let found;
+    let anchor = match &query.anchor {
+        Anchor::Start => None,
+        Anchor::Place(place) => Some(place),
+        Anchor::Around(key) => {
+            let row = all().map(Row::new).find(|row| row.record.key() == *key);
+            found = row.map(|row| row.place(&query.order));
+            found.as_ref()
+        }
+        Anchor::End => None,
+    };
+    let is_end = matches!(query.anchor, Anchor::End);
+    let (mut total, mut shown, mut led) = (0, 0, 0);
+    let mut before = Nearest::new(query.lead, true);
+    let mut behind = Nearest::new(query.limit - query.lead, false);
+    for record in all() {
         total += 1;
         let row = Row::new(record);
         if !query.filter.matches(&row) {
@@ -319,34 +460,44 @@ pub(super) fn page<T: Record>(records: impl IntoIterator<Item = T>, query: &Quer
         }
         shown += 1;
         let place = row.place(&query.order);
-        if query.after.as_ref().is_some_and(|after| place <= *after) {
-            continue;
-        }
-        let is_full = best.len() == query.limit;
-        is_more |= is_full;
-        if is_full && best.last_key_value().is_some_and(|(last, _)| *last < place) {
-            continue;
-        }
-        best.insert(place, row);
-        if best.len() > query.limit {
-            best.pop_last();
+        if is_end || anchor.is_some_and(|anchor| place <= *anchor) {
+            led += 1;
+            before.offer(place, row);
+        } else {
+            behind.offer(place, row);
         }
     }
-    let next = best.last_key_value().filter(|_| is_more);
-    let next = next.map(|(last, _)| query.cursor(last));
-    let rows = best.values().map(|row| {
-        let columns = query.columns.iter();
-        let cells = columns.map(|column| {
-            let name = T::COLUMNS[*column].name.to_owned();
-            (name, json_of(row.cell(*column)))
-        });
-        cells.collect()
-    });
+    // Every row before the anchor stands before the page, but those that are on it.
+    let offset = led - before.rows.len();
+    let rows: Vec<(Place, Row<T>)> = before.rows.into_iter().chain(behind.rows).collect();
+    let prev = rows.first().filter(|_| offset > 0);
+    let next = rows.last().filter(|_| offset + rows.len() < shown);
     Page {
         total,
         shown,
-        rows: rows.collect(),
-        next,
+        offset,
+        prev: prev.map(|(place, _)| query.cursor(place)),
+        next: next.map(|(place, _)| query.cursor(place)),
+        rows: rows
+            .iter()
+            .map(|(_, row)| shape(row, &query.shape))
+            .collect(),
+    }
+}
+
+fn shape<T: Record>(row: &Row<T>, shape: &Shape) -> Map<String, serde_json::Value> {
+    match shape {
+        Shape::Record => {
+            let record = row.record.record().unwrap_or_default();
+            [(RECORD.to_owned(), record)].into_iter().collect()
+        }
+        Shape::Columns(columns) => {
+            let cells = columns.iter().map(|column| {
+                let name = T::COLUMNS[*column].name.to_owned();
+                (name, json_of(row.cell(*column)))
+            });
+            cells.collect()
+        }
     }
 }
 
@@ -358,6 +509,7 @@ mod tests {
     struct Dish(&'static str, f64, &'static str);
 
     impl Record for Dish {
+        const WORDS: usize = 2;
         const COLUMNS: &'static [Column<Dish>] = &[
             Column {
                 name: "name",
@@ -400,7 +552,7 @@ mod tests {
 
     fn ask(parameters: &Parameters, menu: &[Dish]) -> Page {
         let query = Query::parse::<Dish>(parameters).unwrap();
-        page(menu.iter().cloned(), &query)
+        page(|| menu.iter().cloned(), &query)
     }
 
     #[test]
@@ -454,6 +606,34 @@ mod tests {
     }
 
     #[test]
+    fn a_page_stands_anywhere_and_says_where() {
+        let ask = |lead: &str, change: fn(&mut Parameters)| {
+            let mut asked = parameters("", "-price", "3");
+            asked.lead = (!lead.is_empty()).then(|| lead.to_owned());
+            change(&mut asked);
+            ask(&asked, &MENU)
+        };
+        // By price from the dearest: fish, cake, soup, tea, bread.
+        let end = ask("", |asked| asked.from = Some("end".to_owned()));
+        assert_eq!(names(&end), ["soup", "tea", "bread"]);
+        assert_eq!((end.offset, end.shown), (2, 5));
+        assert!(end.prev.is_some() && end.next.is_none());
+        let around = ask("2", |asked| asked.around = Some("soup".to_owned()));
+        assert_eq!(names(&around), ["cake", "soup", "tea"]);
+        assert_eq!(around.offset, 1);
+        assert!(around.prev.is_some() && around.next.is_some());
+        let unknown = ask("2", |asked| asked.around = Some("pie".to_owned()));
+        assert_eq!((names(&unknown), unknown.offset), (vec!["fish"], 0));
+        // On from the place of the first row, towards the first one of all.
+        let mut back = parameters("", "-price", "3");
+        (back.cursor, back.lead) = (end.prev, Some("3".to_owned()));
+        let query = Query::parse::<Dish>(&back).unwrap();
+        let back = page(|| MENU.into_iter(), &query);
+        assert_eq!(names(&back), ["fish", "cake", "soup"]);
+        assert_eq!((back.offset, back.prev), (0, None));
+    }
+
+    #[test]
     fn faults_name_the_parameter_and_the_place() {
         let cursor = ask(&parameters("", "-price", "1"), &MENU).next;
         let with = |change: fn(&mut Parameters)| {
@@ -467,6 +647,20 @@ mod tests {
             (parameters("", "name,name,name,name,name", "1"), "sort", 21),
             (parameters("", "", "0"), "limit", 1),
             (parameters("", "", "1001"), "limit", 1),
+            (with(|asked| asked.lead = Some("101".to_owned())), "lead", 1),
+            (
+                with(|asked| asked.from = Some("middle".to_owned())),
+                "from",
+                1,
+            ),
+            (
+                with(|asked| {
+                    asked.from = Some("end".to_owned());
+                    asked.around = Some("tea".to_owned());
+                }),
+                "cursor",
+                1,
+            ),
             (
                 with(|asked| asked.columns = Some("name,,moon".to_owned())),
                 "columns",

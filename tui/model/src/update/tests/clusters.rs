@@ -201,7 +201,10 @@ fn links_and_counts_of_all_are_told() {
     let peers = &desk.state().peers;
     assert_eq!([peers[0].link, peers[1].link], [Link::Live, Link::Down]);
     let counts = peers[1].counts.unwrap();
-    assert_eq!((counts.jobs, counts.problems, counts.active), (2, 1, 3));
+    assert_eq!(
+        (counts.jobs, counts.problems, counts.active),
+        (2, Some(1), Some(3))
+    );
     let table = crate::views::table(desk.state()).unwrap();
     let row: Vec<_> = table.rows[1]
         .cells
