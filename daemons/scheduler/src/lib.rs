@@ -7,6 +7,7 @@ mod api;
 mod backups;
 mod coordinator;
 pub mod core;
+pub mod delayed;
 mod discovery;
 mod engine;
 mod feed;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use aurora_mesos::v1::Offer;
 
 use super::offers::Place;
-use super::store::{ConfigId, FastMap, Host, Slot};
+use super::store::{FastMap, Host, Slot};
 
 /// A place in the table of agents.
 pub(crate) type Row = u32;
@@ -34,9 +34,8 @@ pub(crate) struct Agents {
 pub(crate) struct Agent {
     pub(crate) id: Arc<str>,
     pub(crate) host: Arc<str>,
-    /// Its tasks: their places in the task table and their configurations. A task leaves its agent before it leaves the
-    /// table.
-    pub(crate) residents: Vec<(Slot, ConfigId)>,
+    /// Places of its tasks in the task table. A task leaves its agent before it leaves the table.
+    pub(crate) residents: Vec<Slot>,
     changed: u64,
     pub(crate) offer: Option<Place>,
     /// Its latest offer, of which id and resources are left out.
@@ -153,7 +152,7 @@ impl Agents {
     }
 
     /// A task came to an agent.
-    pub(crate) fn came(&mut self, row: Row, host: &Arc<str>, task: (Slot, ConfigId)) {
+    pub(crate) fn came(&mut self, row: Row, host: &Arc<str>, task: Slot) {
         let agent = &mut self.rows[row as usize];
         if agent.residents.is_empty() {
             self.busy += 1;
@@ -171,7 +170,7 @@ impl Agents {
         };
         let agent = &mut self.rows[row as usize];
         let before = agent.residents.len();
-        agent.residents.retain(|(resident, _)| *resident != task);
+        agent.residents.retain(|resident| *resident != task);
         if agent.residents.is_empty() && before > 0 {
             agent.changed = 0;
             self.busy -= 1;

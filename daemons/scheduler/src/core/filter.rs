@@ -416,12 +416,13 @@ impl Spread {
             let Some(name) = limit.id else {
                 continue;
             };
+            let may_end = limit.limit > 0;
             for value in values_in(traits, name) {
-                if self.count(view, job, name, value) >= i64::from(limit.limit) {
+                if !may_end || self.count(view, job, name, value) >= i64::from(limit.limit) {
                     return Some(ForNow::Limit {
                         name: limit.name,
                         place: (name, value),
-                        may_end: limit.limit > 0,
+                        may_end,
                     });
                 }
             }

@@ -64,8 +64,7 @@ impl Core {
             task: Box::new(launch),
             refuse_seconds,
         });
-        let task = (slot, stored.id);
-        self.agents.came(held.row, &held.host.name, task);
+        self.agents.came(held.row, &held.host.name, slot);
         let kept = &mut self.reservations.for_groups;
         kept.remove(&held.agent, &stored.id);
         self.entered(id, ScheduleStatus::Assigned, Entry::Transition);

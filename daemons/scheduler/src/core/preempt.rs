@@ -93,7 +93,7 @@ impl Core {
     /// The groups with tasks that have waited long enough and no room yet, with how many those are. More than there are
     /// agents cannot be served.
     fn candidates_for_room(&self) -> VecDeque<(ConfigId, usize)> {
-        let view = self.store.read();
+        let (view, names) = (self.store.read(), self.store.names());
         let waited = |id: &TaskId| {
             view.task(id).is_some_and(|task| {
                 task.status == Pending
@@ -109,7 +109,16 @@ impl Core {
             let fruitless = self.preemption.fruitless.get(id);
             let is_known = fruitless.is_some_and(|known| known.change == self.agents.last_change());
             // Where nothing will be found it is enough to know that somebody waits.
-            let most = if is_known { 1 } else { self.agents.len() };
+            let is_futile = || {
+                let config = view.config(*id);
+                let request = config.map(|stored| Request::new(&self.config, names, stored));
+                request.is_some_and(|request| request.suits_no_host())
+            };
+            let is_short = group.queue.len() <= self.config.preemption_reservation_max_batch_size;
+            let most = match is_known || !is_short && is_futile() {
+                true => 1,
+                false => self.agents.len(),
+            };
             (*id, waiting.take(most).count())
         });
         counted.filter(|(_, count)| *count > 0).collect()

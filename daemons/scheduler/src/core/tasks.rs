@@ -101,7 +101,7 @@ impl Core {
             && let Some(place) = task.place()
         {
             let row = self.agents.row(&place.agent);
-            self.agents.came(row, &place.host, (slot, task.config.id));
+            self.agents.came(row, &place.host, slot);
         }
     }
 
@@ -250,19 +250,13 @@ impl Core {
             return;
         };
         let last_event = task.last_event_time();
+        let (config, ancestor) = (Arc::clone(&task.config), task.ancestor());
         if entry == Entry::Transition {
             self.task_changed(id, status);
         }
-        let Some(task) = self.store.read().task(id) else {
-            return;
-        };
         match status {
-            Pending => {
-                let (config, ancestor) = (task.config.id, task.ancestor());
-                self.enqueue(config, id, ancestor, entry);
-            }
+            Pending => self.enqueue(config.id, id, ancestor, entry),
             Throttled => {
-                let ancestor = task.ancestor();
                 let ready = last_event.saturating_add(self.flapping_penalty(ancestor));
                 let ready = ready.max(self.now);
                 self.sample(THROTTLE, ready - self.now);
@@ -280,7 +274,7 @@ impl Core {
                 }
             }
             Partitioned => {
-                let policy = task.config.task.partition_policy.as_ref();
+                let policy = config.task.partition_policy.as_ref();
                 if policy.is_none_or(|policy| policy.reschedule) {
                     let delay = policy
                         .and_then(|policy| policy.delay_secs)

@@ -5,7 +5,7 @@ use super::Core;
 use super::agents::Agent;
 use super::filter::{Request, Spread, Unused, dynamic_veto, host_veto, needs};
 use super::resources::Bag;
-use super::store::{ConfigId, FastMap, Slot, StoredConfig, Task, TaskId};
+use super::store::{ConfigId, FastMap, StoredConfig, Task, TaskId};
 
 /// Why no tasks of an agent can make room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,17 +47,19 @@ impl<'a> Victims<'a> {
         chosen: Option<&[TaskId]>,
     ) -> Result<Vec<TaskId>, NoRoom> {
         let view = core.store.read();
-        let may_go = |slot: Slot| {
-            let is_chosen = |task: &Task| chosen.is_none_or(|ids| ids.contains(&task.id()));
-            chosen.is_none() || view.task_at(slot).is_some_and(is_chosen)
+        let may_go = |task: &Task| chosen.is_none_or(|ids| ids.contains(&task.id()));
+        let residents = || {
+            let tasks = agent
+                .residents
+                .iter()
+                .filter_map(|slot| view.task_at(*slot));
+            tasks.filter(|task| may_go(task))
         };
         let offer = agent.offer.and_then(|place| core.offers.at(place));
         let slack = offer.map_or(Bag::default(), |offer| offer.class.firm);
         let (mut has, mut is_empty) = (slack, true);
-        for (slot, config) in &agent.residents {
-            if let Some(bag) = self.given_up(core, *config)
-                && may_go(*slot)
-            {
+        for task in residents() {
+            if let Some(bag) = self.given_up(core, &task.config) {
                 has = has.plus(&bag);
                 is_empty = false;
             }
@@ -74,17 +76,15 @@ impl<'a> Victims<'a> {
         if !self.suits(core, &unused) {
             return Err(NoRoom::Unsuitable);
         }
-        let mut eligible: Vec<(Bag, Slot)> = Vec::with_capacity(agent.residents.len());
-        for (slot, config) in &agent.residents {
-            let bag = self.given_up(core, *config).filter(|_| may_go(*slot));
-            eligible.extend(bag.map(|bag| (bag, *slot)));
-        }
+        let mut eligible: Vec<(Bag, &Task)> = residents()
+            .filter_map(|task| Some((self.given_up(core, &task.config)?, task)))
+            .collect();
         eligible.sort_by(|(left, _), (right, _)| right.cmp(left));
         let mut has = slack;
         let mut victims = Vec::new();
-        for (bag, slot) in eligible {
+        for (bag, task) in eligible {
             has = has.plus(&bag);
-            victims.extend(view.task_at(slot).map(Task::id));
+            victims.push(task.id());
             if has.covers(&self.request.need) {
                 break;
             }
@@ -99,10 +99,9 @@ impl<'a> Victims<'a> {
             && dynamic_veto(config, unused, request, view, &mut self.spread, now).is_none()
     }
 
-    fn given_up(&mut self, core: &Core, victim: ConfigId) -> Option<Bag> {
+    fn given_up(&mut self, core: &Core, victim: &StoredConfig) -> Option<Bag> {
         let request = self.request;
-        *self.given_up.entry(victim).or_insert_with(|| {
-            let victim = core.store.read().config(victim)?;
+        *self.given_up.entry(victim.id).or_insert_with(|| {
             core.may_preempt(request, victim)
                 .then(|| core.gives_up(victim))
         })

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use aurora_api::model::{ScheduleStatus, TaskEvent};
 
+use super::record::STATUSES;
 use crate::core::config::Millis;
 
 /// One event of a task.
@@ -110,6 +111,8 @@ pub(crate) struct Notes {
     known: HashSet<Arc<Note>>,
     /// How many notes are known when unused ones are looked for.
     sweep_at: usize,
+    /// The latest notes without a message, by state: what most events say.
+    silent: [Option<Arc<Note>>; STATUSES],
 }
 
 /// Fewer notes than this are not worth a sweep.
@@ -117,6 +120,24 @@ const LEAST_SWEPT: usize = 64;
 
 impl Notes {
     pub(crate) fn note(
+        &mut self,
+        status: ScheduleStatus,
+        message: Option<Arc<str>>,
+        scheduler: &Arc<str>,
+    ) -> Arc<Note> {
+        if message.is_some() {
+            return self.find(status, message, scheduler);
+        }
+        let silent = self.silent[status as usize].as_ref();
+        if let Some(known) = silent.filter(|note| Arc::ptr_eq(&note.scheduler, scheduler)) {
+            return Arc::clone(known);
+        }
+        let note = self.find(status, None, scheduler);
+        self.silent[status as usize] = Some(Arc::clone(&note));
+        note
+    }
+
+    fn find(
         &mut self,
         status: ScheduleStatus,
         message: Option<Arc<str>>,

@@ -145,8 +145,12 @@ impl Store {
 
     /// The id under which an equal configuration is stored.
     pub(crate) fn config_id(&self, config: &TaskConfig) -> Option<ConfigId> {
+        self.config_of(self.configs_by_value.hash(config), config)
+    }
+
+    fn config_of(&self, hash: u64, config: &TaskConfig) -> Option<ConfigId> {
         let known = |id: &ConfigId| self.view.configs.get(id);
-        self.configs_by_value.find(config, known)
+        self.configs_by_value.find(hash, config, known)
     }
 
     /// The id that the next new configuration gets.
@@ -300,13 +304,14 @@ impl Store {
     }
 
     fn add_config(&mut self, id: ConfigId, config: &Arc<TaskConfig>) -> Result<(), ApplyError> {
-        if self.view.configs.get(&id).is_some() || self.config_id(config).is_some() {
+        let hash = self.configs_by_value.hash(config);
+        if self.view.configs.get(&id).is_some() || self.config_of(hash, config).is_some() {
             return Err(ApplyError::Duplicate(format!("configuration {}", id.0)));
         }
         self.view.next_config = self.view.next_config.max(id.0.saturating_add(1));
         let record = Arc::new(StoredConfig::new(id, Arc::clone(config)));
         self.view.configs.insert(id, record);
-        self.configs_by_value.insert(config, id);
+        self.configs_by_value.insert(hash, id);
         Ok(())
     }
 

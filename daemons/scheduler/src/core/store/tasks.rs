@@ -242,7 +242,8 @@ impl Store {
             self.config_users.remove(&config.id);
             self.view.configs.remove(&config.id);
             self.view.reasons.remove(&config.id);
-            self.configs_by_value.remove(&config.task, config.id);
+            let hash = self.configs_by_value.hash(&config.task);
+            self.configs_by_value.remove(hash, config.id);
         }
     }
 
