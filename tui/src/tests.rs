@@ -5,6 +5,7 @@
 mod clusters;
 mod fake;
 mod link;
+mod pages;
 mod panes;
 mod panic;
 mod polling;
@@ -35,7 +36,8 @@ use crate::headless::{self, Errand};
 use crate::paint::{Look, paint};
 use crate::recorder::Recorder;
 
-use fake::{Fake, NOW, hello_tasks, mark, summary};
+pub(crate) use fake::{Fake, NOW};
+use fake::{hello_tasks, mark, summary};
 
 fn setup() -> Setup {
     Setup {
@@ -179,6 +181,8 @@ fn frames() {
         ("file_form", "jobs", "a U"),
         ("quota_form", "quotas", "enter"),
         ("help", "help", ""),
+        ("settings", "settings", ""),
+        ("clusters", "clusters", ""),
         (
             "confirm",
             "instances www-data/devel/hello; kill www-data/devel/hello/0",
@@ -253,7 +257,7 @@ fn a_second_that_changes_no_age_writes_nothing() {
 }
 
 /// What a workbench on a cluster is made of.
-fn member(source: Arc<dyn Source>, now_ms: i64) -> Member {
+pub(crate) fn member(source: Arc<dyn Source>, now_ms: i64) -> Member {
     let (events, heard) = mpsc::channel(BUFFER);
     Member {
         state: State::new(setup(), (80, 24), now_ms),

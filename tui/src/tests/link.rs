@@ -60,14 +60,15 @@ fn pass(mut from: TcpStream, mut to: TcpStream) {
     drop(to.shutdown(Shutdown::Write));
 }
 
-struct Bench {
-    state: State,
+/// A workbench on a server of ours.
+pub(super) struct Bench {
+    pub(super) state: State,
     data: Data,
     heard: mpsc::Receiver<Event>,
 }
 
 impl Bench {
-    fn on(url: &str, server: &Server) -> Bench {
+    pub(super) fn on(url: &str, server: &Server) -> Bench {
         let mut target = target(server);
         target.scheduler = url.parse().unwrap();
         let (events, heard) = mpsc::channel(BUFFER);
@@ -81,14 +82,14 @@ impl Bench {
         bench
     }
 
-    fn take(&mut self, event: Event) {
+    pub(super) fn take(&mut self, event: Event) {
         for effect in update(&mut self.state, event) {
             assert_eq!(self.data.carry_out(effect), None);
         }
         settle(&mut self.state);
     }
 
-    async fn until(&mut self, what: &str, fits: impl Fn(&State) -> bool) {
+    pub(super) async fn until(&mut self, what: &str, fits: impl Fn(&State) -> bool) {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
         while !fits(&self.state) {
             let event = tokio::time::timeout_at(deadline, self.heard.recv()).await;
