@@ -12,6 +12,7 @@ use futures_util::StreamExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
+use crate::clipboard;
 use crate::config::Env;
 use crate::crew::Crew;
 use crate::data::Wish;
@@ -67,11 +68,17 @@ pub(crate) async fn run(mut crew: Crew, mut env: Env, first: Vec<Event>) -> anyh
                     dirty = true;
                 }
                 Wish::Copy(text) => {
-                    if let Err(fault) =
-                        terminal.copy(&text, &env.term, std::env::var_os("TMUX").is_some())
-                    {
+                    let copied = clipboard::tool(&text);
+                    let told = terminal.copy(&text, &env.term, in_tmux());
+                    // One of the two is enough.
+                    if let (false, Err(fault)) = (copied, told) {
                         pending.push(outside(Event::Fault(fault)));
                     }
+                }
+                Wish::Notify(how, text) => {
+                    terminal
+                        .notify(&how, &text, in_tmux())
+                        .context("cannot write to the terminal")?;
                 }
                 Wish::Suspend => {
                     // No reader may be on the terminal while it belongs to the shell.
@@ -193,6 +200,10 @@ fn from_terminal(event: Input) -> Option<Event> {
         }
         Input::FocusGained | Input::FocusLost => None,
     }
+}
+
+fn in_tmux() -> bool {
+    std::env::var_os("TMUX").is_some()
 }
 
 fn suspend(terminal: &mut Terminal) -> anyhow::Result<()> {

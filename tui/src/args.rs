@@ -30,6 +30,10 @@ pub(crate) struct Args {
     /// Change nothing, whatever is typed.
     #[arg(long)]
     pub(crate) read_only: bool,
+    /// Talk in lines instead of drawing on the terminal: for screen readers, poor links and terminals that cannot be drawn on.
+    /// A line of standard input is a command.
+    #[arg(long, conflicts_with_all = ["exec", "script", "snapshot", "follow", "record"])]
+    pub(crate) plain: bool,
     /// Begin at an address, such as aurora://devcluster/instances/www-data/devel/hello.
     #[arg(long, value_name = "LINK")]
     pub(crate) open: Option<String>,

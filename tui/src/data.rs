@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use aurora_tui_model::event::{Call, Effect, Event, Keepsake, ShellTarget, Watch};
+use aurora_tui_model::notify::How;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -55,6 +56,7 @@ pub(crate) enum Wish {
     Redraw,
     Suspend,
     Shell(Program),
+    Notify(How, String),
     Quit { stop_cluster: bool },
 }
 
@@ -170,6 +172,19 @@ impl Data {
                     tokio::spawn(async move { report(&events, Event::Fault(text)).await });
                 }
             }
+            Effect::Notify {
+                how: How::Command(command),
+                text,
+            } => {
+                let events = self.events.clone();
+                tokio::spawn(async move {
+                    if let Err(why) = shell::execute(&command, &text).await {
+                        let fault = format!("`{command}` could not tell it: {why}");
+                        report(&events, Event::Fault(fault)).await;
+                    }
+                });
+            }
+            Effect::Notify { how, text } => return Some(Wish::Notify(how, text)),
             Effect::Claim => {
                 let claimed = self.claim();
                 let events = self.events.clone();

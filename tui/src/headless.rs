@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::args::Form;
 use crate::crew::Crew;
+use crate::data::Wish;
 use crate::follow::Follower;
 use crate::output::as_text;
 use crate::paint::paint;
@@ -47,10 +48,13 @@ pub(crate) struct Errand {
     pub(crate) timeout: Duration,
 }
 
-struct Runner {
-    crew: Crew,
-    deadline: Instant,
+/// A workbench without a screen.
+pub(crate) struct Runner {
+    pub(crate) crew: Crew,
+    pub(crate) deadline: Instant,
     timeout: Duration,
+    /// Whether it is to end, and a local cluster to be stopped with it.
+    pub(crate) quit: Option<bool>,
 }
 
 /// Runs the errand and says what to exit with. Data goes to `out`, everything else to `err`.
@@ -67,12 +71,7 @@ pub(crate) async fn run(
             return Ok(USAGE);
         }
     }
-    let mut runner = Runner {
-        crew,
-        deadline: Instant::now() + errand.timeout,
-        timeout: errand.timeout,
-    };
-    runner.now();
+    let mut runner = Runner::new(crew, errand.timeout);
     let mut code = DONE;
     let answers = errand.script.is_some() && errand.snapshot == Some(Form::Json);
     for line in lines {
@@ -163,6 +162,22 @@ impl Errand {
 }
 
 impl Runner {
+    pub(crate) fn new(crew: Crew, timeout: Duration) -> Runner {
+        let mut runner = Runner {
+            crew,
+            deadline: Instant::now() + timeout,
+            timeout,
+            quit: None,
+        };
+        runner.now();
+        runner
+    }
+
+    /// Waits anew for as long as was asked for.
+    pub(crate) fn renew(&mut self) {
+        self.deadline = Instant::now() + self.timeout;
+    }
+
     fn now(&mut self) {
         let now_ms = self.crew.now_ms();
         self.take(Event::Tick(now_ms));
@@ -215,7 +230,7 @@ impl Runner {
         loop {
             self.crew.settle();
             follower.tell(self.state(), out)?;
-            self.deadline = Instant::now() + self.timeout;
+            self.renew();
             if !self.step().await {
                 return Ok(DONE);
             }
@@ -225,21 +240,25 @@ impl Runner {
         }
     }
 
-    fn take(&mut self, event: Event) {
+    pub(crate) fn take(&mut self, event: Event) {
         self.hear((Of::Outside, event));
     }
 
     fn hear(&mut self, (of, event): (Of, Event)) {
-        // What is left is about a terminal, and there is none.
-        drop(self.crew.take(of, event));
+        for wish in self.crew.take(of, event) {
+            // What else is left is about a terminal, and there is none.
+            if let Wish::Quit { stop_cluster } = wish {
+                self.quit = Some(stop_cluster);
+            }
+        }
     }
 
-    fn state(&self) -> &State {
+    pub(crate) fn state(&self) -> &State {
         self.crew.state()
     }
 
     /// Waits for the next event or the deadline; false when that has passed.
-    async fn step(&mut self) -> bool {
+    pub(crate) async fn step(&mut self) -> bool {
         let tick = (Instant::now() + Duration::from_millis(250)).min(self.deadline);
         tokio::select! {
             heard = self.crew.next() => match heard {
@@ -252,7 +271,7 @@ impl Runner {
     }
 
     /// Waits until the view has its data.
-    async fn settled(&mut self) -> Result<(), String> {
+    pub(crate) async fn settled(&mut self) -> Result<(), String> {
         loop {
             // Everything that is here already comes first: a snapshot is of the newest state.
             while let Some(heard) = self.crew.next_now() {
@@ -295,7 +314,7 @@ impl Runner {
 
     /// Waits until maintenance in rounds is over or stands still.
     async fn rounds(&mut self, err: &mut (dyn Write + Send)) -> std::io::Result<u8> {
-        self.deadline = Instant::now() + self.timeout;
+        self.renew();
         let mut said = String::new();
         loop {
             let Some(campaign) = &self.state().campaign else {
@@ -422,7 +441,7 @@ impl Runner {
                 _ => Ok(DONE),
             };
         }
-        self.deadline = Instant::now() + self.timeout;
+        self.renew();
         while self
             .state()
             .changes

@@ -7,6 +7,7 @@
 mod about;
 mod app;
 mod args;
+mod clipboard;
 mod cluster;
 mod config;
 mod crew;
@@ -23,6 +24,7 @@ mod open;
 mod output;
 mod paint;
 mod picture;
+mod plain;
 mod poll;
 mod recorder;
 mod replay;

@@ -11,6 +11,7 @@ use anyhow::{Context, anyhow, bail};
 use aurora_client::directory::Environment;
 use aurora_client::local;
 use aurora_client::programs;
+use aurora_tui_model::desk::Of;
 use aurora_tui_model::event::Event;
 use aurora_tui_model::place::Link;
 use clap::Parser;
@@ -18,10 +19,11 @@ use clap::Parser;
 use crate::app::{self, Ending};
 use crate::args::{Args, Local};
 use crate::config::Env;
+use crate::crew::Crew;
 use crate::headless::{self, Errand, FAILED, NO_TERMINAL};
 use crate::open::{Fault, LOCAL_NAME, Opening, local_dir, usage};
 use crate::recorder::Recorder;
-use crate::{about, terminal, tools};
+use crate::{about, plain, terminal, tools};
 
 /// The program: reads the command line, runs, and says how to exit.
 pub fn run() -> ExitCode {
@@ -37,11 +39,7 @@ pub fn run() -> ExitCode {
 }
 
 fn start(args: Args) -> Result<u8, Fault> {
-    let mut env = Env::of_process();
-    if let Some(dir) = &args.config {
-        env.config_dir = Some(std::path::absolute(dir).context("--config")?);
-    }
-    env.asks = !args.no_query && args.theme.is_none();
+    let env = surroundings(&args)?;
     if let Some(tool) = &args.tool {
         return Ok(tools::run(tool, &env, &mut std::io::stdout().lock())?);
     }
@@ -76,6 +74,7 @@ fn start(args: Args) -> Result<u8, Fault> {
         )));
     }
     if !screenless
+        && !args.plain
         && args.local != Some(Local::Stop)
         && let Some(sentence) = terminal::missing(&env.term)
     {
@@ -93,6 +92,17 @@ fn start(args: Args) -> Result<u8, Fault> {
     // Reads that hang must not keep the program.
     runtime.shutdown_background();
     code
+}
+
+/// What the process finds around it, and what the command line says otherwise.
+fn surroundings(args: &Args) -> anyhow::Result<Env> {
+    let mut env = Env::of_process();
+    if let Some(dir) = &args.config {
+        env.config_dir = Some(std::path::absolute(dir).context("--config")?);
+    }
+    // A theme that was chosen needs no answer.
+    env.asks = !args.no_query && args.theme.is_none();
+    Ok(env)
 }
 
 async fn work(
@@ -136,22 +146,48 @@ async fn work(
             other => Ok(other?),
         };
     }
+    if args.plain {
+        return talk(crew, &args, journal).await;
+    }
     let open = args.open.iter();
     let first = std::iter::once(journal)
         .chain(open.map(|link| Event::Run(format!("open {link}"))))
         .collect();
     if let Ending::Quit { stop: Some(dir) } = app::run(crew, env, first).await? {
-        // The screen is given back by now.
-        let _ = writeln!(
-            std::io::stderr(),
-            "stopping the local cluster in {}",
-            dir.display()
-        );
-        local::stop(&dir)
-            .await
-            .context("cannot stop the local cluster")?;
+        stop_local(&dir).await?;
     }
     Ok(headless::DONE)
+}
+
+/// A conversation in lines.
+async fn talk(mut crew: Crew, args: &Args, journal: Event) -> Result<u8, Fault> {
+    drop(crew.take(Of::Outside, journal));
+    let mut out = std::io::stdout();
+    let timeout = Duration::from_secs(args.timeout);
+    let talk = plain::run(crew, timeout, args.open.clone(), plain::typed(), &mut out);
+    match talk.await.map_err(anyhow::Error::from) {
+        Err(error) if is_broken_pipe(&error) => {}
+        Err(error) => return Err(error.into()),
+        Ok((crew, stop)) => {
+            if let Some(dir) = crew.state_dir().filter(|_| stop) {
+                stop_local(&dir).await?;
+            }
+        }
+    }
+    Ok(headless::DONE)
+}
+
+async fn stop_local(dir: &std::path::Path) -> anyhow::Result<()> {
+    // The screen is given back by now.
+    let _ = writeln!(
+        std::io::stderr(),
+        "stopping the local cluster in {}",
+        dir.display()
+    );
+    local::stop(dir)
+        .await
+        .context("cannot stop the local cluster")?;
+    Ok(())
 }
 
 /// The clusters that were asked for, the one to begin with first.
@@ -246,5 +282,66 @@ fn run_in_foreground(args: &Args, environment: &Environment) -> Fault {
     match attempt() {
         Ok(error) => Fault(FAILED, anyhow!(error).context("cannot run aurora-local")),
         Err(error) => Fault(FAILED, error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_come_before_what_the_environment_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = "[global]\nZ = \"quit\"\n";
+        std::fs::write(dir.path().join("keymap.toml"), text).unwrap();
+        let own = dir.path().to_str().unwrap();
+        for (flags, asks, has_keys) in [
+            (vec![], true, false),
+            (vec!["--no-query"], false, false),
+            (vec!["--theme", "dark"], false, false),
+            (vec!["--config", own], true, true),
+            (vec!["--config", own, "--no-query"], false, true),
+        ] {
+            let args = Args::parse_from(std::iter::once("aurora-tui").chain(flags.clone()));
+            let env = surroundings(&args).unwrap();
+            assert_eq!(env.asks, asks, "{flags:?}");
+            let bindings = env.keymap(None).0;
+            let bindings = bindings.bindings("jobs");
+            let mut keys = bindings.iter().map(|(keys, _, _)| keys);
+            let found = keys.any(|keys| aurora_tui_model::key::show_sequence(keys) == "Z");
+            assert_eq!(found, has_keys, "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn clusters_are_named_by_flags_and_links() {
+        for (flags, link, expected) in [
+            (vec![], None, Some("")),
+            (
+                vec!["--cluster", "a", "--cluster", "b", "--cluster", "a"],
+                None,
+                Some("a b"),
+            ),
+            (vec![], Some("aurora://c/jobs"), Some("c")),
+            (
+                vec!["--cluster", "a", "--cluster", "b"],
+                Some("aurora://b/jobs"),
+                Some("a b"),
+            ),
+            (vec!["--cluster", "a"], Some("aurora://b/jobs"), None),
+            (vec!["--cluster", "a", "--record", "f"], None, Some("a")),
+            (
+                vec!["--cluster", "a", "--cluster", "b", "--record", "f"],
+                None,
+                None,
+            ),
+        ] {
+            let args = Args::parse_from(std::iter::once("aurora-tui").chain(flags.clone()));
+            let link: Option<Link> = link.map(|link| link.parse().unwrap());
+            let found = names(&args, link.as_ref())
+                .ok()
+                .map(|names| names.join(" "));
+            assert_eq!(found.as_deref(), expected, "{flags:?}");
+        }
     }
 }

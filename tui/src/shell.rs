@@ -36,10 +36,14 @@ impl Program {
     /// A session on the task's host, as `aurora task ssh` gives it.
     pub(crate) fn by_ssh(instance: &str) -> Result<Program, String> {
         let program = programs::find("aurora").map_err(|error| error.to_string())?;
-        Ok(Program {
+        Ok(Program::of_client(program, instance))
+    }
+
+    fn of_client(program: PathBuf, instance: &str) -> Program {
+        Program {
             program,
             arguments: ["task", "ssh", instance].map(str::to_owned).to_vec(),
-        })
+        }
     }
 
     /// Runs it on the terminal, which has to be given back before. Says how it ended.
@@ -90,6 +94,30 @@ mod tests {
         let outcome = execute("f() { echo \"no $1\" >&2; exit 3; }; f", "h2").await;
         let why = outcome.unwrap_err();
         assert!(why.contains('3') && why.ends_with("no h2"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn a_shell_elsewhere_is_the_clients_and_its_end_is_told() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let (client, said) = (dir.path().join("aurora"), dir.path().join("said"));
+        let script = format!(
+            "#!/bin/sh\necho \"$@\" > '{}'\nexit $CODE\n",
+            said.display()
+        );
+        for (code, expected) in [("0", "the shell has ended"), ("3", "exit status: 3")] {
+            std::fs::write(&client, script.replace("$CODE", code)).unwrap();
+            std::fs::set_permissions(&client, std::fs::Permissions::from_mode(0o755)).unwrap();
+            let program = Program::of_client(client.clone(), "west/www/prod/hello/1");
+            match program.run().await {
+                Event::Notice(text) => assert!(text.contains(expected), "{text}"),
+                other => panic!("{other:?}"),
+            }
+            let arguments = std::fs::read_to_string(&said).unwrap();
+            assert_eq!(arguments, "task ssh west/www/prod/hello/1\n");
+        }
+        let missing = Program::of_client(dir.path().join("none"), "w/x/y/z/0");
+        assert!(matches!(missing.run().await, Event::Fault(_)));
     }
 
     #[tokio::test]

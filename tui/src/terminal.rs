@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use aurora_tui_model::notify::How;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
@@ -91,6 +92,33 @@ impl Terminal {
     }
 }
 
+impl Terminal {
+    /// Tells somebody who looks elsewhere, through tmux too.
+    pub(crate) fn notify(&mut self, how: &How, text: &str, in_tmux: bool) -> io::Result<()> {
+        self.out
+            .write_all(notification(how, text, in_tmux).as_bytes())?;
+        self.out.flush()
+    }
+}
+
+/// What a terminal is sent for a notification. The text has no control characters.
+fn notification(how: &How, text: &str, in_tmux: bool) -> String {
+    let plain = match how {
+        How::Osc9 => format!("\x1b]9;{text}\x07"),
+        // The parts are separated by semicolons.
+        How::Osc777 => format!("\x1b]777;notify;Aurora;{}\x07", text.replace(';', ",")),
+        How::Bell | How::Command(_) => return "\x07".to_owned(),
+    };
+    match in_tmux {
+        true => through_tmux(&plain),
+        false => plain,
+    }
+}
+
+fn through_tmux(sequence: &str) -> String {
+    format!("\x1bPtmux;{}\x1b\\", sequence.replace('\x1b', "\x1b\x1b"))
+}
+
 impl Write for Terminal {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.out.write(bytes)
@@ -147,7 +175,7 @@ fn clipboard(text: &str, term: &str, in_tmux: bool) -> Result<String, String> {
     }
     let plain = format!("\x1b]52;c;{encoded}\x07");
     Ok(if in_tmux {
-        format!("\x1bPtmux;{}\x1b\\", plain.replace('\x1b', "\x1b\x1b"))
+        through_tmux(&plain)
     } else if term.starts_with("screen") {
         format!("\x1bP{plain}\x1b\\")
     } else {
@@ -158,6 +186,19 @@ fn clipboard(text: &str, term: &str, in_tmux: bool) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn notifications_reach_the_terminal() {
+        for (how, in_tmux, expected) in [
+            (How::Bell, false, "\x07"),
+            (How::Bell, true, "\x07"),
+            (How::Osc9, false, "\x1b]9;a;b\x07"),
+            (How::Osc9, true, "\x1bPtmux;\x1b\x1b]9;a;b\x07\x1b\\"),
+            (How::Osc777, false, "\x1b]777;notify;Aurora;a,b\x07"),
+        ] {
+            assert_eq!(notification(&how, "a;b", in_tmux), expected, "{how:?}");
+        }
+    }
 
     #[test]
     fn clipboard_sequences() {

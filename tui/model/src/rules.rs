@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use toml::de::{DeTable, DeValue};
 
 use crate::actions::Action;
+use crate::notify::Notify;
 use crate::theme::{Warning, line_of};
 
 /// What holds for one cluster.
@@ -25,6 +26,8 @@ pub struct Rules {
     pub banner: Option<String>,
     /// The theme.
     pub theme: Option<String>,
+    /// What is told to somebody who looks elsewhere; everywhere the same.
+    pub notify: Notify,
 }
 
 const KEYS: &str = "forbid, typed_above, reason, production, banner and theme";
@@ -54,10 +57,17 @@ impl Rules {
                     let faults = self.take(table);
                     warnings.extend(faults.into_iter().map(|(at, message)| warn(at, message)));
                 }
+                ("notify", DeValue::Table(table)) => {
+                    for (key, value) in table.iter() {
+                        if let Err(fault) = self.notify.set(key.get_ref(), value.get_ref()) {
+                            warnings.push(warn(key.span().start, fault));
+                        }
+                    }
+                }
                 ("cluster", DeValue::Table(clusters)) => own = clusters.get(cluster),
                 (other, _) => warnings.push(warn(
                     at,
-                    format!("`{other}` is not known here; a file has [guard] and [cluster.NAME]"),
+                    format!("`{other}` is not known here; a file has [guard], [notify] and [cluster.NAME]"),
                 )),
             }
         }
@@ -172,6 +182,16 @@ mod tests {
                 "\"required\"",
             ),
             ("[guard]\nproduction = true\n[moon]\n", 3, "[cluster.NAME]"),
+            (
+                "[guard]\nproduction = true\n[notify]\nwhen = [\"noon\"]\n",
+                4,
+                "\"failure\"",
+            ),
+            (
+                "[notify]\nhow = \"flags\"\n[guard]\nproduction = true\n",
+                2,
+                "osc777",
+            ),
             (
                 "cluster.c = 1\n[guard]\nproduction = true\n",
                 1,

@@ -15,6 +15,7 @@ mod past;
 mod roam;
 mod rounds;
 mod run;
+mod tell;
 mod watch;
 
 use aurora_api::feed::Line;
@@ -67,7 +68,9 @@ fn take(state: &mut State, event: Event) -> Vec<Effect> {
             state.heard_ms = at_ms;
             state.link = LinkState::Live;
             note_leader(state, &line, at_ms);
+            let newest = tell::newest(state);
             state.store.apply(line, at_ms);
+            effects.extend(tell::heard(state, newest));
             effects.extend(change::verify(state));
             change::resume(state);
         }
@@ -202,6 +205,7 @@ fn settle_view(state: &mut State) {
 pub use rounds::found as rounds_found;
 
 pub(crate) use change::menu;
+pub(crate) use tell::Followed;
 
 pub(crate) fn notice(state: &mut State, level: Level, message: &str) {
     state.notice = Some(Notice {

@@ -283,3 +283,67 @@ fn a_rule_asks_for_a_reason_that_goes_along() {
     bench.keys("esc");
     assert_eq!(bench.sent().len(), 1);
 }
+
+/// What was told to somebody who looks elsewhere.
+fn told(bench: &Bench) -> Vec<&str> {
+    let effects = bench.effects.iter();
+    effects
+        .filter_map(|effect| match effect {
+            Effect::Notify { text, .. } => Some(text.as_str()),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn failures_ends_of_updates_and_outcomes_are_told_where_that_is_wished() {
+    use aurora_api::feed::ActiveUpdate;
+    use aurora_api::model::JobUpdateStatus;
+    let hello = |failed: u32, update: Option<&str>| {
+        let states = [
+            (ScheduleStatus::Running, 3),
+            (ScheduleStatus::Failed, failed),
+        ];
+        let Line::Job(mut record) = job("w/devel/hello", &states) else {
+            unreachable!("a job's line");
+        };
+        record.update = update.map(|id| ActiveUpdate {
+            id: id.to_owned(),
+            status: JobUpdateStatus::RollingForward,
+        });
+        Line::Job(record)
+    };
+    let steps = |text: &str| {
+        let mut bench = cluster(2);
+        bench.state.setup.rules = Rules::default().over("tui.toml", text, "dev").0;
+        bench.feed(hello(0, Some("u1")));
+        bench.event(Event::Run("update w/devel/hello u1".to_owned()));
+        bench.feed(hello(1, Some("u1")));
+        // Too soon after the other one.
+        bench.feed(hello(2, Some("u1")));
+        bench.event(Event::Run("jobs".to_owned()));
+        bench.feed(hello(2, None));
+        bench.feed(hello(2, None));
+        bench.keys("enter");
+        bench.hello_tasks();
+        bench.event(Event::Run("kill w/devel/hello/0".to_owned()));
+        bench.keys("y");
+        let id = bench.sent()[0].id;
+        bench.event(Event::Answer(id, Progress::Refused("no".to_owned())));
+        bench
+    };
+    let failure = "dev: w/devel/hello FAILED 0 -> 1";
+    let update = "dev: the update of w/devel/hello has ended";
+    let change = "dev: kill w/devel/hello/0: refused: no";
+    for (when, expected) in [
+        ("", vec![]),
+        ("when = [\"failure\"]", vec![failure]),
+        (
+            "when = [\"update\", \"change\"]\nhow = \"osc9\"",
+            vec![update, change],
+        ),
+    ] {
+        let bench = steps(&format!("[notify]\n{when}\n"));
+        assert_eq!(told(&bench), expected, "{when}");
+    }
+}
