@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use aurora_tests::figures::{Figures, processor_seconds, rounded, waits};
 use aurora_thermos::procs;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::{Agent, Web};
-use crate::{HEALTH_PORT, end, now, pid, running, sleepers};
+use crate::support::{Agent, Web, assigned};
+use crate::{end, now, pid, running, sleepers};
 
 /// Wake-ups of executors and coordinators, with and without health checks.
 pub(crate) async fn wakeups(figures: &mut Figures, program: &Path) {
@@ -18,26 +18,31 @@ pub(crate) async fn wakeups(figures: &mut Figures, program: &Path) {
         false => (100, Duration::from_secs(120)),
     };
     let web = Web::start(200, "ok").await;
-    let every_10_s = |checker: Value| {
-        json!({"health_check_config": {
-            "health_checker": checker, "interval_secs": 10.0, "initial_interval_secs": 10.0, "timeout_secs": 5.0,
-        }})
-    };
-    HEALTH_PORT.get_or_init(|| i32::from(web.port));
-    for (what, more) in [
-        ("no health checks", json!({})),
+    for (what, checker) in [
+        ("no health checks", None),
         (
             "health checks over HTTP each 10 s",
-            every_10_s(json!({"http": {}})),
+            Some(json!({"http": {}})),
         ),
         (
             "health checks by bash each 10 s",
-            every_10_s(json!({"shell": {"shell_command": "true"}})),
+            Some(json!({"shell": {"shell_command": "true"}})),
         ),
     ] {
+        // Nobody is asked to end over HTTP, which would take its time.
+        let mut more = json!({"lifecycle": {"http": {"port": "none"}}});
+        if let Some(checker) = &checker {
+            more["health_check_config"] = json!({
+                "health_checker": checker, "interval_secs": 10.0, "initial_interval_secs": 10.0, "timeout_secs": 5.0,
+            });
+        }
+        let mut task = assigned(sleepers(3), more);
+        if checker.is_some() {
+            task.assigned_ports.insert("health".into(), web.port.into());
+        }
         let mut agents = Vec::new();
         for _ in 0..executors {
-            agents.push(running(program, sleepers(3), more.clone()).await);
+            agents.push(running(program, &task, 3).await);
         }
         let pids: Vec<i32> = agents.iter().map(pid).collect();
         let coordinators: Vec<i32> = pids.iter().flat_map(|&pid| procs::children(pid)).collect();
@@ -59,9 +64,7 @@ pub(crate) async fn wakeups(figures: &mut Figures, program: &Path) {
             "wakeups_per_second_of_its_coordinators": each(after.1 - before.1),
             "percent_of_a_core_all_together": rounded((after.2 - before.2) / time.as_secs_f64() * 100.0),
         }));
-        for agent in agents {
-            end(agent).await;
-        }
+        futures_util::future::join_all(agents.into_iter().map(end)).await;
     }
 }
 
@@ -73,7 +76,7 @@ pub(crate) async fn ends(figures: &mut Figures, program: &Path) {
             let line = format!("{left}sleep 0.05; echo $EPOCHREALTIME > at");
             let mut agent = Agent::start_program(program, None, &[]).await;
             let process = json!([{"name": "p", "cmdline": line}]);
-            agent.launch(&crate::assigned(process, json!({})));
+            agent.launch(&assigned(process, json!({})));
             for _ in 0..3 {
                 agent.status().await;
             }

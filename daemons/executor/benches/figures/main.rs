@@ -18,6 +18,7 @@ mod restarts;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use aurora_api::model::AssignedTask;
 use aurora_tests::figures::{Figures, memory, rounded};
 use aurora_thermos::procs;
 use serde_json::{Value, json};
@@ -60,14 +61,9 @@ async fn main() {
 }
 
 /// Starts an executor with a task and waits until its processes run.
-async fn running(program: &Path, processes: Value, more: Value) -> Agent {
-    let count = processes.as_array().unwrap().len();
+async fn running(program: &Path, task: &AssignedTask, count: usize) -> Agent {
     let mut agent = Agent::start_program(program, None, &[]).await;
-    let mut task = assigned(processes, more);
-    if let Some(port) = HEALTH_PORT.get() {
-        task.assigned_ports.insert("health".into(), *port);
-    }
-    agent.launch(&task);
+    agent.launch(task);
     agent.status().await;
     let (state, message, _) = agent.status().await;
     assert_eq!(state, "TASK_RUNNING", "{message}");
@@ -84,9 +80,6 @@ async fn running(program: &Path, processes: Value, more: Value) -> Agent {
     .await;
     agent
 }
-
-/// The port that health checks over HTTP ask, once there is one.
-static HEALTH_PORT: std::sync::OnceLock<i32> = std::sync::OnceLock::new();
 
 fn sleepers(count: usize) -> Value {
     let one = |number| json!({"name": format!("p{number}"), "cmdline": SLEEP});
@@ -128,7 +121,8 @@ async fn weights(figures: &mut Figures, program: &Path) {
 async fn weight(figures: &mut Figures, program: &Path, executors: usize, processes: usize) -> f64 {
     let mut agents = Vec::new();
     for _ in 0..executors {
-        agents.push(running(program, sleepers(processes), json!({})).await);
+        let task = assigned(sleepers(processes), json!({}));
+        agents.push(running(program, &task, processes).await);
     }
     let pids: Vec<i32> = agents.iter().map(pid).collect();
     let coordinators: Vec<i32> = pids.iter().flat_map(|&pid| procs::children(pid)).collect();
@@ -150,9 +144,7 @@ async fn weight(figures: &mut Figures, program: &Path, executors: usize, process
         "id": "E1", "input": format!("{processes} processes, one executor"),
         "threads": count("task"), "descriptors": count("fd"),
     }));
-    for agent in agents {
-        end(agent).await;
-    }
+    futures_util::future::join_all(agents.into_iter().map(end)).await;
     total
 }
 
