@@ -295,7 +295,11 @@ fn count(state: &State) -> Counts {
         size.and_then(|size| usize::try_from(size.rows).ok())
     };
     let (many_jobs, many_hosts) = (size("jobs"), size("hosts"));
-    let updating = state.store.counts.as_ref().map_or(0, |counts| counts.updating);
+    let updating = state
+        .store
+        .counts
+        .as_ref()
+        .map_or(0, |counts| counts.updating);
     let all_jobs = || many_jobs.is_none();
     Counts {
         jobs: many_jobs.unwrap_or_else(|| jobs().count()),

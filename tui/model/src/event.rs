@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::actions::{Action, Progress, Subject};
 use crate::journal::Entry;
 use crate::key::Key;
-use crate::pages::{self, Page};
 use crate::notify::How;
+use crate::pages::{self, Page};
 use crate::told::{Answer, Question};
 
 /// Which output of a process.

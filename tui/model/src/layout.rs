@@ -215,9 +215,22 @@ pub(crate) struct Tab {
     pub(crate) zoomed: bool,
 }
 
+/// A place in time of a pane of output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Instant {
+    /// What is written now.
+    End,
+    /// Milliseconds since 1970.
+    At(i64),
+}
+
 /// All tabs and frames.
 #[derive(Clone, Debug)]
 pub struct Layout {
+    /// Whether panes of output scroll together, by time.
+    pub(crate) together: bool,
+    /// Where that is now: of which pane (its frame, its place among the outputs there), and which instant.
+    pub(crate) instant: Option<((u32, usize), Instant)>,
     pub(crate) tabs: Vec<Tab>,
     pub(crate) at: usize,
     pub(crate) frames: BTreeMap<u32, Frame>,
@@ -227,6 +240,8 @@ pub struct Layout {
 impl Default for Layout {
     fn default() -> Layout {
         Layout {
+            together: false,
+            instant: None,
             tabs: vec![Tab {
                 tree: Node::Frame(0),
                 focus: 0,
@@ -243,6 +258,8 @@ impl Layout {
     /// Without a tab; one has to be added before it is used.
     pub(crate) fn empty() -> Layout {
         Layout {
+            together: false,
+            instant: None,
             tabs: Vec::new(),
             at: 0,
             frames: BTreeMap::new(),

@@ -130,6 +130,7 @@ pub struct LogBuffer {
     partial: Vec<u8>,
     now_ms: i64,
     last: (Option<i64>, Option<Severity>),
+    timed: bool,
     shown: usize,
 }
 
@@ -253,6 +254,11 @@ impl LogBuffer {
             None if index == self.lines.len() && self.begun => Some(&self.open),
             None => None,
         }
+    }
+
+    /// The finished lines, oldest first.
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Line> {
+        self.lines.iter()
     }
 
     /// How many lines fell off the beginning.
@@ -400,6 +406,12 @@ impl LogBuffer {
         self.open_columns = 0;
         self.begun = false;
         line.classify(self.now_ms, self.last);
+        if line.stamped && !std::mem::replace(&mut self.timed, true) {
+            // What stands before the first time came before it, whenever it was read.
+            for before in &mut self.lines {
+                before.time_ms = before.time_ms.min(line.time_ms);
+            }
+        }
         self.last = (Some(line.time_ms), line.severity);
         self.keep(line);
     }

@@ -551,6 +551,41 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_character_is_not_cut_between_two_pieces() {
+        // Each of one to three bytes of a character before the edge, and a byte that is none at all.
+        for (before, character) in [
+            (1, "\u{e9}".as_bytes()),
+            (1, "\u{20ac}".as_bytes()),
+            (2, "\u{20ac}".as_bytes()),
+            (3, "\u{1f600}".as_bytes()),
+            (1, b"\xff\xff"),
+        ] {
+            let mut content = vec![b'a'; PIECE as usize - before];
+            content.extend(character);
+            content.extend(b"z\n");
+            let length = content.len() as u64;
+            let expected = String::from_utf8_lossy(&content).into_owned();
+            let seen = follow(vec![content], 2).await;
+            let mut read = Vec::new();
+            let mut end = 0;
+            for piece in seen {
+                let Seen::Bytes {
+                    offset,
+                    next,
+                    bytes,
+                } = piece
+                else {
+                    panic!("{piece:?}")
+                };
+                assert_eq!(offset, end);
+                (end, read) = (next, [read, bytes].concat());
+            }
+            assert_eq!(end, length);
+            assert_eq!(String::from_utf8(read).unwrap(), expected, "{character:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn an_empty_file_is_there() {
         assert_eq!(follow(vec![Vec::new()], 1).await, [bytes(0, "")]);
     }

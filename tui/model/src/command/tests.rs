@@ -1,5 +1,6 @@
 //! The grammar of lines.
 
+use super::table::ALIASES;
 use super::*;
 use proptest::prelude::*;
 

@@ -2,9 +2,18 @@
 
 use super::sieve::{self, Window};
 use super::{Line, LogBuffer};
-use crate::event::{Seen, Start, Stream};
+use crate::event::{Seen, Start, Stream, WINDOW};
 use crate::filter::Filter;
 use crate::text;
+
+/// A place in time that is being read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The first line of this time or later.
+    From(i64),
+    /// The last line before this time.
+    Before(i64),
+}
 
 /// A pane of text lines.
 #[derive(Clone, Debug, Default)]
@@ -35,8 +44,8 @@ pub struct Pane {
     pub search: bool,
     /// Times between which lines are shown.
     pub window: Window,
-    /// A time to show once it was read.
-    pub target_ms: Option<i64>,
+    /// What to show once it was read.
+    pub target: Option<Target>,
     /// Why there is nothing, or nothing new.
     pub trouble: Option<String>,
 }
@@ -245,8 +254,6 @@ pub struct Tail {
     pub known: bool,
     /// The lines; while all are merged only the unfinished one.
     pub pane: Pane,
-    /// Whether it has told a time since it was merged.
-    timed: bool,
 }
 
 impl Tail {
@@ -260,7 +267,6 @@ impl Tail {
             newest: None,
             known: false,
             pane: Pane::default(),
-            timed: false,
         }
     }
 
@@ -421,14 +427,6 @@ impl Logs {
             return;
         };
         let mut lines = tail.pane.buffer.take_finished();
-        // What stands before the first time that is told belongs to it rather than to now.
-        let first = lines.iter().find(|line| line.stamped);
-        let first = first.map(|line| line.time_ms).filter(|_| !tail.timed);
-        tail.timed |= first.is_some();
-        let untimed = lines.iter_mut().take_while(|line| !line.stamped);
-        for line in untimed.filter(|_| first.is_some()) {
-            line.time_ms = first.unwrap_or(line.time_ms);
-        }
         for line in &mut lines {
             line.source = u16::try_from(at).unwrap_or(u16::MAX);
         }
@@ -437,6 +435,43 @@ impl Logs {
         merged.skipped = self.tails.iter().map(|tail| tail.pane.skipped).sum();
         merged.rest = self.tails.iter().map(|tail| tail.pane.rest).sum();
         merged.missed = self.tails.iter().map(|tail| tail.pane.missed).sum();
+    }
+
+    /// Where each output is read for the lines above (or below) what was read of all of them, and from which time on
+    /// something is missing there; none when nothing is.
+    pub(crate) fn next_part(&self, above: bool) -> Option<(i64, Vec<Start>)> {
+        let missing = |tail: &Tail| match above {
+            true => tail.pane.skipped > 0,
+            false => tail.pane.rest > 0,
+        };
+        // Lines have left the tails, so that the merged ones tell the times.
+        let lines = || {
+            let buffer = self.merged.as_ref().map(|merged| &merged.buffer);
+            buffer.into_iter().flat_map(LogBuffer::iter)
+        };
+        let edge = |at: usize| {
+            let of = |line: &&Line| usize::from(line.source) == at && !line.notice;
+            match above {
+                true => lines().find(of),
+                false => lines().rfind(of),
+            }
+            .map(|line| line.time_ms)
+        };
+        let tails = self.tails.iter().enumerate();
+        let edges: Vec<Option<i64>> = tails
+            .map(|(at, tail)| edge(at).filter(|_| missing(tail)))
+            .collect();
+        let known = edges.iter().flatten().copied();
+        let bound = if above { known.max() } else { known.min() }?;
+        let tails = self.tails.iter().zip(edges);
+        let starts = tails.map(|(tail, edge)| match (edge == Some(bound), above) {
+            // By its place, so that a part full of the same time is left too.
+            (true, true) => Start::At(tail.pane.skipped.saturating_sub(WINDOW)),
+            (true, false) => Start::At(tail.pane.next),
+            (false, true) => Start::Before(bound),
+            (false, false) => Start::Time(bound),
+        });
+        Some((bound, starts.collect()))
     }
 
     /// The pane that has the keys.

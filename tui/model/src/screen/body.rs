@@ -118,8 +118,8 @@ fn was_followed(state: &State) -> bool {
     let topic = state.view.place.topic();
     !crate::pages::is_paged(state)
         && state
-        .store
-        .is_whole(topic.as_deref().unwrap_or(crate::store::SUMMARY))
+            .store
+            .is_whole(topic.as_deref().unwrap_or(crate::store::SUMMARY))
 }
 
 /// What is said when the object of a view does not exist (any more).

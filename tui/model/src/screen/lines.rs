@@ -64,6 +64,9 @@ pub(super) fn logs(state: &State, logs: &Logs, missing: &str) -> Vec<TextView> {
         if let Some(strip) = &strip {
             view.remarks.push_str(&format!(", {}", strip.legend()));
         }
+        if state.layout.together {
+            view.remarks.push_str(", scrolls with the others");
+        }
         if let Some((_, trouble)) = trouble(logs) {
             view.remarks.push_str(&format!(", {trouble}"));
         }

@@ -1,7 +1,8 @@
 //! Output of processes: what is read for it, what comes in, and its commands.
 
 use crate::event::{Process, Seen, Start, TaskInfo, Watch, WatchWhat};
-use crate::logs::pane::{Labels, Logs, Pane, Shape, Tail};
+use crate::logs::Line;
+use crate::logs::pane::{Labels, Logs, Pane, Shape, Tail, Target};
 use crate::moment::moment;
 use crate::place::Place;
 use crate::state::{Detail, Level, State, View};
@@ -109,6 +110,8 @@ pub(super) fn seen_text(state: &mut State, watch: &Watch, seen: Seen) {
     let filter = state.view.filter.filter.clone();
     let now_ms = state.server_now_ms();
     let rows = screen::pane_rows(state);
+    // What came may be what the others have moved to.
+    state.layout.instant = None;
     match (&mut state.view.detail, &watch.what) {
         (Detail::File(pane), WatchWhat::File { .. }) => {
             pane.take(seen, now_ms, &filter);
@@ -134,11 +137,16 @@ pub(super) fn seen_text(state: &mut State, watch: &Watch, seen: Seen) {
 
 /// Shows the time that was asked for, once there are lines of it.
 fn reach(pane: &mut Pane, rows: usize) {
-    if let Some(time_ms) = pane.target_ms
-        && pane.show_time(time_ms, rows)
-    {
-        pane.target_ms = None;
-        pane.paused = true;
+    match pane.target {
+        Some(Target::From(time_ms)) => {
+            if pane.show_time(time_ms, rows) {
+                pane.target = None;
+                pane.paused = true;
+            }
+        }
+        // More may come before it.
+        Some(Target::Before(time_ms)) => pane.show_until(time_ms - 1),
+        None => {}
     }
 }
 
@@ -261,36 +269,82 @@ pub(super) fn at(state: &mut State, word: &str) -> Result<(), String> {
 fn read_at(state: &mut State, time_ms: i64) {
     let start = Start::Time(time_ms);
     let pane = match &mut state.view.detail {
-        Detail::Logs(logs) if logs.merged.is_some() => turn_all(logs, start),
+        Detail::Logs(logs) if logs.merged.is_some() => {
+            let starts = vec![start; logs.tails.len()];
+            return turn_merged(logs, &starts, Some(Target::From(time_ms)));
+        }
         Detail::Logs(logs) => logs.pane_mut(),
         Detail::File(pane) => Some(&mut **pane),
         _ => None,
     };
     if let Some(pane) = pane {
         pane.turn_to(start, true);
-        pane.target_ms = Some(time_ms);
+        pane.target = Some(Target::From(time_ms));
     }
 }
 
-/// Reads all merged outputs from another place; gives the pane that shows them.
-fn turn_all(logs: &mut Logs, start: Start) -> Option<&mut Pane> {
-    for tail in &mut logs.tails {
-        tail.pane.turn_to(start, start != Start::End);
+/// Reads each merged output from another place, and shows a time of it once it was read. What is read from there already stays.
+pub(super) fn turn_merged(logs: &mut Logs, starts: &[Start], target: Option<Target>) {
+    let to_the_end = starts.iter().all(|start| *start == Start::End);
+    let tails = logs.tails.iter_mut().zip(starts);
+    let stays: Vec<bool> = tails
+        .map(|(tail, start)| {
+            let stays = tail.pane.start == *start && tail.pane.read;
+            if !stays {
+                tail.pane.turn_to(*start, !to_the_end);
+            }
+            stays
+        })
+        .collect();
+    let Some(merged) = &mut logs.merged else {
+        return;
+    };
+    let mut lines: Vec<Line> = merged.buffer.take_finished().into();
+    lines.retain(|line| stays.get(usize::from(line.source)) == Some(&true));
+    **merged = Pane {
+        read: !lines.is_empty(),
+        paused: !to_the_end,
+        target,
+        left: merged.left,
+        search: merged.search,
+        window: merged.window,
+        ..Pane::default()
+    };
+    merged.buffer.put_back(lines);
+    if !to_the_end {
+        merged.up = merged.buffer.shown();
     }
-    logs.merged.as_deref_mut()
 }
 
-/// Merged outputs whose ends were not read are read from there. Says whether they are.
-pub(super) fn to_the_end(state: &mut State) -> bool {
+/// Where what was read of merged outputs ends and they go on, the part before or after it is read of all of them. Says
+/// whether it is.
+pub(super) fn turn_page(state: &mut State, by: isize) -> bool {
+    let rows = screen::pane_rows(state);
     let Detail::Logs(logs) = &mut state.view.detail else {
         return false;
     };
-    if logs.merged.as_ref().is_none_or(|merged| merged.rest == 0) {
+    let Some(merged) = &logs.merged else {
         return false;
-    }
-    if let Some(merged) = turn_all(logs, Start::End) {
-        merged.turn_to(Start::End, false);
-    }
+    };
+    let at_top = merged.up >= merged.buffer.shown().saturating_sub(rows);
+    let all = |start| Some((None, vec![start; logs.tails.len()]));
+    let part = |above| {
+        let part = logs.next_part(above);
+        let target = if above { Target::Before } else { Target::From };
+        part.map(|(bound, starts)| (Some(target(bound)), starts))
+    };
+    let found = match by {
+        isize::MIN if merged.skipped > 0 => all(Start::At(0)),
+        isize::MAX if merged.rest > 0 => all(Start::End),
+        isize::MIN | isize::MAX => None,
+        ..=-1 if at_top && merged.skipped > 0 => part(true),
+        1.. if merged.up == 0 && merged.rest > 0 => part(false),
+        _ => None,
+    };
+    let Some((target, starts)) = found else {
+        return false;
+    };
+    turn_merged(logs, &starts, target);
     true
 }
 
@@ -431,5 +485,19 @@ pub(super) fn settle(state: &mut State) {
     let rows = movement::page(state).unsigned_abs();
     if let Some(pane) = state.view.pane_mut() {
         pane.up = pane.up.min(pane.buffer.shown().saturating_sub(rows));
+    }
+    let body = screen::body_rows(state);
+    if let Detail::Logs(logs) = &mut state.view.detail
+        && logs.merged.is_none()
+    {
+        let chrome = 1 + usize::from(logs.strip);
+        for (at, rows) in logs.layout(body) {
+            let pane = &mut logs.tails[at].pane;
+            let most = pane
+                .buffer
+                .shown()
+                .saturating_sub(rows.saturating_sub(chrome));
+            pane.up = pane.up.min(most);
+        }
     }
 }

@@ -4,6 +4,7 @@ mod change;
 mod complete;
 mod find;
 mod forms;
+mod into;
 mod keys;
 mod lines;
 mod logs;
@@ -16,6 +17,7 @@ mod roam;
 mod rounds;
 mod run;
 mod tell;
+mod together;
 mod watch;
 
 use aurora_api::feed::Line;
@@ -43,6 +45,7 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
         event => past::with_live(state, |state| take(state, event)),
     };
     panes::follow(state);
+    together::follow(state);
     effects.extend(past::with_live(state, watch::reconcile));
     effects
 }

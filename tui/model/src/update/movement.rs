@@ -18,7 +18,7 @@ pub(super) fn page(state: &State) -> isize {
 
 /// Moves the selection, or scrolls text: `isize::MIN` to the beginning, `isize::MAX` to the end.
 pub(super) fn step(state: &mut State, by: isize) {
-    if by == isize::MAX && logs::to_the_end(state) {
+    if logs::turn_page(state, by) {
         return;
     }
     let merged = matches!(&state.view.detail, Detail::Logs(logs) if logs.merged.is_some());
@@ -27,6 +27,9 @@ pub(super) fn step(state: &mut State, by: isize) {
         let shown = state.view.pane().map_or(0, |pane| pane.buffer.shown());
         if let Some(pane) = state.view.pane_mut() {
             let most = shown.saturating_sub(rows);
+            if shown > 0 {
+                pane.target = None;
+            }
             if !merged && turn_page(pane, by, most) {
                 return;
             }

@@ -6,7 +6,7 @@ use crate::place::{Link, Place};
 use crate::screen;
 use crate::state::{Level, State, View};
 
-use super::{notice, run};
+use super::{into, notice};
 
 /// Puts what has the keys where it waits.
 fn park(state: &mut State) {
@@ -97,7 +97,7 @@ pub(super) fn follow(state: &mut State) {
     if linked.is_empty() {
         return;
     }
-    let Ok(target) = run::inside(state) else {
+    let Ok(target) = into::inside(state) else {
         return;
     };
     for id in linked {
@@ -358,7 +358,7 @@ pub(super) fn arrange(state: &mut State, name: &str) -> Result<(), String> {
         for (id, link) in &links {
             if state.layout.tab().tree.frames().contains(id) {
                 focus(state, *id);
-                run::dress(state, link)?;
+                into::dress(state, link)?;
             }
         }
         let first = state.layout.tab().tree.frames()[0];

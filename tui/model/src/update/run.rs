@@ -2,16 +2,18 @@
 
 use crate::actions::Action;
 use crate::command::{self, Command, Target, Verb, Weight, target};
-use crate::event::{Effect, FileKind, ShellTarget};
+use crate::event::Effect;
 use crate::layout::Split;
-use crate::place::{Link, Place, TaskRef};
+use crate::place::Place;
 use crate::state::{Detail, Input, Level, Mode, State};
 use crate::table::Sort;
 use crate::{screen, views};
 
 use super::find::{find_task, find_update, newest, selected_host, selected_id, selected_job};
 use super::movement::{page, step, turn_to};
-use super::{change, go, lines, logs, notice, panes, past, roam, rounds, set_filter};
+use super::{
+    change, go, into, lines, logs, notice, panes, past, roam, rounds, set_filter, together,
+};
 
 /// Runs command lines; a fault is shown and ends the run.
 pub(super) fn lines(state: &mut State, text: &str) -> Vec<Effect> {
@@ -62,18 +64,14 @@ fn refused(state: &State, command: &Command) -> Option<&'static str> {
 fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
     let word = |at: usize| command.words.get(at).map(String::as_str);
     match command.spec.verb {
-        Verb::Jobs => list(state, Place::Jobs, command)?,
-        Verb::Hosts => list(state, Place::Hosts, command)?,
-        Verb::Quotas => list(state, Place::Quotas, command)?,
-        Verb::Roles => list(state, Place::Roles, command)?,
-        Verb::Crons => list(state, Place::Crons, command)?,
-        Verb::Updates => list(state, Place::Updates, command)?,
+        Verb::List => {
+            let place = Place::named(command.spec.name);
+            list(state, place.ok_or("there is no such view")?, command)?;
+        }
         Verb::Update => {
             let place = find_update(state, word(0), word(1))?;
             list(state, place, command)?;
         }
-        Verb::Maintenance => list(state, Place::Maintenance, command)?,
-        Verb::Audit => list(state, Place::Audit, command)?,
         Verb::Host => {
             let host = match word(0) {
                 Some(host) => host.to_owned(),
@@ -81,15 +79,7 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
             };
             list(state, Place::Host(host), command)?;
         }
-        Verb::Journal => list(state, Place::Journal, command)?,
-        Verb::Metrics => list(state, Place::Metrics, command)?,
-        Verb::Sla => list(state, Place::Sla, command)?,
-        Verb::Events => list(state, Place::Events, command)?,
-        Verb::Settings => list(state, Place::Settings, command)?,
-        Verb::Clusters => list(state, Place::Clusters, command)?,
         Verb::Cluster => return Ok(vec![cluster(word(0).unwrap_or_default())]),
-        Verb::Find => list(state, Place::Find, command)?,
-        Verb::Bookmarks => list(state, Place::Bookmarks, command)?,
         Verb::Related => roam::related(state, &command.words)?,
         Verb::Bookmark => return Ok(roam::bookmark(state, word(0))),
         Verb::Forget => return roam::forget(state, word(0)),
@@ -163,7 +153,7 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
                 });
             go(state, Place::Logs(task, process));
         }
-        Verb::Open => return open(state, word(0).unwrap_or_default()),
+        Verb::Open => return into::open(state, word(0).unwrap_or_default()),
         Verb::Down => step(state, 1),
         Verb::Up => step(state, -1),
         Verb::First => step(state, isize::MIN),
@@ -180,7 +170,7 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
                 };
             }
         }
-        Verb::Enter => return enter(state),
+        Verb::Enter => return into::enter(state),
         Verb::Back => roam::back(state)?,
         Verb::Previous => match state.previous.clone() {
             Some(place) => go(state, place),
@@ -194,6 +184,7 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
             go(state, place);
         }
         Verb::Merge => logs::merge(state)?,
+        Verb::Together => together::toggle(state),
         Verb::At => logs::at(state, word(0).unwrap_or_default())?,
         Verb::Since => logs::bound(state, word(0), true)?,
         Verb::Until => logs::bound(state, word(0), false)?,
@@ -264,6 +255,7 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
                 .view
                 .pane_mut()
                 .ok_or("there is nothing to follow here")?;
+            pane.target = None;
             pane.paused = !pane.paused;
             pane.unseen = 0;
             pane.up = 0;
@@ -303,7 +295,7 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
         }
         Verb::RoundsResume => return rounds::go_on(state),
         Verb::RoundsForget => return rounds::forget(state),
-        Verb::Shell => return shell(state, word(0)),
+        Verb::Shell => return into::shell(state, word(0)),
         Verb::Examples => {
             if state.setup.read_only {
                 return Err(
@@ -374,152 +366,14 @@ fn list(state: &mut State, place: Place, command: &Command) -> Result<(), String
     Ok(())
 }
 
-fn cluster(name: &str) -> Effect {
+pub(super) fn cluster(name: &str) -> Effect {
     Effect::Cluster {
         name: name.to_owned(),
         then: None,
     }
 }
 
-fn open(state: &mut State, text: &str) -> Result<Vec<Effect>, String> {
-    let link: Link = text.parse().map_err(|fault| format!("{fault}"))?;
-    if link.cluster != state.setup.cluster {
-        return Ok(vec![Effect::Cluster {
-            name: link.cluster.clone(),
-            then: Some(format!("open {link}")),
-        }]);
-    }
-    go(state, link.place.clone());
-    dress(state, &link)?;
-    past::open(state, link.at_ms)?;
-    Ok(Vec::new())
-}
-
-/// Gives the view on the screen the filter and order of a link.
-pub(super) fn dress(state: &mut State, link: &Link) -> Result<(), String> {
-    set_filter(state, &link.filter)?;
-    if !link.sort.is_empty() {
-        sort(state, &link.sort)?;
-    }
-    Ok(())
-}
-
-fn shell(state: &State, word: Option<&str>) -> Result<Vec<Effect>, String> {
-    if state.setup.read_only {
-        return Err("no shell: this workbench is read-only (--read-only)".to_owned());
-    }
-    let task = find_task(state, word)?;
-    let record = state
-        .store
-        .tasks
-        .get(&task.task)
-        .ok_or("this task is gone")?;
-    if record.host.is_none() {
-        return Err("the task has no host yet".to_owned());
-    }
-    Ok(vec![Effect::Shell(ShellTarget {
-        job: task.job,
-        instance: record.instance,
-        task: task.task,
-    })])
-}
-
-fn enter(state: &mut State) -> Result<Vec<Effect>, String> {
-    match state.view.place {
-        Place::Roles => {
-            let filter = format!("@role={}", selected_id(state)?);
-            go(state, Place::Jobs);
-            set_filter(state, &filter)?;
-        }
-        Place::Quotas => change::ask(state, Action::QuotaSet, &[], "")?,
-        Place::Clusters => return Ok(vec![cluster(&selected_id(state)?)]),
-        Place::Why(_) => return open(state, &leads_to(state)?),
-        // The rows of these are links.
-        Place::Find | Place::Related(..) | Place::Bookmarks => {
-            let link = selected_id(state)?;
-            return open(state, &link);
-        }
-        _ => {
-            let place = inside(state)?;
-            go(state, place);
-        }
-    }
-    Ok(Vec::new())
-}
-
-/// The link of the selected row, where it has one.
-fn leads_to(state: &State) -> Result<String, String> {
-    let table = views::table(state).ok_or("there are no rows here")?;
-    let at = views::selected(state, &table).ok_or("there is nothing here to select")?;
-    let mut attributes = table.rows[at].attributes.iter();
-    let path = attributes.find(|(name, _)| name == views::LEADS_TO);
-    let (_, path) = path.ok_or("this leads nowhere further")?;
-    Ok(Link::at(&state.setup.cluster, path))
-}
-
-/// Where the selected row leads.
-pub(super) fn inside(state: &State) -> Result<Place, String> {
-    Ok(match state.view.place.clone() {
-        Place::Updates => find_update(state, None, None)?,
-        Place::Jobs | Place::Journal | Place::Crons => Place::Instances(selected_job(state)?),
-        Place::Hosts | Place::Maintenance => Place::Host(selected_id(state)?),
-        Place::Host(_) => {
-            let id = selected_id(state)?;
-            let task = state.store.tasks.get(&id).ok_or("this task is gone")?;
-            Place::Task(TaskRef {
-                job: task.job.clone(),
-                task: id,
-            })
-        }
-        Place::Instances(_) | Place::Update(..) => Place::Task(find_task(state, None)?),
-        Place::Task(task) => match selected_id(state) {
-            Ok(process) => Place::Logs(task, Some(process)),
-            Err(_) => return Err("no process is known yet".to_owned()),
-        },
-        Place::Sandbox(task, path) => {
-            let name = selected_id(state)?;
-            let inner = if path.is_empty() {
-                name.clone()
-            } else {
-                format!("{path}/{name}")
-            };
-            let Detail::Directory(Some(entries)) = &state.view.detail else {
-                return Err("the directory is not read yet".to_owned());
-            };
-            match entries
-                .iter()
-                .find(|entry| entry.name == name)
-                .map(|entry| entry.kind)
-            {
-                Some(FileKind::Directory) => Place::Sandbox(task, inner),
-                Some(FileKind::File | FileKind::Link) => Place::File(task, inner),
-                Some(FileKind::Other) | None => {
-                    return Err(format!("`{name}` is not a file or directory"));
-                }
-            }
-        }
-        Place::Roles
-        | Place::Clusters
-        | Place::Metrics
-        | Place::Sla
-        | Place::Events
-        | Place::Settings
-        | Place::Quotas
-        | Place::Find
-        | Place::Related(..)
-        | Place::Bookmarks
-        | Place::Audit
-        | Place::Why(_)
-        | Place::Help(_)
-        | Place::File(..)
-        | Place::Logs(..)
-        | Place::Tails(..) => {
-            return Err("there is nothing further inside".to_owned());
-        }
-    })
-}
-
-fn sort(state: &mut State, text: &str) -> Result<(), String> {
+pub(super) fn sort(state: &mut State, text: &str) -> Result<(), String> {
     let table = views::table(state).ok_or("text has no columns to sort by")?;
     state.view.sort = Some(Sort::parse(text, &table.columns)?);
     Ok(())

@@ -57,6 +57,33 @@ fn at_tails() -> Bench {
     bench
 }
 
+impl Bench {
+    /// Where all outputs are read from.
+    fn starts(&self) -> Vec<Start> {
+        let watches = self.state.watches.values();
+        let starts = watches.filter_map(|watch| match watch.what {
+            WatchWhat::Log { start, .. } => Some(start),
+            _ => None,
+        });
+        starts.collect()
+    }
+
+    /// The output of which reading began last.
+    fn newest_log(&self) -> u64 {
+        let mut watches = self.state.watches.iter().rev();
+        let found = watches.find(|(_, watch)| {
+            matches!(
+                &watch.what,
+                WatchWhat::Log {
+                    stream: Stream::Stdout,
+                    ..
+                }
+            )
+        });
+        *found.expect("an output is read").0
+    }
+}
+
 fn running(run: i64) -> Seen {
     Seen::Task(TaskInfo {
         processes: vec![Process {
@@ -414,4 +441,144 @@ fn merged_outputs_go_to_a_time_and_back_to_their_ends() {
         "1/stdout 03:04:51 end"
     );
     assert!(panes(&bench)[0].remarks.starts_with("following"));
+}
+
+/// A line a second from 03:04:00 on, of these seconds.
+fn seconds(seconds: std::ops::Range<u32>) -> String {
+    seconds
+        .map(|second| format!("03:{:02}:{:02} x\n", 4 + second / 60, second % 60))
+        .collect()
+}
+
+fn piece(offset: u64, text: &str) -> Seen {
+    Seen::Bytes {
+        offset,
+        next: offset + text.len() as u64,
+        bytes: text.as_bytes().to_vec(),
+    }
+}
+
+fn last_of(pane: &TextView) -> String {
+    texts(pane).pop().unwrap_or_default()
+}
+
+#[test]
+fn panes_scroll_together_by_time() {
+    let mut bench = at_tails();
+    bench.event(Event::Tick(THEN + 600_000));
+    bench.state.size = (80, 18);
+    // Three instances side by side, two panes of each; one writes each second, one every ten.
+    bench.keys("m");
+    let (every, tenth) = (
+        log_of(&bench, "t0a", Stream::Stdout),
+        log_of(&bench, "t0a", Stream::Stderr),
+    );
+    bench.event(Event::Seen(every, found(&seconds(0..60))));
+    let sparse: String = (0..6).map(|at| seconds(at * 10..at * 10 + 1)).collect();
+    bench.event(Event::Seen(tenth, found(&sparse)));
+    let shown =
+        |bench: &Bench| -> Vec<String> { panes(bench).iter().take(2).map(last_of).collect() };
+    bench.keys("k");
+    assert_eq!(shown(&bench), ["03:04:58 x", "03:04:50 x"]);
+    bench.keys("T");
+    assert!(panes(&bench)[0].remarks.contains("scrolls with the others"));
+    bench.keys(": a t space 0 3 : 0 4 : 4 5 enter");
+    let here = last_of(&panes(&bench)[0]);
+    assert!(("03:04:45".."03:04:50").contains(&here.as_str()), "{here}");
+    assert_eq!(shown(&bench)[1], "03:04:40 x");
+    // Turning to another pane moves none; moving in it moves the first.
+    bench.keys("tab");
+    assert_eq!(shown(&bench), [here.as_str(), "03:04:40 x"]);
+    bench.keys("j");
+    assert_eq!(shown(&bench), ["03:04:50 x", "03:04:50 x"]);
+    // All follow again.
+    bench.keys("G");
+    assert_eq!(shown(&bench), ["03:04:59 x", "03:04:50 x"]);
+    assert!(panes(&bench)[0].remarks.starts_with("following"));
+    bench.keys("T k");
+    assert_eq!(shown(&bench)[0], "03:04:59 x");
+}
+
+#[test]
+fn a_pane_beside_is_read_where_it_was_not() {
+    let mut bench = at_logs();
+    bench.event(Event::Tick(THEN + 600_000));
+    let stdout = stdout_of(&bench);
+    bench.event(Event::Seen(stdout, piece(0, &seconds(0..200))));
+    // The same output in another pane, whose last part alone was read.
+    bench.keys("ctrl-w s T");
+    let tasks = bench.state.watches.iter().rev();
+    let task = *tasks
+        .filter(|(_, watch)| watch.what == WatchWhat::Task)
+        .next()
+        .unwrap()
+        .0;
+    bench.event(Event::Seen(task, running(0)));
+    let generation = bench.newest_log();
+    bench.event(Event::Seen(generation, piece(1 << 30, &seconds(190..200))));
+    bench.keys("ctrl-w k : a t space 0 3 : 0 6 : 0 0 enter");
+    let starts: Vec<Start> = bench.starts();
+    // A minute before what is on the screen.
+    let beside = starts.iter().find_map(|start| match start {
+        Start::Time(at) => Some(*at),
+        _ => None,
+    });
+    let at = beside.unwrap_or_else(|| panic!("{starts:?}"));
+    assert!((THEN + 55_000..THEN + 75_000).contains(&at), "{at}");
+}
+
+#[test]
+fn merged_outputs_are_read_above_and_below_what_was_read() {
+    let mut bench = at_tails();
+    bench.event(Event::Tick(THEN + 600_000));
+    bench.state.size = (80, 12);
+    let (first, second) = (
+        log_of(&bench, "t0a", Stream::Stdout),
+        log_of(&bench, "t1a", Stream::Stdout),
+    );
+    // One began within what was read; of the other a part is missing before 03:05:00.
+    bench.event(Event::Seen(first, piece(0, &seconds(0..90))));
+    bench.event(Event::Seen(
+        second,
+        piece(5 << 20, &format!("cut off\n{}", seconds(60..90))),
+    ));
+    // Its rest of a line is not taken for one of now.
+    assert_eq!(last_of(&panes(&bench)[0]), "1/stdout 03:05:29 x");
+    for _ in 0..30 {
+        bench.keys("pageup");
+    }
+    let mut starts = bench.starts();
+    starts.sort();
+    starts.dedup();
+    assert_eq!(
+        starts,
+        [Start::At(4 << 20), Start::Before(THEN - 5_000 + 60_000)]
+    );
+    let (first, second) = (
+        log_of(&bench, "t0a", Stream::Stdout),
+        log_of(&bench, "t1a", Stream::Stdout),
+    );
+    bench.event(Event::Seen(first, piece(0, &seconds(0..60))));
+    bench.event(Event::Seen(first, Seen::Rest(330)));
+    bench.event(Event::Seen(second, piece(4 << 20, &seconds(30..60))));
+    bench.event(Event::Seen(second, Seen::Rest(1 << 20)));
+    let pane = &panes(&bench)[0];
+    assert!(
+        texts(pane).contains(&"1/stdout 03:04:59 x".to_owned()),
+        "{:?}",
+        texts(pane)
+    );
+    assert!(
+        pane.remarks.contains("4.0 MiB before this not read"),
+        "{}",
+        pane.remarks
+    );
+    // And below again.
+    for _ in 0..30 {
+        bench.keys("pagedown");
+    }
+    let mut starts = bench.starts();
+    starts.sort();
+    starts.dedup();
+    assert!(starts.contains(&Start::At((4 << 20) + 330)), "{starts:?}");
 }
