@@ -406,16 +406,7 @@ fn helper(program: &Path, mode: &str) -> Command {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit());
-    // Name services and certificates are looked up by these.
-    for name in [
-        "PATH",
-        "SSL_CERT_FILE",
-        "SSL_CERT_DIR",
-        "http_proxy",
-        "https_proxy",
-        "no_proxy",
-        "RUST_BACKTRACE",
-    ] {
+    for name in launch_helper::KEPT_VARIABLES {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
         }

@@ -92,10 +92,14 @@ pub struct AgentFlags {
     )]
     pub docker_socket: PathBuf,
 
-    /// Folder of image archives: NAME:TAG.tar, as `docker save` or OCI tools write them, or NAME:TAG, an OCI layout. Images and
-    /// volumes take root.
-    #[arg(long, alias = "docker_registry", value_name = "DIR")]
-    pub docker_registry: Option<PathBuf>,
+    /// Where images come from: a folder of archives, NAME:TAG.tar, as `docker save` or OCI tools write them, or NAME:TAG, an OCI
+    /// layout; or a registry, as https://HOST[:PORT] or http://HOST[:PORT]. Images and volumes take root.
+    #[arg(long, alias = "docker_registry", value_name = "DIR|URL")]
+    pub docker_registry: Option<String>,
+
+    /// Passwords of registries, as `docker login` keeps them: a file, or its JSON.
+    #[arg(long, alias = "docker_config", value_name = "FILE|JSON")]
+    pub docker_config: Option<String>,
 
     /// Where unpacked images are kept; below --work-dir when absent.
     #[arg(long, alias = "docker_store_dir", value_name = "DIR")]

@@ -36,6 +36,16 @@ pub(crate) const SUBCOMMAND: &str = "launch-container";
 pub(crate) const INSIDE: &str = "enter-root";
 /// The line that lets the helper go on.
 pub(crate) const GO: &str = "go\n";
+/// What hidden modes keep of the agent's own variables: names, certificates and proxies are looked up by these.
+pub(crate) const KEPT_VARIABLES: [&str; 7] = [
+    "PATH",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "RUST_BACKTRACE",
+];
 /// An executor's secret, not for its tasks.
 pub(crate) const TOKEN_VARIABLE: &str = "MESOS_EXECUTOR_AUTHENTICATION_TOKEN";
 /// Longest specification that the helper reads; environments and arguments together cannot be larger in the kernel.

@@ -60,6 +60,7 @@ pub fn hidden_mode(mode: &str) -> Option<ExitCode> {
         launch_helper::INSIDE => Some(launch_helper::inside()),
         docker::SUBCOMMAND => Some(docker::main()),
         images::SUBCOMMAND => Some(images::unpack_main()),
+        images::PULL => Some(images::pull_main()),
         fetcher::SUBCOMMAND => Some(fetcher::main()),
         command::SUBCOMMAND => Some(command::main()),
         _ => None,

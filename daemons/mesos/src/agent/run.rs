@@ -23,7 +23,7 @@ use super::durable::CheckpointError;
 use super::files::Sandboxes;
 use super::flags::AgentFlags;
 use super::http::Routes;
-use super::images::{Images, ImagesConfig};
+use super::images::{DockerConfig, Images, ImagesConfig, Registry};
 use super::paths::Paths;
 use super::registration::{self, Master};
 use super::shell::{Finished, Handle, Input, Shell, ShellConfig};
@@ -107,7 +107,11 @@ pub async fn run(flags: AgentFlags) -> anyhow::Result<()> {
                 socket: flags.docker_socket.clone(),
                 containers: containers(&work_dir),
             },
-            images: is_root.then(|| images(&flags, &program, &work_dir)),
+            images: if is_root {
+                Some(images(&flags, &program, &work_dir)?)
+            } else {
+                None
+            },
             program,
             work_dir: work_dir.clone(),
             cgroups: cgroups(&flags),
@@ -316,16 +320,31 @@ fn containers(work_dir: &Path) -> PathBuf {
     work_dir.join("provisioner/containers")
 }
 
-fn images(flags: &AgentFlags, program: &Path, work_dir: &Path) -> Images {
+fn images(flags: &AgentFlags, program: &Path, work_dir: &Path) -> anyhow::Result<Images> {
     let store = flags.docker_store_dir.clone();
-    Images::new(ImagesConfig {
+    let source = flags.docker_registry.clone();
+    let is_url = |source: &String| source.starts_with("http://") || source.starts_with("https://");
+    let url = source.clone().filter(is_url);
+    let registry = match url {
+        Some(url) => Some(Registry {
+            url,
+            config: match &flags.docker_config {
+                Some(value) => DockerConfig::read(value)?,
+                None => DockerConfig::default(),
+            },
+            stall_timeout: flags.fetcher_stall_timeout,
+        }),
+        None => None,
+    };
+    Ok(Images::new(ImagesConfig {
         program: program.to_owned(),
-        archives: flags.docker_registry.clone(),
+        archives: source.filter(|_| registry.is_none()).map(PathBuf::from),
+        registry,
         appc: flags.appc_store_dir.clone(),
         store: store.unwrap_or_else(|| work_dir.join("store/docker")),
         containers: containers(work_dir),
         max_bytes: flags.max_image_size.saturating_mul(1 << 20),
-    })
+    }))
 }
 
 fn executor_environment(text: Option<&str>) -> anyhow::Result<Vec<(String, String)>> {

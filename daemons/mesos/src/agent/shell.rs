@@ -566,3 +566,24 @@ async fn watch_stream(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// mesos: DEFAULT_EXECUTOR_HEARTBEAT_INTERVAL, 30 minutes.
+    #[tokio::test(start_paused = true)]
+    async fn an_executor_hears_a_heartbeat_every_half_hour() {
+        let (events, mut stream) = mpsc::channel(4);
+        let (_stop, stopped) = oneshot::channel();
+        let (shell, _inputs) = mpsc::channel(1);
+        let watch = watch_stream(7, events, Format::Json, stopped, shell.downgrade());
+        tokio::spawn(watch);
+        let start = tokio::time::Instant::now();
+        for minutes in [30, 60, 90] {
+            let record = stream.recv().await.unwrap();
+            assert_eq!(record, "20\n{\"type\":\"HEARTBEAT\"}"[..]);
+            assert_eq!(start.elapsed().as_secs(), minutes * 60);
+        }
+    }
+}

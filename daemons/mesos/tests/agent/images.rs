@@ -16,7 +16,7 @@ use http::StatusCode;
 
 use crate::world::{LIMIT, State, World, processes_with, task, wait_until_none};
 
-fn add(builder: &mut tar::Builder<Vec<u8>>, name: &str, data: &[u8]) {
+pub(crate) fn add(builder: &mut tar::Builder<Vec<u8>>, name: &str, data: &[u8]) {
     let mut header = tar::Header::new_gnu();
     header.set_size(data.len() as u64);
     header.set_mode(0o644);
@@ -230,14 +230,14 @@ fn volume(container_path: &str, host: Option<&Path>, mode: VolumeMode) -> Volume
     }
 }
 
-fn entries(folder: &Path) -> Vec<String> {
+pub(crate) fn entries(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect()
 }
 
-async fn until_empty(folder: &Path) {
+pub(crate) async fn until_empty(folder: &Path) {
     let deadline = Instant::now() + LIMIT;
     while !entries(folder).is_empty() {
         let left = entries(folder);

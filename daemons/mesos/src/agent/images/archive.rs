@@ -14,7 +14,7 @@ const MAX_JSON: u64 = 16 << 20;
 /// Most files in an archive; an image has a few for each layer.
 const MAX_MEMBERS: usize = 10_000;
 /// How deep indexes may lie in indexes, and links in links.
-const MAX_DEPTH: usize = 8;
+pub(super) const MAX_DEPTH: usize = 8;
 
 /// Why an archive cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -123,18 +123,18 @@ struct DockerManifest {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct OciManifest {
+pub(super) struct OciManifest {
     #[serde(default)]
-    config: Option<Descriptor>,
+    pub(super) config: Option<Descriptor>,
     #[serde(default)]
-    manifests: Vec<Descriptor>,
+    pub(super) manifests: Vec<Descriptor>,
     #[serde(default)]
-    layers: Vec<Descriptor>,
+    pub(super) layers: Vec<Descriptor>,
 }
 
 #[derive(Deserialize)]
-struct Descriptor {
-    digest: String,
+pub(super) struct Descriptor {
+    pub(super) digest: String,
     #[serde(default)]
     platform: Option<Platform>,
     #[serde(default)]
@@ -334,7 +334,7 @@ fn plain(path: &Path) -> PathBuf {
 }
 
 /// Where a layout keeps what has this digest.
-fn blob(digest: &Digest) -> String {
+pub(super) fn blob(digest: &Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())
 }
 
@@ -354,7 +354,7 @@ fn same_name(one: &str, other: &str) -> bool {
     short(one) == short(other)
 }
 
-fn is_ours(entry: &Descriptor) -> bool {
+pub(super) fn is_ours(entry: &Descriptor) -> bool {
     let architecture = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",

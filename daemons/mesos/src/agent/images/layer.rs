@@ -36,42 +36,66 @@ impl Digest {
         &self.0
     }
 
-    /// Whether this is what `bytes` sum up to.
-    pub(super) fn check(&self, name: &str, bytes: &[u8]) -> Result<(), ArchiveError> {
-        self.check_sum(name, Sha256::digest(bytes).as_slice())
+    /// What `bytes` sum up to.
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let mut sum = Sum::default();
+        sum.add(bytes);
+        sum.digest()
     }
 
-    fn check_sum(&self, name: &str, sum: &[u8]) -> Result<(), ArchiveError> {
-        let mut found = String::with_capacity(64);
-        for byte in sum {
-            // A text takes everything.
-            let _ = write!(found, "{byte:02x}");
-        }
-        if found == self.0 {
+    /// Whether this is what `bytes` sum up to.
+    pub(super) fn check(&self, name: &str, bytes: &[u8]) -> Result<(), ArchiveError> {
+        let mut sum = Sum::default();
+        sum.add(bytes);
+        sum.check(name, self)
+    }
+}
+
+/// A digest in the making.
+#[derive(Clone, Default)]
+pub(super) struct Sum(Sha256);
+
+impl Sum {
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    pub(super) fn check(self, name: &str, expected: &Digest) -> Result<(), ArchiveError> {
+        let found = self.digest();
+        if found == *expected {
             return Ok(());
         }
         Err(ArchiveError::Changed {
             name: name.to_owned(),
-            expected: self.0.clone(),
-            found,
+            expected: expected.0.clone(),
+            found: found.0,
         })
+    }
+
+    fn digest(self) -> Digest {
+        let mut hex = String::with_capacity(64);
+        for byte in self.0.finalize() {
+            // A text takes everything.
+            let _ = write!(hex, "{byte:02x}");
+        }
+        Digest(hex)
     }
 }
 
 /// Sums up what is read through it. Clones are one reader.
 #[derive(Clone)]
-struct Summed(Rc<RefCell<(Box<dyn Read>, Sha256)>>);
+struct Summed(Rc<RefCell<(Box<dyn Read>, Sum)>>);
 
 impl Summed {
     fn new(reader: impl Read + 'static) -> Self {
-        Self(Rc::new(RefCell::new((Box::new(reader), Sha256::new()))))
+        Self(Rc::new(RefCell::new((Box::new(reader), Sum::default()))))
     }
 
     /// Reads the rest, and compares.
     fn check(mut self, name: &str, expected: &Digest) -> Result<(), ArchiveError> {
         io::copy(&mut self, &mut io::sink())?;
-        let sum = self.0.borrow().1.clone().finalize();
-        expected.check_sum(name, &sum)
+        let sum = self.0.borrow().1.clone();
+        sum.check(name, expected)
     }
 }
 
@@ -79,7 +103,7 @@ impl Read for Summed {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut inner = self.0.borrow_mut();
         let count = inner.0.read(buffer)?;
-        inner.1.update(&buffer[..count]);
+        inner.1.add(&buffer[..count]);
         Ok(count)
     }
 }

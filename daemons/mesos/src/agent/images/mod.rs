@@ -12,19 +12,23 @@
 //! pruned. Mounts are made by the launch helper in the container's own mount namespace (`mounts`), so they are gone with its
 //! last process, whoever is killed.
 //!
-//! Nothing is pulled: archives lie on this machine, where the operator put them (mesos: the local puller of
-//! `src/slave/containerizer/mesos/provisioner/docker/local_puller.cpp`). What they hold has to be what their digests say, and is
+//! Archives lie on this machine, where the operator put them, or are pulled from a registry (mesos: the pullers of
+//! `src/slave/containerizer/mesos/provisioner/docker/`). What they hold has to be what their digests say, and is
 //! bounded.
 
 mod appc;
 mod archive;
 mod layer;
 mod mounts;
+mod pull;
+mod registry;
 mod runtime;
 mod unpack;
 
 pub(crate) use archive::RunConfig;
 pub(crate) use mounts::{Mounts, SANDBOX, enter, perform};
+pub(crate) use pull::{SUBCOMMAND as PULL, main as pull_main};
+pub(crate) use registry::DockerConfig;
 pub(crate) use runtime::{environment, run_line};
 pub(crate) use unpack::{SUBCOMMAND, main as unpack_main};
 
@@ -35,11 +39,14 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use aurora_mesos::v1::{Image, ImageAppc, Volume, VolumeMode};
 
 use self::mounts::{Layers, Mount, Root, Source};
+use self::registry::Place;
 use self::unpack::{Bounds, Order};
+use crate::agent::launch_helper;
 
 /// Most files, folders and links in all layers of an image.
 const MAX_ENTRIES: u64 = 2_000_000;
@@ -53,6 +60,8 @@ pub(crate) struct ImagesConfig {
     pub(crate) program: PathBuf,
     /// Docker and OCI archives: `NAME:TAG.tar`, or a folder `NAME:TAG` with an OCI layout.
     pub(crate) archives: Option<PathBuf>,
+    /// Where images are pulled from instead.
+    pub(crate) registry: Option<Registry>,
     /// Unpacked AppC images: `images/ID/{manifest,rootfs}`.
     pub(crate) appc: Option<PathBuf>,
     pub(crate) store: PathBuf,
@@ -60,6 +69,15 @@ pub(crate) struct ImagesConfig {
     pub(crate) containers: PathBuf,
     /// Most bytes of all files in all layers of an image.
     pub(crate) max_bytes: u64,
+}
+
+/// A registry of images.
+#[derive(Debug, Clone)]
+pub(crate) struct Registry {
+    /// `https://HOST[:PORT]`, for names that tell no host.
+    pub(crate) url: String,
+    pub(crate) config: DockerConfig,
+    pub(crate) stall_timeout: Duration,
 }
 
 /// Unpacks images and says what to mount. Clones share one store.
@@ -162,7 +180,10 @@ impl Images {
         let _busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
         let mut kept: BTreeSet<String> = excluded
             .iter()
-            .filter_map(|image| self.docker(image).ok().map(|(_, key)| key))
+            .filter_map(|image| match &self.config.registry {
+                Some(_) => fs::read_to_string(self.known(&reference(image))).ok(),
+                None => self.docker(image).ok().map(|(_, key)| key),
+            })
             .collect();
         for container in entries(&self.config.containers)? {
             for layers in entries(&container)? {
@@ -184,23 +205,52 @@ impl Images {
         Ok(pruned)
     }
 
-    /// Finds an image, and unpacks it unless that was done.
+    /// Finds an image, and brings it into the store unless that was done.
     fn ready(&self, image: &Image) -> Result<Ready, String> {
+        let ready = self.find(image);
+        let staging = self.config.store.join("staging");
+        if ready.is_err()
+            && let Err(error) = fs::remove_dir_all(&staging)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "cannot remove {}", staging.display());
+        }
+        ready
+    }
+
+    fn find(&self, image: &Image) -> Result<Ready, String> {
         if let Some(appc) = &image.appc {
             return self.appc(appc);
         }
-        let (archive, key) = self.docker(image)?;
-        let folder = self.config.store.join("images").join(&key);
-        let rootfs = folder.join("rootfs");
-        if rootfs.is_dir() {
-            let config = read_config(&folder.join(CONFIG))?;
-            let folders = vec![rootfs];
-            return Ok(Ready {
-                key,
-                folders,
-                config,
-            });
+        if let Some(registry) = &self.config.registry {
+            return self.pulled(registry, image);
         }
+        let (archive, key) = self.docker(image)?;
+        match self.stored(&key)? {
+            Some(ready) => Ok(ready),
+            None => {
+                let staging = self.stage()?;
+                self.store(&staging, key, archive, reference(image))
+            }
+        }
+    }
+
+    /// What the store has under a name.
+    fn stored(&self, key: &str) -> Result<Option<Ready>, String> {
+        let folder = self.config.store.join("images").join(key);
+        let rootfs = folder.join("rootfs");
+        if !rootfs.is_dir() {
+            return Ok(None);
+        }
+        Ok(Some(Ready {
+            key: key.to_owned(),
+            folders: vec![rootfs],
+            config: read_config(&folder.join(CONFIG))?,
+        }))
+    }
+
+    /// An empty folder for what is on its way into the store.
+    fn stage(&self) -> Result<PathBuf, String> {
         let staging = self.config.store.join("staging");
         let made = (|| {
             // What an earlier attempt left.
@@ -211,26 +261,83 @@ impl Images {
             fs::create_dir_all(self.config.store.join("images"))
         })();
         made.map_err(|error| format!("preparing {}: {error}", staging.display()))?;
+        Ok(staging)
+    }
+
+    /// Unpacks an archive, and puts what becomes of it into the store.
+    fn store(
+        &self,
+        staging: &Path,
+        key: String,
+        archive: PathBuf,
+        reference: String,
+    ) -> Result<Ready, String> {
         let order = Order {
             archive,
-            reference: reference(image),
+            reference,
             rootfs: staging.join("rootfs"),
             bounds: Bounds {
                 bytes: self.config.max_bytes,
                 entries: MAX_ENTRIES,
             },
         };
-        let text = self.unpack(&order)?;
+        let text = self.helped(unpack::SUBCOMMAND, &order, "unpacking", &order.reference)?;
         let config = serde_json::from_slice(&text)
             .map_err(|error| format!("unpacking {}: {error}", order.reference))?;
+        let folder = self.config.store.join("images").join(&key);
         fs::write(staging.join(CONFIG), text)
-            .and_then(|()| fs::rename(&staging, &folder))
+            .and_then(|()| match fs::remove_dir_all(pull::layout(staging)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            })
+            .and_then(|()| fs::rename(staging, &folder))
             .map_err(|error| format!("putting the image into {}: {error}", folder.display()))?;
         Ok(Ready {
             key,
-            folders: vec![rootfs],
+            folders: vec![folder.join("rootfs")],
             config,
         })
+    }
+
+    /// An image of a registry: what was brought under its name before, unless the image says that it is to be asked again.
+    fn pulled(&self, registry: &Registry, image: &Image) -> Result<Ready, String> {
+        let name = reference(image);
+        let place = Place::parse(&registry.url, &name)?;
+        let known = self.known(&name);
+        if image.cached
+            && let Ok(key) = fs::read_to_string(&known)
+            && let Some(ready) = self.stored(&key)?
+        {
+            return Ok(ready);
+        }
+        let staging = self.stage()?;
+        let layout = pull::layout(&staging);
+        let order = pull::Order {
+            basic: registry.config.of(&place).map(str::to_owned),
+            place,
+            layout: layout.clone(),
+            max_bytes: self.config.max_bytes,
+            stall_timeout: registry.stall_timeout,
+        };
+        let digest = self.helped(pull::SUBCOMMAND, &order, "pulling", &name)?;
+        // One image under several names is there once.
+        let key = format!("sha256-{}", String::from_utf8_lossy(&digest).trim());
+        let ready = match self.stored(&key)? {
+            Some(ready) => ready,
+            None => self.store(&staging, key, layout, name)?,
+        };
+        let noted = known
+            .parent()
+            .map_or(Ok(()), fs::create_dir_all)
+            .and_then(|()| fs::write(&known, &ready.key));
+        noted.map_err(|error| format!("noting {}: {error}", known.display()))?;
+        Ok(ready)
+    }
+
+    /// The file that says what an image of a registry is in the store.
+    fn known(&self, name: &str) -> PathBuf {
+        let name = layer::Digest::of(name.as_bytes());
+        self.config.store.join("references").join(name.hex())
     }
 
     /// The archive of a Docker image, and the name of what it becomes in the store: a replaced archive is another image.
@@ -290,12 +397,22 @@ impl Images {
         })
     }
 
-    /// Has an image unpacked; what it says about its programs.
-    fn unpack(&self, order: &Order) -> Result<Vec<u8>, String> {
-        let failed = |error: io::Error| format!("unpacking {}: {error}", order.reference);
+    /// Has another mode of this program do something with an image; what it says.
+    fn helped(
+        &self,
+        mode: &str,
+        order: &impl serde::Serialize,
+        doing: &str,
+        name: &str,
+    ) -> Result<Vec<u8>, String> {
+        let failed = |error: io::Error| format!("{doing} {name}: {error}");
+        let kept = launch_helper::KEPT_VARIABLES
+            .into_iter()
+            .filter_map(|name| Some((name, std::env::var_os(name)?)));
         let mut child = Command::new(&self.config.program)
-            .arg(SUBCOMMAND)
+            .arg(mode)
             .env_clear()
+            .envs(kept)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -310,7 +427,7 @@ impl Images {
             return Ok(output.stdout);
         }
         let said = String::from_utf8_lossy(&output.stderr);
-        Err(format!("unpacking {}: {}", order.reference, said.trim()))
+        Err(format!("{doing} {name}: {}", said.trim()))
     }
 
     /// Makes a container's own layer over an image, and with it the reference that keeps the image.

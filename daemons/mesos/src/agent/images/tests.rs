@@ -331,6 +331,7 @@ fn config(dir: &Path) -> ImagesConfig {
     ImagesConfig {
         program: PathBuf::from("/nonexistent"),
         archives: Some(dir.join("archives")),
+        registry: None,
         appc: Some(dir.join("appc")),
         store: dir.join("store"),
         containers: dir.join("containers"),
