@@ -155,7 +155,14 @@ impl Service for Observer {
         }
         self.counters.request();
         let observer = self.clone();
-        match tokio::task::spawn_blocking(move || observer.answer(&request)).await {
+        self.blocking(move || observer.answer(&request)).await
+    }
+}
+
+impl Observer {
+    /// Works on an answer on a thread that may block on files; what goes wrong there is an answer too.
+    async fn blocking(&self, work: impl FnOnce() -> Response + Send + 'static) -> Response {
+        match tokio::task::spawn_blocking(work).await {
             Ok(response) => response,
             Err(error) => {
                 self.counters.failure();
@@ -172,4 +179,33 @@ impl Service for Observer {
 /// An answer in JSON.
 pub(crate) fn ok(value: &impl serde::Serialize) -> Response {
     reply::json(StatusCode::OK, value)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_that_panics_is_an_answer() {
+        let settings = Settings {
+            mesos_roots: vec![],
+            disk_interval: Duration::from_secs(60),
+            sample_interval: Duration::from_secs(20),
+        };
+        let observer = Observer::new(
+            Guard::new(None, SocketAddr::from(([127, 0, 0, 1], 1))),
+            settings,
+        );
+        let failures = || observer.metrics()["observer.requests_failed"].clone();
+        let before = failures();
+        let answer = observer.blocking(|| panic!("on purpose")).await;
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_ne!(failures(), before);
+        let answer = observer
+            .blocking(|| reply::text(StatusCode::OK, "fine"))
+            .await;
+        assert_eq!(answer.status(), StatusCode::OK);
+    }
 }

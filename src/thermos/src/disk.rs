@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Looks at a sandbox take at most one part in so many of the time: one of a million files is looked at less often.
-const RESTRAINT: u32 = 50;
+const RESTRAINT: u32 = 100;
 /// How often a file system that has as much free as before is taken for unchanged, until it is looked at all the same.
 const TRUST: u32 = 9;
 
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn long_looks_are_rare() {
         let seconds = Duration::from_secs;
-        for (took, expected) in [(0, 60), (1, 60), (2, 100), (60, 3000)] {
+        for (took, expected) in [(0, 60), (1, 100), (2, 200), (60, 6000)] {
             assert_eq!(
                 Restraint::wait(seconds(60), seconds(took)),
                 seconds(expected)
