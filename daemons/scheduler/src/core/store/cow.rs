@@ -158,10 +158,19 @@ impl Hasher for Mixer {
 
 /// A hash map over [`CowVec`]. It grows by one bucket at a time (linear hashing), so no insertion stalls for a rehash of
 /// everything. The hash has no random key: equal histories give equal maps.
+///
+/// An entry knows its key's hash: keys are mostly texts elsewhere in memory, and those of other entries need not be read.
 #[derive(Clone, Debug)]
 pub(crate) struct CowMap<K, V> {
-    buckets: CowVec<Vec<(K, V)>>,
+    buckets: CowVec<Vec<Entry<K, V>>>,
     len: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Entry<K, V> {
+    hash: u32,
+    key: K,
+    value: V,
 }
 
 impl<K, V> Default for CowMap<K, V> {
@@ -180,10 +189,11 @@ pub(super) fn bucket_at(hash: usize, buckets: usize) -> Option<usize> {
     Some(if at < buckets { at } else { hash & (low - 1) })
 }
 
-fn bucket_of<Q: Hash + ?Sized>(key: &Q, buckets: usize) -> usize {
+/// As many bits as ever tell buckets apart.
+fn hash_of<Q: Hash + ?Sized>(key: &Q) -> u32 {
     let mut hasher = Mixer::default();
     key.hash(&mut hasher);
-    bucket_at(hasher.finish() as usize, buckets).unwrap_or(0)
+    hasher.finish() as u32
 }
 
 impl<K, V> CowMap<K, V> {
@@ -195,7 +205,11 @@ impl<K, V> CowMap<K, V> {
     /// All entries, in an order that has no meaning but is the same for equal histories.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         let entries = self.buckets.iter().flat_map(|bucket| bucket.iter());
-        entries.map(|(key, value)| (key, value))
+        entries.map(|entry| (&entry.key, &entry.value))
+    }
+
+    fn bucket_of(&self, hash: u32) -> usize {
+        bucket_at(hash as usize, self.buckets.len()).unwrap_or(0)
     }
 }
 
@@ -206,7 +220,7 @@ impl<K: Hash + Eq, V> CowMap<K, V> {
         Q: Hash + Eq + ?Sized,
     {
         let (at, found) = self.find(key)?;
-        Some(&self.buckets.get(at)?.get(found)?.1)
+        Some(&self.buckets.get(at)?.get(found)?.value)
     }
 
     /// A key's bucket and its place there. To look before a page is opened for writing keeps a miss from copying it.
@@ -218,9 +232,10 @@ impl<K: Hash + Eq, V> CowMap<K, V> {
         if self.len == 0 {
             return None;
         }
-        let at = bucket_of(key, self.buckets.len());
-        let bucket = self.buckets.get(at)?;
-        Some((at, bucket.iter().position(|(k, _)| k.borrow() == key)?))
+        let hash = hash_of(key);
+        let at = self.bucket_of(hash);
+        let is_meant = |entry: &Entry<K, V>| entry.hash == hash && entry.key.borrow() == key;
+        Some((at, self.buckets.get(at)?.iter().position(is_meant)?))
     }
 }
 
@@ -232,7 +247,7 @@ impl<K: Hash + Eq + Clone, V: Clone> CowMap<K, V> {
     {
         let (at, found) = self.find(key)?;
         let entry = self.buckets.get_mut(at)?.get_mut(found)?;
-        Some(&mut entry.1)
+        Some(&mut entry.value)
     }
 
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
@@ -248,8 +263,10 @@ impl<K: Hash + Eq + Clone, V: Clone> CowMap<K, V> {
         if self.len >= self.buckets.len() * LOAD {
             self.split();
         }
-        let at = bucket_of(&key, self.buckets.len());
-        let is_there = |bucket: &Vec<(K, V)>| bucket.iter().any(|(k, _)| *k == key);
+        let hash = hash_of(&key);
+        let at = self.bucket_of(hash);
+        let is_same = |entry: &Entry<K, V>| entry.hash == hash && entry.key == key;
+        let is_there = |bucket: &Vec<Entry<K, V>>| bucket.iter().any(is_same);
         if self.buckets.get(at).is_none_or(is_there) {
             return false;
         }
@@ -258,7 +275,7 @@ impl<K: Hash + Eq + Clone, V: Clone> CowMap<K, V> {
             if bucket.is_empty() {
                 bucket.reserve_exact(LOAD);
             }
-            bucket.push((key, value));
+            bucket.push(Entry { hash, key, value });
             self.len += 1;
         }
         true
@@ -272,7 +289,7 @@ impl<K: Hash + Eq + Clone, V: Clone> CowMap<K, V> {
         let (at, found) = self.find(key)?;
         let bucket = self.buckets.get_mut(at)?;
         self.len -= 1;
-        Some(bucket.remove(found).1)
+        Some(bucket.remove(found).value)
     }
 
     /// Adds a bucket and moves into it what belongs there.
@@ -286,7 +303,8 @@ impl<K: Hash + Eq + Clone, V: Clone> CowMap<K, V> {
         let Some(entries) = self.buckets.get_mut(source) else {
             return;
         };
-        let goes = |(key, _): &mut (K, V)| bucket_of(key, count + 1) != source;
+        let goes =
+            |entry: &mut Entry<K, V>| bucket_at(entry.hash as usize, count + 1) != Some(source);
         let go: Vec<_> = entries.extract_if(.., goes).collect();
         if let Some(bucket) = self.buckets.get_mut(count) {
             *bucket = go;
