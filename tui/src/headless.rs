@@ -10,6 +10,7 @@ use aurora_tui_model::command::{Target, Verb};
 use aurora_tui_model::desk::Of;
 use aurora_tui_model::event::Event;
 use aurora_tui_model::key::{Code, Key};
+use aurora_tui_model::rounds::Campaign;
 use aurora_tui_model::screen;
 use aurora_tui_model::state::{Detail, Level, LinkState, Mode, State};
 use aurora_tui_model::{command, text};
@@ -253,6 +254,16 @@ impl Runner {
         }
     }
 
+    /// Whether what a command does is not known yet.
+    fn is_busy(&self) -> bool {
+        let state = self.state();
+        let campaign = state.campaign.as_ref();
+        state.awaiting.is_some()
+            || state.launching
+            || state.saving > 0
+            || campaign.is_some_and(Campaign::is_claiming)
+    }
+
     pub(crate) fn state(&self) -> &State {
         self.crew.state()
     }
@@ -364,7 +375,7 @@ impl Runner {
         self.crew.state_mut().notice = None;
         let before = self.state().changes.len();
         self.take(Event::Run(line.to_owned()));
-        while self.state().awaiting.is_some() || self.state().launching || self.state().saving > 0 {
+        while self.is_busy() {
             if !self.step().await {
                 writeln!(
                     err,

@@ -136,6 +136,11 @@ impl Campaign {
         self.rounds.groups.get(self.group).map(Vec::as_slice)
     }
 
+    /// Whether it is being found out whether another workbench goes on with them.
+    pub fn is_claiming(&self) -> bool {
+        matches!(self.waits, Waits::Claim(_))
+    }
+
     /// Whether another workbench may take them over: they stand still, and no step of them goes on.
     pub fn is_free(&self) -> bool {
         self.stopped.is_some() && self.waits == Waits::No

@@ -64,25 +64,22 @@ impl JobOfFile {
 
 /// How many tasks a job has, ended ones included.
 fn tasks(store: &Store, job: &JobPath) -> u32 {
-    let record = store.jobs.get(job);
-    record.map_or(0, |record| record.states.values().sum())
+    u32::try_from(store.tasks_of(job).count()).unwrap_or(u32::MAX)
 }
 
 /// What speaks against it on the cluster as it is.
 fn against(store: &Store, aim: &FileJob, found: &FromFile) -> Option<String> {
-    let record = store.jobs.get(&aim.job);
-    let going_on = record.and_then(|record| record.update.as_ref());
+    let mut updates = store.updates.values();
+    let going_on = updates.find(|update| update.job == aim.job && update.status.is_active());
+    let tasks = store.tasks_of(&aim.job);
+    let active = tasks.filter(|task| task.status.is_active()).count();
     match (aim.purpose, &found.schedule) {
         (Purpose::Create | Purpose::Update, Some(_)) => {
             Some("the file gives it a cron schedule; `cron-schedule` takes it".to_owned())
         }
         (Purpose::Schedule, None) => Some("the file gives it no cron schedule".to_owned()),
-        (Purpose::Create, None) => record.filter(|record| record.active > 0).map(|record| {
-            format!(
-                "it has {} active instance(s); `update-start` changes them",
-                record.active
-            )
-        }),
+        (Purpose::Create, None) => (active > 0)
+            .then(|| format!("it has {active} active instance(s); `update-start` changes them")),
         (Purpose::Update, None) if going_on.is_some() => {
             going_on.map(|update| format!("its update {} goes on", update.id))
         }

@@ -76,7 +76,14 @@ impl Wish {
     /// The topic that has to be whole before it can be resolved.
     pub fn topic(&self) -> String {
         match self {
-            Wish::Instances(job, _) | Wish::Force(job, ..) | Wish::Prune(job) => job_topic(job),
+            Wish::Instances(job, _)
+            | Wish::Force(job, ..)
+            | Wish::Prune(job)
+            | Wish::File(FileJob {
+                job,
+                purpose: Purpose::Create,
+                ..
+            }) => job_topic(job),
             Wish::Update(_)
             | Wish::File(FileJob {
                 purpose: Purpose::Update,

@@ -10,8 +10,8 @@ use crate::told::{Answer, Question};
 pub struct Reconciliation {
     /// How many there had been; nothing where the scheduler does not tell.
     pub runs: Option<f64>,
-    /// Active tasks of the cluster.
-    pub tasks: u64,
+    /// Active tasks of the cluster; nothing where its jobs are told in pages alone.
+    pub tasks: Option<u64>,
 }
 
 /// How many reconciliations of this kind there have been.
@@ -31,7 +31,8 @@ impl Reconciliation {
     pub(super) fn resolve(store: &Store, action: Action) -> Reconciliation {
         Reconciliation {
             runs: runs(action, store),
-            tasks: store.jobs.values().map(|job| u64::from(job.active)).sum(),
+            tasks: (!store.is_paged("jobs"))
+                .then(|| store.jobs.values().map(|job| u64::from(job.active)).sum()),
         }
     }
 }
@@ -50,13 +51,16 @@ impl Planned for Reconciliation {
     }
 
     fn consequence(&self, action: Action) -> Vec<String> {
-        let tasks = self.tasks;
+        let tasks = self.tasks.map_or_else(
+            || "each active task".to_owned(),
+            |tasks| format!("each of the {tasks} active task(s)"),
+        );
         let mut out = vec![match action {
             Action::ReconcileImplicit => {
                 "Mesos is asked for the state of every task that it has of this scheduler."
                     .to_owned()
             }
-            _ => format!("Mesos is asked for each of the {tasks} active task(s), in batches."),
+            _ => format!("Mesos is asked for {tasks}, in batches."),
         }];
         out.push("Tasks that Mesos does not know are taken for lost and started again.".to_owned());
         out

@@ -117,7 +117,7 @@ pub(super) fn bottom(state: &State) -> Bottom {
             ("filter", "filter"),
             ("next-sort", "sort"),
         ],
-        Place::Find | Place::Related(..) | Place::Bookmarks => {
+        Place::Find | Place::Related(..) | Place::Bookmarks | Place::Clusters => {
             &[("enter", "into"), ("filter", "filter")]
         }
         Place::Quotas => &[
@@ -135,7 +135,6 @@ pub(super) fn bottom(state: &State) -> Bottom {
         | Place::Sla
         | Place::Events
         | Place::Settings
-        | Place::Clusters
         | Place::Help(_) => &[("filter", "filter"), ("next-sort", "sort")],
     };
     let always = [

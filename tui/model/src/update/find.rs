@@ -1,7 +1,10 @@
 //! What words name, and what is selected.
 
+use aurora_api::job_key::JobPath;
+
 use crate::command::{Target, target};
-use crate::place::{Place, TaskRef};
+use crate::journal::Entry;
+use crate::place::{Link, Place, TaskRef};
 use crate::state::State;
 use crate::views;
 
@@ -24,7 +27,7 @@ pub(super) fn selected_host(state: &State) -> Result<String, String> {
     }
 }
 
-pub(super) fn selected_job(state: &State) -> Result<aurora_api::job_key::JobPath, String> {
+pub(super) fn selected_job(state: &State) -> Result<JobPath, String> {
     if let Some(job) = state.view.place.job() {
         return Ok(job.clone());
     }
@@ -36,14 +39,39 @@ pub(super) fn selected_job(state: &State) -> Result<aurora_api::job_key::JobPath
             job.parse().map_err(|fault| format!("{fault}"))
         }
         Place::Journal => {
-            let at: usize = selected_id(state)?
-                .parse()
-                .map_err(|_| "no row is selected".to_owned())?;
-            let entry = state.journal.get(at).ok_or("no row is selected")?;
-            entry.job.parse().map_err(|fault| format!("{fault}"))
+            let entry = selected_entry(state)?;
+            if entry.cluster != state.setup.cluster {
+                return Err(format!("this was on the cluster {}", entry.cluster));
+            }
+            job_of(entry)
         }
         _ => Err("which job? write ROLE/ENVIRONMENT/NAME".to_owned()),
     }
+}
+
+/// The selected row of the journal.
+fn selected_entry(state: &State) -> Result<&Entry, String> {
+    let at = selected_id(state)?.parse().ok();
+    let entry = at.and_then(|at: usize| state.journal.get(at));
+    entry.ok_or_else(|| "no row is selected".to_owned())
+}
+
+/// The job of a row of the journal; an update's id comes after it.
+fn job_of(entry: &Entry) -> Result<JobPath, String> {
+    let job = entry.job.split(' ').next().unwrap_or_default();
+    job.parse().map_err(|fault| format!("{fault}"))
+}
+
+/// Where the selected row of the journal leads: to its job on its cluster.
+pub(super) fn link_of_entry(state: &State) -> Result<Link, String> {
+    let entry = selected_entry(state)?;
+    Ok(Link {
+        cluster: entry.cluster.clone(),
+        place: Place::Instances(job_of(entry)?),
+        filter: String::new(),
+        sort: String::new(),
+        at_ms: None,
+    })
 }
 
 /// The task that a word names; without one, the selected or shown one.
@@ -80,11 +108,7 @@ pub(super) fn find_task(state: &State, word: Option<&str>) -> Result<TaskRef, St
     }
 }
 
-fn current(
-    state: &State,
-    job: &aurora_api::job_key::JobPath,
-    instance: i32,
-) -> Result<TaskRef, String> {
+fn current(state: &State, job: &JobPath, instance: i32) -> Result<TaskRef, String> {
     let task = state.store.current(job, instance).ok_or_else(|| {
         format!("no task of {job}/{instance} is known here; `instances {job}` loads them")
     })?;

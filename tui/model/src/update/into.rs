@@ -6,7 +6,7 @@ use crate::place::{Link, Place, TaskRef};
 use crate::state::{Detail, State};
 use crate::views;
 
-use super::find::{find_task, find_update, selected_id, selected_job};
+use super::find::{find_task, find_update, link_of_entry, selected_id, selected_job};
 use super::run::{cluster, sort};
 use super::{change, go, past, set_filter};
 
@@ -63,6 +63,7 @@ pub(super) fn enter(state: &mut State) -> Result<Vec<Effect>, String> {
         Place::Quotas => change::ask(state, Action::QuotaSet, &[], "")?,
         Place::Clusters => return Ok(vec![cluster(&selected_id(state)?)]),
         Place::Why(_) => return open(state, &leads_to(state)?),
+        Place::Journal => return open(state, &link_of_entry(state)?.to_string()),
         // The rows of these are links.
         Place::Find | Place::Related(..) | Place::Bookmarks => {
             let link = selected_id(state)?;

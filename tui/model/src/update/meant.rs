@@ -27,7 +27,11 @@ impl Aim {
     pub(super) fn describe(&self) -> String {
         match self {
             Aim::Wish(wish) => described(wish),
-            Aim::Form(form) => form.title.clone(),
+            // The command stands before it.
+            Aim::Form(form) => {
+                let title = form.title.strip_prefix(&form.line);
+                title.unwrap_or(&form.title).trim().to_owned()
+            }
         }
     }
 }

@@ -68,43 +68,44 @@ pub(super) fn jobs(state: &State) -> Table {
         Column::text("tier", 7),
         Column::number("changed", 2),
     ];
-    let rows = crate::pages::jobs(state)
-        .map(|job| {
-            let counts = brief(job);
-            let (word, scope) = job_state(job, &counts);
-            let kind = kind(job.cron_schedule.is_some(), job.service);
-            let count = |count: u32| Cell::count(i64::from(count)).dim_zero();
-            Row {
-                id: job.job.to_string(),
-                problem: is_problem(job),
-                cells: vec![
-                    Cell::text(&job.job.to_string()),
-                    Cell::text(word).scope(scope),
-                    count(job.active),
-                    count(counts.running),
-                    if counts.waiting > 0 {
-                        count(counts.waiting).scope(Scope::StateWaiting)
-                    } else {
-                        count(0)
-                    },
-                    if counts.failed > 0 {
-                        count(counts.failed).scope(Scope::StateFailed)
-                    } else {
-                        count(0)
-                    },
-                    count(counts.ended),
-                    Cell::text(kind),
-                    Cell::text(&job.tier),
-                    age_of(job),
-                ],
-                attributes: vec![
-                    ("role".to_owned(), job.job.0.role.clone()),
-                    ("env".to_owned(), job.job.0.environment.clone()),
-                ],
-            }
-        })
-        .collect();
+    let rows = crate::pages::jobs(state).map(job_row).collect();
     Table::new(columns, rows)
+}
+
+/// A job as a row.
+pub(super) fn job_row(job: &JobRecord) -> Row {
+    let counts = brief(job);
+    let (word, scope) = job_state(job, &counts);
+    let kind = kind(job.cron_schedule.is_some(), job.service);
+    let count = |count: u32| Cell::count(i64::from(count)).dim_zero();
+    Row {
+        id: job.job.to_string(),
+        problem: is_problem(job),
+        cells: vec![
+            Cell::text(&job.job.to_string()),
+            Cell::text(word).scope(scope),
+            count(job.active),
+            count(counts.running),
+            if counts.waiting > 0 {
+                count(counts.waiting).scope(Scope::StateWaiting)
+            } else {
+                count(0)
+            },
+            if counts.failed > 0 {
+                count(counts.failed).scope(Scope::StateFailed)
+            } else {
+                count(0)
+            },
+            count(counts.ended),
+            Cell::text(kind),
+            Cell::text(&job.tier),
+            age_of(job),
+        ],
+        attributes: vec![
+            ("role".to_owned(), job.job.0.role.clone()),
+            ("env".to_owned(), job.job.0.environment.clone()),
+        ],
+    }
 }
 
 fn ports(task: &TaskRecord) -> String {
@@ -215,6 +216,7 @@ pub(super) fn journal(state: &State) -> Table {
         Column::text("time", 0),
         Column::text("outcome", 0),
         Column::text("action", 0),
+        Column::text("cluster", 1),
         Column::text("job", 0),
         Column::text("instances", 1),
         Column::text("who", 3),
@@ -239,6 +241,7 @@ pub(super) fn journal(state: &State) -> Table {
                     Cell::text(&text::utc(entry.time_ms)),
                     Cell::text(&entry.outcome).scope(scope),
                     Cell::text(&entry.action),
+                    Cell::text(&entry.cluster),
                     Cell::text(&entry.job),
                     Cell::text(&entry.instances),
                     Cell::text(&entry.who),

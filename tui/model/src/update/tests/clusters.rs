@@ -244,3 +244,28 @@ fn what_is_kept_for_all_is_known_on_all() {
     keys(&mut desk, "enter");
     assert_eq!(here(&desk), "east");
 }
+
+#[test]
+fn the_journal_leads_to_the_cluster_of_its_row() {
+    let mut desk = desk();
+    run(&mut desk, "instances w/devel/hello; kill w/devel/hello/0");
+    hello_tasks(&mut desk, 0);
+    keys(&mut desk, "y");
+    run(&mut desk, "cluster west; journal");
+    let table = crate::views::table(desk.state()).unwrap();
+    let row: Vec<_> = table.rows[0]
+        .cells
+        .iter()
+        .map(|cell| cell.shown(NOW))
+        .collect();
+    assert!(row.contains(&"east".into()), "{row:?}");
+    // Beside the row nothing of this cluster is meant.
+    run(&mut desk, "restart");
+    assert!(matches!(desk.state().mode, Mode::Normal));
+    keys(&mut desk, "enter");
+    assert_eq!(here(&desk), "east");
+    assert_eq!(
+        desk.state().view.place,
+        Place::Instances("w/devel/hello".parse().unwrap())
+    );
+}
