@@ -14,7 +14,7 @@ use crate::store::Store;
 use crate::views;
 
 /// A table of more rows is read as pages.
-pub const BOUND: usize = 20_000;
+pub const BOUND: usize = 5_000;
 /// Rows of a window.
 pub const ROWS: usize = 400;
 /// Of these so many are at its anchor or before it.
@@ -150,7 +150,12 @@ pub fn query(state: &State) -> Option<Query> {
 
 /// What is here of the view's table, when it is read as pages.
 pub fn window(state: &State) -> Option<&Window> {
-    state.view.paging.window.as_ref().filter(|_| is_paged(state))
+    state
+        .view
+        .paging
+        .window
+        .as_ref()
+        .filter(|_| is_paged(state))
 }
 
 /// Whether the rows that the view wants are still to come. Those on the screen are older ones meanwhile.
@@ -270,8 +275,14 @@ fn place(view: &mut View, window: Window) {
         (Some(true), _) => last,
         (Some(false), _) => 0,
         (None, Some(id)) => at(id).unwrap_or_else(|| {
-            let before = view.paging.window.as_ref().map_or(0, |window| window.offset);
-            (view.index + before).saturating_sub(window.offset).min(last)
+            let before = view
+                .paging
+                .window
+                .as_ref()
+                .map_or(0, |window| window.offset);
+            (view.index + before)
+                .saturating_sub(window.offset)
+                .min(last)
         }),
         (None, None) => 0,
     };
@@ -287,13 +298,20 @@ fn place(view: &mut View, window: Window) {
 /// The rows that a view needs: those of its window, and those that are marked.
 pub(crate) fn needed(state: &State) -> Vec<String> {
     let marks = state.view.marks.iter().cloned();
-    ids(state).into_iter().flatten().cloned().chain(marks).collect()
+    ids(state)
+        .into_iter()
+        .flatten()
+        .cloned()
+        .chain(marks)
+        .collect()
 }
 
 /// Forgets records that no view needs, when there are many.
 pub(crate) fn prune(store: &mut Store, needed: &BTreeSet<String>) {
     if store.is_paged("jobs") && store.jobs.len() > MOST_RECORDS {
-        store.jobs.retain(|job, _| needed.contains(&job.to_string()));
+        store
+            .jobs
+            .retain(|job, _| needed.contains(&job.to_string()));
     }
     if store.is_paged("hosts") && store.hosts.len() > MOST_RECORDS {
         store.hosts.retain(|host, _| needed.contains(host));

@@ -11,8 +11,10 @@ use aurora_api::job_key::JobPath;
 use crate::pages::Records;
 use crate::told::Answers;
 
+mod log;
 mod news;
 
+use log::JobLog;
 use news::MOST_NEWS;
 pub use news::News;
 
@@ -82,6 +84,8 @@ pub struct Store {
     pub counts: Option<Counts>,
     /// The feed's version, once it said hello.
     pub version: Option<u32>,
+    /// Which jobs have changed.
+    pub(crate) job_log: JobLog,
     configs: BTreeMap<String, serde_json::Value>,
     topics: BTreeMap<String, Topic>,
 }
@@ -128,12 +132,14 @@ impl Store {
                 let said = news::of_job(self.jobs.get(&job.job), &job);
                 self.tell(said, at_ms);
                 self.see(SUMMARY, format!("job {}", job.job));
+                self.job_log.note(&job.job);
                 self.jobs.insert(job.job.clone(), job);
             }
             Line::JobRemoved(removed) => {
                 self.heard(removed.seq);
                 let object = removed.job.to_string();
                 self.tell(Some(("job", object, "is gone".to_owned(), false)), at_ms);
+                self.job_log.note(&removed.job);
                 self.jobs.remove(&removed.job);
             }
             Line::Host(host) => {
@@ -243,6 +249,7 @@ impl Store {
     fn keep_only(&mut self, topic: &str, seen: &BTreeSet<String>) {
         if topic == SUMMARY {
             if !self.is_paged("jobs") {
+                self.job_log.forget();
                 self.jobs
                     .retain(|job, _| seen.contains(&format!("job {job}")));
             }

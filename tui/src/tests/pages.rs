@@ -131,7 +131,7 @@ fn million(side: &Arc<Side>) -> Server {
             return Reply::Full(404, Vec::new(), Vec::new());
         }
         assert!(
-            request.target.contains("summary=20000"),
+            request.target.contains("summary=5000"),
             "{}",
             request.target
         );

@@ -3,13 +3,17 @@
 //! Time is not among it: ages are made when they are looked at. Neither is the selection, so that moving costs the same in
 //! any table.
 
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aurora_api::job_key::JobPath;
 
 use crate::pages;
 use crate::place::Place;
 use crate::state::State;
-use crate::table::{Sort, Table};
+use crate::table::{Row, Sort, Table};
 
 /// What was computed last. A copy of a state begins with nothing.
 #[derive(Default)]
@@ -41,6 +45,8 @@ pub(crate) struct Work {
 struct Source {
     revision: u64,
     place: Place,
+    /// How far the log of changed jobs had come; none where it does not tell all that changed.
+    logged: Option<u64>,
 }
 
 struct Choice {
@@ -104,8 +110,7 @@ pub(crate) fn table(state: &State) -> Option<Arc<Table>> {
     let shown = Arc::new(match (pages::window(state), super::sort(state, &table)) {
         // The scheduler has filtered and sorted them.
         (Some(window), _) => {
-            (table.offset, table.shown, table.total) =
-                (window.offset, window.shown, window.total);
+            (table.offset, table.shown, table.total) = (window.offset, window.shown, window.total);
             table
         }
         (None, sort) => {
@@ -137,14 +142,56 @@ fn all(state: &State, kept: &mut Kept) -> Option<Arc<Table>> {
     {
         return Some(rows.clone());
     }
-    let rows = Arc::new(super::all(state)?);
-    kept.work.made += 1;
     let source = Source {
         revision: state.revision,
         place: place.clone(),
+        logged: (state.looking.is_none() && !pages::is_paged(state))
+            .then(|| state.store.job_log.position()),
     };
+    let before = kept.rows.as_ref();
+    let rows = before.and_then(|(before, rows)| patched(state, before, &source, rows));
+    let rows = Arc::new(match rows {
+        Some(rows) => rows,
+        None => super::all(state)?,
+    });
+    kept.work.made += 1;
     kept.rows = Some((source, rows.clone()));
     Some(rows)
+}
+
+/// The table of jobs with the rows made anew that have changed; `None` when it is as well made from the beginning.
+fn patched(state: &State, before: &Source, now: &Source, table: &Table) -> Option<Table> {
+    let (Place::Jobs, Place::Jobs, Some(_)) = (&before.place, &now.place, now.logged) else {
+        return None;
+    };
+    let changed: BTreeSet<&JobPath> = state.store.job_log.since(before.logged?)?.collect();
+    if changed.len() * 4 > table.rows.len() {
+        return None;
+    }
+    let mut rows = table.rows.clone();
+    for job in changed {
+        // They are in the order of the records.
+        let order = |row: &Arc<Row>| {
+            row.id
+                .parse::<JobPath>()
+                .map_or(Ordering::Less, |id| id.cmp(job))
+        };
+        let record = state.store.jobs.get(job);
+        let row = record.map(|record| Arc::new(super::cluster::job_row(record)));
+        match (rows.binary_search_by(order), row) {
+            (Ok(at), Some(row)) => rows[at] = row,
+            (Ok(at), None) => drop(rows.remove(at)),
+            (Err(at), Some(row)) => rows.insert(at, row),
+            (Err(_), None) => {}
+        }
+    }
+    Some(Table {
+        columns: table.columns.clone(),
+        offset: 0,
+        shown: rows.len(),
+        total: rows.len(),
+        rows,
+    })
 }
 
 /// The place of the selected row: where its object is, else where it was.

@@ -167,3 +167,43 @@ fn nothing_wakes_up_before_something_on_the_screen_changes() {
     bench.event(Event::Tick(now + 1_500));
     assert_eq!(due(&bench), 500);
 }
+
+#[test]
+fn rows_of_changed_jobs_are_made_anew_and_the_others_kept() {
+    let mut bench = Bench::new(setup());
+    let name = |at: usize| format!("www/prod/job-{at:02}");
+    let jobs = |range: std::ops::Range<usize>| {
+        range.map(|at| job(&name(at), &[(ScheduleStatus::Running, 1)]))
+    };
+    bench.feed_all(whole("summary", jobs(0..40).collect()));
+    let shown = |state: &State| views::table(state).expect("jobs are a table");
+    let before = shown(&bench.state);
+    for line in [
+        job(&name(7), &[(ScheduleStatus::Failed, 1)]),
+        // Before and behind all others, and with a name that stands elsewhere as a text than as a job.
+        job("a/prod/first", &[(ScheduleStatus::Running, 1)]),
+        job("www/prod-2/last", &[(ScheduleStatus::Running, 1)]),
+        Line::JobRemoved(feed::JobRemoved {
+            seq: seq(4),
+            job: name(9).parse().unwrap(),
+        }),
+    ] {
+        bench.feed(line);
+        // A copy has nothing kept: it makes all rows.
+        assert_eq!(*shown(&bench.state), *shown(&bench.state.clone()));
+    }
+    let after = shown(&bench.state);
+    let row = |table: &crate::table::Table, at: usize| {
+        let rows = table.rows.iter();
+        rows.clone().find(|row| row.id == name(at)).cloned()
+    };
+    assert!(row(&after, 9).is_none());
+    let is_kept = |at| {
+        let rows = (row(&before, at).unwrap(), row(&after, at).unwrap());
+        std::sync::Arc::ptr_eq(&rows.0, &rows.1)
+    };
+    assert!(is_kept(6) && !is_kept(7));
+    // A snapshot may have dropped any.
+    bench.feed_all(whole("summary", jobs(0..3).collect()));
+    assert_eq!(shown(&bench.state).rows.len(), 3);
+}
