@@ -285,3 +285,39 @@ async fn a_million_tasks_are_summed_up_in_less_than_a_megabyte() {
     assert_eq!((jobs, hosts), (10_000, 10_000));
     assert_eq!(gets(&server)[0].header("accept-encoding"), Some("gzip"));
 }
+
+#[tokio::test]
+async fn a_feed_without_large_tables_begins_anew() {
+    let counts = |told: bool| {
+        format!(
+            r#"{{"counts":{{"seq":"90.0","tables":{{"jobs":{{"rows":7,"told":{told}}}}},"updating":0}}}}"#
+        )
+    };
+    let script = |told| {
+        vec![
+            HELLO.into(),
+            counts(told),
+            begin("summary", "90.0"),
+            end("summary", "90.0"),
+        ]
+    };
+    let (server, _release) = scripted(vec![script(false), script(true), vec![HELLO.into()]]);
+    let mut feed = Feed::bounded(&target(&server), "t", ["summary"], 5);
+    let mut hellos = 0;
+    while hellos < 3 {
+        if let Item::Line(Line::Hello(_)) = next(&mut feed).await {
+            hellos += 1;
+        }
+    }
+    let seen = gets(&server);
+    let asked: Vec<&str> = seen.iter().map(|request| request.target.as_str()).collect();
+    // What was left out may be told at another time, and the other way around; whoever has all of it goes on.
+    assert_eq!(
+        asked,
+        [
+            "/ext/v1/events?topics=summary&summary=5",
+            "/ext/v1/events?topics=summary&summary=5",
+            "/ext/v1/events?topics=summary&from=90.0",
+        ]
+    );
+}

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use aurora_api::feed::{JobRecord, RoleRecord};
 use aurora_api::model::{Hosts, ResponseCode};
 use aurora_api::service::arguments::StartMaintenance;
 use serde_json::{Value, json};
 
-use super::{Cluster, assert_code};
+use super::{Cluster, Scheduler, assert_code};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn operators_pages_show_what_there_is() {
@@ -200,6 +201,7 @@ async fn pages_explanations_and_the_audit_trail() {
         json!([{"name": "nightly"}, {"name": "web"}])
     );
     assert_eq!(second["next"], Value::Null);
+    windows_as_records(scheduler).await;
     let wrong = scheduler.get("/ext/v1/tasks?filter=web%20moon=1").await;
     assert_eq!(wrong.status, 400);
     let error = &wrong.json()["error"];
@@ -267,4 +269,46 @@ async fn pages_explanations_and_the_audit_trail() {
     let handover = scheduler.request("POST", "/ext/v1/handover", &[], "").await;
     assert_eq!(handover.status, 409);
     assert_eq!(handover.json()["error"]["code"], "single-scheduler");
+}
+
+/// Pages from the end and around a row, with the records of the feed; and what is told of a table that has not changed.
+async fn windows_as_records(scheduler: &Scheduler) {
+    let get = async |path: &str| scheduler.get(&format!("/ext/v1/{path}")).await.json();
+    let end = get("jobs?columns=record&from=end&limit=1&sort=name").await;
+    let record = &end["rows"][0]["record"];
+    assert_eq!(record["job"], "www-data/devel/web");
+    let job: JobRecord = serde_json::from_value(record.clone()).unwrap();
+    assert!(job.service && end["next"].is_null(), "{end}");
+    let total = end["total"].as_u64().unwrap();
+    assert_eq!(end["offset"].as_u64(), Some(total - 1));
+    let around = get("jobs?columns=name&around=www-data/devel/web&lead=1&limit=1").await;
+    assert_eq!(around["rows"], json!([{"name": "web"}]));
+    // By the names of the workbench's columns.
+    let cron = get("jobs?columns=name,kind&filter=kind%3Dcron").await;
+    assert_eq!(cron["rows"], json!([{"name": "nightly", "kind": "cron"}]));
+    for order in ["changed", "-changed", "state", "-waiting", "ended"] {
+        let page = get(&format!("jobs?columns=name&sort={order}")).await;
+        assert_eq!(page["shown"].as_u64(), Some(total), "{order}");
+    }
+    let roles = get("roles?columns=record").await;
+    let role: RoleRecord = serde_json::from_value(roles["rows"][0]["record"].clone()).unwrap();
+    assert_eq!(
+        (role.role.as_str(), u64::from(role.jobs)),
+        ("www-data", total)
+    );
+    let hosts = get("hosts?columns=record&sort=-host&limit=1").await;
+    assert_eq!(hosts["rows"][0]["record"]["mode"], "NONE");
+
+    // The quotas are as they are: that is told at once, or after the time that is to be waited.
+    let quotas = get("quotas").await;
+    let seq = quotas["seq"].as_str().unwrap();
+    let same = get(&format!("quotas?unless={seq}&wait=0")).await;
+    assert_eq!(same["unchanged"], true, "{same}");
+    let old = get("quotas?unless=0.0").await;
+    assert_eq!(
+        (&old["unchanged"], &old["rows"]),
+        (&Value::Null, &quotas["rows"])
+    );
+    let wrong = scheduler.get("/ext/v1/quotas?unless=yesterday").await;
+    assert_eq!(wrong.status, 400);
 }
