@@ -37,6 +37,11 @@ fn main() -> ExitCode {
     {
         return memory::child(tasks);
     }
+    if let [word, sizes] = arguments.as_slice()
+        && word == workbench::CHILD
+    {
+        return workbench::child(sizes);
+    }
     let smoke = arguments.iter().any(|argument| argument == "--smoke");
     let wanted = arguments
         .iter()
@@ -45,7 +50,7 @@ fn main() -> ExitCode {
         smoke,
         wanted: wanted.cloned().unwrap_or_default(),
     };
-    let groups: [(&str, Group); 28] = [
+    let groups: [(&str, Group); 36] = [
         ("S1", placement::fill),
         ("S2", placement::insufficient),
         ("S3", placement::value_mismatch),
@@ -55,9 +60,10 @@ fn main() -> ExitCode {
         ("S7", placement::offers),
         ("S8", constraints::kinds),
         ("S9", quality::fill),
-        ("S10", quality::batches),
+        ("S10", quality::ablations),
         ("ST1", states::insert),
         ("ST2", states::delete),
+        ("ST3", states::statuses),
         ("ST4", states::churn),
         ("T1", tables::fetch_all),
         ("T2", tables::one_instance),
@@ -73,7 +79,14 @@ fn main() -> ExitCode {
         ("A2", answers::all_tasks),
         ("C12", drains::rolling),
         ("M1", memory::per_task),
+        ("V1", workbench::load),
         ("V2", workbench::frames),
+        ("V3", workbench::changes),
+        ("V4", workbench::logs),
+        ("V5", workbench::soak),
+        ("V6", workbench::idle),
+        ("V7", workbench::start),
+        ("V8", workbench::storm),
     ];
     println!("{}", measure::header());
     let mut figures = Vec::new();
