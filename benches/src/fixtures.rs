@@ -8,7 +8,7 @@ use aurora_api::wire::Double;
 use aurora_mesos::v1;
 use aurora_scheduler::core::store::ConfigId;
 use aurora_scheduler::core::{
-    Config, Core, Effect, Input, MesosCall, MesosEvent, Millis, Op, Step, Store,
+    Config, Core, Effect, Input, Launch, MesosCall, MesosEvent, Millis, Op, Step, Store,
 };
 
 /// All chance comes from here.
@@ -280,15 +280,21 @@ impl World {
     }
 
     /// Takes turns until so many tasks are launched or nothing more is; what was launched.
-    pub(crate) fn place(&mut self, wanted: usize) -> Vec<v1::TaskInfo> {
+    pub(crate) fn launch(&mut self, wanted: usize) -> Vec<Box<Launch>> {
         let mut launched = Vec::with_capacity(wanted);
         let mut idle = 0;
         while launched.len() < wanted && idle < 3 {
             let before = launched.len();
-            launched.extend(launches(self.turn()));
+            launched.extend(decided(self.turn()));
             idle = if launched.len() > before { 0 } else { idle + 1 };
         }
         launched
+    }
+
+    /// The same in the words that Mesos is told.
+    pub(crate) fn place(&mut self, wanted: usize) -> Vec<v1::TaskInfo> {
+        let launched = self.launch(wanted);
+        launched.iter().map(|launch| launch.info()).collect()
     }
 
     /// Places a job and lets it run.
@@ -348,10 +354,15 @@ pub(crate) fn insert(store: &mut Store, config: TaskConfig, first: i32, last: i3
     }
 }
 
-/// The tasks that a step launches.
-pub(crate) fn launches(step: Step) -> impl Iterator<Item = v1::TaskInfo> {
+/// The launches that a step decides on.
+pub(crate) fn decided(step: Step) -> impl Iterator<Item = Box<Launch>> {
     step.effects.into_iter().filter_map(|effect| match effect {
-        Effect::Mesos(MesosCall::Launch { task, .. }) => Some(task.info()),
+        Effect::Mesos(MesosCall::Launch { task, .. }) => Some(task),
         _ => None,
     })
+}
+
+/// The tasks that a step launches, in the words that Mesos is told.
+pub(crate) fn launches(step: Step) -> impl Iterator<Item = v1::TaskInfo> {
+    decided(step).map(|launch| launch.info())
 }

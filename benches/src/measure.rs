@@ -73,7 +73,8 @@ impl Figure {
     /// A number of its own.
     pub(crate) fn counted(mut self, number: f64) -> Figure {
         self.unit = "of them";
-        self.samples.push(number);
+        let at = self.samples.partition_point(|other| *other < number);
+        self.samples.insert(at, number);
         self
     }
 

@@ -6,49 +6,94 @@ use std::time::{Duration, Instant};
 use aurora_api::model::{JobConfiguration, JobKey, TaskQuery};
 use aurora_api::service::arguments;
 use aurora_mesos::v1::OfferId;
-use aurora_scheduler::core::{Input, MesosEvent};
+use aurora_scheduler::core::{Config, Core, MesosEvent};
 
-use crate::fixtures::{CPUS, World, job, launches, limit, value, with};
+use crate::fixtures::{CPUS, World, decided, flags, job, limit, value, with};
 use crate::measure::{Figure, Suite};
 
+/// What one fill took.
+#[derive(Default)]
+struct Fill {
+    all: Duration,
+    first_tenth: Duration,
+    last_tenth: Duration,
+    /// To put the launches into the words that Mesos is told, which is done where they leave.
+    words: Duration,
+    placed: usize,
+}
+
 /// Ten fresh tasks at a time, placed in calls of five, until the hosts run out.
+fn fill_hosts(hosts: usize) -> Fill {
+    let mut world = World::filled(hosts, 0.01, 0.01);
+    let batches = (hosts * 98 / 100) / 10;
+    let mut fill = Fill::default();
+    for batch in 0..batches {
+        let fresh = job("jmh", &format!("fresh-{batch}"), "preemptible", 10);
+        let start = Instant::now();
+        world.create(fresh);
+        let launched = world.launch(10);
+        let took = start.elapsed();
+        fill.placed += launched.len();
+        fill.all += took;
+        match batch * 10 / batches {
+            0 => fill.first_tenth += took,
+            9 => fill.last_tenth += took,
+            _ => {}
+        }
+        let start = Instant::now();
+        for launch in &launched {
+            black_box(launch.info());
+        }
+        fill.words += start.elapsed();
+    }
+    assert_eq!(fill.placed, batches * 10, "every task finds a host");
+    fill
+}
+
 pub(crate) fn fill(suite: &Suite) -> Vec<Figure> {
     let mut figures = Vec::new();
     for hosts in suite.sizes(&[2_000, 20_000, 100_000, 200_000]) {
-        let mut all = Figure::new("S1", format!("fill {hosts} hosts"), "placement")
+        let figure =
+            |what: &str| Figure::new("S1", format!("fill {hosts} hosts{what}"), "placement");
+        let mut all = figure("")
             .sized(*hosts)
             .published("87.6 batches of 10 a second (320ee0810, 2016)");
-        let mut last = Figure::new("S1", format!("fill {hosts} hosts, last tenth"), "placement");
-        let runs = if *hosts <= 20_000 {
-            suite.samples(5)
-        } else {
-            1
-        };
-        for _ in 0..runs {
-            let mut world = World::filled(*hosts, 0.01, 0.01);
-            let (mut placed, mut tenth) = (Vec::new(), Duration::ZERO);
-            let batches = (hosts * 98 / 100) / 10;
-            let mut total = Duration::ZERO;
-            for batch in 0..batches {
-                let fresh = job("jmh", &format!("fresh-{batch}"), "preemptible", 10);
-                let start = Instant::now();
-                world.create(fresh);
-                let tasks = world.place(10);
-                let took = start.elapsed();
-                placed.push(tasks.len());
-                total += took;
-                if batch >= batches * 9 / 10 {
-                    tenth += took;
-                }
-            }
-            let count: usize = placed.iter().sum();
-            assert_eq!(count, batches * 10, "every task finds a host");
-            all.sample(total, count);
-            last.sample(tenth, (batches - batches * 9 / 10) * 10);
+        let (mut first, mut last) = (figure(", first tenth"), figure(", last tenth"));
+        let mut words = figure(", messages");
+        let runs = if *hosts <= 20_000 { 10 } else { 3 };
+        for _ in 0..suite.samples(runs) {
+            let fill = fill_hosts(*hosts);
+            all.sample(fill.all, fill.placed);
+            first.sample(fill.first_tenth, fill.placed / 10);
+            last.sample(fill.last_tenth, fill.placed / 10);
+            words.sample(fill.words, fill.placed);
         }
-        figures.extend([all, last]);
+        figures.extend([all, first, last, words]);
     }
     figures
+}
+
+/// Turns until so many attempts were made; how long those took.
+pub(crate) fn attempts(world: &mut World, wanted: u64) -> Duration {
+    let fired = |world: &World| {
+        let counters = world.core.counters();
+        counters
+            .get("schedule_attempts_fired")
+            .copied()
+            .unwrap_or(0)
+    };
+    let (mut took, mut made) = (Duration::ZERO, 0);
+    while made < wanted {
+        let before = fired(world);
+        let start = Instant::now();
+        let step = world.turn();
+        let turn = start.elapsed();
+        let tried = fired(world) - before;
+        assert_eq!(decided(step).count(), 0, "it fits nowhere");
+        made += tried;
+        took += if tried > 0 { turn } else { Duration::ZERO };
+    }
+    took
 }
 
 /// One task that fits nowhere: what a turn costs when all offers are new, and when nothing changed since the last one.
@@ -72,21 +117,12 @@ fn hopeless(
     for _ in 0..samples {
         world.subscribe();
         world.offer_hosts(free.clone());
-        let start = Instant::now();
-        let step = world.turn();
-        cold.sample(start.elapsed(), 1);
-        assert_eq!(launches(step).count(), 0);
+        cold.sample(attempts(&mut world, 1), 1);
     }
-    let warm = Figure::new(id, format!("{what}, {hosts} hosts, nothing new"), "attempt").run(
-        samples,
-        100,
-        || {},
-        |()| {
-            for _ in 0..100 {
-                black_box(world.turn());
-            }
-        },
-    );
+    let mut warm = Figure::new(id, format!("{what}, {hosts} hosts, nothing new"), "attempt");
+    for _ in 0..samples {
+        warm.sample(attempts(&mut world, 100), 100);
+    }
     vec![cold, warm]
 }
 
@@ -210,32 +246,39 @@ pub(crate) fn slot_search(suite: &Suite) -> Vec<Figure> {
     figures
 }
 
+/// Offers that an event brings. They are decoded right before, so that they are in the cache.
+const OFFERS_AN_EVENT: usize = 100;
+
+/// Lets hosts offer, as many in an event as Mesos would tell at once; how long taking them in took.
+fn take_in(world: &mut World, hosts: std::ops::Range<usize>) -> Duration {
+    let mut took = Duration::ZERO;
+    let hosts: Vec<usize> = hosts.collect();
+    for part in hosts.chunks(OFFERS_AN_EVENT) {
+        let offers = part
+            .iter()
+            .map(|host| world.make_offer(*host, 2, CPUS))
+            .collect();
+        let start = Instant::now();
+        black_box(world.mesos(MesosEvent::Offers(offers)));
+        took += start.elapsed();
+    }
+    took
+}
+
 /// Offers that come, are taken back and come again, and are given back when their time is over.
 pub(crate) fn offers(suite: &Suite) -> Vec<Figure> {
     let mut figures = Vec::new();
     for agents in suite.sizes(&[1_000, 10_000, 50_000]) {
-        let mut first = Figure::new("S7", format!("{agents} offers of new agents"), "offer");
-        let mut come =
-            Figure::new("S7", format!("{agents} offers of known agents"), "offer").sized(*agents);
-        let mut again = Figure::new(
-            "S7",
-            format!("a tenth of {agents} rescinded and offered"),
-            "offer",
-        );
-        for _ in 0..suite.samples(5) {
+        let figure = |what: String| Figure::new("S7", what, "offer");
+        let mut first = figure(format!("{agents} offers of new agents")).sized(*agents);
+        let mut come = figure(format!("{agents} offers of known agents"));
+        let mut again = figure(format!("a tenth of {agents} rescinded and offered"));
+        let mut back = figure(format!("{agents} offers held long enough"));
+        for _ in 0..suite.samples(10) {
             let mut world = World::new();
-            let make = |world: &mut World, count: usize| -> Vec<_> {
-                (0..count)
-                    .map(|host| world.make_offer(host, 2, CPUS))
-                    .collect()
-            };
-            for figure in [&mut first, &mut come] {
-                world.subscribe();
-                let offers = make(&mut world, *agents);
-                let start = Instant::now();
-                world.step(Input::Mesos(MesosEvent::Offers(offers)));
-                figure.sample(start.elapsed(), *agents);
-            }
+            first.sample(take_in(&mut world, 0..*agents), *agents);
+            world.subscribe();
+            come.sample(take_in(&mut world, 0..*agents), *agents);
             let part = agents / 10;
             let ids: Vec<OfferId> = world
                 .core
@@ -243,15 +286,25 @@ pub(crate) fn offers(suite: &Suite) -> Vec<Figure> {
                 .take(part)
                 .map(|offer| offer.id)
                 .collect();
-            let offers = make(&mut world, part);
             let start = Instant::now();
             for id in ids {
                 world.mesos(MesosEvent::Rescinded(id));
             }
-            world.mesos(MesosEvent::Offers(offers));
-            again.sample(start.elapsed(), part);
+            let took = start.elapsed() + take_in(&mut world, 0..part);
+            again.sample(took, part);
+
+            let mut world = World::over(Core::new(Config {
+                hold_offers_forever: false,
+                ..flags()
+            }));
+            take_in(&mut world, 0..*agents);
+            let start = Instant::now();
+            while world.core.offers_held() > 0 {
+                black_box(world.turn());
+            }
+            back.sample(start.elapsed(), *agents);
         }
-        figures.extend([first, come, again]);
+        figures.extend([first, come, again, back]);
     }
     figures
 }

@@ -8,8 +8,9 @@ use aurora_api::wire::Double;
 use aurora_mesos::v1::TaskInfo;
 use aurora_scheduler::core::{Config, Core, MesosEvent, OfferOrder};
 
-use crate::fixtures::{SEED, World, flags, job, launches};
+use crate::fixtures::{SEED, World, flags, job, launches, resources};
 use crate::measure::{Figure, Suite};
+use crate::placement::attempts;
 
 /// What is free on a host, or asked by a task: cores and MiB of memory.
 #[derive(Clone, Copy)]
@@ -148,17 +149,83 @@ fn filled(config: Config, hosts: &[Room], jobs: &[(usize, Room)]) -> Vec<Room> {
     free
 }
 
-/// The largest tasks first, each where it leaves the fewest cores, until one of at most one core finds no room.
-fn best_fit_decreasing(hosts: &[Room], jobs: &[(usize, Room)]) -> Vec<Room> {
+/// How a task, or what a host has left, is measured against the cluster's mean host.
+type Measure = fn(Room, Room) -> f64;
+
+/// The larger of the shares of cores and memory.
+fn dominant(room: Room, mean: Room) -> f64 {
+    (room.cpus / mean.cpus).max(room.ram / mean.ram)
+}
+
+fn cores(room: Room, _mean: Room) -> f64 {
+    room.cpus
+}
+
+fn both(room: Room, mean: Room) -> f64 {
+    room.cpus / mean.cpus + room.ram / mean.ram
+}
+
+/// The largest tasks first, each where it leaves least, with all tasks known beforehand; those that fit nowhere are passed
+/// over. `large` and `left` say what is large and what is little.
+fn best_fit_decreasing(
+    hosts: &[Room],
+    jobs: &[(usize, Room)],
+    large: Measure,
+    left: Measure,
+) -> Vec<Room> {
+    let sum = |of: fn(&Room) -> f64| hosts.iter().map(of).sum::<f64>() / hosts.len() as f64;
+    let mean = Room {
+        cpus: sum(|room| room.cpus),
+        ram: sum(|room| room.ram),
+    };
     let mut jobs = jobs.to_vec();
-    jobs.sort_by(|(_, left), (_, right)| right.cpus.total_cmp(&left.cpus));
+    jobs.sort_by(|(_, one), (_, other)| large(*other, mean).total_cmp(&large(*one, mean)));
     let mut free = hosts.to_vec();
     for (count, need) in jobs {
         for _ in 0..count {
             let fitting = free.iter_mut().filter(|room| room.covers(need));
-            let best = fitting.min_by(|left, right| left.cpus.total_cmp(&right.cpus));
+            let best = fitting.min_by(|one, other| {
+                let after = |room: &Room| left(room.without(need), mean);
+                after(one).total_cmp(&after(other))
+            });
+            let Some(room) = best else {
+                break;
+            };
+            *room = room.without(need);
+        }
+    }
+    free
+}
+
+/// The best of several ways to know everything beforehand.
+fn offline(hosts: &[Room], jobs: &[(usize, Room)]) -> Vec<Room> {
+    let orders: [Measure; 3] = [dominant, cores, both];
+    let fits: [Measure; 2] = [dominant, cores];
+    let ways = orders
+        .iter()
+        .flat_map(|large| fits.iter().map(move |left| (*large, *left)));
+    let ends = ways.map(|(large, left)| best_fit_decreasing(hosts, jobs, large, left));
+    let cores_left = |free: &Vec<Room>| free.iter().map(|room| room.cpus).sum::<f64>();
+    ends.min_by(|one, other| cores_left(one).total_cmp(&cores_left(other)))
+        .expect("there are several ways")
+}
+
+/// Each task on the fuller of two hosts that chance chooses among those with room, until one of at most one core finds none.
+fn two_choices(hosts: &[Room], jobs: &[(usize, Room)]) -> Vec<Room> {
+    let mut numbers = Numbers(SEED);
+    let mut free = hosts.to_vec();
+    for (count, need) in jobs {
+        for _ in 0..*count {
+            let start = numbers.below(free.len() as u64) as usize;
+            let from = |start: usize| {
+                let all = (start..free.len()).chain(0..start);
+                all.filter(|at| free[*at].covers(*need)).take(1)
+            };
+            let other = numbers.below(free.len() as u64) as usize;
+            let chosen = from(start).chain(from(other));
+            let best = chosen.min_by(|one, other| free[*one].cpus.total_cmp(&free[*other].cpus));
             match best {
-                Some(room) => *room = room.without(need),
+                Some(at) => free[at] = free[at].without(*need),
                 None if need.cpus <= 1.0 => return free,
                 None => break,
             }
@@ -194,10 +261,15 @@ fn told(what: &str, hosts: &[Room], free: &[Room]) -> [Figure; 3] {
 
 /// Hosts of three sizes and jobs of many, until all is full.
 pub(crate) fn fill(suite: &Suite) -> Vec<Figure> {
-    let hosts = hosts(if suite.smoke { 200 } else { 3_000 });
+    let hosts = hosts(if suite.smoke { 200 } else { 10_000 });
     let jobs = jobs(hosts.iter().map(|room| room.cpus).sum());
-    let offline = best_fit_decreasing(&hosts, &jobs);
-    let mut figures = Vec::from(told("largest first, best fit, offline", &hosts, &offline));
+    let mut figures = Vec::new();
+    for (what, free) in [
+        ("all known beforehand", offline(&hosts, &jobs)),
+        ("two choices", two_choices(&hosts, &jobs)),
+    ] {
+        figures.extend(told(what, &hosts, &free));
+    }
     for (what, order) in [
         ("order as by default", flags().offer_order),
         ("order cpu", vec![OfferOrder::Cpu]),
@@ -216,13 +288,20 @@ pub(crate) fn fill(suite: &Suite) -> Vec<Figure> {
     figures
 }
 
-/// What it earns to try several tasks of a group in one turn.
-pub(crate) fn batches(suite: &Suite) -> Vec<Figure> {
+/// What parts of the design earn: several tasks of a group in one turn, one verdict for offers that are alike, and
+/// remembering verdicts.
+pub(crate) fn ablations(suite: &Suite) -> Vec<Figure> {
+    let mut figures = batches(suite);
+    figures.extend(verdicts(suite));
+    figures
+}
+
+fn batches(suite: &Suite) -> Vec<Figure> {
     let hosts = if suite.smoke { 200 } else { 5_000 };
     let figures = [1, 5, 50].into_iter().map(|batch| {
         let what = format!("{hosts} hosts, {batch} tasks a turn");
         let mut figure = Figure::new("S10", what, "placement");
-        for _ in 0..suite.samples(5) {
+        for _ in 0..suite.samples(10) {
             let config = Config {
                 max_tasks_per_schedule_attempt: batch,
                 ..flags()
@@ -231,10 +310,35 @@ pub(crate) fn batches(suite: &Suite) -> Vec<Figure> {
             world.offer_hosts(0..hosts);
             world.create(job("jmh", "many", "preferred", hosts));
             let start = Instant::now();
-            let placed = world.place(hosts).len();
+            let placed = world.launch(hosts).len();
             figure.sample(start.elapsed(), placed);
         }
         figure
     });
     figures.collect()
+}
+
+/// A task that fits nowhere is tried: all offers are new and no two are alike, then all are alike, then none is new.
+fn verdicts(suite: &Suite) -> Vec<Figure> {
+    let hosts = if suite.smoke { 200 } else { 10_000 };
+    let mut big = job("jmh", "big", "preferred", 1);
+    big.task_config.resources = resources(32.0);
+    let mut world = World::new();
+    world.create(big);
+    let figure = |what: &str| Figure::new("S10", format!("{hosts} hosts, {what}"), "attempt");
+    let (mut different, mut alike) = (figure("no two alike"), figure("all alike"));
+    let mut known = figure("all known");
+    for _ in 0..suite.samples(20) {
+        for (step, figure) in [(0.001, &mut different), (0.0, &mut alike)] {
+            world.subscribe();
+            for host in 0..hosts {
+                let cpus = 4.0 + step * (host % 4_000) as f64;
+                let ram = 16_384.0 + (step * 1000.0) * (host / 4_000) as f64;
+                offer(&mut world, host, Room { cpus, ram });
+            }
+            figure.sample(attempts(&mut world, 1), 1);
+        }
+        known.sample(attempts(&mut world, 1), 1);
+    }
+    vec![different, alike, known]
 }

@@ -1,11 +1,13 @@
-//! ST1, ST2 and ST4: changing the states of many tasks.
+//! ST1 to ST4: changing the states of many tasks.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use aurora_api::model::ScheduleStatus;
 use aurora_api::service::arguments;
-use aurora_mesos::v1::TaskState;
+use aurora_mesos::v1::{TaskState, TaskStatus};
 use aurora_scheduler::core::codec::encode_ops;
 use aurora_scheduler::core::{Core, Op, Store};
+use aurora_scheduler::delayed::deliver;
 
 use crate::fixtures::{World, flags, job};
 use crate::measure::{Figure, Suite};
@@ -86,7 +88,7 @@ fn ended(count: usize) -> Vec<Op> {
     for task in ids {
         ops.push(Op::SaveStatus {
             task,
-            status: aurora_api::model::ScheduleStatus::Finished,
+            status: ScheduleStatus::Finished,
             message: None,
             time: i64::MAX / 8,
         });
@@ -100,6 +102,60 @@ fn ended_copy(ops: &[Op]) -> Store {
         store.apply(op).expect("the ops come from a store");
     }
     store
+}
+
+/// Tasks that start, and the news that they run.
+fn starting(count: usize) -> (Store, Vec<TaskStatus>) {
+    let mut world = World::new();
+    let mut ops = world.create(job("jmh", "many", "preferred", count)).ops;
+    let view = world.core.store().read();
+    let jobs = view.jobs().flat_map(|job| view.tasks_of_job(job));
+    let ids: Vec<_> = jobs.map(|task| task.id()).collect();
+    let mut statuses = Vec::with_capacity(count);
+    for (host, task) in ids.into_iter().enumerate() {
+        let agent = format!("slave-{host}");
+        statuses.push(TaskStatus {
+            task_id: (&*task).into(),
+            agent_id: Some(agent.as_str().into()),
+            state: TaskState::Running,
+            uuid: Some(vec![0; 16].into()),
+            ..TaskStatus::default()
+        });
+        ops.push(Op::Assign {
+            task: task.clone(),
+            agent: agent.into(),
+            host: format!("host-{host}").into(),
+            ports: Vec::new(),
+            time: 2,
+        });
+        ops.push(Op::SaveStatus {
+            task,
+            status: ScheduleStatus::Starting,
+            message: None,
+            time: 3,
+        });
+    }
+    (ended_copy(&ops), statuses)
+}
+
+/// Tasks come to RUNNING while the log takes its time for each entry: as many statuses a second, and entries, as that.
+pub(crate) fn statuses(suite: &Suite) -> Vec<Figure> {
+    let count = 1_000;
+    let mut figures = Vec::new();
+    for millis in suite.axis(&[5, 25, 100]) {
+        let delay = Duration::from_millis(*millis);
+        let what = format!("{count} statuses, {millis} ms an entry");
+        let mut figure = Figure::new("ST3", what.as_str(), "status");
+        let mut entries = Figure::new("ST3", format!("{what}: entries"), "run");
+        for _ in 0..suite.samples(10) {
+            let (store, statuses) = starting(count);
+            let delivered = deliver(flags(), store, statuses, delay).expect("the engine runs");
+            figure.sample(delivered.took, count);
+            entries = entries.counted(delivered.entries as f64);
+        }
+        figures.extend([figure, entries]);
+    }
+    figures
 }
 
 /// Running tasks of which some fail and come back, throttled, with their history thinned out.
