@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use aurora_tui_model::desk::Of;
 use aurora_tui_model::event::{Event, Mouse};
+use aurora_tui_model::key::{Code, Key};
 use aurora_tui_model::screen;
 use crossterm::event::{Event as Input, EventStream, MouseButton, MouseEventKind};
 use futures_util::StreamExt;
@@ -20,6 +21,7 @@ use crate::keys;
 use crate::output::Output;
 use crate::paint::paint;
 use crate::replies::{self, Replies, Sifted};
+use crate::synchronised;
 use crate::terminal::Terminal;
 
 /// At most this often is a frame drawn.
@@ -85,15 +87,17 @@ pub(crate) async fn run(mut crew: Crew, mut env: Env, first: Vec<Event>) -> anyh
                     drop(input);
                     suspend(&mut terminal)?;
                     input = EventStream::new();
+                    has_mouse = false;
                     pending.extend(back_again(&mut output, &crew)?.map(outside));
                     dirty = true;
                 }
                 Wish::Shell(program) => {
                     drop(input);
                     terminal.leave().context("cannot give the terminal back")?;
-                    let ended = program.run().await;
-                    terminal.enter().context("cannot set up the terminal")?;
+                    let ended = signals.while_runs(program.run()).await?;
+                    terminal.take_back().context("cannot set up the terminal")?;
                     input = EventStream::new();
+                    has_mouse = false;
                     pending.extend(back_again(&mut output, &crew)?.map(outside));
                     pending.push(outside(ended));
                     dirty = true;
@@ -125,6 +129,14 @@ pub(crate) async fn run(mut crew: Crew, mut env: Env, first: Vec<Event>) -> anyh
             }
             // After the first frame, which waits for no answer.
             if std::mem::take(&mut env.asks) {
+                terminal
+                    .ask(synchronised::ASK)
+                    .context("cannot write to the terminal")?;
+                let heard = synchronised::listen().context("cannot read the terminal")?;
+                output.synchronised = heard.knows;
+                let typed = heard.typed.chars();
+                let typed = typed.map(|c| Event::Key(Key::plain(Code::Char(c))));
+                pending.extend(typed.map(outside));
                 terminal
                     .ask(replies::ASK)
                     .context("cannot write to the terminal")?;
@@ -172,9 +184,11 @@ pub(crate) async fn run(mut crew: Crew, mut env: Env, first: Vec<Event>) -> anyh
                     drop(input);
                     suspend(&mut terminal)?;
                     input = EventStream::new();
+                    has_mouse = false;
                     pending.extend(back_again(&mut output, &crew)?.map(outside));
                 }
                 Signal::Continued => {
+                    has_mouse = false;
                     // Somebody stopped us without asking; the shell has set the terminal as it likes it.
                     terminal.enter().context("cannot set up the terminal")?;
                     pending.extend(back_again(&mut output, &crew)?.map(outside));
@@ -242,6 +256,22 @@ impl Signals {
             stop: signal(SignalKind::from_raw(nix::libc::SIGTSTP))?,
             continued: signal(SignalKind::from_raw(nix::libc::SIGCONT))?,
         })
+    }
+
+    /// Waits for a program that has the terminal. What its keys send to all in the foreground is meant for it: an interrupt
+    /// is not for us, and we stop when it is stopped.
+    async fn while_runs(&mut self, program: impl Future<Output = Event>) -> anyhow::Result<Event> {
+        tokio::pin!(program);
+        let ended = loop {
+            tokio::select! {
+                ended = &mut program => break ended,
+                _ = self.stop.recv() => Terminal::stop().context("cannot suspend")?,
+            }
+        };
+        self.interrupt = signal(SignalKind::interrupt())?;
+        self.stop = signal(SignalKind::from_raw(nix::libc::SIGTSTP))?;
+        self.continued = signal(SignalKind::from_raw(nix::libc::SIGCONT))?;
+        Ok(ended)
     }
 
     async fn next(&mut self) -> Signal {

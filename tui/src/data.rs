@@ -198,6 +198,7 @@ impl Data {
                     report(&events, Event::Executed { host, outcome }).await
                 });
             }
+            Effect::View { with, text } => return Some(Wish::Shell(Program::viewing(with, text))),
             Effect::Shell(target) => match self.source.shell(&target) {
                 Ok(program) => return Some(Wish::Shell(program)),
                 Err(fault) => {

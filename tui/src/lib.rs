@@ -31,6 +31,7 @@ mod replay;
 mod replies;
 mod run;
 mod shell;
+mod synchronised;
 mod tape;
 mod terminal;
 mod tools;

@@ -9,10 +9,14 @@ use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
 
+use crate::synchronised::{BEGIN, END};
+
 /// What is on the terminal, as far as we wrote it.
 pub(crate) struct Output {
     shown: Option<Buffer>,
     cursor: Option<(u16, u16)>,
+    /// Whether the terminal is told where a frame begins and ends.
+    pub(crate) synchronised: bool,
 }
 
 impl Output {
@@ -20,6 +24,7 @@ impl Output {
         Output {
             shown: None,
             cursor: None,
+            synchronised: false,
         }
     }
 
@@ -63,6 +68,10 @@ impl Output {
         self.cursor = cursor;
         self.shown = Some(frame);
         if !bytes.is_empty() {
+            if self.synchronised {
+                bytes.splice(0..0, BEGIN.iter().copied());
+                bytes.extend(END);
+            }
             out.write_all(&bytes)?;
             out.flush()?;
         }
@@ -151,6 +160,21 @@ mod tests {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 20, 2));
         buffer.set_string(0, 0, text, Style::default());
         buffer
+    }
+
+    #[test]
+    fn frames_are_whole_where_the_terminal_knows_how() {
+        for (synchronised, begins, ends) in [(false, false, false), (true, true, true)] {
+            let mut output = Output::new();
+            output.synchronised = synchronised;
+            let mut bytes = Vec::new();
+            output.show(frame("hello"), None, &mut bytes).unwrap();
+            assert_eq!(bytes.starts_with(BEGIN), begins);
+            assert_eq!(bytes.ends_with(END), ends);
+            bytes.clear();
+            assert_eq!(output.show(frame("hello"), None, &mut bytes).unwrap(), 0);
+            assert!(bytes.is_empty());
+        }
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub(crate) struct Look {
 }
 
 const GAP: usize = 2;
+/// A terminal with fewer columns or rows is told what is needed.
+const LEAST: (u16, u16) = (16, 4);
 /// A column may be narrowed to this many columns before columns are left out.
 const NARROWEST: usize = 12;
 /// A column that always stays is kept up to this wide.
@@ -117,6 +119,11 @@ pub(crate) fn paint(state: &State, screen: &Screen, look: &Look) -> (Buffer, Opt
     }
     let paper = canvas.style(Scope::Ui);
     canvas.buffer.set_style(canvas.buffer.area, paper);
+    if width < LEAST.0 || height < LEAST.1 {
+        let said = format!("needs {}x{}", LEAST.0, LEAST.1);
+        canvas.put(0, 0, width, &said, canvas.style(Scope::Warn));
+        return (canvas.buffer, None);
+    }
     let mut y = 0;
     canvas.fill(y, canvas.style(Scope::Status));
     let mut x = 0;
@@ -359,17 +366,20 @@ fn header(
     );
 }
 
+/// What is left of an area beside the column for marks.
+fn beside_marks(area: Rect) -> Rect {
+    Rect {
+        x: area.x + 1,
+        width: area.width.saturating_sub(1),
+        ..area
+    }
+}
+
 fn table(canvas: &mut Canvas<'_>, area: Rect, view: &TableView) {
     if area.height == 0 {
         return;
     }
-    // One column at the left for marks.
-    let inner = Rect::new(
-        area.x + 1,
-        area.y,
-        area.width.saturating_sub(1),
-        area.height,
-    );
+    let inner = beside_marks(area);
     let rows = usize::from(area.height - 1);
     let top = view.top.min(view.table.rows.len());
     let bottom = (top + rows).min(view.table.rows.len());

@@ -1,11 +1,12 @@
 //! Programs of this machine: a shell in a sandbox, and the command after a drain.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use aurora_client::programs;
-use aurora_tui_model::event::Event;
+use aurora_tui_model::event::{Event, Viewer};
 use tokio::process::Command;
 
 /// How long the command after a drain may take.
@@ -18,6 +19,10 @@ const MOST_SAID: usize = 400;
 pub(crate) struct Program {
     program: PathBuf,
     arguments: Vec<String>,
+    /// What it is, for people.
+    name: &'static str,
+    /// A text that it gets as a file, whose path is its last argument.
+    text: Option<String>,
 }
 
 impl Program {
@@ -30,6 +35,26 @@ impl Program {
         Program {
             program: PathBuf::from("/bin/sh"),
             arguments: arguments.map(str::to_owned).to_vec(),
+            name: "the shell",
+            text: None,
+        }
+    }
+
+    /// The user's program for texts, with this one.
+    pub(crate) fn viewing(with: Viewer, text: String) -> Program {
+        // The variables hold command lines.
+        let (name, script) = match with {
+            Viewer::Pager => ("the pager", "eval \"exec ${PAGER:-less -R} \\\"\\$1\\\"\""),
+            Viewer::Editor => (
+                "the editor",
+                "eval \"exec ${VISUAL:-${EDITOR:-vi}} \\\"\\$1\\\"\"",
+            ),
+        };
+        Program {
+            program: PathBuf::from("/bin/sh"),
+            arguments: ["-c", script, "sh"].map(str::to_owned).to_vec(),
+            name,
+            text: Some(text),
         }
     }
 
@@ -43,18 +68,36 @@ impl Program {
         Program {
             program,
             arguments: ["task", "ssh", instance].map(str::to_owned).to_vec(),
+            name: "the shell",
+            text: None,
         }
     }
 
     /// Runs it on the terminal, which has to be given back before. Says how it ended.
     pub(crate) async fn run(&self) -> Event {
-        let status = Command::new(&self.program).args(&self.arguments).status();
-        match status.await {
-            Ok(status) if status.success() => Event::Notice("the shell has ended".to_owned()),
-            Ok(status) => Event::Notice(format!("the shell has ended: {status}")),
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments);
+        // Readable for its owner alone, and gone when the program has ended.
+        let file = match self.text.as_deref().map(written).transpose() {
+            Ok(file) => file,
+            Err(error) => return Event::Fault(format!("cannot write a file for it: {error}")),
+        };
+        command.args(file.as_ref().map(tempfile::NamedTempFile::path));
+        match command.status().await {
+            Ok(status) if status.success() => Event::Notice(format!("{} has ended", self.name)),
+            Ok(status) => Event::Notice(format!("{} has ended: {status}", self.name)),
             Err(error) => Event::Fault(format!("cannot run {}: {error}", self.program.display())),
         }
     }
+}
+
+fn written(text: &str) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut file = tempfile::Builder::new()
+        .prefix("aurora-")
+        .suffix(".log")
+        .tempfile()?;
+    file.write_all(text.as_bytes())?;
+    Ok(file)
 }
 
 /// Runs the command after a drain, the host's name as its last argument. The error says how it failed.

@@ -8,6 +8,9 @@ use aurora_tui_model::notify::How;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
+use nix::unistd::{getpgrp, tcsetpgrp};
 
 /// Whether the terminal is ours at this moment; the panic hook asks.
 static HELD: AtomicBool = AtomicBool::new(false);
@@ -41,11 +44,16 @@ pub(crate) fn missing(term: &str) -> Option<String> {
 /// The terminal, taken. Dropping it gives it back.
 pub(crate) struct Terminal {
     out: io::Stdout,
+    /// Its settings before it was taken.
+    before: Option<Termios>,
 }
 
 impl Terminal {
     pub(crate) fn take() -> io::Result<Terminal> {
-        let mut terminal = Terminal { out: io::stdout() };
+        let mut terminal = Terminal {
+            out: io::stdout(),
+            before: tcgetattr(io::stdin()).ok(),
+        };
         terminal.enter()?;
         Ok(terminal)
     }
@@ -56,6 +64,22 @@ impl Terminal {
         HELD.store(true, Ordering::SeqCst);
         self.out.write_all(ENTER)?;
         self.out.flush()
+    }
+
+    /// Takes it back from a program that had it, however that has left it: a program that was killed cleans up nothing.
+    pub(crate) fn take_back(&mut self) -> io::Result<()> {
+        // Who is not in the foreground would be stopped for setting the terminal.
+        let mut quiet = SigSet::empty();
+        quiet.add(Signal::SIGTTOU);
+        let before = quiet.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        // Where another session has it there is nothing to take back; the settings fail below then.
+        let _ = tcsetpgrp(io::stdin(), getpgrp());
+        let set = self.before.as_ref().map_or(Ok(()), |termios| {
+            tcsetattr(io::stdin(), SetArg::TCSANOW, termios)
+        });
+        before.thread_set_mask()?;
+        set?;
+        self.enter()
     }
 
     /// Gives it back.

@@ -312,6 +312,15 @@ pub enum Keepsake {
     Rounds(Option<String>),
 }
 
+/// A program of the user for texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Viewer {
+    /// `$PAGER`.
+    Pager,
+    /// `$VISUAL` or `$EDITOR`.
+    Editor,
+}
+
 /// A task with a sandbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShellTarget {
@@ -376,6 +385,13 @@ pub enum Effect {
         /// How.
         how: How,
         /// What, in one line.
+        text: String,
+    },
+    /// Give the terminal to a pager or an editor with a text until it ends.
+    View {
+        /// The program.
+        with: Viewer,
+        /// The text.
         text: String,
     },
     /// Give the terminal to a shell in a task's sandbox until it ends.

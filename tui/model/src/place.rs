@@ -24,6 +24,7 @@ pub const VIEWS: &[&str] = &[
     "logs",
     "tails",
     "hosts",
+    "offers",
     "host",
     "quotas",
     "roles",
@@ -77,6 +78,8 @@ pub enum Place {
     Tails(JobPath, BTreeSet<i32>, Option<String>),
     /// Hosts.
     Hosts,
+    /// What hosts offer.
+    Offers,
     /// One host: its tasks.
     Host(String),
     /// Quotas.
@@ -119,6 +122,7 @@ pub enum Place {
 const LISTS: &[Place] = &[
     Place::Jobs,
     Place::Hosts,
+    Place::Offers,
     Place::Quotas,
     Place::Roles,
     Place::Crons,
@@ -153,6 +157,7 @@ impl Place {
             Place::Logs(..) => "logs",
             Place::Tails(..) => "tails",
             Place::Hosts => "hosts",
+            Place::Offers => "offers",
             Place::Host(_) => "host",
             Place::Quotas => "quotas",
             Place::Roles => "roles",
@@ -210,6 +215,7 @@ impl Place {
             Place::Why(task) => vec![Question::Why(task.task.clone())],
             Place::Update(job, id) => vec![Question::Update(job.clone(), id.clone())],
             Place::Quotas => vec![Question::Quotas],
+            Place::Offers => vec![Question::Offers],
             Place::Metrics | Place::Sla => vec![Question::Vars],
             _ => Vec::new(),
         }

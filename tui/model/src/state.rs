@@ -402,11 +402,20 @@ impl State {
     /// The address of the view on the screen.
     pub fn link_here(&self) -> Link {
         Link {
-            cluster: self.setup.cluster.clone(),
-            place: self.view.place.clone(),
-            filter: self.view.filter.text.clone(),
-            sort: self.view.sort.as_ref().map_or_else(String::new, Sort::show),
             at_ms: self.looking.as_ref().map(|_| self.server_now_ms()),
+            ..self.link_of(&self.view)
+        }
+    }
+
+    /// The address of a view, now.
+    pub(crate) fn link_of(&self, view: &View) -> Link {
+        Link {
+            cluster: self.setup.cluster.clone(),
+            place: view.place.clone(),
+            filter: view.filter.text.clone(),
+            sort: view.sort.as_ref().map_or_else(String::new, Sort::show),
+            at_ms: None,
+            layout: String::new(),
         }
     }
 

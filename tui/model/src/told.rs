@@ -21,6 +21,8 @@ pub enum Question {
     Update(JobPath, String),
     /// Quotas and what is used of them.
     Quotas,
+    /// What hosts offer.
+    Offers,
     /// What the scheduler counts.
     Vars,
     /// What a drain of these hosts would do.
@@ -40,6 +42,7 @@ impl Question {
             Question::Why(_) => "the scheduler's explanation",
             Question::Update(..) => "the scheduler's account of the update",
             Question::Quotas => "what is used of the quotas",
+            Question::Offers => "what the hosts offer",
             Question::Vars => "what the scheduler counts",
             Question::Drain(_) => "the forecast of the drain",
             Question::JobFile(_) => "what the job file asks for",
@@ -58,6 +61,8 @@ pub enum Answer {
     Update(Box<UpdateInfo>),
     /// To [`Question::Quotas`], by role.
     Quotas(BTreeMap<String, QuotaUse>),
+    /// To [`Question::Offers`].
+    Offers(Vec<Offer>),
     /// To [`Question::Vars`].
     Vars(BTreeMap<String, f64>),
     /// To [`Question::Drain`].
@@ -79,6 +84,21 @@ pub struct Amounts {
     pub ram: f64,
     /// Bytes of disk.
     pub disk: f64,
+}
+
+/// What a host offers at this moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Offer {
+    /// The offer's id.
+    pub id: String,
+    /// The host.
+    pub host: String,
+    /// Cores, memory, disk.
+    pub amounts: Amounts,
+    /// How many ports.
+    pub ports: u64,
+    /// Whether some of it may be taken away again (revocable).
+    pub revocable: bool,
 }
 
 /// What a role uses.

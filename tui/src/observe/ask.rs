@@ -15,10 +15,11 @@ use aurora_client::scheduler::{Retry, Scheduler};
 use aurora_tui_model::event::{Seen, WatchWhat};
 use aurora_tui_model::text;
 use aurora_tui_model::told::{
-    Amounts, Answer, InstanceStep, Question, QuotaUse, Strategy, UpdateInfo, UpdateStep,
+    Amounts, Answer, InstanceStep, Offer, Question, QuotaUse, Strategy, UpdateInfo, UpdateStep,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::{Look, page, poll};
 use crate::data::Events;
@@ -44,7 +45,7 @@ pub(crate) async fn ask(scheduler: Scheduler, generation: u64, what: WatchWhat, 
     let period = Duration::from_secs(match question {
         Question::Update(..) => 1,
         Question::Why(_) => 2,
-        Question::Quotas | Question::Vars => 5,
+        Question::Quotas | Question::Vars | Question::Offers => 5,
         Question::Drain(_) => 10,
         // These are not the scheduler's to answer.
         Question::JobFile(_) | Question::Paths(_) | Question::JobsOf(_) => return,
@@ -84,6 +85,10 @@ async fn read(scheduler: &Scheduler, question: &Question) -> Result<Option<Answe
         Question::Quotas => pages(scheduler, "quotas", QUOTA_COLUMNS)
             .await?
             .map(|rows| Answer::Quotas(rows.into_iter().map(quota).collect())),
+        Question::Offers => {
+            let offers: Option<Vec<Value>> = scheduler.get(&["offers"], &[]).await?;
+            offers.map(|offers| Answer::Offers(offers.iter().map(offer).collect()))
+        }
         Question::Vars => scheduler.get(&["vars.json"], &[]).await?.map(numbers),
         Question::Drain(hosts) => {
             let request = DrainPlanRequest {
@@ -154,6 +159,36 @@ fn quota(row: QuotaRow) -> (String, QuotaUse) {
         other: amounts(row.other_cpus, row.other_ram, row.other_disk),
     };
     (row.role, used)
+}
+
+/// An offer as Mesos has it (mesos: `include/mesos/mesos.proto`, Offer).
+fn offer(told: &Value) -> Offer {
+    const MIB: f64 = 1024.0 * 1024.0;
+    let resources = told["resources"].as_array().into_iter().flatten();
+    let mut out = Offer {
+        id: told["id"]["value"].as_str().unwrap_or_default().to_owned(),
+        host: told["hostname"].as_str().unwrap_or_default().to_owned(),
+        ..Offer::default()
+    };
+    for resource in resources {
+        let amount = resource["scalar"]["value"].as_f64().unwrap_or(0.0);
+        out.revocable |= !resource["revocable"].is_null();
+        match resource["name"].as_str() {
+            Some("cpus") => out.amounts.cpus += amount,
+            Some("mem") => out.amounts.ram += amount * MIB,
+            Some("disk") => out.amounts.disk += amount * MIB,
+            Some("ports") => {
+                let ranges = resource["ranges"]["range"].as_array().into_iter().flatten();
+                let sizes = ranges.filter_map(|range| {
+                    let (begin, end) = (range["begin"].as_u64()?, range["end"].as_u64()?);
+                    end.checked_sub(begin)?.checked_add(1)
+                });
+                out.ports = sizes.fold(out.ports, u64::saturating_add);
+            }
+            _ => {}
+        }
+    }
+    out
 }
 
 /// The numbers among what is counted; Apache Aurora tells texts too.
@@ -283,4 +318,42 @@ pub(super) fn limits(settings: &JobUpdateSettings) -> Vec<String> {
         out.push("kills only what the job's SLA policy lets go".to_owned());
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn offers_are_summed_up() {
+        let told = json!({
+            "id": {"value": "O1"},
+            "hostname": "h1",
+            "resources": [
+                {"name": "cpus", "type": "SCALAR", "scalar": {"value": 1.5}},
+                {"name": "cpus", "type": "SCALAR", "scalar": {"value": 2.0}, "revocable": {}},
+                {"name": "mem", "type": "SCALAR", "scalar": {"value": 512.0}},
+                {"name": "disk", "type": "SCALAR", "scalar": {"value": 1.0}},
+                {"name": "ports", "type": "RANGES", "ranges": {"range": [
+                    {"begin": 31000, "end": 31009}, {"begin": 32000, "end": 32000},
+                    {"begin": 9, "end": 1},
+                ]}},
+                {"name": "gpus", "type": "SCALAR", "scalar": {"value": 1.0}},
+            ],
+        });
+        let expected = Offer {
+            id: "O1".to_owned(),
+            host: "h1".to_owned(),
+            amounts: Amounts {
+                cpus: 3.5,
+                ram: 536_870_912.0,
+                disk: 1_048_576.0,
+            },
+            ports: 11,
+            revocable: true,
+        };
+        assert_eq!(offer(&told), expected);
+        assert_eq!(offer(&json!([1])), Offer::default());
+    }
 }

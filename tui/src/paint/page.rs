@@ -5,7 +5,7 @@ use aurora_tui_model::table::{Cell, Table};
 use aurora_tui_model::theme::Scope;
 use ratatui::layout::Rect;
 
-use super::{Canvas, cells, has_glyph, header, table, widths};
+use super::{Canvas, beside_marks, cells, has_glyph, header, table, widths};
 
 /// Where values begin.
 const VALUES: u16 = 12;
@@ -108,12 +108,7 @@ fn events(canvas: &mut Canvas<'_>, area: Rect, events: &Table) {
     if area.height == 0 {
         return;
     }
-    let inner = Rect::new(
-        area.x + 1,
-        area.y,
-        area.width.saturating_sub(1),
-        area.height,
-    );
+    let inner = beside_marks(area);
     let shown = usize::from(inner.height - 1).min(events.rows.len());
     let widths = widths(events, 0..shown, usize::from(inner.width), canvas.now_ms);
     header(canvas, inner, events, &widths, None);

@@ -330,6 +330,7 @@ fn answer(question: Question) -> Answer {
                 },
             },
         )])),
+        Question::Offers => Answer::Offers(Vec::new()),
         Question::Vars => Answer::Vars(BTreeMap::from([
             ("jvm_uptime_secs".to_owned(), 12.0),
             ("task_store_RUNNING".to_owned(), 98.0),

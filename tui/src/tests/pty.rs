@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use aurora_tests::terminal::Terminal;
 use aurora_tests::wait;
+use aurora_tui_model::actions::Progress;
 use aurora_tui_model::event::{Call, Event, Watch};
 use tokio::sync::watch;
 
-use super::fake::summary;
+use super::fake::{Fake, summary};
 use super::member;
 use crate::args::{Color, Glyphs};
 use crate::config::{Env, Wanted};
@@ -66,8 +67,11 @@ fn be_the_workbench(role: &str) {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let source = Quiet {
-            answers: role != "deaf",
+        let source: Arc<dyn Source> = match role {
+            "reads" => Fake::new(Progress::Accepted, true),
+            _ => Arc::new(Quiet {
+                answers: role != "deaf",
+            }),
         };
         let env = Env {
             term: "xterm-256color".to_owned(),
@@ -84,7 +88,7 @@ fn be_the_workbench(role: &str) {
         let first = Member {
             look: loaded.look.clone(),
             loaded: Some((wanted, loaded)),
-            ..member(Arc::new(source), now_ms())
+            ..member(source, now_ms())
         };
         crate::app::run(Crew::new(first), env, Vec::new())
             .await
@@ -231,4 +235,65 @@ fn a_storm_of_keys_loses_none() {
     terminal.keys(&typed);
     let end = &typed[typed.len() - 60..];
     terminal.wait_for(end);
+}
+
+#[test]
+fn a_pager_gets_the_terminal_and_gives_it_back_even_killed() {
+    const NAME: &str = "tests::pty::a_pager_gets_the_terminal_and_gives_it_back_even_killed";
+    if std::env::var(ROLE).is_ok() {
+        return be_the_workbench("reads");
+    }
+    // It changes the terminal as programs on the whole screen do, and cleans up nothing when it is killed.
+    let pager = "/bin/sh -c 'stty raw -echo; printf \"\\033[?1049h\\033[?1000h\"; \
+        cat \"$0\"; echo; echo shown by $$.; read answer'";
+    let program = std::env::current_exe().unwrap();
+    let script = format!(
+        "'{}' --exact {NAME} --nocapture; echo ended; stty -a; read done",
+        program.display()
+    );
+    let mut terminal = Terminal::start(
+        Path::new("/bin/sh"),
+        &["-c", &script],
+        &[
+            ("TERM", "xterm-256color"),
+            ("PATH", "/usr/bin:/bin"),
+            (ROLE, "reads"),
+            ("PAGER", pager),
+            ("VISUAL", "/bin/cat -n"),
+        ],
+        100,
+        40,
+    );
+    terminal.wait_for("www-data/devel/hello");
+    terminal.keys(":instances www-data/devel/hello\r");
+    terminal.wait_for("RUNNING");
+    terminal.keys(":logs www-data/devel/hello/0\r");
+    terminal.wait_for("following");
+    terminal.keys("P");
+    let shown = terminal.wait_for("shown by");
+    assert!(!shown.contains("following"), "{shown}");
+    let pid = shown
+        .split("shown by ")
+        .nth(1)
+        .and_then(|rest| rest.split('.').next());
+    let pid: i32 = pid
+        .and_then(|pid| pid.trim().parse().ok())
+        .expect("its process id");
+    aurora_tests::process::signal(pid, nix::sys::signal::Signal::SIGKILL);
+    terminal.wait_for("the pager has ended: signal: 9");
+    assert!(terminal.is_alternate());
+    // Keys are ours again; a program that ends at once does no harm either.
+    terminal.keys(":editor\r");
+    terminal.wait_for("the editor has ended");
+    terminal.keys(":quotas\r");
+    terminal.wait_for("quotas");
+    terminal.keys(":quit\r");
+    let screen = terminal.wait_until("the end and the terminal's settings", |screen| {
+        screen.contains("ended") && screen.contains("icanon")
+    });
+    let settings: Vec<&str> = screen.split_whitespace().collect();
+    for setting in ["icanon", "isig", "echo", "opost"] {
+        assert!(settings.contains(&setting), "{setting} in\n{screen}");
+    }
+    assert!(!terminal.is_alternate());
 }

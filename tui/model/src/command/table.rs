@@ -37,6 +37,8 @@ pub enum Verb {
     NextProblem,
     PreviousProblem,
     Save,
+    Pager,
+    Editor,
     Host,
     Update,
     Cluster,
@@ -188,6 +190,9 @@ commands! {
     "next-problem" NextProblem "" (0, 0) false Shows "to the next warning or error";
     "previous-problem" PreviousProblem "" (0, 0) false Shows "to the previous warning or error";
     "save" Save "FILE [plain | ansi | json]" (1, 2) false Shows "write the lines to a new file";
+    "pager" Pager "" (0, 0) false Shows "the lines in $PAGER, with their colours";
+    "editor" Editor "" (0, 0) false Shows "the lines in $EDITOR, as a copy that is gone afterwards";
+    "offers" List "[FILTER]" (0, 0) true Shows "what hosts offer and no task uses yet";
     "hosts" List "[FILTER]" (0, 0) true Shows "hosts and their maintenance";
     "host" Host "[HOST]" (0, 1) false Shows "a host's tasks";
     "quotas" List "[FILTER]" (0, 0) true Shows "quotas of roles";
@@ -256,7 +261,7 @@ commands! {
     "mark" Mark "" (0, 0) false Shows "mark the row, or unmark it";
     "mark-range" MarkRange "" (0, 0) false Shows "mark all from the last mark to here";
     "unmark" Unmark "" (0, 0) false Shows "forget all marks";
-    "copy" Copy "name | link | row | cli | line | lines" (1, 1) false Shows "copy to the clipboard";
+    "copy" Copy "name | link | screen | row | cli | line | lines" (1, 1) false Shows "copy to the clipboard";
     "actions" Actions "" (0, 0) false Shows "what can be done to this";
     "kill" Change "[JOB[/INSTANCES]] [reason=TEXT]" (0, 1) false Changes "end instances for good";
     "restart" Change "[JOB[/INSTANCES]] [reason=TEXT]" (0, 1) false Changes "end instances and start them again";

@@ -23,6 +23,9 @@ pub const BUILT_IN: &[(&str, &str)] = &[
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Saved {
+    /// Whether panes of output scroll together, by time.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub together: bool,
     /// Its tabs, the first one shown first.
     pub tab: Vec<SavedFrame>,
 }

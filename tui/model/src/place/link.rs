@@ -23,6 +23,8 @@ pub struct Link {
     pub sort: String,
     /// The moment to look at, a second by the server's clock in milliseconds since 1970; none: now.
     pub at_ms: Option<i64>,
+    /// All tabs and panes around the place, a [`Saved`](crate::layout::Saved) as JSON; empty: the place alone.
+    pub layout: String,
 }
 
 impl Link {
@@ -42,7 +44,12 @@ impl fmt::Display for Link {
         )?;
         let mut separator = '?';
         let at = self.at_ms.map_or_else(String::new, text::utc_link);
-        for (name, value) in [("filter", &self.filter), ("sort", &self.sort), ("at", &at)] {
+        for (name, value) in [
+            ("filter", &self.filter),
+            ("sort", &self.sort),
+            ("at", &at),
+            ("layout", &self.layout),
+        ] {
             if !value.is_empty() {
                 write!(f, "{separator}{name}={}", encode(value))?;
                 separator = '&';
@@ -162,6 +169,7 @@ impl FromStr for Link {
             filter: String::new(),
             sort: String::new(),
             at_ms: None,
+            layout: String::new(),
         };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -170,6 +178,7 @@ impl FromStr for Link {
             match name {
                 "filter" => link.filter = value,
                 "sort" => link.sort = value,
+                "layout" => link.layout = value,
                 "at" => {
                     let at = stamp(&value, i64::MAX);
                     let form = "a time is written at=2026-01-31T23:59:07Z";
@@ -177,7 +186,7 @@ impl FromStr for Link {
                 }
                 other => {
                     return Err(fault(&format!(
-                        "`{other}` is not known; a link takes filter, sort and at"
+                        "`{other}` is not known; a link takes filter, sort, at and layout"
                     )));
                 }
             }
@@ -297,7 +306,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_survives_a_link(filter in "\\PC{0,30}") {
-            let link = Link { cluster: "c".to_owned(), place: Place::Jobs, filter, sort: String::new(), at_ms: None };
+            let link = Link { cluster: "c".to_owned(), place: Place::Jobs, filter, sort: String::new(), at_ms: None, layout: String::new() };
             prop_assert_eq!(link.to_string().parse::<Link>().unwrap(), link);
         }
     }

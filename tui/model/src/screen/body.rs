@@ -93,6 +93,7 @@ fn nothing_here(state: &State) -> &'static str {
     }
     match state.view.place {
         Place::Hosts => "No host has offered anything yet.",
+        Place::Offers => "No host offers anything at this moment.",
         Place::Quotas => "No role has a quota.",
         Place::Journal => "Nothing was changed from here yet.",
         Place::Instances(_) => "This job has no tasks.",

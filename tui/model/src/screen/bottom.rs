@@ -54,6 +54,7 @@ pub(super) fn bottom(state: &State) -> Bottom {
         return Bottom::Nothing;
     }
     let hints: &[(&str, &str)] = match state.view.place {
+        Place::Offers => &[("enter", "host"), ("filter", "filter")],
         Place::Jobs => &[
             ("enter", "instances"),
             ("filter", "filter"),

@@ -71,6 +71,7 @@ pub(super) fn link_of_entry(state: &State) -> Result<Link, String> {
         filter: String::new(),
         sort: String::new(),
         at_ms: None,
+        layout: String::new(),
     })
 }
 

@@ -8,7 +8,7 @@ use crate::views;
 
 use super::find::{find_task, find_update, link_of_entry, selected_id, selected_job};
 use super::run::{cluster, sort};
-use super::{change, go, past, set_filter};
+use super::{change, go, panes, past, set_filter};
 
 pub(super) fn open(state: &mut State, text: &str) -> Result<Vec<Effect>, String> {
     let link: Link = text.parse().map_err(|fault| format!("{fault}"))?;
@@ -18,8 +18,13 @@ pub(super) fn open(state: &mut State, text: &str) -> Result<Vec<Effect>, String>
             then: Some(format!("open {link}")),
         }]);
     }
-    go(state, link.place.clone());
-    dress(state, &link)?;
+    match link.layout.is_empty() {
+        true => {
+            go(state, link.place.clone());
+            dress(state, &link)?;
+        }
+        false => panes::restore(state, &link)?,
+    }
     past::open(state, link.at_ms)?;
     Ok(Vec::new())
 }
@@ -93,6 +98,11 @@ pub(super) fn inside(state: &State) -> Result<Place, String> {
         Place::Updates => find_update(state, None, None)?,
         Place::Jobs | Place::Journal | Place::Crons => Place::Instances(selected_job(state)?),
         Place::Hosts | Place::Maintenance => Place::Host(selected_id(state)?),
+        Place::Offers => {
+            let table = views::table(state).ok_or("there are no rows here")?;
+            let at = views::selected(state, &table).ok_or("there is nothing here to select")?;
+            Place::Host(table.rows[at].cells[0].text.clone())
+        }
         Place::Host(_) => {
             let id = selected_id(state)?;
             let task = state.store.tasks.get(&id).ok_or("this task is gone")?;

@@ -1,6 +1,6 @@
 //! Going about in lines of output and files, and taking them elsewhere.
 
-use crate::event::Effect;
+use crate::event::{Effect, Viewer};
 use crate::logs::pane::Pane;
 use crate::logs::severity::Severity;
 use crate::logs::{Line, out};
@@ -114,10 +114,13 @@ pub(super) fn copied(state: &State, all: bool) -> Result<String, String> {
     }
 }
 
-/// Writes what is shown of the lines that were read to a new file.
-pub(super) fn save(state: &mut State, path: &str, form: &str) -> Result<Vec<Effect>, String> {
+/// What is shown of the lines that were read, in one of the forms in which they are saved, and how many they are.
+fn shown(state: &State, form: &str) -> Result<(String, usize), String> {
     let names = names(state);
-    let pane = state.view.pane().ok_or("only output and files are saved")?;
+    let pane = state
+        .view
+        .pane()
+        .ok_or("only output and files have lines")?;
     let mut places: Vec<usize> = pane.shown().collect();
     places.reverse();
     let lines = places.iter().filter_map(|at| pane.buffer.line(*at));
@@ -136,11 +139,26 @@ pub(super) fn save(state: &mut State, path: &str, form: &str) -> Result<Vec<Effe
         })
     };
     let text = lines.map(written).collect::<Result<String, _>>()?;
-    let count = places.len();
+    Ok((text, places.len()))
+}
+
+/// Writes the lines to a new file.
+pub(super) fn save(state: &mut State, path: &str, form: &str) -> Result<Vec<Effect>, String> {
+    let (text, count) = shown(state, form)?;
     state.saving += 1;
     notice(state, Level::Info, &format!("saving {count} lines"));
     Ok(vec![Effect::Save {
         path: path.to_owned(),
         text,
     }])
+}
+
+/// Gives the lines to a program of the user.
+pub(super) fn view(state: &State, with: Viewer) -> Result<Vec<Effect>, String> {
+    let form = match with {
+        Viewer::Pager => "ansi",
+        Viewer::Editor => "plain",
+    };
+    let (text, _) = shown(state, form)?;
+    Ok(vec![Effect::View { with, text }])
 }

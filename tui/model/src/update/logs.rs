@@ -138,14 +138,13 @@ pub(super) fn seen_text(state: &mut State, watch: &Watch, seen: Seen) {
 /// Shows the time that was asked for, once there are lines of it.
 fn reach(pane: &mut Pane, rows: usize) {
     match pane.target {
-        Some(Target::From(time_ms)) => {
-            if pane.show_time(time_ms, rows) {
-                pane.target = None;
-                pane.paused = true;
-            }
-        }
         // More may come before it.
         Some(Target::Before(time_ms)) => pane.show_until(time_ms - 1),
+        Some(Target::From(time_ms)) => {
+            let found = pane.show_time(time_ms, rows);
+            pane.target = pane.target.filter(|_| !found);
+            pane.paused |= found;
+        }
         None => {}
     }
 }

@@ -345,12 +345,41 @@ pub(super) fn arrange(state: &mut State, name: &str) -> Result<(), String> {
     let text = state.layouts.get(name);
     let text = text.ok_or_else(|| format!("there is no layout `{name}`; there are {known}"))?;
     let saved = Saved::parse(text).map_err(|fault| format!("layout `{name}`: {fault}"))?;
+    lay_out(state, &saved)
+}
+
+/// Lays the screen out as a link says, the keys where its place is.
+pub(super) fn restore(state: &mut State, link: &Link) -> Result<(), String> {
+    let saved: Saved = serde_json::from_str(&link.layout)
+        .map_err(|fault| format!("the link's layout: {fault}"))?;
+    if saved.tab.is_empty() {
+        return Err("the link's layout has no tab".to_owned());
+    }
+    lay_out(state, &saved)?;
+    let alike = |state: &State| {
+        let here = state.link_here();
+        here.place == link.place && here.filter == link.filter
+    };
+    for tab in 1..=state.layout.tabs.len() {
+        show_tab(state, tab)?;
+        for id in state.layout.tab().tree.frames() {
+            focus(state, id);
+            if alike(state) {
+                return Ok(());
+            }
+        }
+    }
+    show_tab(state, 1)
+}
+
+fn lay_out(state: &mut State, saved: &Saved) -> Result<(), String> {
     let mut layout = Layout::empty();
     let mut links = Vec::new();
     for tab in &saved.tab {
         let tree = plant(&mut layout, tab, &state.setup.cluster, &mut links)?;
         layout.tabs.push(tab_of(tree));
     }
+    layout.together = saved.together;
     state.layout = layout;
     for at in (0..state.layout.tabs.len()).rev() {
         state.layout.at = at;
@@ -419,23 +448,35 @@ pub(super) fn save(state: &mut State, name: &str) -> Result<Vec<Effect>, String>
             "`{name}`: a name has letters, digits, - and _ alone"
         ));
     }
-    let home = state.layout.at;
-    let mut tab = Vec::new();
-    for at in 0..state.layout.tabs.len() {
-        show_tab(state, at + 1)?;
-        let focused = state.layout.focus();
-        let tree = state.layout.tab().tree.clone();
-        tab.push(write(state, &tree));
-        focus(state, focused);
-    }
-    show_tab(state, home + 1)?;
-    let text = Saved { tab }.write()?;
+    let text = saved(state).write()?;
     state.layouts.insert(name.to_owned(), text.clone());
     notice(state, Level::Good, &format!("layout `{name}` is kept"));
     Ok(vec![Effect::Keep(Keepsake::Layout(name.to_owned(), text))])
 }
 
-fn write(state: &mut State, node: &Node) -> SavedFrame {
+/// All tabs and panes.
+fn saved(state: &State) -> Saved {
+    let tabs = state.layout.tabs.iter();
+    Saved {
+        together: state.layout.together,
+        tab: tabs.map(|tab| write(state, &tab.tree)).collect(),
+    }
+}
+
+/// The address of the place on the screen, with all tabs and panes where there are several.
+pub(super) fn link_of_screen(state: &State) -> Link {
+    let layout = match state.layout.frames.len() {
+        0 | 1 => String::new(),
+        // A layout has nothing that JSON cannot have.
+        _ => serde_json::to_string(&saved(state)).unwrap_or_default(),
+    };
+    Link {
+        layout,
+        ..state.link_here()
+    }
+}
+
+fn write(state: &State, node: &Node) -> SavedFrame {
     match node {
         Node::Split(split, share, parts) => SavedFrame::Split {
             split: *split,
@@ -444,9 +485,10 @@ fn write(state: &mut State, node: &Node) -> SavedFrame {
             second: Box::new(write(state, &parts.1)),
         },
         Node::Frame(id) => {
-            focus(state, *id);
-            let link = state.link_here().to_string();
             let frame = state.layout.frames.get(id);
+            let parked = frame.and_then(|frame| frame.parked.as_ref());
+            let view = parked.map_or(&state.view, |parked| &parked.view);
+            let link = state.link_of(view).to_string();
             SavedFrame::Frame {
                 open: link.splitn(4, '/').nth(3).unwrap_or("jobs").to_owned(),
                 pinned: frame.is_some_and(|frame| frame.pinned),

@@ -116,11 +116,12 @@ fn subject(state: &State) -> Result<(String, String), String> {
 
 /// Keeps the place on the screen under a name.
 pub(super) fn bookmark(state: &mut State, name: Option<&str>) -> Vec<Effect> {
-    let link = state.link_here().to_string();
+    let here = state.link_here().to_string();
     let name = match name {
         Some(name) => text::clean(name),
-        None => link.splitn(4, '/').nth(3).unwrap_or("jobs").to_owned(),
+        None => here.splitn(4, '/').nth(3).unwrap_or("jobs").to_owned(),
     };
+    let link = panes::link_of_screen(state).to_string();
     notice(state, Level::Good, &format!("kept as `{name}`"));
     state.bookmarks.insert(name, link);
     vec![Effect::Keep(Keepsake::Bookmarks(state.bookmarks.clone()))]

@@ -2,7 +2,7 @@
 
 use crate::actions::Action;
 use crate::command::{self, Command, Target, Verb, Weight, target};
-use crate::event::Effect;
+use crate::event::{Effect, Viewer};
 use crate::layout::Split;
 use crate::place::Place;
 use crate::state::{Detail, Input, Level, Mode, State};
@@ -198,6 +198,8 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
             let form = word(1).unwrap_or("plain");
             return lines::save(state, word(0).unwrap_or_default(), form);
         }
+        Verb::Pager => return lines::view(state, Viewer::Pager),
+        Verb::Editor => return lines::view(state, Viewer::Editor),
         Verb::NextPane => logs::next_pane(state).or_else(|_| panes::move_focus(state, "next"))?,
         Verb::Zoom => panes::zoom(state).or_else(|_| logs::zoom(state))?,
         Verb::Newest => {
@@ -407,6 +409,7 @@ fn copied(state: &State, what: &str) -> Result<String, String> {
     let cluster = &state.setup.cluster;
     match what {
         "link" => Ok(state.link_here().to_string()),
+        "screen" => Ok(panes::link_of_screen(state).to_string()),
         "line" => lines::copied(state, false),
         "lines" => lines::copied(state, true),
         "name" => match state.view.place.task() {
@@ -434,7 +437,7 @@ fn copied(state: &State, what: &str) -> Result<String, String> {
             selected_job(state)?
         )),
         other => Err(format!(
-            "cannot copy `{other}`; copy takes name, link, row, cli, line or lines"
+            "cannot copy `{other}`; copy takes name, link, screen, row, cli, line or lines"
         )),
     }
 }

@@ -42,6 +42,7 @@ impl Found<'_> {
             filter,
             sort: String::new(),
             at_ms: None,
+            layout: String::new(),
         };
         self.rows.push(Row {
             id: link.to_string(),

@@ -10,6 +10,7 @@ use crate::store::changed_ms;
 use crate::table::{Age, Cell, Column, Row, Table};
 use crate::text;
 use crate::theme::Scope;
+use crate::told::{Answer, Question};
 
 use super::status_scope;
 
@@ -239,6 +240,39 @@ pub(super) fn audit(state: &State) -> Table {
         })
         .collect();
     Table::new(columns, rows)
+}
+
+/// What hosts offer and no task uses yet.
+pub(super) fn offers(state: &State) -> Table {
+    let columns = vec![
+        Column::text("host", 0),
+        Column::number("cpus", 0),
+        Column::number("ram", 0),
+        Column::number("disk", 1),
+        Column::number("ports", 2),
+        Column::text("kind", 3),
+        Column::text("id", 4),
+    ];
+    let offers = match state.store.answers.get(&Question::Offers) {
+        Some(Answer::Offers(offers)) => offers.as_slice(),
+        _ => &[],
+    };
+    let bytes = |bytes: f64| Cell::number(bytes, super::bytes(bytes));
+    let rows = offers.iter().map(|offer| Row {
+        id: offer.id.clone(),
+        problem: false,
+        cells: vec![
+            Cell::text(&offer.host),
+            Cell::number(offer.amounts.cpus, super::cores(offer.amounts.cpus)),
+            bytes(offer.amounts.ram),
+            bytes(offer.amounts.disk),
+            Cell::count(i64::try_from(offer.ports).unwrap_or(i64::MAX)),
+            Cell::text(if offer.revocable { "revocable" } else { "" }),
+            Cell::text(&offer.id).scope(Scope::Dim),
+        ],
+        attributes: Vec::new(),
+    });
+    Table::new(columns, rows.collect())
 }
 
 /// The tasks of a host that have not ended.

@@ -30,6 +30,7 @@ fn all(state: &State) -> Option<Table> {
         Place::Jobs => cluster::jobs(state),
         Place::Instances(job) => cluster::instances(state, job),
         Place::Hosts => cluster::hosts(state),
+        Place::Offers => fleet::offers(state),
         Place::Host(host) => fleet::host(state, host),
         Place::Quotas => quotas::quotas(state),
         Place::Roles => fleet::roles(state),
@@ -60,7 +61,7 @@ pub(crate) fn default_sort(place: &Place) -> Option<&'static str> {
     match place {
         Place::Jobs => Some("job"),
         Place::Instances(_) => Some("instance"),
-        Place::Hosts => Some("host"),
+        Place::Hosts | Place::Offers => Some("host"),
         Place::Quotas | Place::Roles => Some("role"),
         Place::Crons | Place::Host(_) => Some("job"),
         Place::Maintenance => Some("host"),

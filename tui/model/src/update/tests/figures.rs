@@ -347,3 +347,41 @@ fn failures_ends_of_updates_and_outcomes_are_told_where_that_is_wished() {
         assert_eq!(told(&bench), expected, "{when}");
     }
 }
+
+#[test]
+fn what_hosts_offer_is_listed_and_leads_to_the_host() {
+    use crate::told::{Amounts, Offer};
+    let mut bench = Bench::with_jobs();
+    bench.keys("g O");
+    let offer = |id: &str, host: &str, cpus: f64, revocable: bool| Offer {
+        id: id.to_owned(),
+        host: host.to_owned(),
+        amounts: Amounts {
+            cpus,
+            ram: 2048.0 * 1024.0 * 1024.0,
+            disk: 0.0,
+        },
+        ports: 11,
+        revocable,
+    };
+    let answer = Answer::Offers(vec![
+        offer("O2", "h2", 0.5, true),
+        offer("O1", "h1", 3.5, false),
+    ]);
+    bench.answer(|question| *question == Question::Offers, answer);
+    let shown = snapshot(&bench.state);
+    let rows = shown["data"]["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 2);
+    let text = shown["data"].to_string();
+    for part in ["h1", "3.5", "2147483648", "revocable"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    run_lines(&mut bench, "filter cpus>=1");
+    assert_eq!(snapshot(&bench.state)["data"]["shown"], 1);
+    bench.keys("enter");
+    assert_eq!(bench.state.link_here().to_string(), "aurora://dev/host/h1");
+}
+
+fn run_lines(bench: &mut Bench, line: &str) {
+    bench.event(Event::Run(line.to_owned()));
+}

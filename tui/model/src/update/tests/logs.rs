@@ -507,12 +507,9 @@ fn a_pane_beside_is_read_where_it_was_not() {
     bench.event(Event::Seen(stdout, piece(0, &seconds(0..200))));
     // The same output in another pane, whose last part alone was read.
     bench.keys("ctrl-w s T");
-    let tasks = bench.state.watches.iter().rev();
-    let task = *tasks
-        .filter(|(_, watch)| watch.what == WatchWhat::Task)
-        .next()
-        .unwrap()
-        .0;
+    let mut watches = bench.state.watches.iter().rev();
+    let task = watches.find(|(_, watch)| watch.what == WatchWhat::Task);
+    let task = *task.expect("the task is watched").0;
     bench.event(Event::Seen(task, running(0)));
     let generation = bench.newest_log();
     bench.event(Event::Seen(generation, piece(1 << 30, &seconds(190..200))));

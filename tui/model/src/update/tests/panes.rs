@@ -3,6 +3,7 @@
 use super::*;
 use crate::event::Keepsake;
 use crate::layout::{BUILT_IN, Saved};
+use crate::place::Link;
 
 /// Where the pane with the keys is, and what is selected in it.
 fn here(bench: &Bench) -> String {
@@ -289,4 +290,65 @@ fn bookmarks_lead_back() {
         .iter()
         .filter(|effect| matches!(effect, Effect::Keep(_)));
     assert_eq!(kept.count(), 2);
+}
+
+#[test]
+fn a_link_brings_back_all_tabs_and_panes() {
+    let mut bench = Bench::with_jobs();
+    bench.event(Event::Resize(120, 40));
+    run(&mut bench, "jobs hello sort=-changed");
+    bench.keys("ctrl-w v");
+    run(&mut bench, "quotas; pin");
+    bench.keys("ctrl-w s");
+    run(&mut bench, "journal");
+    bench.keys("ctrl-w t");
+    run(&mut bench, "hosts h1; together");
+    bench.keys("ctrl-w N ctrl-w h");
+    bench.keys("y s");
+    let link = match bench.effects.last() {
+        Some(Effect::Copy(link)) => link.clone(),
+        other => panic!("{other:?}"),
+    };
+    let parsed: Link = link.parse().unwrap();
+    assert_eq!(parsed.to_string(), link);
+    // A bookmark holds the same.
+    run(&mut bench, "bookmark all");
+    assert_eq!(bench.state.bookmarks["all"], link);
+    let all = |bench: &Bench| {
+        let frames = bench.state.layout.frames.values();
+        let mut places: Vec<String> = frames
+            .map(|frame| {
+                let parked = frame.parked.as_ref();
+                let view = parked.map_or(&bench.state.view, |parked| &parked.view);
+                format!("{} {}", bench.state.link_of(view), frame.pinned)
+            })
+            .collect();
+        places.sort();
+        (places, bench.state.layout.together)
+    };
+    let before = all(&bench);
+    assert_eq!(before.0.len(), 4);
+    let mut other = Bench::with_jobs();
+    other.event(Event::Resize(120, 40));
+    run(&mut other, &format!("open {link}"));
+    assert_eq!(all(&other), before);
+    assert_eq!(other.state.layout.tabs.len(), 2);
+    assert_eq!(
+        other.state.link_here().to_string(),
+        "aurora://dev/jobs?filter=hello&sort=-changed"
+    );
+    // What is no layout is told, and changes nothing.
+    run(&mut other, "open aurora://dev/jobs?layout=%7B%7D");
+    assert!(
+        other.bottom().contains("the link's layout"),
+        "{}",
+        other.bottom()
+    );
+    assert_eq!(all(&other), before);
+    // A single pane needs none.
+    let mut single = Bench::with_jobs();
+    single.keys("y s");
+    assert!(
+        matches!(single.effects.last(), Some(Effect::Copy(link)) if link == "aurora://dev/jobs")
+    );
 }
