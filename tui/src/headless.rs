@@ -436,7 +436,11 @@ impl Runner {
             )?;
             return Ok(USAGE);
         }
-        if self.state().campaign.is_some()
+        // A yes may have begun something that is not certain at once.
+        while self.is_busy() && self.step().await {}
+        let notice = self.state().notice.as_ref();
+        if notice.is_none_or(|notice| notice.level != Level::Bad)
+            && self.state().campaign.is_some()
             && ROUNDS
                 .iter()
                 .any(|verb| line.trim_start().starts_with(verb))

@@ -65,7 +65,10 @@ pub(crate) async fn run(
         let cluster = text::clean(&talk.runner.state().setup.cluster);
         match talk.ask(&format!("{cluster}> ")).await? {
             Some(line) => talk.line(line.trim()).await?,
-            None => break,
+            None => {
+                talk.outcomes().await?;
+                break;
+            }
         }
     }
     let stop = talk.runner.quit == Some(true);
@@ -88,6 +91,20 @@ impl Talk<'_> {
                 self.out.flush()?;
             }
         }
+    }
+
+    /// Waits for what becomes of changes under way: nobody is asked for more, but who wrote the lines may read on.
+    async fn outcomes(&mut self) -> std::io::Result<()> {
+        self.runner.renew();
+        let is_open = |runner: &Runner| {
+            let mut changes = runner.state().changes.iter();
+            changes.any(|change| !change.progress.is_over())
+        };
+        while is_open(&self.runner) && self.runner.step().await {
+            self.news()?;
+        }
+        self.news()?;
+        Ok(())
     }
 
     /// Tells news that were not told yet; whether there were any.
@@ -137,7 +154,9 @@ impl Talk<'_> {
                 Mode::Normal => return Ok(any),
                 Mode::Form(form) => {
                     let form = form.clone();
-                    self.form(&form).await?
+                    self.form(*form).await?;
+                    any = true;
+                    continue;
                 }
                 // These take keys of a screen; lines do the same.
                 Mode::Prompt(_) | Mode::Filter(..) => None,
@@ -166,9 +185,11 @@ impl Talk<'_> {
         }
     }
 
-    /// Asks for each field, and makes the command of them.
-    async fn form(&mut self, form: &Form) -> std::io::Result<Option<String>> {
-        let mut form = form.clone();
+    /// Asks for each field, and runs the command that they make.
+    async fn form(&mut self, mut form: Form) -> std::io::Result<()> {
+        // What was said instead of a form is a command, as anywhere.
+        self.answer(None);
+        self.runner.crew.state_mut().notice = None;
         writeln!(self.out, "{}", text::clean(&form.title))?;
         for at in 0..form.fields.len() {
             let field = &form.fields[at];
@@ -176,14 +197,12 @@ impl Talk<'_> {
             let now = &field.input.text;
             let question = format!("{} [{now}] ({remark}): ", field.label);
             let Some(typed) = self.ask(&text::clean(&question)).await? else {
-                return Ok(None);
+                return Ok(());
             };
             if !typed.trim().is_empty() {
                 form.fields[at].input = Input::of(typed.trim());
             }
         }
-        self.runner.take(Event::Key(Key::plain(Code::Esc)));
-        self.runner.crew.state_mut().notice = None;
         match form.command() {
             Ok(line) => {
                 self.runner.take(Event::Run(line));
@@ -192,7 +211,7 @@ impl Talk<'_> {
             }
             Err(fault) => writeln!(self.out, "{fault}")?,
         }
-        Ok(None)
+        Ok(())
     }
 
     fn dialog(&mut self) -> std::io::Result<()> {

@@ -182,7 +182,6 @@ fn frames() {
         ("quota_form", "quotas", "enter"),
         ("help", "help", ""),
         ("settings", "settings", ""),
-        ("clusters", "clusters", ""),
         (
             "confirm",
             "instances www-data/devel/hello; kill www-data/devel/hello/0",

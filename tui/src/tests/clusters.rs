@@ -4,8 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use aurora_tui_model::desk::Of;
 use aurora_tui_model::state::Mode;
+use aurora_tui_model::update::rounds_found;
 
 use super::*;
+use crate::keeper::Keeper;
 
 /// What the opener was asked for.
 type Asked = Arc<Mutex<Vec<String>>>;
@@ -119,4 +121,61 @@ async fn how_all_clusters_are_is_seen_at_once() {
         let counts = ["jobs", "active", "hosts"].map(picked);
         assert_eq!(counts, [3, 102, 2].map(serde_json::Value::from), "{name}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rounds_are_not_begun_beside_another_workbench() {
+    let dir = tempfile::tempdir().unwrap();
+    let keeper = Keeper {
+        rounds: Some(dir.path().join("rounds-devcluster.json")),
+        ..Keeper::default()
+    };
+    let other = keeper.claim().unwrap();
+    let mut taken = Some(other);
+    for (line, is_free, code, calls, said) in [
+        (
+            "host-rounds host-1.example",
+            false,
+            1,
+            0,
+            "another workbench (process",
+        ),
+        // The host does not get empty here.
+        (
+            "host-rounds host-1.example",
+            true,
+            4,
+            1,
+            "draining host-1.example",
+        ),
+        (
+            "host-rounds host-1.example",
+            true,
+            1,
+            0,
+            "rounds that are not over",
+        ),
+        ("rounds-forget", true, 0, 0, ""),
+        ("rounds-resume", true, 1, 0, "no rounds"),
+    ] {
+        if is_free {
+            taken = None;
+        }
+        let source = fake();
+        let mut first = member(source.clone(), NOW);
+        first.data = first.data.keeping(keeper.clone());
+        if let Some(kept) = keeper.rounds().unwrap() {
+            rounds_found(&mut first.state, &kept, None);
+        }
+        let given = Errand {
+            confirm: Some("1".to_owned()),
+            ..exec(line)
+        };
+        let (got, _, err) = errand_of(Crew::new(first), given).await;
+        assert_eq!(got, code, "{line}: {err}");
+        assert_eq!(source.calls.lock().unwrap().len(), calls, "{line}: {err}");
+        assert!(err.contains(said), "{line}: {err}");
+    }
+    drop(taken);
+    assert_eq!(keeper.rounds().unwrap(), None);
 }
