@@ -280,7 +280,7 @@ impl World {
     }
 
     /// Takes turns until so many tasks are launched or nothing more is; what was launched.
-    pub(crate) fn launch(&mut self, wanted: usize) -> Vec<Box<Launch>> {
+    pub(crate) fn launch(&mut self, wanted: usize) -> Vec<Launch> {
         let mut launched = Vec::with_capacity(wanted);
         let mut idle = 0;
         while launched.len() < wanted && idle < 3 {
@@ -294,7 +294,7 @@ impl World {
     /// The same in the words that Mesos is told.
     pub(crate) fn place(&mut self, wanted: usize) -> Vec<v1::TaskInfo> {
         let launched = self.launch(wanted);
-        launched.iter().map(|launch| launch.info()).collect()
+        launched.iter().map(Launch::info).collect()
     }
 
     /// Places a job and lets it run.
@@ -355,9 +355,9 @@ pub(crate) fn insert(store: &mut Store, config: TaskConfig, first: i32, last: i3
 }
 
 /// The launches that a step decides on.
-pub(crate) fn decided(step: Step) -> impl Iterator<Item = Box<Launch>> {
+pub(crate) fn decided(step: Step) -> impl Iterator<Item = Launch> {
     step.effects.into_iter().filter_map(|effect| match effect {
-        Effect::Mesos(MesosCall::Launch { task, .. }) => Some(task),
+        Effect::Mesos(MesosCall::Launch { task, .. }) => Some(*task),
         _ => None,
     })
 }
