@@ -76,7 +76,7 @@ pub(crate) const ODD: &[(&str, Scenario)] = &[
         };
         // Well before the second after which an ending task is looked at again.
         let took = at(TaskState::Success) - at(TaskState::Cleaning);
-        assert!((200..900).contains(&took), "{took} ms");
+        assert!((200..1000).contains(&took), "{took} ms");
     }),
     ("an_idle_task_wakes_nobody", |place| {
         let mut run = place.run(json!({"processes": [process("p", "exec sleep 1000")]}));
@@ -84,9 +84,17 @@ pub(crate) const ODD: &[(&str, Scenario)] = &[
         assert_eq!(run.turn(), Turn::Wait(Duration::MAX));
         let coordinator = procs::children(std::process::id().cast_signed())[0];
         let waits = || status(coordinator, "voluntary_ctxt_switches:");
-        let before = waits();
-        run.wait(Duration::from_secs(2));
-        assert_eq!(waits(), before);
+        // It may still be on its way to its wait.
+        until(
+            "two seconds without a wake-up",
+            Duration::from_secs(20),
+            || format!("{} so far", waits()),
+            || {
+                let before = waits();
+                procs::pause(Duration::from_secs(2));
+                waits() == before
+            },
+        );
         run.runner.lose().unwrap();
         run.until_over(Duration::from_secs(10));
     }),
