@@ -135,3 +135,58 @@ async fn a_scheduler_that_refuses_is_a_state_of_its_own() {
     };
     assert!(why.contains("401"), "{why}");
 }
+
+/// Set where the test is inside of its own network, which loses packets.
+const LOSES: &str = "TEST_IS_ON_A_LINK_THAT_LOSES";
+
+/// Keys are obeyed and data comes, whatever is lost on the way.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_loses_packets_loses_no_data() {
+    if std::env::var_os(LOSES).is_none() {
+        return in_a_network_that_loses("tests::link::a_link_that_loses_packets_loses_no_data");
+    }
+    let server = upstream();
+    for _ in 0..10 {
+        let mut bench = Bench::on(&server.url(), &server);
+        bench
+            .until("jobs", |state| !state.store.jobs.is_empty())
+            .await;
+        let before = Instant::now();
+        bench.take(Event::Run("instances www/prod/web".to_owned()));
+        bench.take(Event::Key(Key::plain(Code::Char('j'))));
+        assert!(before.elapsed() < DELAY, "{:?}", before.elapsed());
+        bench
+            .until("tasks", |state| !state.store.tasks.is_empty())
+            .await;
+        assert_eq!(bench.state.link, LinkState::Live);
+    }
+}
+
+/// Runs a test of this program again where one of twenty packets is lost; says so where that is not permitted.
+fn in_a_network_that_loses(test: &str) {
+    let script = "ip link set lo up && iptables -A INPUT -m statistic --mode random --probability 0.05 -j DROP \
+        && echo lossy && \"$0\" --exact \"$1\" --nocapture && iptables -nvxL INPUT";
+    let output = std::process::Command::new("unshare")
+        .args(["-n", "/bin/sh", "-c", script])
+        .arg(std::env::current_exe().unwrap())
+        .arg(test)
+        .env(LOSES, "1")
+        .output();
+    let (said, why) = match &output {
+        Ok(output) => (
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        ),
+        Err(error) => (String::new(), error.to_string()),
+    };
+    if !said.starts_with("lossy") {
+        println!("skipped: no network of one's own that loses packets is to be had here: {why}");
+        return;
+    }
+    assert!(output.unwrap().status.success(), "{said}\n{why}");
+    // `PACKETS BYTES DROP all ...`
+    let dropped = said.lines().find(|line| line.contains("DROP"));
+    let packets = dropped.and_then(|line| line.split_whitespace().next());
+    let packets: u64 = packets.and_then(|count| count.parse().ok()).unwrap_or(0);
+    assert!(packets > 0, "nothing was lost: {said}");
+}

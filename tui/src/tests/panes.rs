@@ -40,3 +40,21 @@ fn shipped_layouts_are_drawn_at_any_size() {
         }
     }
 }
+
+#[test]
+fn a_terminal_that_is_too_small_is_told_what_is_needed() {
+    for (size, expected) in [
+        ((0, 0), ""),
+        ((0, 5), ""),
+        ((5, 1), "needs\n"),
+        ((15, 4), "needs 16x4\n\n\n\n"),
+        ((80, 3), "needs 16x4\n\n\n"),
+    ] {
+        let state = at(size, "jobs", "");
+        let drawn = crate::output::as_text(&frame(&state, &look("dark", Depth::Indexed)));
+        assert_eq!(drawn.trim_start_matches('\n'), expected, "{size:?}");
+    }
+    let state = at((16, 4), "jobs", "");
+    let drawn = crate::output::as_text(&frame(&state, &look("dark", Depth::Indexed)));
+    assert!(drawn.starts_with(" devcluster"), "{drawn}");
+}
