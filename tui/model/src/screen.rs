@@ -385,7 +385,12 @@ fn crumb(state: &State) -> (String, String) {
     if pages::is_loading(state) {
         counter.push_str(" loading ...");
     }
-    if let Some(why) = state.view.trouble.as_ref().filter(|_| pages::is_paged(state)) {
+    if let Some(why) = state
+        .view
+        .trouble
+        .as_ref()
+        .filter(|_| pages::is_paged(state))
+    {
         counter.push_str(&format!(" not current: {why}"));
     }
     if state.view.problems {

@@ -138,9 +138,11 @@ fn of_peer(state: &State, peer: Option<&Peer>) -> Vec<Cell> {
             counts.maintenance.map(|count| count as u64),
         ]
     });
-    out.extend((0..6).map(|at| match numbers.and_then(|numbers| numbers[at]) {
-        Some(number) => Cell::number(number as f64, number.to_string()),
-        None => Cell::text(""),
-    }));
+    out.extend(
+        (0..6).map(|at| match numbers.and_then(|numbers| numbers[at]) {
+            Some(number) => Cell::number(number as f64, number.to_string()),
+            None => Cell::text(""),
+        }),
+    );
     out
 }
