@@ -119,7 +119,7 @@ pub(crate) fn all_tasks(suite: &Suite) -> Vec<Figure> {
             let what = format!("all {tasks} tasks, {size} {axis}, {name}");
             let mut bytes = 0;
             let figure = Figure::new("A2", what.clone(), "task").sized(tasks).run(
-                suite.samples(5),
+                suite.samples(3),
                 tasks,
                 || {},
                 |()| bytes = answered(&config, &view, &call, protocol),

@@ -14,6 +14,9 @@ use super::{
 };
 use crate::core::config::Millis;
 
+/// So many new tasks of a job each go to their place in its order; with more the order is made again.
+const FEW: usize = 8;
+
 /// What tasks of one configuration that go leave to be done once for all of them.
 #[derive(Default)]
 struct Leaving {
@@ -62,8 +65,15 @@ impl Store {
         if let Some(job) = self.view.job_mut(job_slot) {
             job.counts[ScheduleStatus::Pending as usize] += count;
             job.changed = job.changed.max(time);
-            job.active.extend(added);
-            job.active.sort_unstable();
+            if added.len() <= FEW {
+                for (instance, slot) in added {
+                    job.put(ScheduleStatus::Pending, instance, slot);
+                }
+            } else {
+                job.active.extend(added);
+                // Runs that are in order each are merged by the stable sort, and not sorted anew.
+                job.active.sort();
+            }
         }
         Ok(())
     }
@@ -225,7 +235,9 @@ impl Store {
             for (count, gone) in job.counts.iter_mut().zip(of_config.counts) {
                 *count -= gone;
             }
-            job.active.retain(|(_, slot)| !goes(slot));
+            if of_config.active > 0 {
+                job.active.retain(|(_, slot)| !goes(slot));
+            }
             job.terminal.retain(|slot| !goes(slot));
             if job.task_count() == 0 {
                 self.remove_job(job_slot);
