@@ -25,6 +25,11 @@ pub(crate) fn run() -> Outcome {
 pub(crate) fn bench(arguments: &[String]) -> Outcome {
     let id = arguments.iter().find(|word| !word.starts_with("--"));
     let kind = id.and_then(|id| id.chars().next());
+    if matches!(kind, None | Some('V')) {
+        // Its start is measured with the program itself.
+        let build = ["build", "--release", "--package", "aurora-tui"];
+        crate::run(cargo().args(build), "the build of the workbench")?;
+    }
     if !matches!(kind, Some('E' | 'O')) {
         core(arguments)?;
     }

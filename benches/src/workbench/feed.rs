@@ -152,7 +152,7 @@ pub(crate) fn soak(suite: &Suite) -> Vec<Figure> {
             };
             bench.take(Event::Feed(now_ms, line));
         }
-        samples.push(resident());
+        samples.push(resident("self"));
     }
     // The first twelve hours fill what is bounded: the past hour, the log, the news.
     let settled = &samples[samples.len() / 6..];

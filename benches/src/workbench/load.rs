@@ -74,7 +74,7 @@ pub(crate) fn child(sizes: &str) -> ExitCode {
     }
     bench.serve();
     bench.draw();
-    println!("{fetched} {}", resident());
+    println!("{fetched} {}", resident("self"));
     ExitCode::SUCCESS
 }
 

@@ -119,6 +119,6 @@ fn follow(suite: &Suite) -> [Figure; 2] {
         .pane()
         .map_or(0, |pane| pane.buffer.finished());
     assert_eq!(known, told, "every line is held or counted as dropped");
-    let held = Figure::new("V4", "resident after that", "process").bytes(resident());
+    let held = Figure::new("V4", "resident after that", "process").bytes(resident("self"));
     [figure, held]
 }

@@ -12,7 +12,7 @@ use aurora_api::feed::{Counts, Hello, HostRecord, JobRecord, Line, Seq, Snapshot
 use aurora_api::feed::{TableSize, VERSION};
 use aurora_api::model::{MaintenanceMode, ScheduleStatus};
 use aurora_tui::Frames;
-use aurora_tui_model::event::{Effect, Event, Seen, WatchWhat};
+use aurora_tui_model::event::{Effect, Event, Seen, Stream, WatchWhat};
 use aurora_tui_model::pages::{self, Anchor, Page, Query, Records};
 use aurora_tui_model::state::{Setup, State};
 use aurora_tui_model::update::update;
@@ -150,7 +150,7 @@ struct Bench {
     jobs: usize,
     /// Pages that were asked for.
     asked: Vec<(u64, Query)>,
-    /// The watch of a log, once there is one.
+    /// The watch of a log's standard output, once there is one.
     log: Option<u64>,
 }
 
@@ -181,7 +181,10 @@ impl Bench {
             };
             match watch.what {
                 WatchWhat::Page(query) => self.asked.push((generation, query)),
-                WatchWhat::Log { .. } => self.log = Some(generation),
+                WatchWhat::Log {
+                    stream: Stream::Stdout,
+                    ..
+                } => self.log = Some(generation),
                 _ => {}
             }
         }
@@ -208,9 +211,9 @@ impl Bench {
     }
 }
 
-/// What this process has in memory, in bytes.
-fn resident() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+/// What a process has in memory, in bytes; `self` is this one.
+fn resident(process: &str) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmRSS:"));
     let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
     kib.map_or(f64::NAN, |kib| kib * 1024.0)

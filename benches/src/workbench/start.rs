@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use aurora_api::feed::{JobRecord, PageOf, PageRow};
 use aurora_tui_model::pages::Records;
 
-use super::{beginning, first_page, page, seq};
+use super::{beginning, first_page, page, resident, seq};
 use crate::measure::{Figure, Suite};
 
 /// The program beside this one, in a terminal of `script`.
@@ -35,13 +35,19 @@ pub(crate) fn start(suite: &Suite) -> Vec<Figure> {
         ),
     ] {
         let mut figure = Figure::new("V7", what, "start");
+        let mut held = f64::NAN;
         for _ in 0..suite.samples(10) {
             match once(&program, answers, word) {
-                Ok(took) => figure.sample(took, 1),
+                Ok((took, bytes)) => {
+                    figure.sample(took, 1);
+                    held = bytes;
+                }
                 Err(error) => println!("V7    {what}: {error}"),
             }
         }
         figures.push(figure);
+        let what = format!("{what}, resident");
+        figures.push(Figure::new("V7", what, "process").bytes(held));
     }
     figures
 }
@@ -67,7 +73,8 @@ impl Drop for Running {
     }
 }
 
-fn once(program: &Path, answers: bool, word: &str) -> std::io::Result<Duration> {
+/// How long it took until a word was on the screen, and what the program had in memory then.
+fn once(program: &Path, answers: bool, word: &str) -> std::io::Result<(Duration, f64)> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     let name = format!("aurora-benches-{}-{}", std::process::id(), address.port());
@@ -110,13 +117,22 @@ fn once(program: &Path, answers: bool, word: &str) -> std::io::Result<Duration> 
         seen.extend_from_slice(&piece[..count]);
         let is_there = seen.windows(word.len()).any(|part| part == word.as_bytes());
         if is_there {
-            return Ok(begun.elapsed());
+            let took = begun.elapsed();
+            return Ok((took, resident_child(running.0.id())));
         }
         if count == 0 || begun.elapsed() > Duration::from_secs(30) {
             let said = String::from_utf8_lossy(&seen).into_owned();
             return Err(std::io::Error::other(format!("no `{word}`: {said}")));
         }
     }
+}
+
+/// What the child of a process has in memory, in bytes.
+fn resident_child(parent: u32) -> f64 {
+    let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
+    let children = children.unwrap_or_default();
+    let child = children.split_whitespace().next().unwrap_or("self");
+    resident(child)
 }
 
 /// A feed that stays open, the first page of the jobs, and nothing else.
