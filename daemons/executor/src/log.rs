@@ -51,13 +51,8 @@ fn line(micros: u128, event: &Event<'_>) -> String {
     let mut text = Text::default();
     event.record(&mut text);
     format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z {:>5} {}: {}{}\n",
-        at.year,
-        at.month,
-        at.day,
-        at.hour,
-        at.minute,
-        at.second,
+        "{}.{:06}Z {:>5} {}: {}{}\n",
+        at.strftime("%FT%T"),
         micros % 1_000_000,
         event.metadata().level().as_str(),
         event.metadata().target(),

@@ -116,11 +116,8 @@ pub(crate) fn page(title: &str, refresh_secs: Option<u32>, parts: &[Markup]) -> 
 
 /// `MM/DD HH:MM:SS` in UTC, as upstream's pages.
 pub(crate) fn time(seconds: i64) -> Markup {
-    let at = clock::civil(seconds);
-    Markup(format!(
-        "{:02}/{:02} {:02}:{:02}:{:02}",
-        at.month, at.day, at.hour, at.minute, at.second
-    ))
+    let at = clock::civil(seconds).strftime("%m/%d %H:%M:%S");
+    Markup(at.to_string())
 }
 
 #[cfg(test)]

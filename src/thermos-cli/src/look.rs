@@ -232,27 +232,9 @@ pub(crate) fn printable(text: &str) -> String {
 
 /// `Tue Nov 14 22:13:20 2023`, in UTC.
 fn asctime(seconds: i64) -> String {
-    const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let at = clock::civil(seconds);
-    let name = |names: &[&'static str], index: i64| {
-        usize::try_from(index)
-            .ok()
-            .and_then(|index| names.get(index).copied())
-            .unwrap_or("???")
-    };
-    format!(
-        "{} {} {:2} {:02}:{:02}:{:02} {}",
-        name(&DAYS, at.weekday),
-        name(&MONTHS, at.month - 1),
-        at.day,
-        at.hour,
-        at.minute,
-        at.second,
-        at.year
-    )
+    clock::civil(seconds)
+        .strftime("%a %b %e %H:%M:%S %Y")
+        .to_string()
 }
 
 pub(crate) fn kill(places: &Places, args: &KillArgs) -> anyhow::Result<ExitCode> {

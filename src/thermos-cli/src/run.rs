@@ -211,15 +211,6 @@ fn detach(task_id: Option<&str>) -> anyhow::Result<ExitCode> {
 /// `<name>-YYYYMMDD-HHMMSS.<micros>`.
 fn new_id(name: &str) -> String {
     let now = clock::now();
-    let at = clock::civil(now as i64);
-    format!(
-        "{name}-{:04}{:02}{:02}-{:02}{:02}{:02}.{:06}",
-        at.year,
-        at.month,
-        at.day,
-        at.hour,
-        at.minute,
-        at.second,
-        (now.fract() * 1e6) as i64
-    )
+    let at = clock::civil(now as i64).strftime("%Y%m%d-%H%M%S");
+    format!("{name}-{at}.{:06}", (now.fract() * 1e6) as i64)
 }

@@ -2,6 +2,10 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+
 use crate::plan::Seconds;
 
 /// Now, in seconds since 1970.
@@ -33,46 +37,11 @@ impl Moment {
     }
 }
 
-/// A moment in UTC as people write it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Civil {
-    /// Year.
-    pub year: i64,
-    /// Month, from 1.
-    pub month: i64,
-    /// Day of the month, from 1.
-    pub day: i64,
-    /// Day of the week, 0 for Sunday.
-    pub weekday: i64,
-    /// Hour.
-    pub hour: i64,
-    /// Minute.
-    pub minute: i64,
-    /// Second.
-    pub second: i64,
-}
-
-/// A time in seconds since 1970, in UTC.
+/// A time in seconds since 1970 as people write it, in UTC; one out of all bounds is the last that has a name.
 #[must_use]
-pub fn civil(seconds: i64) -> Civil {
-    let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    // Counted in eras of 400 years and in years that begin with March, so that the leap day is the last one.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let month_of_year = if month < 10 { month + 3 } else { month - 9 };
-    Civil {
-        year: era * 400 + year_of_era + i64::from(month_of_year <= 2),
-        month: month_of_year,
-        day: day_of_year - (153 * month + 2) / 5 + 1,
-        weekday: (days + 4).rem_euclid(7),
-        hour: rest / 3600,
-        minute: rest / 60 % 60,
-        second: rest % 60,
-    }
+pub fn civil(seconds: i64) -> DateTime {
+    let time = Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
+    Offset::UTC.to_datetime(time)
 }
 
 #[cfg(test)]
@@ -91,10 +60,9 @@ mod tests {
             (-1, "1969 12 31 3 23:59:59"),
         ] {
             let at = civil(seconds);
-            let shown = format!(
-                "{} {} {} {} {:02}:{:02}:{:02}",
-                at.year, at.month, at.day, at.weekday, at.hour, at.minute, at.second
-            );
+            let weekday = at.weekday().to_sunday_zero_offset();
+            let (date, time) = ((at.year(), at.month(), at.day()), at.time());
+            let shown = format!("{} {} {} {weekday} {time}", date.0, date.1, date.2);
             assert_eq!(shown, expected);
         }
     }
