@@ -12,6 +12,7 @@ mod logs;
 mod mouse;
 mod panes;
 mod past;
+mod rounds;
 mod speed;
 
 use std::collections::BTreeMap;

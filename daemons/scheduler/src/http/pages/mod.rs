@@ -5,6 +5,7 @@
 //! it is of one moment, `seq`. With `unless=SEQ` it is told only if the table changed after that, which is waited for up to
 //! `wait` seconds: so a client keeps a page current at the price of a request now and then.
 
+mod query;
 mod records;
 mod table;
 
@@ -18,8 +19,9 @@ use http::StatusCode;
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
+use self::query::{Fault, Parameters, Query};
 use self::records::{CronRow, HostRow, JobRow, Moment, QuotaRow, RoleRow, TaskRow, UpdateRow};
-use self::table::{Fault, Page, Parameters, Query, Record, page};
+use self::table::{Page, Record, page};
 use super::Routes;
 use crate::feed::Kind;
 
