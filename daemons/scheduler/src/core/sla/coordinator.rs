@@ -221,9 +221,41 @@ fn body(task: &Task, key: &str, purpose: &Purpose) -> String {
 }
 
 /// Whether an answer agrees; a key that is not in it does not. `None` when it is not an object of booleans.
+///
+/// Gson reads `True` and `"true"` as `true`, and coordinators in Python print the one. (aurora:
+/// `src/test/sh/org/apache/aurora/e2e/sla_coordinator.py`)
 fn agrees(body: &[u8], key: &str) -> Option<bool> {
-    let answer: BTreeMap<String, bool> = serde_json::from_slice(body).ok()?;
-    Some(answer.get(key).copied().unwrap_or(false))
+    let answer: BTreeMap<String, Value> =
+        serde_json::from_slice(&words_in_lower_case(body)).ok()?;
+    let booleans = answer.into_iter().map(|(name, value)| match value {
+        Value::Bool(agreed) => Some((name, agreed)),
+        Value::String(text) => Some((name, text.eq_ignore_ascii_case("true"))),
+        _ => None,
+    });
+    let booleans: BTreeMap<String, bool> = booleans.collect::<Option<_>>()?;
+    Some(booleans.get(key).copied().unwrap_or(false))
+}
+
+/// The text with all that is not quoted in lower case.
+fn words_in_lower_case(text: &[u8]) -> Vec<u8> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    let bytes = text.iter().map(|byte| match (is_quoted, byte) {
+        (true, _) if is_escaped => {
+            is_escaped = false;
+            *byte
+        }
+        (true, b'\\') => {
+            is_escaped = true;
+            *byte
+        }
+        (_, b'"') => {
+            is_quoted = !is_quoted;
+            *byte
+        }
+        (true, _) => *byte,
+        (false, _) => byte.to_ascii_lowercase(),
+    });
+    bytes.collect()
 }
 
 #[cfg(test)]
@@ -237,6 +269,11 @@ mod tests {
             (r#"{"drain": false}"#, "drain", Some(false)),
             (r#"{"drain": true, "ok": false}"#, "ok", Some(false)),
             (r#"{}"#, "drain", Some(false)),
+            (r#"{"drain":True}"#, "drain", Some(true)),
+            (r#"{"drain":False}"#, "drain", Some(false)),
+            (r#"{"drain": "TRUE", "No \"": fALSE}"#, "drain", Some(true)),
+            (r#"{"No \"": TRUE}"#, "No \"", Some(true)),
+            (r#"{"Drain": true}"#, "drain", Some(false)),
             (r#"{"drain": 1}"#, "drain", None),
             (r#"[true]"#, "drain", None),
             ("", "drain", None),
