@@ -15,6 +15,8 @@ pub struct Process {
     pub pid: i32,
     /// Its command line, arguments separated by blanks.
     pub command: String,
+    /// The id of its parent; 0 when it is not known.
+    pub parent: i32,
 }
 
 /// Whether a process is there and not a zombie.
@@ -49,11 +51,19 @@ pub fn belonging_to(directory: &Path) -> Vec<Process> {
             found.push(Process {
                 pid,
                 command: command.trim().to_owned(),
+                parent: parent(&read("stat")).unwrap_or(0),
             });
         }
     }
     found.sort();
     found
+}
+
+/// The second field behind the name, which may hold anything; see proc_pid_stat(5).
+fn parent(stat: &[u8]) -> Option<i32> {
+    let stat = String::from_utf8_lossy(stat);
+    let (_, fields) = stat.rsplit_once(") ")?;
+    fields.split(' ').nth(1)?.parse().ok()
 }
 
 /// Sends a signal; a process that is gone already is none of the sender's business.

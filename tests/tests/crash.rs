@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use aurora_tests::cluster::{Cluster, role};
-use aurora_tests::{process, wait};
+use aurora_tests::process::{self, Process};
+use aurora_tests::wait;
 use nix::sys::signal::Signal;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -39,15 +40,29 @@ const VICTIMS: [Victim; 8] = [
     Victim::Everything,
 ];
 
+fn is_named(process: &Process, word: &str) -> bool {
+    let program = process.command.split(' ').next().unwrap_or("");
+    program.rsplit('/').next() == Some(word)
+}
+
+/// An executor; those who watch a process for it are its children and the same program.
+fn executor(cluster: &Cluster) -> Option<i32> {
+    let all = cluster.processes();
+    let all: Vec<&Process> = all
+        .iter()
+        .filter(|process| is_named(process, "aurora-executor"))
+        .collect();
+    let is_watcher = |one: &Process| all.iter().any(|other| other.pid == one.parent);
+    let executor = all.iter().find(|process| !is_watcher(process));
+    executor.map(|process| process.pid)
+}
+
 fn pids(cluster: &Cluster, victim: Victim) -> Vec<i32> {
     let named = |word: &str| -> Vec<i32> {
         cluster
             .processes()
             .into_iter()
-            .filter(|process| {
-                let program = process.command.split(' ').next().unwrap_or("");
-                program.rsplit('/').next() == Some(word)
-            })
+            .filter(|process| is_named(process, word))
             .map(|process| process.pid)
             .collect()
     };
@@ -56,7 +71,7 @@ fn pids(cluster: &Cluster, victim: Victim) -> Vec<i32> {
         Victim::Agent => named("aurora-mesos-agent"),
         Victim::Master => named("aurora-mesos-master"),
         Victim::Observer => named("aurora-observer"),
-        Victim::Executor => named("aurora-executor").into_iter().take(1).collect(),
+        Victim::Executor => executor(cluster).into_iter().collect(),
         Victim::UserProcess => named("sleep").into_iter().take(1).collect(),
         Victim::Supervisor => vec![cluster.pid()],
         Victim::Everything => cluster
@@ -171,10 +186,19 @@ fn round(seed: u64, cluster: &mut Cluster, job: &str, random: &mut StdRng) {
         }
         _ => {}
     }
-    let after = wait_settled(
-        cluster,
-        &format!("all instances to run after the end of {victim:?}"),
-    );
+    let what = format!("all instances to run after the end of {victim:?}");
+    let after = match victim {
+        // Its task is RUNNING until the scheduler hears of it.
+        Victim::Executor => wait::until_within(
+            &format!("seed {seed}: {what}"),
+            Duration::from_secs(120),
+            || match settled(cluster, job)? {
+                after if after == before => Err(format!("{before:?} as before")),
+                after => Ok(after),
+            },
+        ),
+        _ => wait_settled(cluster, &what),
+    };
     let running: BTreeSet<String> = after.values().cloned().collect();
     wait::until(
         &format!("seed {seed}: the observer to show what runs after the end of {victim:?}"),

@@ -265,6 +265,7 @@ fn suspended_and_resumed_in_a_shell() {
             ("LANG", "C.UTF-8"),
             ("PS1", "ready> "),
             ("AURORA_STATE_DIR", &state),
+            ("AURORA_CONFIG_ROOT", &home),
             ("XDG_STATE_HOME", &home),
             ("HOME", &home),
             ("PATH", &path),
