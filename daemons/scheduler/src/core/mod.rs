@@ -36,6 +36,7 @@ mod offers;
 pub mod op;
 mod plan;
 mod preempt;
+mod primitives;
 mod quota;
 mod random;
 mod reconcile;

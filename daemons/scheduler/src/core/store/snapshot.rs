@@ -13,9 +13,10 @@ use super::ids::{instance_in, split};
 use super::record::Past;
 use super::{ApplyError, ConfigId, Decided, Store, StoredConfig, Task, Update, View};
 use crate::core::codec::{
-    CodecError, In, Out, VERSION, read_audit, read_outcome, write_audit, write_outcome,
+    CodecError, VERSION, read_audit, read_outcome, read_version, write_audit, write_outcome,
 };
 use crate::core::op::Op;
+use crate::core::primitives::{In, Out};
 
 /// Why bytes are not a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -182,7 +183,7 @@ fn write_task(out: &mut Out, texts: &mut TextWriter, task: &Task) {
 pub fn decode_snapshot(bytes: &[u8]) -> Result<Store, SnapshotError> {
     let mut input = In::new(bytes);
     let mut store = Store::default();
-    let version = input.version()?;
+    let version = read_version(&mut input)?;
     store.view.framework_id = input.option(In::shared)?;
     store.view.scheduler = input.shared()?;
     let next_config = input.number()?;
