@@ -52,15 +52,13 @@ fn updating(updates: usize) -> Store {
             update: update.into(),
         });
         for instance_id in 0..INSTANCES {
-            apply(Op::InstanceEvent {
-                key: key.clone(),
-                event: JobInstanceUpdateEvent {
-                    instance_id,
-                    timestamp_ms: 1,
-                    action: JobUpdateAction::InstanceUpdated,
-                    ..JobInstanceUpdateEvent::default()
-                },
-            });
+            let event = JobInstanceUpdateEvent {
+                instance_id,
+                timestamp_ms: 1,
+                action: JobUpdateAction::InstanceUpdated,
+                ..JobInstanceUpdateEvent::default()
+            };
+            apply(Op::instance_event(key.clone(), event));
         }
     }
     store

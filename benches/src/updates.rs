@@ -83,15 +83,13 @@ fn updated(shape: Shape) -> View {
         },
     });
     for n in 0..shape.events {
-        apply(Op::InstanceEvent {
-            key: key(),
-            event: JobInstanceUpdateEvent {
-                instance_id: i32::try_from(n).unwrap_or(0),
-                timestamp_ms: 2,
-                action: JobUpdateAction::InstanceUpdating,
-                message: None,
-            },
-        });
+        let event = JobInstanceUpdateEvent {
+            instance_id: i32::try_from(n).unwrap_or(0),
+            timestamp_ms: 2,
+            action: JobUpdateAction::InstanceUpdating,
+            message: None,
+        };
+        apply(Op::instance_event(key(), event));
     }
     store.view()
 }

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use aurora_api::model::Range;
+use aurora_api::model::{JobUpdateAction, Range};
 use aurora_api::wire::DecodeError;
 
-use super::op::{AuditRecord, CronOutcome, Op};
+use super::op::{AuditRecord, CronOutcome, InstanceAct, Op};
 use super::primitives::{In, Out};
 use super::store::ConfigId;
 
 /// The version that is written.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 
 /// The oldest version that is read.
 const OLDEST: u8 = 1;
@@ -75,11 +75,7 @@ pub fn encode_ops(ops: &[Op]) -> Vec<u8> {
 pub fn decode_ops(bytes: &[u8]) -> Result<Vec<Op>, CodecError> {
     let mut input = In::new(bytes);
     read_version(&mut input)?;
-    let count = input.count()?;
-    let mut ops = Vec::with_capacity(count);
-    for _ in 0..count {
-        ops.push(read_op(&mut input)?);
-    }
+    let ops = read_all(&mut input, read_op)?;
     input.end()?;
     Ok(ops)
 }
@@ -101,11 +97,14 @@ const REMOVE_CRON: u8 = 13;
 const CRON_DECIDED: u8 = 14;
 const SAVE_UPDATE: u8 = 15;
 const UPDATE_EVENT: u8 = 16;
+/// Read only: versions 1 and 2 held one event of one instance.
 const INSTANCE_EVENT: u8 = 17;
 const REMOVE_UPDATES: u8 = 18;
 const SAVE_MAINTENANCE: u8 = 19;
 const REMOVE_MAINTENANCE: u8 = 20;
 const AUDIT: u8 = 21;
+const UPDATE_INSTANCES: u8 = 22;
+const SUPERSEDE: u8 = 23;
 
 pub(crate) fn write_outcome(out: &mut Out, outcome: CronOutcome) {
     out.byte(match outcome {
@@ -268,10 +267,43 @@ fn write_op(out: &mut Out, op: &Op) {
             out.thrift(key);
             out.thrift(event);
         }
-        Op::InstanceEvent { key, event } => {
-            out.byte(INSTANCE_EVENT);
+        Op::UpdateInstances {
+            key,
+            acts,
+            kills,
+            message,
+            time,
+        } => {
+            out.byte(UPDATE_INSTANCES);
             out.thrift(key);
-            out.thrift(event);
+            out.number(acts.len() as u64);
+            for act in acts {
+                out.signed(i64::from(act.instance));
+                out.signed(i64::from(act.action as i32));
+                out.option(act.message.as_deref(), Out::text);
+            }
+            out.number(kills.len() as u64);
+            for task in kills {
+                out.text(task);
+            }
+            out.option(message.as_deref(), Out::text);
+            out.signed(*time);
+        }
+        Op::Supersede {
+            task,
+            status,
+            message,
+            config,
+            seed,
+            time,
+        } => {
+            out.byte(SUPERSEDE);
+            out.text(task);
+            out.status(*status);
+            out.option(message.as_deref(), Out::text);
+            out.number(config.0);
+            write_seed(out, *seed);
+            out.signed(*time);
         }
         Op::RemoveUpdates { keys } => {
             out.byte(REMOVE_UPDATES);
@@ -295,6 +327,39 @@ fn write_op(out: &mut Out, op: &Op) {
     }
 }
 
+/// A count, and so many values.
+fn read_all<'a, T>(
+    input: &mut In<'a>,
+    read: impl Fn(&mut In<'a>) -> Result<T, CodecError>,
+) -> Result<Vec<T>, CodecError> {
+    let count = input.count()?;
+    let mut all = Vec::with_capacity(count);
+    for _ in 0..count {
+        all.push(read(input)?);
+    }
+    Ok(all)
+}
+
+fn read_message(input: &mut In<'_>) -> Result<Option<String>, CodecError> {
+    Ok(input.option(In::text)?.map(str::to_owned))
+}
+
+fn read_range(input: &mut In<'_>) -> Result<Range, CodecError> {
+    let (first, last) = (input.int()?, input.int()?);
+    Ok(Range { first, last })
+}
+
+fn read_act(input: &mut In<'_>) -> Result<InstanceAct, CodecError> {
+    let instance = input.int()?;
+    let action = JobUpdateAction::from_number(input.int()?)
+        .ok_or_else(|| input.fault("an action of an update that is not known"))?;
+    Ok(InstanceAct {
+        instance,
+        action,
+        message: read_message(input)?,
+    })
+}
+
 fn read_op(input: &mut In<'_>) -> Result<Op, CodecError> {
     Ok(match input.byte()? {
         SAVE_FRAMEWORK_ID => Op::SaveFrameworkId {
@@ -307,21 +372,12 @@ fn read_op(input: &mut In<'_>) -> Result<Op, CodecError> {
             id: ConfigId(input.number()?),
             config: Arc::new(input.thrift()?),
         },
-        INSERT_TASKS => {
-            let config = ConfigId(input.number()?);
-            let count = input.count()?;
-            let mut instances = Vec::with_capacity(count);
-            for _ in 0..count {
-                let (first, last) = (input.int()?, input.int()?);
-                instances.push(Range { first, last });
-            }
-            Op::InsertTasks {
-                config,
-                instances,
-                seed: read_seed(input)?,
-                time: input.signed()?,
-            }
-        }
+        INSERT_TASKS => Op::InsertTasks {
+            config: ConfigId(input.number()?),
+            instances: read_all(input, read_range)?,
+            seed: read_seed(input)?,
+            time: input.signed()?,
+        },
         INSERT_REPLACEMENT => Op::InsertReplacement {
             ancestor: input.shared()?,
             seed: read_seed(input)?,
@@ -332,35 +388,22 @@ fn read_op(input: &mut In<'_>) -> Result<Op, CodecError> {
         SAVE_STATUS => Op::SaveStatus {
             task: input.shared()?,
             status: input.status()?,
-            message: input.option(In::text)?.map(str::to_owned),
+            message: read_message(input)?,
             time: input.signed()?,
         },
         COUNT_FAILURE => Op::CountFailure {
             task: input.shared()?,
         },
-        ASSIGN => {
-            let (task, agent, host) = (input.shared()?, input.shared()?, input.shared()?);
-            let count = input.count()?;
-            let mut ports = Vec::with_capacity(count);
-            for _ in 0..count {
-                ports.push((input.text()?.to_owned(), input.int()?));
-            }
-            Op::Assign {
-                task,
-                agent,
-                host,
-                ports,
-                time: input.signed()?,
-            }
-        }
-        REMOVE_TASKS => {
-            let count = input.count()?;
-            let mut tasks = Vec::with_capacity(count);
-            for _ in 0..count {
-                tasks.push(input.shared()?);
-            }
-            Op::RemoveTasks { tasks }
-        }
+        ASSIGN => Op::Assign {
+            task: input.shared()?,
+            agent: input.shared()?,
+            host: input.shared()?,
+            ports: read_all(input, |input| Ok((input.text()?.to_owned(), input.int()?)))?,
+            time: input.signed()?,
+        },
+        REMOVE_TASKS => Op::RemoveTasks {
+            tasks: read_all(input, In::shared)?,
+        },
         SAVE_QUOTA => Op::SaveQuota {
             role: input.text()?.to_owned(),
             quota: input.thrift()?,
@@ -386,18 +429,25 @@ fn read_op(input: &mut In<'_>) -> Result<Op, CodecError> {
             key: input.thrift()?,
             event: input.thrift()?,
         },
-        INSTANCE_EVENT => Op::InstanceEvent {
+        INSTANCE_EVENT => Op::instance_event(input.thrift()?, input.thrift()?),
+        UPDATE_INSTANCES => Op::UpdateInstances {
             key: input.thrift()?,
-            event: input.thrift()?,
+            acts: read_all(input, read_act)?,
+            kills: read_all(input, In::shared)?,
+            message: read_message(input)?,
+            time: input.signed()?,
         },
-        REMOVE_UPDATES => {
-            let count = input.count()?;
-            let mut keys = Vec::with_capacity(count);
-            for _ in 0..count {
-                keys.push(input.thrift()?);
-            }
-            Op::RemoveUpdates { keys }
-        }
+        SUPERSEDE => Op::Supersede {
+            task: input.shared()?,
+            status: input.status()?,
+            message: read_message(input)?,
+            config: ConfigId(input.number()?),
+            seed: read_seed(input)?,
+            time: input.signed()?,
+        },
+        REMOVE_UPDATES => Op::RemoveUpdates {
+            keys: read_all(input, In::thrift)?,
+        },
         SAVE_MAINTENANCE => Op::SaveMaintenance {
             request: input.thrift()?,
         },

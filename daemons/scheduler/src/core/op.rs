@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use aurora_api::model::{
     HostAttributes, HostMaintenanceRequest, JobConfiguration, JobInstanceUpdateEvent, JobKey,
-    JobUpdate, JobUpdateEvent, JobUpdateKey, Range, ResourceAggregate, ScheduleStatus, TaskConfig,
+    JobUpdate, JobUpdateAction, JobUpdateEvent, JobUpdateKey, Range, ResourceAggregate,
+    ScheduleStatus, TaskConfig,
 };
 
 use super::config::Millis;
@@ -38,6 +39,17 @@ pub struct AuditRecord {
     pub target: String,
     /// What the call asked for beyond its target, in words; empty when the method says it all.
     pub detail: String,
+}
+
+/// What an update did to an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceAct {
+    /// The instance.
+    pub instance: i32,
+    /// What it did.
+    pub action: JobUpdateAction,
+    /// Why, when there is more to say than what.
+    pub message: Option<String>,
 }
 
 /// One change. The order of fields and variants is not the encoding; see [`super::codec`].
@@ -162,12 +174,33 @@ pub enum Op {
         /// The change.
         event: JobUpdateEvent,
     },
-    /// An update did something to an instance.
-    InstanceEvent {
+    /// An update did something to instances, and took tasks down for that.
+    UpdateInstances {
         /// The update.
         key: JobUpdateKey,
-        /// What it did.
-        event: JobInstanceUpdateEvent,
+        /// What it did, in order.
+        acts: Vec<InstanceAct>,
+        /// The tasks that are KILLING now.
+        kills: Vec<TaskId>,
+        /// The message of their events.
+        message: Option<String>,
+        /// When all of it.
+        time: Millis,
+    },
+    /// A task ended, and a pending one of another configuration is in its place.
+    Supersede {
+        /// The task that ended.
+        task: TaskId,
+        /// The state in which it ended.
+        status: ScheduleStatus,
+        /// The message of its last event.
+        message: Option<String>,
+        /// The new task's configuration; the instance is the old one's.
+        config: ConfigId,
+        /// Makes the new task's id.
+        seed: u128,
+        /// When, for both.
+        time: Millis,
     },
     /// Updates are forgotten.
     RemoveUpdates {
@@ -189,4 +222,22 @@ pub enum Op {
         /// Who and what.
         record: Arc<AuditRecord>,
     },
+}
+
+impl Op {
+    /// One thing that an update did to one instance.
+    pub fn instance_event(key: JobUpdateKey, event: JobInstanceUpdateEvent) -> Op {
+        let act = InstanceAct {
+            instance: event.instance_id,
+            action: event.action,
+            message: event.message,
+        };
+        Op::UpdateInstances {
+            key,
+            acts: vec![act],
+            kills: Vec::new(),
+            message: None,
+            time: event.timestamp_ms,
+        }
+    }
 }

@@ -9,6 +9,7 @@ use aurora_api::model::ScheduleStatus::{self, *};
 use aurora_mesos::v1::AgentId;
 
 use super::config::Millis;
+use super::join;
 use super::machine::{self, Replace, Verdict};
 use super::op::Op;
 use super::store::{Task, TaskId, task_id};
@@ -65,7 +66,7 @@ impl Core {
         match self.store.apply_into(&op, &mut self.out.changes) {
             Ok(()) => {
                 self.sla.after(&op, self.store.read());
-                self.out.ops.push(op);
+                join::push(&mut self.out.ops, op, self.store.read());
             }
             // Every op is checked against the state before it is made. If one does not fit all the same, the state is as
             // before and the log does not get it either, so that both still agree.

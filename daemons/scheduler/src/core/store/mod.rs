@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aurora_api::model::{JobKey, JobUpdateKey, ScheduleStatus, TaskConfig};
+use aurora_api::model::{JobKey, JobUpdateKey, Range, ScheduleStatus, TaskConfig};
 use uuid::Uuid;
 
 use super::config::Millis;
@@ -271,8 +271,35 @@ impl Store {
             Op::UpdateEvent { key, event } => {
                 self.change_update(key, changes, |update| update.push(event.clone()))?;
             }
-            Op::InstanceEvent { key, event } => {
-                self.change_update(key, changes, |update| update.push_instance(event.clone()))?;
+            Op::UpdateInstances {
+                key,
+                acts,
+                kills,
+                message,
+                time,
+            } => {
+                self.change_update(key, changes, |update| update.did(acts, *time))?;
+                for task in kills {
+                    let event = self.event(*time, ScheduleStatus::Killing, message.as_deref());
+                    self.change(task, event, changes, |_| {})?;
+                }
+            }
+            Op::Supersede {
+                task,
+                status,
+                message,
+                config,
+                seed,
+                time,
+            } => {
+                let instance = self.find(task)?.1.instance;
+                let event = self.event(*time, *status, message.as_deref());
+                self.change(task, event, changes, |_| {})?;
+                let place = Range {
+                    first: instance,
+                    last: instance,
+                };
+                self.insert_new(*config, &[place], *seed, *time, changes)?;
             }
             Op::RemoveUpdates { keys } => {
                 for key in keys {

@@ -9,6 +9,7 @@ use aurora_api::model::{
 
 use super::cow::CowVec;
 use crate::core::config::Millis;
+use crate::core::op::InstanceAct;
 
 /// An update with its events.
 #[derive(Clone, Debug)]
@@ -34,6 +35,18 @@ impl Update {
 
     pub(super) fn push_instance(&mut self, event: JobInstanceUpdateEvent) {
         self.instance_events.push(event);
+    }
+
+    /// Records what the update did to instances at one time.
+    pub(super) fn did(&mut self, acts: &[InstanceAct], time: Millis) {
+        for act in acts {
+            self.push_instance(JobInstanceUpdateEvent {
+                instance_id: act.instance,
+                timestamp_ms: time,
+                action: act.action,
+                message: act.message.clone(),
+            });
+        }
     }
 
     /// Names it.

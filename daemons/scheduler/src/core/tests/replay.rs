@@ -85,8 +85,8 @@ fn samples_of_version_1() -> Vec<Op> {
     ]
 }
 
-/// One of each op, with every optional part.
-pub(super) fn samples() -> Vec<Op> {
+/// One of each op that version 2 had, with every optional part.
+fn samples_of_version_2() -> Vec<Op> {
     let cron = JobKey::new("www", "prod", "nightly");
     let update = JobUpdateKey {
         job: JobKey::new("www", "prod", "hello"),
@@ -158,15 +158,15 @@ pub(super) fn samples() -> Vec<Op> {
                 message: Some("go".to_owned()),
             },
         },
-        Op::InstanceEvent {
-            key: update,
-            event: JobInstanceUpdateEvent {
+        Op::instance_event(
+            update,
+            JobInstanceUpdateEvent {
                 instance_id: 1,
                 timestamp_ms: START + 5,
                 action: JobUpdateAction::InstanceUpdating,
                 message: None,
             },
-        },
+        ),
         Op::RemoveUpdates { keys: vec![gone] },
         Op::SaveMaintenance {
             request: request("a"),
@@ -185,6 +185,43 @@ pub(super) fn samples() -> Vec<Op> {
                 target: "www/prod/hello".to_owned(),
                 detail: "instances 0-1".to_owned(),
             }),
+        },
+    ]);
+    ops
+}
+
+/// One of each op, with every optional part.
+pub(super) fn samples() -> Vec<Op> {
+    let job = JobKey::new("www", "prod", "hello");
+    // Instance 1 is of version 1's sample.
+    let old = store::task_id(&job, 1, 7);
+    let act = |instance, action, message: Option<&str>| InstanceAct {
+        instance,
+        action,
+        message: message.map(str::to_owned),
+    };
+    let mut ops = samples_of_version_2();
+    ops.extend([
+        Op::UpdateInstances {
+            key: JobUpdateKey {
+                job: job.clone(),
+                id: "u1".to_owned(),
+            },
+            acts: vec![
+                act(0, JobUpdateAction::InstanceUpdated, None),
+                act(1, JobUpdateAction::InstanceUpdating, Some("why")),
+            ],
+            kills: vec![Arc::clone(&old)],
+            message: Some("Killed for job update u1".to_owned()),
+            time: START + 7,
+        },
+        Op::Supersede {
+            task: old,
+            status: ScheduleStatus::Killed,
+            message: Some("gone".to_owned()),
+            config: ConfigId(0),
+            seed: 9,
+            time: START + 8,
         },
     ]);
     ops
@@ -219,7 +256,7 @@ fn unhex(text: &str) -> Vec<u8> {
         .collect()
 }
 
-/// `golden/*-2.hex` change only together with the format's version.
+/// `golden/*-3.hex` change only together with the format's version.
 #[test]
 fn ops_and_snapshots_keep_their_form() {
     let ops = samples();
@@ -227,13 +264,13 @@ fn ops_and_snapshots_keep_their_form() {
     assert_eq!(decode_ops(&bytes).unwrap(), ops);
     assert_eq!(
         hex(&bytes),
-        include_str!("golden/ops-2.hex"),
+        include_str!("golden/ops-3.hex"),
         "the form of ops changed"
     );
     let snapshot = encode_snapshot(after(&ops).read());
     assert_eq!(
         hex(&snapshot),
-        include_str!("golden/snapshot-2.hex"),
+        include_str!("golden/snapshot-3.hex"),
         "the form of snapshots changed"
     );
     assert_eq!(
@@ -244,15 +281,26 @@ fn ops_and_snapshots_keep_their_form() {
 
 /// What an earlier build wrote is read for ever.
 #[test]
-fn version_1_is_read() {
-    let ops = samples_of_version_1();
-    let old = unhex(include_str!("golden/ops-1.hex"));
-    assert_eq!(decode_ops(&old).unwrap(), ops);
-    let old = unhex(include_str!("golden/snapshot-1.hex"));
-    assert_eq!(
-        encode_snapshot(decode_snapshot(&old).unwrap().read()),
-        encode_snapshot(after(&ops).read())
-    );
+fn older_versions_are_read() {
+    for (ops, log, snapshot) in [
+        (
+            samples_of_version_1(),
+            include_str!("golden/ops-1.hex"),
+            include_str!("golden/snapshot-1.hex"),
+        ),
+        (
+            samples_of_version_2(),
+            include_str!("golden/ops-2.hex"),
+            include_str!("golden/snapshot-2.hex"),
+        ),
+    ] {
+        assert_eq!(decode_ops(&unhex(log)).unwrap(), ops);
+        let store = decode_snapshot(&unhex(snapshot)).unwrap();
+        assert_eq!(
+            encode_snapshot(store.read()),
+            encode_snapshot(after(&ops).read())
+        );
+    }
 }
 
 /// Bytes put together by hand: version, count, tag, then the fields.
@@ -269,10 +317,21 @@ fn ops_are_written_as_described() {
             time: -65,
         },
         Op::CountFailure { task: "t".into() },
+        Op::Supersede {
+            task: "t".into(),
+            status: ScheduleStatus::Killed,
+            message: Some("m".to_owned()),
+            config: ConfigId(300),
+            seed: 5,
+            time: 1,
+        },
     ];
-    let bytes = [
-        2, 3, 2, 2, b'a', b'b', 6, 1, b't', 17, 0, 0x81, 0x01, 7, 1, b't',
+    let begin = [
+        3, 4, 2, 2, b'a', b'b', 6, 1, b't', 17, 0, 0x81, 0x01, 7, 1, b't',
     ];
+    let superseded = [23, 1, b't', 5, 1, 1, b'm', 0xac, 0x02, 5];
+    let (seed_rest, time) = ([0; 15], [2]);
+    let bytes = [&begin[..], &superseded, &seed_rest, &time].concat();
     assert_eq!(encode_ops(&ops), bytes);
     assert_eq!(decode_ops(&bytes).unwrap(), ops);
 }
@@ -289,7 +348,7 @@ fn broken_bytes_are_refused() {
         decode_ops(&longer),
         Err(CodecError::Malformed { .. })
     ));
-    assert_eq!(decode_ops(&[3, 0]), Err(CodecError::Version(3)));
+    assert_eq!(decode_ops(&[4, 0]), Err(CodecError::Version(4)));
     assert_eq!(decode_ops(&[0, 0]), Err(CodecError::Version(0)));
     assert_eq!(
         decode_ops(&[1, 0xff, 0xff, 0xff, 0xff, 0x0f]),

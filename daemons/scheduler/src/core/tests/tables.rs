@@ -12,7 +12,7 @@ fn updates_are_listed_by_job_and_are_active_until_they_end() {
     let update = store.read().active_update(&job).unwrap();
     assert_eq!(
         (update.created(), update.modified()),
-        (START + 4, START + 5)
+        (START + 4, START + 7)
     );
     assert_eq!(store.read().active_updates_of_role("www").count(), 1);
     assert_eq!(store.read().active_updates_of_role("ww").count(), 0);

@@ -254,15 +254,13 @@ impl Core {
         action: JobUpdateAction,
         message: Option<&str>,
     ) {
-        self.apply(Op::InstanceEvent {
-            key: key.clone(),
-            event: JobInstanceUpdateEvent {
-                instance_id: instance,
-                timestamp_ms: self.now,
-                action,
-                message: message.map(str::to_owned),
-            },
-        });
+        let event = JobInstanceUpdateEvent {
+            instance_id: instance,
+            timestamp_ms: self.now,
+            action,
+            message: message.map(str::to_owned),
+        };
+        self.apply(Op::instance_event(key.clone(), event));
     }
 
     fn end_direction(&mut self, key: &JobUpdateKey, direction: Direction, outcome: Outcome) {

@@ -64,14 +64,14 @@ async fn updates_maintenance_and_audit_are_told_and_summaries_know_of_them() {
             ..Default::default()
         },
     };
-    let instance = |instance_id, action| Op::InstanceEvent {
-        key: key.clone(),
-        event: JobInstanceUpdateEvent {
+    let instance = |instance_id, action| {
+        let event = JobInstanceUpdateEvent {
             instance_id,
             action,
             timestamp_ms: 20,
             ..Default::default()
-        },
+        };
+        Op::instance_event(key.clone(), event)
     };
     let cron_key = cron.key.clone();
     publish(

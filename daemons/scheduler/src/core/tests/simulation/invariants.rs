@@ -4,7 +4,7 @@ use super::cluster::Cluster;
 use super::users::{Users, limits};
 use super::*;
 use crate::core::codec::{decode_ops, encode_ops};
-use crate::core::store::{ConfigId, TaskId, decode_snapshot, encode_snapshot};
+use crate::core::store::{TaskId, decode_snapshot, encode_snapshot};
 
 /// A snapshot is taken, and memory compared with snapshot and log, after so many ops.
 const SNAPSHOT_EVERY: usize = 50;
@@ -45,57 +45,18 @@ impl Invariants {
     /// States follow the table, an end is final, a task is launched at most once.
     fn lifecycle(&mut self, at: &str, core: &Core, step: &Step) {
         for op in &step.ops {
-            let (id, status) = match op {
-                Op::SaveStatus { task, status, .. } => (task, *status),
-                Op::Assign { task, .. } => (task, ScheduleStatus::Assigned),
-                Op::InsertTasks {
-                    config, instances, ..
-                } => {
-                    let config = core.store().read().config(ConfigId(config.0));
-                    if let Some(config) = config {
-                        let name = &config.task.job.name;
-                        for range in instances {
-                            self.finished_away.retain(|(job, at)| {
-                                job != name || !(range.first..=range.last).contains(at)
-                            });
-                        }
-                        let inserted = self
-                            .inserted
-                            .entry(config.task.job.name.clone())
-                            .or_default();
-                        inserted
-                            .extend(instances.iter().flat_map(|range| range.first..=range.last));
-                    }
-                    continue;
-                }
-                Op::InsertReplacement { status, .. } => {
-                    self.seen.insert(*status);
-                    continue;
-                }
-                _ => continue,
-            };
-            self.seen.insert(status);
+            self.note_inserted(core, op);
+            for (id, status) in entered(op) {
+                self.enters(at, core, id, status);
+            }
             if let Op::SaveStatus {
+                task,
                 status: ScheduleStatus::Preempting,
                 message: Some(message),
                 ..
             } = op
             {
-                may_preempt(at, core, id, message);
-            }
-            let before = self
-                .statuses
-                .insert(id.clone(), status)
-                .unwrap_or(ScheduleStatus::Pending);
-            assert!(
-                !before.is_terminal(),
-                "{at}: lifecycle: {id} goes from {before} to {status}"
-            );
-            if (before, status) == (ScheduleStatus::Partitioned, ScheduleStatus::Finished)
-                && let Some(task) = core.store().read().task(id)
-            {
-                self.finished_away
-                    .insert((task.job().name.clone(), task.instance));
+                may_preempt(at, core, task, message);
             }
         }
         for effect in &step.effects {
@@ -106,6 +67,54 @@ impl Invariants {
                     "{at}: lifecycle: {id} is launched twice"
                 );
             }
+        }
+    }
+
+    fn note_inserted(&mut self, core: &Core, op: &Op) {
+        let (config, instances) = match op {
+            Op::InsertTasks {
+                config, instances, ..
+            } => (config, instances.clone()),
+            Op::Supersede { task, config, .. } => {
+                let instance = core.store().read().task(task).unwrap().instance;
+                let place = Range {
+                    first: instance,
+                    last: instance,
+                };
+                (config, vec![place])
+            }
+            Op::InsertReplacement { status, .. } => {
+                self.seen.insert(*status);
+                return;
+            }
+            _ => return,
+        };
+        let Some(config) = core.store().read().config(*config) else {
+            return;
+        };
+        let name = &config.task.job.name;
+        let all = || instances.iter().flat_map(|range| range.first..=range.last);
+        self.finished_away
+            .retain(|(job, at)| job != name || all().all(|instance| instance != *at));
+        let inserted = self.inserted.entry(name.clone()).or_default();
+        inserted.extend(all());
+    }
+
+    fn enters(&mut self, at: &str, core: &Core, id: &TaskId, status: ScheduleStatus) {
+        self.seen.insert(status);
+        let before = self
+            .statuses
+            .insert(id.clone(), status)
+            .unwrap_or(ScheduleStatus::Pending);
+        assert!(
+            !before.is_terminal(),
+            "{at}: lifecycle: {id} goes from {before} to {status}"
+        );
+        if (before, status) == (ScheduleStatus::Partitioned, ScheduleStatus::Finished)
+            && let Some(task) = core.store().read().task(id)
+        {
+            self.finished_away
+                .insert((task.job().name.clone(), task.instance));
         }
     }
 
@@ -257,6 +266,21 @@ impl Invariants {
                 "seed {seed}: liveness: {id} runs"
             );
         }
+    }
+}
+
+/// The tasks that an op takes into a state.
+fn entered(op: &Op) -> Vec<(&TaskId, ScheduleStatus)> {
+    match op {
+        Op::SaveStatus { task, status, .. } | Op::Supersede { task, status, .. } => {
+            vec![(task, *status)]
+        }
+        Op::Assign { task, .. } => vec![(task, ScheduleStatus::Assigned)],
+        Op::UpdateInstances { kills, .. } => {
+            let kills = kills.iter();
+            kills.map(|task| (task, ScheduleStatus::Killing)).collect()
+        }
+        _ => Vec::new(),
     }
 }
 

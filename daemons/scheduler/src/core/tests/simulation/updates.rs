@@ -41,7 +41,11 @@ impl Updates {
             match op {
                 Op::SaveUpdate { update } => self.begin(update),
                 Op::UpdateEvent { key, event } => self.entered(at, &key.id, event.status),
-                Op::InstanceEvent { key, event } => self.recorded(at, &key.id, event),
+                Op::UpdateInstances { key, acts, .. } => {
+                    for act in acts {
+                        self.recorded(at, &key.id, act);
+                    }
+                }
                 _ => {}
             }
         }
@@ -99,15 +103,15 @@ impl Updates {
         }
     }
 
-    fn recorded(&mut self, at: &str, id: &str, event: &JobInstanceUpdateEvent) {
+    fn recorded(&mut self, at: &str, id: &str, act: &InstanceAct) {
         use JobUpdateAction::{InstanceRollingBack, InstanceUpdating};
         let rolling = self.by_id.get_mut(id).unwrap();
         let status = rolling.status.unwrap();
-        assert!(status.is_active(), "{at}: update: {event:?} after {status}");
-        if event.message.is_some() {
+        assert!(status.is_active(), "{at}: update: {act:?} after {status}");
+        if act.message.is_some() {
             return;
         }
-        let (instance, action) = (event.instance_id, event.action);
+        let (instance, action) = (act.instance, act.action);
         let is_new = rolling.recorded.insert((instance, action));
         assert!(is_new, "{at}: update: {action} of {instance} twice");
         if matches!(action, InstanceUpdating | InstanceRollingBack) {
