@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use aurora_thermos::disk::Restraint;
 
+use crate::wake::pause;
+
 /// Time between two looks.
 const INTERVAL: Duration = Duration::from_secs(60);
 /// Entries looked at before others get a turn.
@@ -59,7 +61,7 @@ async fn exceeds_every(interval: Duration, sandbox: PathBuf, reserved: u64) -> u
                 return used;
             }
         }
-        tokio::time::sleep(Restraint::wait(interval, begun.elapsed())).await;
+        pause(Restraint::wait(interval, begun.elapsed())).await;
     }
 }
 

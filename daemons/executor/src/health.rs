@@ -8,6 +8,7 @@ use aurora_thermos::instance::HealthCheck;
 use tokio::sync::watch;
 
 use crate::checks::Check;
+use crate::wake::pause;
 
 /// What the checks say about the task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,7 +132,7 @@ pub(crate) async fn watch(
         if matches!(rules.health(), Health::Unhealthy(_)) {
             return;
         }
-        tokio::time::sleep(interval).await;
+        pause(interval).await;
     }
 }
 

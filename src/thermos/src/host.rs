@@ -518,7 +518,7 @@ fn reap(pid: Pid) {
     loop {
         match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::StillAlive) if Instant::now() < deadline => {
-                procs::pause(Duration::from_millis(1))
+                spawn::wait_for_end(pid, deadline.saturating_duration_since(Instant::now()));
             }
             Ok(WaitStatus::StillAlive) => {
                 tracing::error!(%pid, "a coordinator outlives SIGKILL");

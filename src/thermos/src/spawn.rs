@@ -7,22 +7,25 @@
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::libc;
 use nix::mount::{MntFlags, umount2};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::unistd::Pid;
 
 use crate::isolation::ImageRoot;
+use crate::procs;
 use crate::users::Account;
 
 /// Starts `program` as a coordinator: leader of its own session, with the stream and the notification pipe open under the
@@ -192,6 +195,20 @@ pub(crate) fn process_descriptor(pid: Pid) -> io::Result<OwnedFd> {
     }
     // SAFETY: the kernel has just made it, and nobody else knows of it.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Waits until a child has ended, about that long at most. Where the kernel has no descriptors of processes it comes back after
+/// a moment, for the caller to look again.
+pub(crate) fn wait_for_end(child: Pid, longest: Duration) {
+    let Ok(descriptor) = process_descriptor(child) else {
+        return procs::pause(Duration::from_millis(1));
+    };
+    let longest = u16::try_from(longest.as_millis())
+        .unwrap_or(u16::MAX)
+        .max(1);
+    let mut ended = [PollFd::new(descriptor.as_fd(), PollFlags::POLLIN)];
+    // A signal or an error shortens the wait, which the caller sees by the child.
+    let _ = poll(&mut ended, PollTimeout::from(longest));
 }
 
 /// Leaves a descriptor open in the command, under its number.
