@@ -67,14 +67,14 @@ pub(crate) fn job(name: &str, instances: i32) -> JobConfiguration {
     }
 }
 
-fn create(name: &str, instances: i32) -> Call {
+pub(crate) fn create(name: &str, instances: i32) -> Call {
     CreateJob {
         description: Some(job(name, instances)),
     }
     .into()
 }
 
-fn parts<L: Log>(log: L, disk: Arc<dyn Disk>) -> (Parts<L>, mpsc::Receiver<MesosCall>) {
+pub(crate) fn parts<L: Log>(log: L, disk: Arc<dyn Disk>) -> (Parts<L>, mpsc::Receiver<MesosCall>) {
     let (calls, receiver) = mpsc::channel(1024);
     let time = AtomicI64::new(1_000_000);
     let parts = Parts {
@@ -217,7 +217,7 @@ async fn a_failed_log_ends_the_engine_without_a_reply() {
     assert_eq!(tasks(&handle), 1);
 }
 
-fn small() -> WalOptions {
+pub(crate) fn small() -> WalOptions {
     WalOptions {
         first_segment: 4096,
         segment: 8192,

@@ -228,3 +228,6 @@ impl Api {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
