@@ -166,6 +166,33 @@ fn a_version_that_fails_is_rolled_back() {
     assert!(stage.cluster.stop().success());
 }
 
+/// Nothing is watched but what the health check says, as in upstream's script. (aurora:
+/// `src/test/sh/org/apache/aurora/e2e/http/http_example_bad_healthcheck.aurora`)
+#[test]
+fn a_version_whose_health_check_fails_is_rolled_back() {
+    let mut stage = Stage::new();
+    let with_check = |command: &str, check: &str| {
+        let health = format!(
+            "health_check_config = HealthCheckConfig(health_checker = HealthCheckerConfig(\
+             shell = ShellHealthChecker(shell_command = '{check}')), initial_interval_secs = 2, interval_secs = 0.2),\n"
+        );
+        let text = service(&stage.role, command, 2, 0);
+        let text = text.replace("jobs = [Service(", &format!("jobs = [Service({health}"));
+        let file = stage.cluster.job_file("checked.aurora", &text);
+        let update = ["update", "start", "--wait", &stage.job, &file];
+        stage.cluster.aurora(&update).status.code()
+    };
+    assert_eq!(with_check("exec sleep 1001", "true"), Some(0));
+    assert_eq!(with_check("exec sleep 1002", "exit 3"), Some(4));
+    assert_eq!(stage.statuses(), ["ROLLED_BACK", "ROLLED_FORWARD"]);
+    stage.wait_for_commands(&[V1, V1]);
+    let tasks = stage
+        .cluster
+        .aurora_ok(&["job", "status", "--write-json", &stage.job]);
+    assert!(tasks.contains("Failed health check!"), "{tasks}");
+    assert!(stage.cluster.stop().success());
+}
+
 #[test]
 fn a_paused_update_outlives_its_scheduler_and_goes_on() {
     let mut stage = Stage::new();
