@@ -47,6 +47,7 @@ mod schedule;
 mod search;
 mod show;
 pub mod sla;
+mod slots;
 pub mod store;
 mod tasks;
 mod timers;

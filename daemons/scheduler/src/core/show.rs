@@ -66,6 +66,7 @@ impl Core {
             add("expiration_removals", removed.expired);
             add("explicit_removals", removed.explicit);
         }
+        gauges.extend(self.empty_slots());
         gauges
     }
 

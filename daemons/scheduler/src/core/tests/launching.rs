@@ -1,6 +1,7 @@
 //! What Mesos is told of executors and containers.
 
 use super::*;
+use crate::core::blueprint::Blueprint;
 
 fn launched(config: Config, job: JobConfiguration) -> v1::TaskInfo {
     let mut world = World::registered(config);
@@ -291,5 +292,153 @@ fn executors_of_the_operators_own() {
     assert!(
         text.contains("Configuration for executor 'theirs' doesn't exist."),
         "{text}"
+    );
+}
+
+/// Matching and cutting agree. Should they not, the offer goes back and the task waits for another.
+#[test]
+fn an_offer_that_turns_out_too_small_is_given_back() {
+    let mut world = World::registered(config());
+    world.offer(&host("a"));
+    world.create(job("hello", 1));
+    let task = world.active("hello", 0);
+    let core = &mut world.core;
+    let row = core.agents.find("agent-a").unwrap();
+    let place = core.agents.at(row).offer.unwrap();
+    let mut held = core.offers.remove(&mut core.agents, place).unwrap();
+    held.lots.clear();
+    let blueprint = Blueprint::new(&core.config, &task.config).into();
+    assert!(!core.launch(&task.id(), &task.config, &blueprint, &mut held));
+    let calls = calls(core.finish().effects);
+    assert_eq!((declined(&calls), launches(&calls).len()), (vec!["O1"], 0));
+    assert_eq!(core.counters()["assigner_launch_failures"], 1);
+    assert_eq!(world.states("hello"), ["0 PENDING"]);
+}
+
+/// Of an executor's share, what the task has none of itself is not looked for and not taken.
+#[test]
+fn an_executors_share_is_of_the_kinds_that_the_task_asks_for() {
+    let hungry = config::CustomExecutor {
+        info: v1::ExecutorInfo {
+            command: Some(v1::CommandInfo::default()),
+            resources: vec![
+                scalar("cpus", 1.0),
+                scalar("mem", 512.0),
+                scalar("gpus", 1.0),
+                ports(31_000, 31_001),
+            ],
+            ..v1::ExecutorInfo::default()
+        },
+        task_prefix: String::new(),
+        volumes: Vec::new(),
+    };
+    let config = Config {
+        custom_executors: [("hungry".to_owned(), hungry)].into(),
+        ..config()
+    };
+    let mut hello = job("hello", 1);
+    hello.task_config.executor_config = Some(ExecutorConfig {
+        name: Some("hungry".to_owned()),
+        data: None,
+    });
+    // The host has no GPU.
+    let executor = launched(config, hello).executor.unwrap();
+    assert_eq!(
+        executor.resources,
+        [scalar("cpus", 1.0), scalar("mem", 512.0)]
+    );
+}
+
+/// What the core asks of Mesos for a task from offer to end, call by call; a kill names the agent once there is one.
+#[test]
+fn calls_for_a_task_from_its_offer_to_its_end() {
+    let mut world = World::registered(config());
+    world.create(job("hello", 2));
+    for name in ["a", "b"] {
+        world.offer(&host(name));
+    }
+    let calls = world.pass(2_000);
+    // One ACCEPT for each task, of one offer each.
+    let accepted: Vec<(Vec<&str>, String)> = calls
+        .iter()
+        .map(|call| match call {
+            MesosCall::Launch {
+                offer_ids,
+                task,
+                refuse_seconds,
+            } => {
+                assert_eq!(*refuse_seconds, 5.0);
+                let offers = offer_ids.iter().map(|id| id.value.as_str());
+                (offers.collect(), task.info().task_id.value)
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let [(first, one), (second, other)] = &accepted[..] else {
+        panic!("{accepted:?}");
+    };
+    let mut used = [first, second].map(|offers| offers.join(" "));
+    used.sort();
+    assert_eq!(used, ["O1", "O2"]);
+    assert_ne!(one, other);
+    let agent = |id: &str| {
+        let task = world.core.store().read().task(id).unwrap().clone();
+        AgentId::from(&*task.place().unwrap().agent)
+    };
+    let agents = [agent(one), agent(other)];
+    let status = |task: &str, agent: &AgentId, state| {
+        MesosEvent::Status(vec![v1::TaskStatus {
+            task_id: task.into(),
+            state,
+            agent_id: Some(agent.clone()),
+            uuid: Some(bytes::Bytes::from_static(b"uuid")),
+            ..v1::TaskStatus::default()
+        }])
+    };
+    let acknowledged = |task: &str, agent: &AgentId| MesosCall::Acknowledge {
+        agent_id: agent.clone(),
+        task_id: task.into(),
+        uuid: bytes::Bytes::from_static(b"uuid"),
+    };
+    // The change and its acknowledgement are of one step, whose effects wait for its ops.
+    let running = status(one, &agents[0], v1::TaskState::Running);
+    let step = world.core.step(world.now, Input::Mesos(running));
+    assert!(
+        matches!(
+            &step.ops[..],
+            [Op::SaveStatus {
+                status: ScheduleStatus::Running,
+                ..
+            }]
+        ),
+        "{:?}",
+        step.ops
+    );
+    assert_eq!(step.effects, [Effect::Mesos(acknowledged(one, &agents[0]))]);
+    let (_, calls) = world.call(arguments::KillTasks {
+        job: Some(JobKey::new("www", "prod", "hello")),
+        instances: None,
+        message: None,
+    });
+    let mut expected =
+        [(one, &agents[0]), (other, &agents[1])].map(|(task, agent)| MesosCall::Kill {
+            task_id: task.as_str().into(),
+            agent_id: Some(agent.clone()),
+        });
+    expected.sort_by_key(|call| format!("{call:?}"));
+    let mut killed = calls;
+    killed.sort_by_key(|call| format!("{call:?}"));
+    assert_eq!(killed, expected);
+    let end = status(one, &agents[0], v1::TaskState::Killed);
+    assert_eq!(world.mesos(end), [acknowledged(one, &agents[0])]);
+    // Nobody knows this one: its agent is known from the status alone.
+    let stranger = status("stranger", &agents[1], v1::TaskState::Running);
+    let kill = MesosCall::Kill {
+        task_id: "stranger".into(),
+        agent_id: Some(agents[1].clone()),
+    };
+    assert_eq!(
+        world.mesos(stranger),
+        [kill, acknowledged("stranger", &agents[1])]
     );
 }

@@ -210,3 +210,54 @@ fn a_host_is_known_by_its_last_offer() {
         assert_eq!(before.as_ref() != Some(known), is_news, "{expected:?}");
     }
 }
+
+/// Room for tasks of upstream's four sizes, by hand: a kind that lacks is the limit, and what is revocable counts by itself.
+#[test]
+fn free_slots_are_counted_by_size() {
+    let mut world = World::registered(config());
+    let sized = |name, cpus, mem, disk| Host {
+        cpus,
+        mem,
+        disk,
+        ..host(name)
+    };
+    for host in [
+        sized("a", 1.0, 1024.0, 4096.0),
+        sized("b", 1.0, 1024.0, 4096.0),
+        sized("c", 16.0, 32768.0, 65536.0),
+        sized("starved", 1000.0, 16384.0, 1.0),
+        Host {
+            attributes: vec![("dedicated", "www/web")],
+            ..sized("e", 4.0, 8192.0, 16384.0)
+        },
+    ] {
+        world.offer(&host);
+    }
+    let mut offer = world.make_offer(&sized("f", 0.5, 2048.0, 8192.0));
+    offer.resources.push(v1::Resource {
+        revocable: Some(v1::RevocableInfo::default()),
+        ..scalar("cpus", 2.0)
+    });
+    world.mesos(MesosEvent::Offers(vec![offer]));
+    let slots = |(name, count): (String, u64)| {
+        let name = name.strip_prefix("empty_slots_")?.to_owned();
+        Some((name, count))
+    };
+    let slots: Vec<(String, u64)> = world.core.gauges().into_iter().filter_map(slots).collect();
+    assert_eq!(slots.len(), 16, "{slots:?}");
+    let some: BTreeMap<&str, u64> = slots
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(name, count)| (name.as_str(), *count))
+        .collect();
+    let expected = [
+        ("small", 1 + 1 + 16),
+        ("medium", 4),
+        ("large", 2),
+        ("xlarge", 1),
+        ("dedicated_small", 4),
+        ("dedicated_medium", 1),
+        ("revocable_small", 2),
+    ];
+    assert_eq!(some, expected.into());
+}

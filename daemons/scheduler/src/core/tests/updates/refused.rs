@@ -99,6 +99,26 @@ fn settings_are_checked() {
     }
 }
 
+/// More instances than a job may have are refused before anybody looks at each of them.
+#[test]
+fn counts_beyond_the_limit_are_refused_unseen() {
+    let config = Config {
+        max_tasks_per_job: 3,
+        ..config()
+    };
+    let mut stage = Stage::with(config, JobUpdateSettings::default());
+    stage.line("job 2");
+    for count in [0, 4, i32::MAX] {
+        let answer = stage.start(count, &["group=1", "only=7"]);
+        let said = answer.details.first().and_then(|part| part.message.clone());
+        assert_eq!(
+            said.as_deref(),
+            Some("Instance count must be between 1 and 3 inclusive."),
+            "{count}"
+        );
+    }
+}
+
 #[test]
 fn unknown_updates_and_impossible_commands_are_refused() {
     let mut stage = Stage::new();
