@@ -21,6 +21,7 @@ mod placement;
 mod preemption;
 mod replay;
 mod rules;
+mod samples;
 mod script;
 mod simulation;
 mod sla;

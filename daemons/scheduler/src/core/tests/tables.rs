@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::replay::{after, samples};
+use super::replay::after;
+use super::samples::samples;
 use super::*;
 
 #[test]
