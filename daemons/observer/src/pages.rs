@@ -13,7 +13,7 @@ use http::header::{HeaderValue, LOCATION};
 use serde_json::Value;
 
 use crate::files::log_place;
-use crate::html::{self, Markup, STYLE, address, link, page, table, text, time};
+use crate::html::{self, Markup, address, link, page, table, text, time};
 use crate::registry::Task;
 use crate::routes::{NO_TASK, Observer};
 use crate::sandbox::{self, Place};
@@ -59,9 +59,7 @@ impl Observer {
                     None => missing("There is no such log."),
                 }
             }),
-            ["assets", "observer.css"] => {
-                reply::bytes(StatusCode::OK, "text/css; charset=utf-8", STYLE)
-            }
+            ["assets", "style.css"] => html::style(),
             ["favicon.ico"] => {
                 let mut response = reply::empty(StatusCode::FOUND);
                 let asset = HeaderValue::from_static("/assets/favicon.svg");
@@ -248,7 +246,7 @@ impl Observer {
             return missing("There is no such process.");
         }
         let runs = runs.map(Vec::as_slice).unwrap_or_default();
-        let state = runs.last().and_then(|run| run.state);
+        let state = runs.last().map(|run| task.run_state(run));
         let usage = runs
             .last()
             .and_then(|run| task.process(run))
@@ -314,7 +312,7 @@ fn fact_table(facts: &[(&str, Markup)]) -> Markup {
 
 fn status(task: &Task) -> Markup {
     let since = time(seconds(task.state.state_since_ms()));
-    Markup(format!("{} @ {}", task.state.task_state().name(), since.0))
+    Markup(format!("{} @ {}", task.task_state().name(), since.0))
 }
 
 fn megabytes(bytes: u64) -> Markup {
@@ -368,7 +366,7 @@ fn main_ports(task: &Task) -> Markup {
 
 /// Run, status, return code, started, finished, stdout, stderr.
 fn run_cells(task: &Task, process: &str, number: usize, run: &ProcessStatus) -> Vec<Markup> {
-    let state = run.state.unwrap_or_default();
+    let state = task.run_state(run);
     let at = |time: Option<aurora_api::wire::Double>| {
         time.map_or_else(Markup::default, |time| html::time(time.0 as i64))
     };

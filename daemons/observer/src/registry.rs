@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use aurora_api::thermos::{ProcessState, ProcessStatus, RunnerHeader};
+use aurora_api::thermos::{ProcessState, ProcessStatus, RunnerHeader, TaskState};
 use aurora_thermos::checkpoint::Reader;
 use aurora_thermos::paths::{Stage, TaskPaths, find_runs, list_tasks};
 use aurora_thermos::procs;
@@ -45,6 +45,8 @@ pub struct Task {
     pub modified: SystemTime,
     /// What its stream adds up to. The header is there: tasks without one are not shown.
     pub state: Arc<RunnerState>,
+    /// Whether it has no end on record, and nobody who could write one.
+    pub lost: bool,
     /// The task as JSON with its references filled in, absent when its file cannot be read.
     pub definition: Option<Arc<Value>>,
 }
@@ -67,10 +69,23 @@ impl Task {
 
     /// The process of a run that is running, when it still is the one on record.
     pub fn process(&self, run: &ProcessStatus) -> Option<i32> {
-        let uid = self.header()?.uid;
-        (run.state == Some(ProcessState::Running) && procs::is_recorded(run, uid))
-            .then_some(run.pid)
-            .flatten()
+        process(&self.state, run)
+    }
+
+    /// Its state: that on record, or LOST.
+    pub fn task_state(&self) -> TaskState {
+        match self.lost {
+            true => TaskState::Lost,
+            false => self.state.task_state(),
+        }
+    }
+
+    /// The state of one of its runs: those under way are lost with it.
+    pub fn run_state(&self, run: &ProcessStatus) -> ProcessState {
+        match run.state.unwrap_or_default() {
+            ProcessState::Forked | ProcessState::Running if self.lost => ProcessState::Lost,
+            recorded => recorded,
+        }
     }
 
     fn place<'a>(&'a self, directory: &'a str) -> Option<Place<'a>> {
@@ -81,12 +96,21 @@ impl Task {
     }
 }
 
+/// The process of a run that is running, when it still is the one on record.
+fn process(state: &RunnerState, run: &ProcessStatus) -> Option<i32> {
+    let uid = state.header.as_ref()?.uid;
+    (run.state == Some(ProcessState::Running) && procs::is_recorded(run, uid))
+        .then_some(run.pid)
+        .flatten()
+}
+
 struct Known {
     run: PathBuf,
     stage: Stage,
     modified: SystemTime,
     stream: Stream,
     state: Arc<RunnerState>,
+    lost: bool,
     definition: Option<Arc<Value>>,
 }
 
@@ -158,6 +182,8 @@ impl Registry {
                 self.look(&run);
             }
         }
+        // A runner that is killed leaves no trace in its files.
+        self.tasks.values_mut().for_each(Known::settle);
         self.looked = Some(Instant::now());
     }
 
@@ -292,6 +318,7 @@ impl Known {
             modified,
             stream: Stream::Awaited,
             state: Arc::default(),
+            lost: false,
             definition: None,
         }
     }
@@ -303,12 +330,33 @@ impl Known {
             stage: self.stage,
             modified: self.modified,
             state: self.state.clone(),
+            lost: self.lost,
             definition: self.definition.clone(),
         }
     }
 
     fn is_over(&self) -> bool {
         self.stage == Stage::Finished && matches!(self.stream, Stream::Done)
+    }
+
+    fn read_stream(&mut self) {
+        if let Stream::Open(reader) = &mut self.stream
+            && read_on(reader, &mut self.state, self.stage)
+        {
+            self.stream = Stream::Done;
+        }
+    }
+
+    /// Finds out whether a task without an end on record is lost: nobody leads its stream, and none of its processes is there.
+    /// Those of our executor die with it; upstream's outlive it, and another runner may take them over.
+    fn settle(&mut self) {
+        self.lost = false;
+        if matches!(&self.stream, Stream::Open(reader) if !reader.is_led()) {
+            self.read_stream();
+            let state = &self.state;
+            let mut runs = state.processes.values().filter_map(|runs| runs.last());
+            self.lost = !state.is_over() && !runs.any(|run| process(state, run).is_some());
+        }
     }
 
     /// Reads what the stream has gained, and the definition if that is still missing.
@@ -325,11 +373,7 @@ impl Known {
                 }
             }
         }
-        if let Stream::Open(reader) = &mut self.stream
-            && read_on(reader, &mut self.state, self.stage)
-        {
-            self.stream = Stream::Done;
-        }
+        self.read_stream();
         if self.definition.is_none()
             && let Some(header) = &self.state.header
         {

@@ -104,7 +104,7 @@ impl Observer {
             "name": definition.get("name"),
             "role": header.user,
             "launch_timestamp": seconds(task.state.launched_ms()),
-            "state": task.state.task_state().name(),
+            "state": task.task_state().name(),
             "state_timestamp": seconds(task.state.state_since_ms()),
             "ports": header.ports.clone().unwrap_or_default(),
             "disk": self.disk(task),
@@ -149,7 +149,7 @@ impl Observer {
             .map(|bucket| (bucket.to_owned(), json!([])))
             .collect();
         for (name, runs) in &task.state.processes {
-            let bucket = match runs.last().and_then(|run| run.state) {
+            let bucket = match runs.last().map(|run| task.run_state(run)) {
                 Some(ProcessState::Forked | ProcessState::Running) => "running",
                 Some(ProcessState::Success) => "success",
                 Some(ProcessState::Failed) => "failed",
@@ -168,7 +168,7 @@ impl Observer {
             "name": task.definition.as_deref().and_then(|task| task.get("name")),
             "user": header.and_then(|header| header.user.clone()),
             "launch_timestamp": seconds(task.state.launched_ms()),
-            "state": task.state.task_state().name(),
+            "state": task.task_state().name(),
             "state_timestamp": seconds(task.state.state_since_ms()),
             "ports": header.and_then(|header| header.ports.clone()).unwrap_or_default(),
             "resource_consumption": consumption,
@@ -227,7 +227,7 @@ impl Observer {
         let mut run = Map::new();
         run.insert("process_name".to_owned(), json!(name));
         run.insert("process_run".to_owned(), json!(index));
-        let state = status.state.unwrap_or_default();
+        let state = task.run_state(status);
         run.insert("state".to_owned(), json!(state.name()));
         if let Some(start) = status.start_time {
             run.insert("start_time".to_owned(), json!(start.0));

@@ -251,7 +251,7 @@ async fn pages_for_a_browser() {
         );
     }
     assert!(
-        page(address, "/assets/observer.css")
+        page(address, "/assets/style.css")
             .await
             .1
             .contains("body{")

@@ -90,6 +90,64 @@ async fn buckets_codes_and_bytes() {
 }
 
 #[tokio::test]
+async fn a_task_that_nobody_attends_to_is_lost() {
+    let machine = Machine::new();
+    machine.launch();
+    for (seq, state) in [
+        ProcessState::Waiting,
+        ProcessState::Forked,
+        ProcessState::Running,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        machine.process("gone", seq as i64, state, None);
+    }
+    let stream = machine.run().join("checkpoints/checkpoints").join(TASK);
+    let lead = || {
+        let runner = File::open(stream.join("runner")).unwrap();
+        runner.lock().unwrap();
+        runner
+    };
+    let shutdown = Shutdown::new();
+    let address = start(machine.directory.path(), &shutdown).await;
+    let check = async |state: &str, run: &str, buckets: Value, why: &str| {
+        let task = &get(address, &format!("/j/task/{TASK}")).await[TASK];
+        assert_eq!(task["state"], state, "{why}");
+        let processes = ["waiting", "running"].map(|bucket| &task["processes"][bucket]);
+        assert_eq!(json!(processes), buckets, "{why}");
+        let shown = get(address, &format!("/j/process/{TASK}/gone")).await;
+        assert_eq!(shown["state"], run, "{why}");
+        assert_eq!(shown.get("used").is_some(), run == "RUNNING", "{why}");
+        let list = get(address, "/j/task_ids/active").await;
+        assert_eq!(list["tasks"][0]["state"], state, "{why}");
+        let (_, html) = page(address, &format!("/process/{TASK}/gone")).await;
+        assert!(html.contains(run), "{why}: {html}");
+    };
+    let both = json!([[], ["gone", "hello"]]);
+    check(
+        "ACTIVE",
+        "RUNNING",
+        both,
+        "a process is there without a runner",
+    )
+    .await;
+    machine.process("hello", 3, ProcessState::Success, Some(0));
+    let runner = lead();
+    let one = json!([[], ["gone"]]);
+    check("ACTIVE", "RUNNING", one.clone(), "a runner leads").await;
+    drop(runner);
+    check("LOST", "LOST", json!([["gone"], []]), "nobody is there").await;
+    let runner = lead();
+    check("ACTIVE", "RUNNING", one, "a runner took it over").await;
+    machine.finish_as(TaskState::Killed);
+    drop(runner);
+    let task = &get(address, &format!("/j/task/{TASK}")).await[TASK];
+    assert_eq!(task["state"], "KILLED", "it has an end on record");
+    shutdown.trigger();
+}
+
+#[tokio::test]
 async fn tasks_that_are_not_whole_yet() {
     let machine = Machine::new();
     machine.launch();

@@ -117,6 +117,18 @@ impl Reader {
         &self.path
     }
 
+    /// Whether a runner leads the stream (see [`Writer::lock`]); also when that cannot be told. A stream that nobody leads holds
+    /// all that its last runner wrote. Asking takes the lock of a stream without a leader for a moment.
+    #[must_use]
+    pub fn is_led(&self) -> bool {
+        let Some(file) = &self.file else { return true };
+        let is_free = file.try_lock_shared().is_ok();
+        if is_free && let Err(error) = file.unlock() {
+            tracing::warn!(stream = %self.path.display(), %error, "cannot let go of a stream");
+        }
+        !is_free
+    }
+
     /// The next whole record. `None` when the stream ends here, be it between records or inside one that is still being
     /// written (or was cut off): asking again later goes on from the same place.
     ///

@@ -123,8 +123,13 @@ impl Machine {
             return_code: Some(7),
             ..ProcessStatus::default()
         }));
+        self.finish_as(TaskState::Failed);
+    }
+
+    /// The task's end, its processes left as they are.
+    pub(crate) fn finish_as(&self, state: TaskState) {
         self.append(&RunnerCkpt::TaskStatus(TaskStatus {
-            state: Some(TaskState::Failed),
+            state: Some(state),
             timestamp_ms: Some(1_700_000_010_000),
             ..TaskStatus::default()
         }));
