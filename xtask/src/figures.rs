@@ -1,5 +1,7 @@
 //! `cargo xtask figures`: measures the release programs on this machine; `cargo xtask bench` their parts.
 
+use std::path::{Path, PathBuf};
+
 use crate::{Outcome, cargo};
 
 /// Builds the release programs, the executor as a static one, and measures a cluster of them; one JSON line a figure.
@@ -34,20 +36,21 @@ pub(crate) fn bench(arguments: &[String]) -> Outcome {
         core(arguments)?;
     }
     if matches!(kind, None | Some('E')) {
-        static_executor()?;
-        program("aurora-executor", arguments)?;
+        // Not the copy beside the release programs: building the benchmark puts a dynamic one in its place.
+        let built = static_executor()?;
+        program("aurora-executor", &built, arguments)?;
     }
     if matches!(kind, None | Some('O')) {
         let build = ["build", "--release", "--package", "aurora-observer"];
         crate::run(cargo().args(build), "the build of the observer")?;
-        program("aurora-observer", arguments)?;
+        let built = crate::target().join("release/aurora-observer");
+        program("aurora-observer", &built, arguments)?;
     }
     Ok(())
 }
 
-/// Runs the benchmarks of a program's own package against the release build.
-fn program(name: &str, arguments: &[String]) -> Outcome {
-    let built = crate::target().join("release").join(name);
+/// Runs the benchmarks of a program's own package against a build of it.
+fn program(name: &str, built: &Path, arguments: &[String]) -> Outcome {
     crate::run(
         cargo()
             .args(["bench", "--profile", "release", "--quiet"])
@@ -75,8 +78,8 @@ fn core(arguments: &[String]) -> Outcome {
 }
 
 /// Builds the executor small (see the profile of its name in Cargo.toml) and without shared libraries, so that it runs in any
-/// image and starts without a loader, and puts it beside the release programs.
-pub(crate) fn static_executor() -> Outcome {
+/// image and starts without a loader, and puts it beside the release programs. Says where it was built.
+pub(crate) fn static_executor() -> Result<PathBuf, String> {
     crate::run(
         cargo().args([
             "rustc",
@@ -106,5 +109,6 @@ pub(crate) fn static_executor() -> Outcome {
                 built.display(),
                 release.display()
             )
-        })
+        })?;
+    Ok(built)
 }
