@@ -162,7 +162,12 @@ impl Core {
         for minute in &missed {
             self.decide(key, *minute, CronOutcome::Missed);
         }
-        missed.back().copied().unwrap_or(minute)
+        let last = missed.back().copied().unwrap_or(minute);
+        // An earlier run may still have to follow, also when somebody else takes over.
+        if self.crons.replacing.contains_key(key) {
+            self.decide(key, last, CronOutcome::Replacing);
+        }
+        last
     }
 
     fn decide(&mut self, key: &JobKey, minute: Millis, outcome: CronOutcome) {

@@ -268,6 +268,22 @@ fn a_replacement_that_waits_survives_a_failover() {
          12:05:00
          report: 0 PENDING",
     );
+    // Also when a minute was missed meanwhile, and whoever missed it is gone too.
+    play(
+        "12:00:30
+         cron report */5 * * * * KILL_EXISTING
+         12:05:00
+         report runs on a
+         12:10:00
+         report: 0 KILLING@a
+         restart after 9m
+         cron_job_missed = 1
+         restart
+         report is gone
+         12:19:30
+         report: 0 PENDING
+         report decided 12:15 launched",
+    );
 }
 
 fn cron_job(schedule: &str) -> JobConfiguration {

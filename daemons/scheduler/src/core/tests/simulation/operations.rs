@@ -98,6 +98,8 @@ impl Operations {
         let is_legal = match (before, outcome) {
             (None, Launched | Skipped | Replacing | Missed) => true,
             (Some(Replacing), Launched) => true,
+            // The run that is to follow is noted again.
+            (Some(Missed), Replacing) => true,
             // By hand nothing is decided, but what was begun is noted at the last minute.
             (_, Scheduled | Replacing) => by_hand,
             (Some(_), _) => false,
