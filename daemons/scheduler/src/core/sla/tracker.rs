@@ -198,10 +198,27 @@ impl Tracker {
 
     /// Before an op is applied: what it takes away.
     pub(crate) fn before(&mut self, op: &Op, view: &View, now: Millis) {
-        if let Op::RemoveTasks { tasks } = op {
-            for task in tasks.iter().filter_map(|id| view.task(id)) {
-                self.removed(task, now);
+        match op {
+            Op::RemoveTasks { tasks } => {
+                for task in tasks.iter().filter_map(|id| view.task(id)) {
+                    self.removed(task, now);
+                }
             }
+            // The record may lose the event that says since when it ran.
+            Op::SaveStatus {
+                task,
+                status: ScheduleStatus::Partitioned,
+                ..
+            } => {
+                if let Some(task) = view.task(task)
+                    && task.status == ScheduleStatus::Running
+                    && let Some(job) = view.job(task.job())
+                {
+                    let group = self.group(&job.key, Class::of(&task.config));
+                    group.ran_since(task.last_event_time());
+                }
+            }
+            _ => {}
         }
     }
 
@@ -275,7 +292,8 @@ impl Tracker {
             return;
         };
         let group = self.group(job, Class::of(&task.config));
-        if before.status == ScheduleStatus::Running {
+        let is_parted = last.status == ScheduleStatus::Partitioned;
+        if before.status == ScheduleStatus::Running && !is_parted {
             group.ran_since(before.time);
         }
         if last.status == ScheduleStatus::Running {

@@ -340,3 +340,34 @@ fn figures_are_the_same_after_a_failover() {
         0.0
     );
 }
+
+/// Of a task that goes back and forth between RUNNING and PARTITIONED the record keeps one pair of events; it runs once.
+#[test]
+fn a_task_that_flaps_with_its_agent_runs_once() {
+    let mut world = World::registered(Config {
+        partition_aware: true,
+        ..config()
+    });
+    let mut hello = job("hello", 1);
+    hello.task_config.partition_policy = Some(PartitionPolicy {
+        reschedule: false,
+        delay_secs: None,
+    });
+    let id = world.running(hello);
+    let running = |world: &World| {
+        let job = JobKey::new("www", "prod", "hello");
+        let view = world.core.store().read();
+        world.core.sla.standing_at(view, &job, Millis::MAX).running
+    };
+    for _ in 0..3 {
+        assert_eq!(running(&world), 1);
+        world.pass(1_000);
+        world.status(&id, v1::TaskState::Unreachable);
+        assert_eq!(running(&world), 0);
+        world.pass(1_000);
+        world.status(&id, v1::TaskState::Running);
+    }
+    assert_eq!(running(&world), 1);
+    world.status(&id, v1::TaskState::Finished);
+    assert_eq!(running(&world), 0);
+}
