@@ -380,8 +380,8 @@ impl Core {
             Timer::UpdateLook(job, instance, generation) => {
                 self.update_look_due(&job, instance, generation);
             }
-            Timer::UpdateKill(job, instance, generation, waited) => {
-                self.try_kill_again(job, instance, generation, waited);
+            Timer::UpdateKill(job, task, generation, waited) => {
+                self.try_kill_again(job, task, generation, waited);
             }
             // They are made when the step ends.
             Timer::UpdateKills => {}

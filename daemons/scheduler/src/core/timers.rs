@@ -34,8 +34,8 @@ pub(crate) enum Timer {
     CronFollowUp(JobKey, Millis),
     /// An instance of an update may have been running for long enough; with the updater's generation.
     UpdateLook(JobKey, i32, u64),
-    /// Another try to kill an instance that an update waits for; with the updater's generation and the wait before.
-    UpdateKill(JobKey, i32, u64, Millis),
+    /// Another try to kill a task that an update waits for; with the updater's generation and the wait before.
+    UpdateKill(JobKey, TaskId, u64, Millis),
     /// The next batch of such tries.
     UpdateKills,
     /// Old updates.

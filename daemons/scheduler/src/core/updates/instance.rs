@@ -29,10 +29,11 @@ impl Seen {
             is_target,
         })
     }
+}
 
-    fn is_killable(&self) -> bool {
-        self.status.is_active() && self.status != ScheduleStatus::Killing
-    }
+/// Whether a task in this state goes on until it is killed.
+pub(super) fn is_killable(status: ScheduleStatus) -> bool {
+    status.is_active() && status != ScheduleStatus::Killing
 }
 
 /// The limits of an instance.
@@ -77,7 +78,7 @@ pub(super) fn judge(
         };
     };
     if !is_wanted || !task.is_target {
-        return if task.is_killable() {
+        return if is_killable(task.status) {
             Verdict::Kill
         } else {
             Verdict::Wait

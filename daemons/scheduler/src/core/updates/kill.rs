@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aurora_api::model::{JobKey, Resource, ScheduleStatus, SlaPolicy, TaskConfig};
 
 use super::began;
+use super::instance::is_killable;
 use super::status::Direction;
 use crate::core::Core;
 use crate::core::config::Millis;
@@ -15,11 +16,11 @@ use crate::core::timers::Timer;
 pub(super) const SLA_CHECK: &str = "Checking SLA before continuing.";
 const SLA_PASSED: &str = "SLA check passed, continuing.";
 
-/// An instance whose policy is to be asked before its task is killed.
+/// A task whose policy is to be asked before it is killed.
 #[derive(Debug)]
 pub(super) struct Try {
     pub(super) job: JobKey,
-    pub(super) instance: i32,
+    pub(super) task: TaskId,
     /// The updater's.
     pub(super) generation: u64,
     /// The wait before it.
@@ -34,12 +35,14 @@ impl Core {
             return;
         }
         self.announce_check(job, instance);
-        self.updates.tries.push_back(Try {
-            job: job.clone(),
-            instance,
-            generation,
-            waited: 0,
-        });
+        if let Some(task) = self.store.read().active_task(job, instance) {
+            self.updates.tries.push_back(Try {
+                job: job.clone(),
+                task: task.id(),
+                generation,
+                waited: 0,
+            });
+        }
     }
 
     /// Says, once in each direction, that a policy is asked.
@@ -61,13 +64,13 @@ impl Core {
     pub(crate) fn try_kill_again(
         &mut self,
         job: JobKey,
-        instance: i32,
+        task: TaskId,
         generation: u64,
         waited: Millis,
     ) {
         self.updates.tries.push_back(Try {
             job,
-            instance,
+            task,
             generation,
             waited,
         });
@@ -111,12 +114,12 @@ impl Core {
         self.change_state(&id, None, ScheduleStatus::Killing, Some(message));
     }
 
-    /// Asks an instance's policy, kills if it agrees, and comes back later in any case: a kill may get lost, and a denial is
-    /// for now.
+    /// Asks a task's policy and kills if it agrees. Otherwise it comes back later, since a denial is for now and a
+    /// coordinator may not answer, for as long as the task is not on its way out.
     pub(super) fn try_kill(&mut self, attempt: Try) {
         let Try {
             job,
-            instance,
+            task: id,
             generation,
             waited,
         } = attempt;
@@ -124,17 +127,14 @@ impl Core {
         if updater.is_none_or(|updater| updater.generation != generation) {
             return;
         }
-        let view = self.store.read();
-        let (Some(policy), Some(task)) = (
-            self.policy_of(&job, instance),
-            view.active_task(&job, instance),
-        ) else {
+        let task = self.store.read().task(&id);
+        let Some(task) = task.filter(|task| is_killable(task.status)) else {
             return;
         };
-        if task.status == ScheduleStatus::Killing {
+        let Some(policy) = self.policy_of(&job, task.instance) else {
             return;
-        }
-        let (id, has_place) = (task.id(), task.status.is_agent_assigned());
+        };
+        let has_place = task.status.is_agent_assigned();
         self.bump(format!("updates_sla_kill_attempt_{job}"));
         // What has no place yet keeps no promise.
         let permission = match has_place {
@@ -143,13 +143,14 @@ impl Core {
         };
         if permission == Permission::Granted {
             self.update_permitted(&id, generation);
+            return;
         }
         let (initial, max) = (
             self.config.sla_aware_kill_retry_min_delay,
             self.config.sla_aware_kill_retry_max_delay,
         );
         let wait = self.random.backoff(waited, initial, max).max(1);
-        let timer = Timer::UpdateKill(job, instance, generation, wait);
+        let timer = Timer::UpdateKill(job, id, generation, wait);
         self.timers.set(self.now.saturating_add(wait), timer);
     }
 
@@ -169,8 +170,7 @@ impl Core {
             && updater
                 .see(instance, Some(task))
                 .is_some_and(|seen| !seen.is_target)
-            && task.status != ScheduleStatus::Killing
-            && task.status.is_active();
+            && is_killable(task.status);
         let (direction, key) = (updater.direction, view.active_update(&job).map(Update::key));
         if let Some(key) = key.filter(|_| is_theirs).cloned() {
             self.record(&key, instance, began(direction), Some(SLA_PASSED));

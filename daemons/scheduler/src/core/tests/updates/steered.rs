@@ -170,3 +170,31 @@ fn a_policy_is_asked_before_each_kill() {
     );
     stage.play("settle\nsettle\nsettle\npass 600s\nsettle\nis ROLLED_FORWARD\nnew 0-3");
 }
+
+/// Whoever agreed to a kill is not asked again, least of all about the new task.
+#[test]
+fn a_kill_that_was_allowed_is_not_asked_for_again() {
+    let config = Config {
+        sla_aware_kill_non_prod: true,
+        ..config()
+    };
+    let mut stage = Stage::with(config, JobUpdateSettings::default());
+    stage.policy = Some(SlaPolicy::CoordinatorSlaPolicy(CoordinatorSlaPolicy {
+        coordinator_url: "http://c".to_owned(),
+        status_key: "ok".to_owned(),
+    }));
+    stage.play("job 1\nupdate 1 sla watch=3600s");
+    let [question] = &stage.world.questions[..] else {
+        panic!("{:?}", stage.world.questions);
+    };
+    let answer = CoordinatorAnswer::Said {
+        status: 200,
+        body: r#"{"ok": true}"#.into(),
+    };
+    let id = question.id;
+    stage.world.step(Input::Coordinator { id, answer });
+    stage.play("run\npass 1800s\nnew 0\nis ROLLING_FORWARD");
+    assert_eq!(stage.world.questions.len(), 1);
+    let attempts = "updates_sla_kill_attempt_www/prod/web";
+    assert_eq!(stage.world.core.counters()[attempts], 1);
+}
