@@ -9,4 +9,5 @@
 pub mod agent;
 mod jsonp;
 pub mod link;
+mod logging_level;
 pub mod master;

@@ -166,17 +166,18 @@ impl Store {
         write_json(&run_paths::forked_pid(&meta), identity)
     }
 
+    /// The link stands among the checkpoints alone: what lies below `slaves` is found by patterns such as
+    /// `slaves/*/frameworks/*/executors/TASK/runs/latest`, which must match once (mesos: `paths::createSlaveDirectory`).
     fn point_latest(&self, agent: &str) -> Result<(), CheckpointError> {
-        for slaves in [self.paths.meta_slaves(), self.paths.slaves()] {
-            fs::create_dir_all(&slaves).map_err(failed("create", &slaves))?;
-            let temporary = slaves.join(".latest.new");
-            remove(&temporary)?;
-            symlink(agent, &temporary).map_err(failed("create", &temporary))?;
-            let latest = slaves.join("latest");
-            fs::rename(&temporary, &latest).map_err(failed("replace", &latest))?;
-            sync_directory(&slaves)?;
+        let (slaves, latest) = (self.paths.meta_slaves(), self.paths.meta_latest_slave());
+        for directory in [&slaves, &self.paths.slaves()] {
+            fs::create_dir_all(directory).map_err(failed("create", directory))?;
         }
-        Ok(())
+        let temporary = slaves.join(".latest.new");
+        remove(&temporary)?;
+        symlink(agent, &temporary).map_err(failed("create", &temporary))?;
+        fs::rename(&temporary, &latest).map_err(failed("replace", &latest))?;
+        sync_directory(&slaves)
     }
 
     /// Forgets which agent this work directory belongs to: the next one registers anew (mesos: Slave::finalize).
@@ -431,6 +432,18 @@ mod tests {
             task.updates.iter().map(|update| update.state).collect(),
             task.acknowledged.len(),
         )
+    }
+
+    /// As mesos has it: `aurora task ssh` finds a sandbox by a pattern below `slaves`, which a link would match again.
+    #[test]
+    fn the_latest_agent_is_linked_among_the_checkpoints_alone() {
+        let world = world();
+        let paths = &world.store.paths;
+        let latest = fs::read_link(paths.meta_latest_slave()).unwrap();
+        assert_eq!(latest, Path::new("S0"));
+        let below = fs::read_dir(paths.slaves()).unwrap();
+        let names: Vec<_> = below.map(|entry| entry.unwrap().file_name()).collect();
+        assert!(!names.iter().any(|name| name == "latest"), "{names:?}");
     }
 
     #[test]

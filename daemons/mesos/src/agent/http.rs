@@ -24,6 +24,7 @@ use super::paths::Paths;
 use super::shell::{CallReply, Ending, Handle};
 use super::statistics;
 use crate::jsonp::jsonp;
+use crate::logging_level::LoggingLevel;
 
 /// Everything that the routes need.
 pub(crate) struct Routes {
@@ -35,6 +36,7 @@ pub(crate) struct Routes {
     /// Flags as they are in force, for `/flags` and GET_FLAGS.
     pub(crate) flags: Vec<(String, String)>,
     pub(crate) gc: Arc<super::gc::GcCounters>,
+    pub(crate) logging: LoggingLevel,
     pub(crate) started: SystemTime,
 }
 

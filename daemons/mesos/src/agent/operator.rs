@@ -81,7 +81,15 @@ impl Routes {
                 });
             }
             agent::CallType::GetLoggingLevel => {
-                response.get_logging_level = Some(agent::GetLoggingLevel { level: 0 });
+                let level = self.logging.level();
+                response.get_logging_level = Some(agent::GetLoggingLevel { level });
+            }
+            agent::CallType::SetLoggingLevel => {
+                let Some(set) = call.set_logging_level else {
+                    return Ok(absent("set_logging_level"));
+                };
+                self.logging.set(set.level, set.duration.to_std());
+                return Ok(reply::empty(StatusCode::OK));
             }
             agent::CallType::GetMetrics => {
                 if call.get_metrics.is_none() {

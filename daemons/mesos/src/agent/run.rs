@@ -28,6 +28,7 @@ use super::paths::Paths;
 use super::registration::{self, Master};
 use super::shell::{Finished, Handle, Input, Shell, ShellConfig};
 use super::{detect, gc, sandbox, users};
+use crate::logging_level::LoggingLevel;
 
 /// Container events that may wait for the shell.
 const CONTAINER_EVENTS: usize = 1024;
@@ -149,6 +150,7 @@ pub async fn run(flags: AgentFlags) -> anyhow::Result<()> {
         containerizer,
         flags: flags.shown(&resources_text),
         gc: Arc::clone(&counters),
+        logging: LoggingLevel::default(),
         started: SystemTime::now(),
     };
     // The server outlives the request to end: executors still have to say how their tasks ended.

@@ -13,7 +13,6 @@ mod gzip;
 mod http;
 mod legacy;
 mod link_api;
-mod logging;
 mod metrics;
 mod negotiate;
 mod operator_api;

@@ -19,10 +19,10 @@ use uuid::Uuid;
 
 use super::core::{Config, Master};
 use super::http::Api;
-use super::logging::LoggingLevel;
 use super::shell::{Clock, Shell};
 use super::store::Store;
 use crate::link;
+use crate::logging_level::LoggingLevel;
 
 /// The version of Mesos whose APIs are spoken here. Clients split it at the dots and want numbers.
 const MESOS_VERSION: &str = "1.11.0";

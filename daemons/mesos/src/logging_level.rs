@@ -1,6 +1,6 @@
 //! The logging level that operators see: raised for a while, then zero again.
 //!
-//! It is Mesos' verbosity and has no counterpart in the log of this daemon, whose filter is a flag; it is
+//! It is Mesos' verbosity and has no counterpart in the logs of these daemons, whose filter is a flag; it is
 //! kept so that tools that raise it around an experiment find it as they set it.
 
 use std::sync::{Mutex, PoisonError};
