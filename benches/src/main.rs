@@ -1,7 +1,7 @@
 //! Benchmarks of the scheduler's core and of the workbench on one thread, in memory: no log, no sockets, no terminal.
 //!
 //! `cargo xtask bench` runs all of them, prints a table and writes a JSON line for each to `docs/figures/`. `--smoke` runs
-//! the smallest sizes alone; a word runs the benchmarks whose id begins with it.
+//! the smallest sizes alone, `--size=N` one; a word runs the benchmark of that id, or those whose ids begin with it.
 //!
 //! S, ST and T have the shapes of Apache Aurora's own suite (aurora: `src/jmh/java/org/apache/aurora/benchmark`). What its
 //! authors published was measured on machines of theirs, so it stands in a column of its own and nothing is divided by it.
@@ -46,9 +46,13 @@ fn main() -> ExitCode {
     let wanted = arguments
         .iter()
         .find(|argument| !argument.starts_with("--"));
+    let size = arguments
+        .iter()
+        .find_map(|argument| argument.strip_prefix("--size=")?.parse().ok());
     let suite = Suite {
         smoke,
         wanted: wanted.cloned().unwrap_or_default(),
+        size,
     };
     let groups: [(&str, Group); 36] = [
         ("S1", placement::fill),
@@ -88,10 +92,12 @@ fn main() -> ExitCode {
         ("V7", workbench::start),
         ("V8", workbench::storm),
     ];
+    let is_id = groups.iter().any(|(id, _)| *id == suite.wanted);
+    let is_wanted = |id: &str| id == suite.wanted || !is_id && id.starts_with(&suite.wanted);
     println!("{}", measure::header());
     let mut figures = Vec::new();
     for (id, group) in groups {
-        if id.starts_with(&suite.wanted) {
+        if is_wanted(id) {
             let measured = group(&suite);
             for figure in &measured {
                 println!("{}", figure.row());

@@ -11,12 +11,18 @@ use serde_json::{Value, json};
 pub(crate) struct Suite {
     pub(crate) smoke: bool,
     pub(crate) wanted: String,
+    /// The one size that is measured where there are several.
+    pub(crate) size: Option<usize>,
 }
 
 impl Suite {
-    /// The sizes to measure, of which a smoke run takes the first.
+    /// The sizes to measure, of which a smoke run takes the first unless another was asked for.
     pub(crate) fn sizes<'a>(&self, sizes: &'a [usize]) -> &'a [usize] {
-        if self.smoke { &sizes[..1] } else { sizes }
+        match sizes.iter().position(|size| Some(*size) == self.size) {
+            Some(only) => &sizes[only..=only],
+            None if self.smoke => &sizes[..1],
+            None => sizes,
+        }
     }
 
     /// The cases to measure, of which a smoke run takes the first.
@@ -191,7 +197,7 @@ pub(crate) fn write(suite: &Suite, figures: &[Figure]) -> std::io::Result<String
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/figures");
     fs::create_dir_all(directory)?;
     // Part of the suite is not its result.
-    let part = if suite.smoke || !suite.wanted.is_empty() {
+    let part = if suite.smoke || suite.size.is_some() || !suite.wanted.is_empty() {
         "-part"
     } else {
         ""
