@@ -190,7 +190,7 @@ pub(super) fn bucket_at(hash: usize, buckets: usize) -> Option<usize> {
 }
 
 /// As many bits as ever tell buckets apart.
-fn hash_of<Q: Hash + ?Sized>(key: &Q) -> u32 {
+pub(super) fn hash_of<Q: Hash + ?Sized>(key: &Q) -> u32 {
     let mut hasher = Mixer::default();
     key.hash(&mut hasher);
     hasher.finish() as u32

@@ -1,52 +1,55 @@
-//! Where the record of each task is, by the task's UUID.
+//! Where the records of tasks are, by something that the records themselves know: their UUIDs, their hosts.
 //!
-//! An entry is 8 bytes: a part of the UUID, which is random and so its own hash, and a place in the task table. Who asks says
-//! which record is meant, so nothing of the id is kept twice. Buckets hold [`LOAD`] entries on average and are split one at
-//! a time (linear hashing): no insertion stalls for a rehash of everything, and a copy for readers shares all pages.
+//! An entry is 8 bytes: a hash, and a place in the task table. Who asks says which record is meant, so no key is kept twice.
+//! Buckets hold [`LOAD`] entries on average and are split one at a time (linear hashing): no insertion stalls for a rehash of
+//! everything, and a copy for readers shares all pages. Entries of one hash stay in the order in which they came.
 
 use uuid::Uuid;
 
 use super::Slot;
-use super::cow::{CowVec, bucket_at};
+use super::cow::{CowVec, bucket_at, hash_of};
 
 /// Entries per bucket, on average, at which another bucket is made.
 const LOAD: usize = 8;
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct TaskIndex {
+pub(crate) struct SlotIndex {
     buckets: CowVec<Vec<(u32, Slot)>>,
     len: usize,
 }
 
-/// 32 bits of a UUID in which both of its halves take part: neither alone differs for all tasks whose seeds have a half in
-/// common. Version and variant are not among them.
-fn hash_of(uuid: Uuid) -> u32 {
+/// 32 bits of a UUID, which is random and so its own hash, in which both of its halves take part: neither alone differs for
+/// all tasks whose seeds have a half in common. Version and variant are not among them.
+pub(super) fn hash_of_uuid(uuid: Uuid) -> u32 {
     let (high, low) = uuid.as_u64_pair();
     ((high >> 32) ^ low) as u32
 }
 
-impl TaskIndex {
+/// The hash of a host's name.
+pub(super) fn hash_of_host(name: &str) -> u32 {
+    hash_of(name)
+}
+
+impl SlotIndex {
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// The place of the task of this UUID that `is_meant`.
-    pub(crate) fn find(&self, uuid: Uuid, is_meant: impl Fn(Slot) -> bool) -> Option<Slot> {
-        let hash = hash_of(uuid);
-        let bucket = self
-            .buckets
-            .get(bucket_at(hash as usize, self.buckets.len())?)?;
-        let fits = |entry: &&(u32, Slot)| entry.0 == hash && is_meant(entry.1);
-        bucket.iter().find(fits).map(|(_, slot)| *slot)
+    /// The places of a hash, in the order in which they came.
+    pub(crate) fn slots(&self, hash: u32) -> impl DoubleEndedIterator<Item = Slot> {
+        let at = bucket_at(hash as usize, self.buckets.len());
+        let bucket = at.and_then(|at| self.buckets.get(at));
+        let entries = bucket.map_or(&[][..], |bucket| bucket).iter();
+        let fitting = entries.filter(move |entry| entry.0 == hash);
+        fitting.map(|(_, slot)| *slot)
     }
 
-    /// Adds a task that is not there.
-    pub(crate) fn insert(&mut self, uuid: Uuid, slot: Slot) {
+    /// Adds a place that is not there.
+    pub(crate) fn insert(&mut self, hash: u32, slot: Slot) {
         if self.len >= self.buckets.len() * LOAD {
             self.split();
         }
-        let hash = hash_of(uuid);
         let at = bucket_at(hash as usize, self.buckets.len());
         if let Some(bucket) = at.and_then(|at| self.buckets.get_mut(at)) {
             bucket.push((hash, slot));
@@ -54,15 +57,14 @@ impl TaskIndex {
         }
     }
 
-    /// Takes out the entry of a task that is there.
-    pub(crate) fn remove(&mut self, uuid: Uuid, slot: Slot) {
-        let entry = (hash_of(uuid), slot);
-        let at = bucket_at(entry.0 as usize, self.buckets.len());
+    /// Takes out a place that is there.
+    pub(crate) fn remove(&mut self, hash: u32, slot: Slot) {
+        let at = bucket_at(hash as usize, self.buckets.len());
         let Some(bucket) = at.and_then(|at| self.buckets.get_mut(at)) else {
             return;
         };
-        if let Some(found) = bucket.iter().position(|other| *other == entry) {
-            bucket.swap_remove(found);
+        if let Some(found) = bucket.iter().position(|other| *other == (hash, slot)) {
+            bucket.remove(found);
             self.len -= 1;
         }
     }
@@ -92,32 +94,40 @@ mod tests {
 
     #[test]
     fn every_task_is_found_until_it_is_taken_out() {
-        let mut index = TaskIndex::default();
-        assert_eq!(index.find(task_uuid(0, 1), |_| true), None);
+        let hash = |n: i32| hash_of_uuid(task_uuid(n, 1));
+        let mut index = SlotIndex::default();
+        let found = |index: &SlotIndex, n: i32| {
+            let mut slots = index.slots(hash(n));
+            slots.find(|slot| *slot == n as Slot)
+        };
+        assert_eq!(found(&index, 0), None);
         for n in 0..5_000 {
-            index.insert(task_uuid(n, 1), n as Slot);
+            index.insert(hash(n), n as Slot);
         }
-        // Another task of the same UUID, which a caller tells apart.
-        index.insert(task_uuid(7, 1), 9_999);
         let copy = index.clone();
         for n in (0..5_000).filter(|n| n % 3 == 0) {
-            index.remove(task_uuid(n, 1), n as Slot);
+            index.remove(hash(n), n as Slot);
         }
         for n in 0..5_000 {
             let slot = n as Slot;
-            let found = |index: &TaskIndex| index.find(task_uuid(n, 1), |other| other == slot);
-            assert_eq!(found(&index), (n % 3 != 0).then_some(slot), "{n}");
-            assert_eq!(found(&copy), Some(slot));
+            assert_eq!(found(&index, n), (n % 3 != 0).then_some(slot), "{n}");
+            assert_eq!(found(&copy, n), Some(slot));
         }
-        assert_eq!(
-            index.find(task_uuid(7, 1), |slot| slot > 5_000),
-            Some(9_999)
-        );
-        assert_eq!((index.len(), copy.len()), (5_001 - 1_667, 5_001));
-        for n in 0..5_000 {
-            index.insert(task_uuid(0, n), 0);
-        }
+        assert_eq!((index.len(), copy.len()), (5_000 - 1_667, 5_000));
         let longest = index.buckets.iter().map(Vec::len).max();
         assert!(longest.unwrap_or(0) < 6 * LOAD, "{longest:?}");
+    }
+
+    #[test]
+    fn places_of_one_hash_keep_their_order_while_buckets_are_split() {
+        let mut index = SlotIndex::default();
+        let hosts = ["a", "b", "c"].map(hash_of_host);
+        for slot in 0..300 {
+            index.insert(hosts[slot as usize % 3], slot);
+        }
+        index.remove(hosts[1], 4);
+        let of_b: Vec<Slot> = index.slots(hosts[1]).collect();
+        let expected: Vec<Slot> = (0..300).filter(|n| n % 3 == 1 && *n != 4).collect();
+        assert_eq!(of_b, expected);
     }
 }

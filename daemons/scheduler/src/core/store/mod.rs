@@ -10,6 +10,7 @@ use super::op::{AuditRecord, Op};
 use configs::ConfigIndex;
 use events::Notes;
 use ids::task_uuid;
+use index::hash_of_host;
 use record::Past;
 
 mod apply;
@@ -231,13 +232,13 @@ impl Store {
                     .collect();
                 bound.sort();
                 let place = self.view.shared_place(agent, host);
-                let host = Arc::clone(&place.host);
+                let host = hash_of_host(host);
                 let event = self.event(*time, ScheduleStatus::Assigned, None);
                 let slot = self.change(task, event, changes, |task| {
                     task.place = Some(place);
                     task.ports = bound.into();
                 })?;
-                self.view.add_to_host(&host, slot);
+                self.view.host_tasks.insert(host, slot);
             }
             Op::RemoveTasks { tasks } => self.remove(tasks, changes)?,
             Op::SaveQuota { role, quota } => {

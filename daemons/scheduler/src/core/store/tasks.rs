@@ -7,6 +7,7 @@ use aurora_api::model::{JobKey, Range, ScheduleStatus};
 
 use super::cow::CowVec;
 use super::ids::IdText;
+use super::index::{hash_of_host, hash_of_uuid};
 use super::record::{Role, STATUSES};
 use super::{
     ApplyError, Change, Changes, ConfigId, Job, JobSlot, Slot, Store, StoredConfig, Task, TaskId,
@@ -87,11 +88,11 @@ impl Store {
             return Err(self.taken(&task.id(), task.job(), instance));
         }
         let (id, config) = (task.id(), Arc::clone(&task.config));
-        let host = task.place().map(|place| Arc::clone(&place.host));
+        let host = task.host().map(hash_of_host);
         let slot = self.place(task)?;
         *self.config_users.entry(config.id).or_default() += 1;
-        if let Some(host) = &host {
-            self.view.add_to_host(host, slot);
+        if let Some(host) = host {
+            self.view.host_tasks.insert(host, slot);
         }
         if status.is_active() {
             self.view.charge_config(&config, 1);
@@ -129,10 +130,11 @@ impl Store {
                     && other.config.id_prefix == task.config.id_prefix
             })
         };
-        if self.view.ids.find(task.uuid, is_same).is_some() {
+        let hash = hash_of_uuid(task.uuid);
+        if self.view.ids.slots(hash).any(is_same) {
             return Err(ApplyError::Duplicate(format!("task {}", task.id())));
         }
-        self.view.ids.insert(task.uuid, slot);
+        self.view.ids.insert(hash, slot);
         if self.free_tasks.pop().is_none() {
             self.view.tasks.push(Some(task));
         } else if let Some(place) = self.view.tasks.get_mut(slot as usize) {
@@ -198,10 +200,10 @@ impl Store {
             let (slot, _) = self.view.find(id).ok_or_else(missing)?;
             let place = self.view.tasks.get_mut(slot as usize);
             let task = place.and_then(Option::take).ok_or_else(missing)?;
-            self.view.ids.remove(task.uuid, slot);
+            self.view.ids.remove(hash_of_uuid(task.uuid), slot);
             self.free_tasks.push(slot);
             if let Some(host) = task.host() {
-                self.view.take_from_host(host, slot);
+                self.view.host_tasks.remove(hash_of_host(host), slot);
             }
             let entry = leaving.entry(task.config.id).or_insert_with(|| {
                 let key = self.view.job(task.job()).map(|job| Arc::clone(&job.key));

@@ -9,7 +9,7 @@ use aurora_api::model::{
 
 use super::cow::{CowMap, CowVec};
 use super::ids::split;
-use super::index::TaskIndex;
+use super::index::{SlotIndex, hash_of_host, hash_of_uuid};
 use super::record::{Place, Role};
 use super::{ConfigId, Cron, Host, Job, JobSlot, Pool, Slot, StoredConfig, Task, Update, Usage};
 use crate::core::op::AuditRecord;
@@ -18,12 +18,14 @@ use crate::core::op::AuditRecord;
 #[derive(Clone, Debug, Default)]
 pub struct View {
     pub(super) tasks: CowVec<Option<Task>>,
-    pub(super) ids: TaskIndex,
+    /// Tasks by UUID.
+    pub(super) ids: SlotIndex,
     pub(super) jobs: CowVec<Option<Arc<Job>>>,
     pub(super) job_keys: CowMap<Arc<JobKey>, JobSlot>,
     pub(super) roles: CowMap<Arc<str>, Arc<Role>>,
     pub(super) hosts: CowMap<Arc<str>, Arc<Host>>,
-    pub(super) host_tasks: CowMap<Arc<str>, Arc<Vec<Slot>>>,
+    /// Tasks that were put on a host, by its name.
+    pub(super) host_tasks: SlotIndex,
     pub(super) configs: CowMap<ConfigId, Arc<StoredConfig>>,
     pub(super) next_config: u64,
     pub(super) quotas: Arc<BTreeMap<String, ResourceAggregate>>,
@@ -159,14 +161,11 @@ impl View {
         self.task_at(self.job(job)?.active_slot(instance)?)
     }
 
-    /// Tasks that were put on a host, ended ones included.
-    pub fn tasks_on_host(&self, host: &str) -> impl Iterator<Item = &Task> {
-        let slots = self
-            .host_tasks
-            .get(host)
-            .into_iter()
-            .flat_map(|slots| slots.iter());
-        slots.filter_map(|slot| self.task_at(*slot))
+    /// Tasks that were put on a host, ended ones included, in the order in which they came.
+    pub fn tasks_on_host(&self, host: &str) -> impl DoubleEndedIterator<Item = &Task> {
+        let slots = self.host_tasks.slots(hash_of_host(host));
+        let tasks = slots.filter_map(|slot| self.task_at(slot));
+        tasks.filter(move |task| task.host() == Some(host))
     }
 
     /// Every host that ever offered.
@@ -314,11 +313,11 @@ impl View {
 
     pub(crate) fn find(&self, id: &str) -> Option<(Slot, &Task)> {
         let (head, uuid) = split(id)?;
-        let is_meant = |slot| {
-            self.task_at(slot)
+        let is_meant = |slot: &Slot| {
+            self.task_at(*slot)
                 .is_some_and(|task| task.is_named(head, uuid))
         };
-        let slot = self.ids.find(uuid, is_meant)?;
+        let slot = self.ids.slots(hash_of_uuid(uuid)).find(is_meant)?;
         Some((slot, self.task_at(slot)?))
     }
 
@@ -352,8 +351,8 @@ impl View {
 
     /// An agent and its host as another task there has them already: one record for all.
     pub(super) fn shared_place(&self, agent: &Arc<str>, host: &Arc<str>) -> Arc<Place> {
-        let neighbour = self.host_tasks.get(&**host).and_then(|slots| slots.last());
-        let neighbour = neighbour.and_then(|slot| self.task_at(*slot)?.place.as_ref());
+        let neighbour = self.tasks_on_host(host).next_back();
+        let neighbour = neighbour.and_then(|task| task.place.as_ref());
         let place = Place {
             agent: Arc::clone(agent),
             host: Arc::clone(host),
@@ -361,27 +360,6 @@ impl View {
         match neighbour {
             Some(known) if **known == place => Arc::clone(known),
             _ => Arc::new(place),
-        }
-    }
-
-    pub(super) fn add_to_host(&mut self, host: &Arc<str>, slot: Slot) {
-        match self.host_tasks.get_mut(&**host) {
-            Some(slots) => Arc::make_mut(slots).push(slot),
-            None => {
-                let slots = Arc::new(vec![slot]);
-                self.host_tasks.insert_new(Arc::clone(host), slots);
-            }
-        }
-    }
-
-    pub(super) fn take_from_host(&mut self, host: &str, slot: Slot) {
-        let Some(slots) = self.host_tasks.get_mut(host) else {
-            return;
-        };
-        let slots = Arc::make_mut(slots);
-        slots.retain(|other| *other != slot);
-        if slots.is_empty() {
-            self.host_tasks.remove(host);
         }
     }
 }
