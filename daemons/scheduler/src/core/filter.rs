@@ -156,10 +156,11 @@ impl<'a> Request<'a> {
     }
 
     /// The first of the constraints that a host can never meet.
-    pub(super) fn unmet(&self, traits: &[Trait]) -> Option<&'a str> {
-        let demand = self.demands.iter().find(|demand| !demand.is_met(traits));
+    pub(super) fn unmet(&self, host: &Host) -> Option<&'a str> {
+        let is_unmet = |demand: &&Demand<'_>| !demand.is_met(&host.traits);
+        let demand = self.demands.iter().find(is_unmet);
         // A host without the attribute can never satisfy a limit on it.
-        let is_missing = |limit: &&Limit<'_>| !limit.id.is_some_and(|name| has(traits, name));
+        let is_missing = |limit: &&Limit<'_>| !limit.id.is_some_and(|name| host.has(name));
         let limit = || self.limits.iter().find(is_missing).map(|limit| limit.name);
         demand.map(|demand| demand.name).or_else(limit)
     }
@@ -184,10 +185,6 @@ impl Demand<'_> {
             .is_some_and(|name| values_in(traits, name).any(is_wanted));
         found != self.negated
     }
-}
-
-fn has(traits: &[Trait], name: NameId) -> bool {
-    traits.iter().any(|(other, _)| *other == name)
 }
 
 /// How many tasks of a job are on hosts with each value of an attribute. Counted when first asked for, and again when the
@@ -306,7 +303,7 @@ pub(crate) fn host_veto(
         unavailable_from: unused.unavailable_from,
     };
     standing.veto(config, now).or_else(|| {
-        let unmet = request.unmet(&host.traits);
+        let unmet = request.unmet(host);
         unmet.map(|name| Veto::Constraint(name.to_owned()))
     })
 }
@@ -400,7 +397,7 @@ pub(crate) fn dynamic_veto<'a>(
     if leaves_soon(config, unused.unavailable_from, now) {
         return Some(ForNow::Leaving);
     }
-    spread.reached(view, request, &unused.host.traits)
+    spread.reached(view, request, unused.host)
 }
 
 impl Spread {
@@ -409,7 +406,7 @@ impl Spread {
         &mut self,
         view: &View,
         request: &Request<'a>,
-        traits: &[Trait],
+        host: &Host,
     ) -> Option<ForNow<'a>> {
         let job = &request.config.task.job;
         for limit in &request.limits {
@@ -417,7 +414,7 @@ impl Spread {
                 continue;
             };
             let may_end = limit.limit > 0;
-            for value in values_in(traits, name) {
+            for value in values_in(&host.traits, name) {
                 if !may_end || self.count(view, job, name, value) >= i64::from(limit.limit) {
                     return Some(ForNow::Limit {
                         name: limit.name,

@@ -47,6 +47,9 @@ pub(crate) struct Nearest {
 /// How long a nearest fit counts before any newer one takes its place (aurora: `NearestFit.EXPIRATION`).
 const NEAREST_EXPIRES: Millis = 10 * 60 * 1000;
 
+/// So many new offers are looked at one by one before anything else is tried.
+const FEW_NEW: u64 = 64;
+
 /// How many offers all [`Candidates`] together may keep.
 const KEPT_LIMIT: usize = 2_000_000;
 
@@ -259,6 +262,14 @@ impl Candidates {
 impl<'a> Search<'a> {
     fn run(&mut self, candidates: &mut Candidates) -> Option<Place> {
         let core = self.core;
+        let newer = core.offers.last_sequence().saturating_sub(candidates.seen);
+        if candidates.cursor.is_some()
+            && newer > FEW_NEW
+            && let Some((found, anew)) = self.run_anew(newer as usize)
+        {
+            *candidates = anew;
+            return Some(found);
+        }
         match candidates.cursor {
             // Before the first search nothing is behind anything: all offers are still ahead.
             None if self.request.is_plain() && self.suits_no_class() => {
@@ -279,16 +290,38 @@ impl<'a> Search<'a> {
             candidates.unparked = self.spread.version;
             self.unpark(candidates);
         }
+        self.first(candidates, usize::MAX)
+    }
+
+    /// A search that knows of no offer and looks at the first ones in order alone. Where many offers are new, one that suits
+    /// is mostly among the first, and is found sooner so than by looking at all that is new. When there is none nothing is
+    /// as if it had been looked for.
+    fn run_anew(&mut self, most: usize) -> Option<(Place, Candidates)> {
+        let mut anew = Candidates {
+            seen: self.core.offers.last_sequence(),
+            unparked: self.spread.version,
+            ..Candidates::default()
+        };
+        let found = self.first(&mut anew, most);
+        if found.is_none() {
+            (self.tally, self.nearest) = (Tally::default(), None);
+        }
+        Some((found?, anew))
+    }
+
+    /// The first offer that suits of those that are kept and of so many behind the cursor.
+    fn first(&mut self, candidates: &mut Candidates, most: usize) -> Option<Place> {
         let mut for_others = Vec::new();
-        let found = self.first(candidates, &mut for_others);
+        let found = self.first_for_all(candidates, most, &mut for_others);
         candidates.kept.extend(for_others);
         found
     }
 
-    /// The first offer that suits; puts aside those that would if their agents were not kept for others.
-    fn first(
+    /// The same; puts aside those that would suit if their agents were not kept for others.
+    fn first_for_all(
         &mut self,
         candidates: &mut Candidates,
+        most: usize,
         for_others: &mut Vec<OrderKey>,
     ) -> Option<Place> {
         let core = self.core;
@@ -316,7 +349,7 @@ impl<'a> Search<'a> {
                 return Some(key.place);
             }
         }
-        for held in core.offers.behind(candidates.cursor) {
+        for held in core.offers.behind(candidates.cursor).take(most) {
             candidates.cursor = Some(held.key);
             if self.suits_for_good(held) && take(self, held, candidates) {
                 return Some(held.key.place);
@@ -432,7 +465,7 @@ impl<'a> Search<'a> {
             self.note(Refusal::by_standing(&veto), || vec![veto]);
             return false;
         }
-        if let Some(name) = self.request.unmet(&held.host.traits) {
+        if let Some(name) = self.request.unmet(&held.host) {
             let refusal = Refusal::one(Counted::Constraint, UNMET);
             self.note(refusal, || vec![Veto::Constraint(name.to_owned())]);
             return false;

@@ -126,6 +126,43 @@ fn offers_are_tried_in_the_configured_order() {
     }
 }
 
+/// However many offers came since the last search, the first in order that suits is taken.
+#[test]
+fn among_many_new_offers_the_first_in_order_is_taken() {
+    for first_that_suits in [0, 50, 99] {
+        let mut world = World::registered(Config {
+            offer_order: vec![OfferOrder::Cpu],
+            ..config()
+        });
+        let offers = |world: &mut World, cpus: f64, count: usize, suit_from: usize| {
+            let names = (0..count).map(|n| format!("host-{cpus}-{n}").leak() as &str);
+            let hosts = names.enumerate().map(|(n, name)| Host {
+                cpus: cpus + n as f64 / 1000.0,
+                attributes: vec![("zone", if n < suit_from { "b" } else { "a" })],
+                ..host(name)
+            });
+            let hosts: Vec<Host> = hosts.collect();
+            let offers = hosts.iter().map(|host| world.make_offer(host)).collect();
+            world.mesos(MesosEvent::Offers(offers));
+        };
+        // Ten that are tried before all others and ten that are tried after them; none suits.
+        offers(&mut world, 2.0, 10, 10);
+        offers(&mut world, 6.0, 10, 10);
+        let mut hello = job("hello", 1);
+        hello
+            .task_config
+            .constraints
+            .insert(value("zone", false, &["a"]));
+        world.create(hello);
+        world.pass(600_000);
+        assert_eq!(world.active("hello", 0).host(), None);
+        offers(&mut world, 4.0, 100, first_that_suits);
+        world.pass(60_000);
+        let expected = format!("host-4-{first_that_suits}");
+        assert_eq!(world.active("hello", 0).host(), Some(&*expected));
+    }
+}
+
 /// A group in its longest back-off does not sit out the minute when an offer comes that it can use.
 #[test]
 fn an_offer_wakes_those_it_suits() {
