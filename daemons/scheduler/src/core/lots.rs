@@ -37,8 +37,40 @@ pub(crate) struct Shapes {
 #[derive(Clone, Debug)]
 pub(crate) struct Lot {
     pub(crate) shape: Arc<Shape>,
-    scalar: Option<f64>,
-    ranges: Option<Vec<Range>>,
+    amount: Amount,
+}
+
+/// How much of a shape. Most ports come as one range, for which no memory is taken.
+#[derive(Clone, Debug)]
+enum Amount {
+    None,
+    Scalar(f64),
+    Range(Range),
+    Ranges(Box<[Range]>),
+}
+
+impl Amount {
+    fn of_ranges(ranges: Vec<Range>) -> Amount {
+        match ranges.as_slice() {
+            [only] => Amount::Range(only.clone()),
+            _ => Amount::Ranges(ranges.into()),
+        }
+    }
+
+    fn scalar(&self) -> Option<f64> {
+        match self {
+            Amount::Scalar(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    fn ranges(&self) -> Option<&[Range]> {
+        match self {
+            Amount::Range(only) => Some(std::slice::from_ref(only)),
+            Amount::Ranges(ranges) => Some(ranges),
+            Amount::None | Amount::Scalar(_) => None,
+        }
+    }
 }
 
 impl Shapes {
@@ -47,13 +79,14 @@ impl Shapes {
         // Not collected in place: a message takes thirty times the memory of a lot.
         let mut lots = Vec::with_capacity(resources.len());
         for resource in &mut resources {
-            let scalar = resource.scalar.take().map(|scalar| scalar.value);
-            let ranges = resource.ranges.take().map(|ranges| ranges.range);
-            lots.push(Lot {
-                scalar,
-                ranges,
-                shape: self.shape(config, resource),
-            });
+            // A resource has one of them.
+            let amount = match (resource.scalar.take(), resource.ranges.take()) {
+                (Some(scalar), _) => Amount::Scalar(scalar.value),
+                (None, Some(ranges)) => Amount::of_ranges(ranges.range),
+                (None, None) => Amount::None,
+            };
+            let shape = self.shape(config, resource);
+            lots.push(Lot { shape, amount });
         }
         lots
     }
@@ -88,18 +121,21 @@ impl Shape {
 impl Lot {
     /// How much there is, in [`Bag`]'s units.
     pub(crate) fn amount(&self) -> i64 {
-        let ranges = self.ranges.as_deref().unwrap_or_default();
-        self.shape
-            .kind
-            .map_or(0, |kind| amount_of(kind, self.scalar, ranges))
+        let kind = self.shape.kind;
+        kind.map_or(0, |kind| {
+            amount_of(kind, self.amount.scalar(), self.ranges())
+        })
     }
 
     pub(crate) fn scalar_mut(&mut self) -> Option<&mut f64> {
-        self.scalar.as_mut()
+        match &mut self.amount {
+            Amount::Scalar(value) => Some(value),
+            _ => None,
+        }
     }
 
     pub(crate) fn ranges(&self) -> &[Range] {
-        self.ranges.as_deref().unwrap_or_default()
+        self.amount.ranges().unwrap_or_default()
     }
 
     /// The cores that Mesos may take back.
@@ -113,8 +149,7 @@ impl Lot {
     pub(crate) fn cut_scalar(&self, value: f64) -> Lot {
         Lot {
             shape: Arc::clone(&self.shape),
-            scalar: Some(value),
-            ranges: None,
+            amount: Amount::Scalar(value),
         }
     }
 
@@ -122,16 +157,16 @@ impl Lot {
     pub(crate) fn cut_ranges(&self, ranges: Vec<Range>) -> Lot {
         Lot {
             shape: Arc::clone(&self.shape),
-            scalar: None,
-            ranges: Some(ranges),
+            amount: Amount::of_ranges(ranges),
         }
     }
 
     /// As a message.
     pub(crate) fn to_resource(&self) -> Resource {
+        let ranges = self.amount.ranges().map(<[Range]>::to_vec);
         Resource {
-            scalar: self.scalar.map(|value| Scalar { value }),
-            ranges: self.ranges.clone().map(|range| Ranges { range }),
+            scalar: self.amount.scalar().map(|value| Scalar { value }),
+            ranges: ranges.map(|range| Ranges { range }),
             ..self.shape.resource.clone()
         }
     }

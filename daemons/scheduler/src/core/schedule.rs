@@ -239,6 +239,8 @@ impl Core {
     ) -> (usize, Vec<TaskId>) {
         let request = Request::new(&self.config, self.store.names(), stored);
         let mut candidates = self.take_candidates(stored.id);
+        let next = candidates.cursor();
+        self.offers.read_ahead(&self.agents, next, ids.len());
         let mut launched = 0;
         let mut unplaced = Vec::new();
         // All tasks of a group need the same: where one finds nothing, the next finds nothing either.

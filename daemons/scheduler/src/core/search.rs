@@ -249,6 +249,11 @@ impl Tally {
 }
 
 impl Candidates {
+    /// Every offer up to here was looked at.
+    pub(super) fn cursor(&self) -> Option<OrderKey> {
+        self.cursor
+    }
+
     fn len(&self) -> usize {
         self.kept.len() + self.parked_count
     }
