@@ -34,6 +34,7 @@ mod budget;
 pub mod flags;
 pub mod guard;
 pub mod holder;
+pub mod html;
 pub mod lifecycle;
 pub mod logging;
 pub mod reply;

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aurora_api::model::{JobKey, MaintenanceMode};
 use aurora_api::simple;
+use aurora_daemon::html::{self, Markup, text};
 use aurora_daemon::reply;
 use aurora_daemon::server::Response;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{Routes, escape, html};
+use super::Routes;
 use crate::core::View;
 use crate::core::cron::Schedule;
 use crate::core::store::StoredConfig;
@@ -105,11 +106,8 @@ impl Routes {
             Some(found) => format!("{found:#}"),
             None => "Entity not found".to_owned(),
         };
-        html(format!(
-            "<!DOCTYPE html><html><head><title>{title}</title></head><body><pre>{shown}</pre></body></html>\n",
-            title = escape(&title),
-            shown = escape(&shown),
-        ))
+        let shown = Markup(format!("<pre>{}</pre>\n", text(&shown).0));
+        html::page(&title, None, &[shown])
     }
 
     /// `/services`: what this process is made of.

@@ -1,6 +1,7 @@
 //! The routes.
 
 mod audit;
+mod browse;
 mod debug;
 mod drain_plan;
 mod explain;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use aurora_daemon::server::{Request, Response, Service};
-use aurora_daemon::{reply, server};
+use aurora_daemon::{html, reply, server};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -157,6 +158,10 @@ impl Routes {
             ["vars"] => self.vars().await,
             ["vars.json"] => self.vars_json(request).await,
             ["metrics"] => self.metrics().await,
+            [] => see_other("/scheduler"),
+            ["scheduler", place @ ..] => self.browse(place),
+            ["updates"] => self.browse_updates(),
+            ["assets", "style.css"] => html::style(),
             ["agents" | "slaves"] => self.agents(),
             ["cron"] => self.cron(),
             ["maintenance"] => self.maintenance(),
@@ -190,27 +195,6 @@ fn see_other(place: &'static str) -> server::Response {
         .headers_mut()
         .insert(LOCATION, HeaderValue::from_static(place));
     response
-}
-
-/// A page for people.
-fn html(page: String) -> server::Response {
-    reply::bytes(StatusCode::OK, "text/html; charset=utf-8", page)
-}
-
-/// Text in a page.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 fn not_allowed(methods: &'static str) -> server::Response {

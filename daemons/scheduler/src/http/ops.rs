@@ -1,17 +1,17 @@
 //! What operators look at (aurora: `docs/reference/scheduler-endpoints.md`).
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use aurora_api::model::MaintenanceMode;
 use aurora_api::resources::Amounts;
+use aurora_daemon::html::{self, Markup, table, text};
 use aurora_daemon::reply;
 use aurora_daemon::server::{Request, Response};
 use aurora_mesos::v1::Offer;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{Routes, escape, html};
+use super::Routes;
 use crate::core::Core;
 
 impl Routes {
@@ -20,11 +20,7 @@ impl Routes {
         let durable = self.api.handle.durable();
         let mut hosts: Vec<_> = durable.view.hosts().map(|host| &host.attributes).collect();
         hosts.sort_by(|a, b| a.host.cmp(&b.host));
-        let mut page = String::from(
-            "<!DOCTYPE html><html><head><title>Agents</title></head><body><table>\n\
-             <tr><th>Host</th><th>Agent</th><th>Mode</th><th>Attributes</th></tr>\n",
-        );
-        for host in hosts {
+        let rows = hosts.into_iter().map(|host| {
             let attributes: Vec<String> = host
                 .attributes
                 .iter()
@@ -33,18 +29,16 @@ impl Routes {
                     format!("{}=[{}]", attribute.name, values.join(","))
                 })
                 .collect();
-            // Writing into a string cannot fail.
-            let _ = writeln!(
-                page,
-                "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-                escape(&host.host),
-                escape(host.slave_id.as_deref().unwrap_or_default()),
-                host.mode.unwrap_or(MaintenanceMode::None),
-                escape(&attributes.join(", ")),
-            );
-        }
-        page.push_str("</table></body></html>\n");
-        html(page)
+            vec![
+                text(&host.host),
+                text(host.slave_id.as_deref().unwrap_or_default()),
+                text(host.mode.unwrap_or(MaintenanceMode::None).name()),
+                text(&attributes.join(", ")),
+            ]
+        });
+        let rows: Vec<Vec<Markup>> = rows.collect();
+        let head = ["Host", "Agent", "Mode", "Attributes"];
+        html::page("Agents", None, &[table(&head, &rows)])
     }
 
     /// `/offers`: the offers that are held, as Mesos sent them.

@@ -2,13 +2,13 @@
 //! `ResourceCounter.java`).
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
+use aurora_daemon::html::{self, Markup, table, text};
 use aurora_daemon::reply;
 use aurora_daemon::server::Response;
 use http::StatusCode;
 
-use super::{Routes, escape, html};
+use super::Routes;
 use crate::core::View;
 use crate::core::store::{Pool, Usage};
 
@@ -106,27 +106,20 @@ impl Routes {
             }
             _ => return reply::text(StatusCode::NOT_FOUND, "There is nothing here.\n"),
         };
-        html(table(&title, &rows))
+        html::page(&title, None, &[usages(&rows)])
     }
 }
 
-fn table(title: &str, rows: &BTreeMap<String, Usage>) -> String {
-    let title = escape(title);
-    let mut page = format!(
-        "<!DOCTYPE html><html><head><title>{title}</title></head><body><h1>{title}</h1><table>\n\
-         <tr><th>Name</th><th>CPU cores</th><th>RAM MB</th><th>Disk MB</th></tr>\n"
-    );
-    for (name, usage) in rows {
-        // Writing into a string cannot fail.
-        let _ = writeln!(
-            page,
-            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-            escape(name),
-            usage.cpus(),
-            usage.ram_mb,
-            usage.disk_mb
-        );
-    }
-    page.push_str("</table></body></html>\n");
-    page
+fn usages(rows: &BTreeMap<String, Usage>) -> Markup {
+    let row = |(name, usage): (&String, &Usage)| {
+        let numbers = [
+            usage.cpus().to_string(),
+            usage.ram_mb.to_string(),
+            usage.disk_mb.to_string(),
+        ];
+        let cells = [name.clone()].into_iter().chain(numbers);
+        cells.map(|cell| text(&cell)).collect()
+    };
+    let rows: Vec<Vec<Markup>> = rows.iter().map(row).collect();
+    table(&["Name", "CPU cores", "RAM MB", "Disk MB"], &rows)
 }

@@ -55,6 +55,33 @@ async fn operators_pages_show_what_there_is() {
         ),
         ("/utilization/none", 400, "Invalid metric type."),
         (
+            "/scheduler",
+            200,
+            r#"<a href="/scheduler/www-data">www-data</a>"#,
+        ),
+        (
+            "/scheduler/www-data",
+            200,
+            r#"<a href="/scheduler/www-data/devel/nightly">www-data/devel/nightly</a></td><td>cron</td>"#,
+        ),
+        ("/scheduler/www-data/devel", 200, "<td>RUNNING</td>"),
+        ("/scheduler/www-data/prod", 200, "There is nothing here."),
+        (
+            "/scheduler/www-data/devel/web",
+            200,
+            r#"<a href="/scheduler/www-data/devel/web/0">0</a></td><td>RUNNING</td><td>host-1</td>"#,
+        ),
+        (
+            "/scheduler/www-data/devel/web",
+            200,
+            "aurora-tui --open aurora://test/instances/www-data/devel/web",
+        ),
+        ("/scheduler/www-data/devel/web/0", 200, "<td>ASSIGNED</td>"),
+        ("/scheduler/%3Cb%3E", 200, "&lt;b&gt;"),
+        ("/scheduler/a/b/c/d/e", 404, "There is nothing here."),
+        ("/updates", 200, "aurora://test/updates"),
+        ("/assets/style.css", 200, "border-collapse"),
+        (
             "/structdump/cron/www-data/devel/nightly",
             200,
             "&quot;cronSchedule&quot;",
