@@ -12,7 +12,8 @@ use aurora_mesos::v1::scheduler::{
 };
 use regex::{Regex, RegexBuilder};
 
-/// The largest compiled expression in bytes.
+/// The largest compiled expression in bytes. Mesos counts RE2's instructions (100, in 4096 bytes), of which classes and repetitions
+/// take other numbers than here; this bound takes all that fits there, `\\w` with all letters of Unicode too.
 const REGEX_SIZE: usize = 1 << 20;
 
 /// Compiled constraints of a framework.
@@ -188,6 +189,38 @@ impl Condition {
             Test::NotEquals(text) => !any(&|value| value == text, &mut values),
             Test::Matches(regex) => any(&|value| regex.is_match(value), &mut values),
             Test::NotMatches(regex) => !any(&|value| regex.is_match(value), &mut values),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expression_has_a_bound() {
+        // What Mesos' own limits let through: src/master/constants.hpp, src/tests/master/offer_constraints_filter_tests.cpp.
+        for (text, matched, other) in [
+            (
+                "192.168.(1[0-9]|3[4-7]|[1-9]|4[2-9]|[1-4][0-9]|5[3-8]|20[4-7]|53[0-5]).1",
+                "192.168.205.1",
+                "192.168.208.1",
+            ),
+            ("(a+){10}", "aaaaaaaaaa", "aaaaaaaaa"),
+            ("[a-d]+", "abcd", "abcde"),
+            (r"\w+-\d+", "rack-1", "rack-"),
+        ] {
+            let compiled = regex(text).unwrap();
+            assert!(compiled.is_match(matched), "{text}");
+            assert!(
+                !compiled.is_match(other),
+                "{text}: the whole text has to match"
+            );
+        }
+        for text in ["(a{1000}){1000}", r"(\w{100}){100}", "[a-d"] {
+            let refusal = regex(text).unwrap_err();
+            let expected = format!("Failed to construct regex from pattern '{text}': ");
+            assert!(refusal.starts_with(&expected), "{refusal}");
         }
     }
 }
