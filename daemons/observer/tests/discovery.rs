@@ -250,12 +250,7 @@ async fn pages_for_a_browser() {
             "{path}"
         );
     }
-    assert!(
-        page(address, "/assets/style.css")
-            .await
-            .1
-            .contains("body{")
-    );
+    assert!(page(address, "/assets/style.css").await.1.contains("body{"));
     assert_eq!(page(address, "/favicon.ico").await.0, 302);
     for path in ["browse", "file", "logs"] {
         let path = format!("/{path}/{TASK}/hello/0/stdout");
