@@ -68,6 +68,11 @@ impl Events {
         Events(Box::new([first]))
     }
 
+    /// Those of a place that no task has.
+    pub(super) fn none() -> Events {
+        Events(Box::default())
+    }
+
     /// `None` without any event.
     pub(crate) fn of(events: Vec<Event>) -> Option<Events> {
         (!events.is_empty()).then(|| Events(events.into()))

@@ -22,6 +22,7 @@ mod index;
 mod names;
 mod record;
 mod snapshot;
+mod table;
 mod tasks;
 mod update;
 mod view;
@@ -214,7 +215,7 @@ impl Store {
             }
             Op::CountFailure { task } => {
                 let (slot, _) = self.find(task)?;
-                if let Some(Some(task)) = self.view.tasks.get_mut(slot as usize) {
+                if let Some(task) = self.view.tasks.get_mut(slot) {
                     let past = task.past.get_or_insert_default();
                     past.failure_count = past.failure_count.saturating_add(1);
                 }
@@ -352,7 +353,7 @@ impl Store {
         before: impl FnOnce(&mut Task),
     ) -> Result<Slot, ApplyError> {
         let (slot, _) = self.find(id)?;
-        let Some(Some(task)) = self.view.tasks.get_mut(slot as usize) else {
+        let Some(task) = self.view.tasks.get_mut(slot) else {
             return Err(ApplyError::NoTask(id.to_string()));
         };
         let time = event.time;

@@ -135,11 +135,8 @@ impl Store {
             return Err(ApplyError::Duplicate(format!("task {}", task.id())));
         }
         self.view.ids.insert(hash, slot);
-        if self.free_tasks.pop().is_none() {
-            self.view.tasks.push(Some(task));
-        } else if let Some(place) = self.view.tasks.get_mut(slot as usize) {
-            *place = Some(task);
-        }
+        self.free_tasks.pop();
+        self.view.tasks.put(slot, task);
         Ok(slot)
     }
 
@@ -198,8 +195,7 @@ impl Store {
         for id in ids {
             let missing = || ApplyError::NoTask(id.to_string());
             let (slot, _) = self.view.find(id).ok_or_else(missing)?;
-            let place = self.view.tasks.get_mut(slot as usize);
-            let task = place.and_then(Option::take).ok_or_else(missing)?;
+            let task = self.view.tasks.take(slot).ok_or_else(missing)?;
             self.view.ids.remove(hash_of_uuid(task.uuid), slot);
             self.free_tasks.push(slot);
             if let Some(host) = task.host() {

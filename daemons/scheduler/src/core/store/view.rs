@@ -11,13 +11,14 @@ use super::cow::{CowMap, CowVec};
 use super::ids::split;
 use super::index::{SlotIndex, hash_of_host, hash_of_uuid};
 use super::record::{Place, Role};
+use super::table::Table;
 use super::{ConfigId, Cron, Host, Job, JobSlot, Pool, Slot, StoredConfig, Task, Update, Usage};
 use crate::core::op::AuditRecord;
 
 /// The state at one moment. A clone shares all pages with the original.
 #[derive(Clone, Debug, Default)]
 pub struct View {
-    pub(super) tasks: CowVec<Option<Task>>,
+    pub(super) tasks: Table,
     /// Tasks by UUID.
     pub(super) ids: SlotIndex,
     pub(super) jobs: CowVec<Option<Arc<Job>>>,
@@ -70,8 +71,7 @@ impl View {
             return Box::new(tasks.filter(|task| matches(query, task)));
         }
         if *query == TaskQuery::default() {
-            // In the order of the table, which is the order of memory.
-            return Box::new(self.tasks.iter().flatten());
+            return Box::new(self.slots().map(|(_, task)| task));
         }
         let jobs = self
             .jobs_of_query(query)
@@ -321,14 +321,13 @@ impl View {
         Some((slot, self.task_at(slot)?))
     }
 
-    /// Every task with its place in the table.
+    /// Every task with its place in the table, in the order of memory.
     pub(crate) fn slots(&self) -> impl Iterator<Item = (Slot, &Task)> {
-        let places = self.tasks.iter().enumerate();
-        places.filter_map(|(at, task)| Some((at as Slot, task.as_ref()?)))
+        self.tasks.iter()
     }
 
     pub(crate) fn task_at(&self, slot: Slot) -> Option<&Task> {
-        self.tasks.get(slot as usize)?.as_ref()
+        self.tasks.get(slot)
     }
 
     pub(super) fn job_at(&self, slot: JobSlot) -> Option<&Job> {
