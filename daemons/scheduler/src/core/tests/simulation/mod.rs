@@ -282,7 +282,7 @@ impl Simulation {
         let at = format!("seed {}, step {number}, {} ms", self.seed, self.now - START);
         self.operations
             .check(&at, self.now, &self.core, &step, call.as_ref());
-        self.updates.check(&at, &self.core, &step);
+        self.updates.check(&at, self.now, &self.core, &step);
         let death = self
             .dies
             .filter(|(step, _)| *step == number)
@@ -337,7 +337,8 @@ impl Simulation {
         self.invariants
             .check(self.seed, self.now, &self.core, &step, &self.users);
         self.updates.died();
-        self.updates.check("a new scheduler", &self.core, &step);
+        self.updates
+            .check("a new scheduler", self.now, &self.core, &step);
         self.operations.died();
         self.queue
             .retain(|_, event| !matches!(event, Event::Answer(_)));
@@ -395,15 +396,6 @@ fn run(seed: u64) -> (u64, u64, BTreeSet<ScheduleStatus>) {
         &simulation.users,
         &simulation.cluster,
     );
-    {
-        let mut h = DefaultHasher::new();
-        format!("{:?}", simulation.core.counters()).hash(&mut h);
-        eprintln!(
-            "TRACE {seed} {:x} {:x}",
-            simulation.trace.finish(),
-            h.finish()
-        );
-    }
     (
         simulation.trace.finish(),
         simulation.invariants.steps,

@@ -2,8 +2,11 @@
 //! once, nothing moves while an update waits, and every update ends.
 
 use super::*;
+use crate::core::sla::{duration, needed};
 
 const NAME: &str = "web";
+/// Jobs with fewer instances are not held to policies.
+const LEAST_HELD: usize = 3;
 /// Tasks of this version fail soon after they run.
 const BAD: &str = "a bad version";
 
@@ -33,17 +36,24 @@ pub(super) struct Updates {
     is_calm: bool,
     /// How many updates ended in each status.
     ended: BTreeMap<&'static str, usize>,
+    /// How many tasks went by a policy.
+    by_policy: usize,
 }
 
 impl Updates {
-    pub(super) fn check(&mut self, at: &str, core: &Core, step: &Step) {
+    pub(super) fn check(&mut self, at: &str, now: Millis, core: &Core, step: &Step) {
         for op in &step.ops {
             match op {
                 Op::SaveUpdate { update } => self.begin(update),
                 Op::UpdateEvent { key, event } => self.entered(at, &key.id, event.status),
-                Op::UpdateInstances { key, acts, .. } => {
+                Op::UpdateInstances {
+                    key, acts, kills, ..
+                } => {
                     for act in acts {
                         self.recorded(at, &key.id, act);
+                    }
+                    for task in kills {
+                        self.keeps_promise(at, now, core, key, task);
                     }
                 }
                 _ => {}
@@ -103,6 +113,31 @@ impl Updates {
         }
     }
 
+    /// When a policy lets a task go, enough others have been up for long enough, counted at the step's end.
+    fn keeps_promise(&mut self, at: &str, now: Millis, core: &Core, key: &JobUpdateKey, id: &str) {
+        let view = core.store().read();
+        let status = self.by_id[&key.id].status.unwrap();
+        let (update, task) = (view.update(key).unwrap(), view.task(id).unwrap());
+        let Some(policy) = policy(&update.update, status, task.instance) else {
+            return;
+        };
+        let active: Vec<_> = view.active_tasks(view.job(&web()).unwrap()).collect();
+        if active.len() < LEAST_HELD || matches!(policy, SlaPolicy::CoordinatorSlaPolicy(_)) {
+            return;
+        }
+        let before = now - duration(policy);
+        let up = active.iter().filter(|task| {
+            task.status == ScheduleStatus::Running && task.last_event_time() < before
+        });
+        let (up, needed) = (up.count() as i64, needed(policy, active.len() as i64));
+        assert!(
+            up >= needed,
+            "{at}: update: {up} of {} are up, {needed} have to be",
+            active.len()
+        );
+        self.by_policy += 1;
+    }
+
     fn recorded(&mut self, at: &str, id: &str, act: &InstanceAct) {
         use JobUpdateAction::{InstanceRollingBack, InstanceUpdating};
         let rolling = self.by_id.get_mut(id).unwrap();
@@ -125,6 +160,22 @@ impl Updates {
             "{at}: update: {begun} in motion, {group} may be"
         );
     }
+}
+
+/// What an update that keeps to policies keeps to when it takes an instance down.
+fn policy(update: &JobUpdate, status: JobUpdateStatus, instance: i32) -> Option<&SlaPolicy> {
+    let instructions = &update.instructions;
+    if instructions.settings.sla_aware != Some(true) {
+        return None;
+    }
+    let config = match status {
+        JobUpdateStatus::RollingForward => instructions.desired_state.as_ref(),
+        _ => instructions.initial_state.iter().find(|group| {
+            let mut ranges = group.instances.iter();
+            ranges.any(|range| (range.first..=range.last).contains(&instance))
+        }),
+    };
+    config?.task.sla_policy.as_ref()
 }
 
 fn task(version: &str) -> TaskConfig {
@@ -170,6 +221,7 @@ pub(super) type Steer = fn(Option<JobUpdateKey>) -> Call;
 const PAUSE: Steer = |key| arguments::PauseJobUpdate { key, message: None }.into();
 const RESUME: Steer = |key| arguments::ResumeJobUpdate { key, message: None }.into();
 const ABORT: Steer = |key| arguments::AbortJobUpdate { key, message: None }.into();
+const PULSE: Steer = |key| arguments::PulseJobUpdate { key }.into();
 const ROLLBACK: Steer = |key| arguments::RollbackJobUpdate { key, message: None }.into();
 
 impl Simulation {
@@ -273,15 +325,46 @@ fn updates_go_on_whatever_step_the_scheduler_dies_after() {
     }
 }
 
-/// Anything that people may do, with tasks that fail, messages that are lost and schedulers that die.
-fn wild(seed: u64) -> BTreeMap<&'static str, usize> {
+/// One of each kind of policy, or none.
+fn some_policy(random: &mut Random) -> Option<SlaPolicy> {
+    let duration_secs = random.below(30);
+    Some(match random.below(6) {
+        0 => SlaPolicy::CountSlaPolicy(CountSlaPolicy {
+            count: 1 + random.below(3),
+            duration_secs,
+        }),
+        1 => SlaPolicy::PercentageSlaPolicy(PercentageSlaPolicy {
+            percentage: Double(50.0),
+            duration_secs,
+        }),
+        2 => SlaPolicy::CoordinatorSlaPolicy(CoordinatorSlaPolicy {
+            coordinator_url: "http://coordinator/".to_owned(),
+            status_key: String::new(),
+        }),
+        _ => return None,
+    })
+}
+
+/// Anything that people may do, with tasks that fail, messages that are lost and schedulers that die. Every other seed has
+/// bad versions, and the others have policies: where tasks go on failing a policy may never be kept again.
+fn wild(seed: u64) -> Updates {
     let mut simulation = Simulation::without_users(seed);
+    simulation.config = Config {
+        min_required_instances_for_sla_check: LEAST_HELD as i32,
+        sla_aware_kill_non_prod: true,
+        sla_aware_kill_retry_min_delay: 10 * SECOND,
+        sla_aware_kill_retry_max_delay: MINUTE,
+        ..simulation.config.clone()
+    };
+    simulation.core = Core::new(simulation.config.clone());
+    let has_policies = seed % 2 == 0;
     let mut random = Random::new(seed ^ 0x5eed);
     simulation.create_at(2 * SECOND, "v0");
     for number in 1..=12 {
         let at = number * 3 * MINUTE + random.below(MINUTE);
         let good = format!("v{number}");
-        let version = if random.below(3) == 0 { BAD } else { &good };
+        let is_bad = random.below(3) == 0 && !has_policies;
+        let version = if is_bad { BAD } else { &good };
         let size = 1 + random.below(3) as i32;
         let strategy = match random.below(4) {
             0 => batch(size, false),
@@ -297,9 +380,14 @@ fn wild(seed: u64) -> BTreeMap<&'static str, usize> {
         request.settings.max_per_instance_failures = random.below(2) as i32;
         request.settings.max_failed_instances = random.below(3) as i32;
         request.settings.rollback_on_failure = random.below(3) > 0;
+        request.task_config.sla_policy = some_policy(&mut random).filter(|_| has_policies);
+        request.settings.sla_aware = Some(request.task_config.sla_policy.is_some());
+        if random.below(4) == 0 {
+            request.settings.block_if_no_pulses_after_ms = Some(60_000);
+        }
         simulation.start_at(at, request);
         for _ in 0..4 {
-            let steer = [PAUSE, RESUME, RESUME, ROLLBACK, ABORT][random.below(5) as usize];
+            let steer = [PAUSE, RESUME, RESUME, PULSE, ROLLBACK, ABORT][random.below(6) as usize];
             simulation.at(at + random.below(3 * MINUTE), Event::Steer(steer));
         }
         simulation.at(at + random.below(3 * MINUTE), Event::Die);
@@ -307,8 +395,10 @@ fn wild(seed: u64) -> BTreeMap<&'static str, usize> {
     }
     simulation.run_until(START + FAULTS);
     simulation.faults = HEALTHY;
-    for again in 0..30 {
+    for again in 0..60 {
         simulation.at(again * MINUTE, Event::Steer(RESUME));
+        simulation.at(again * MINUTE, Event::Steer(PULSE));
+        simulation.at(again * MINUTE + MINUTE / 2, Event::Steer(PULSE));
     }
     simulation.run_until(START + FAULTS + 2 * HEALING);
     let view = simulation.core.store().read();
@@ -317,18 +407,21 @@ fn wild(seed: u64) -> BTreeMap<&'static str, usize> {
         left.is_none(),
         "seed {seed}: update: it never ends: {left:?}"
     );
-    simulation.updates.ended
+    simulation.updates
 }
 
 /// All ends that there are come about, and nothing that must not.
 #[test]
 fn updates_end_whatever_happens() {
-    let mut ended: BTreeMap<&str, usize> = BTreeMap::new();
+    let (mut ended, mut by_policy) = (BTreeMap::<&str, usize>::new(), 0);
     for seed in seeds(20) {
-        for (status, count) in wild(seed) {
+        let updates = wild(seed);
+        for (status, count) in updates.ended {
             *ended.entry(status).or_default() += count;
         }
+        by_policy += updates.by_policy;
     }
+    assert!(by_policy > 0, "no task went by a policy");
     let all: Vec<&str> = ended.keys().copied().collect();
     assert_eq!(
         all,
