@@ -4,7 +4,6 @@ use super::samples::{samples, samples_of_version_1, samples_of_version_2};
 use super::*;
 use crate::core::codec::{CodecError, decode_ops, encode_ops};
 use crate::core::store::{ConfigId, decode_snapshot, encode_snapshot};
-use std::sync::Arc;
 
 fn hex(bytes: &[u8]) -> String {
     let lines = bytes.chunks(32).map(|line| {

@@ -357,7 +357,7 @@ fn wild(seed: u64) -> Updates {
         ..simulation.config.clone()
     };
     simulation.core = Core::new(simulation.config.clone());
-    let has_policies = seed % 2 == 0;
+    let has_policies = seed.is_multiple_of(2);
     let mut random = Random::new(seed ^ 0x5eed);
     simulation.create_at(2 * SECOND, "v0");
     for number in 1..=12 {
