@@ -154,21 +154,28 @@ impl Host {
         news
     }
 
-    /// Reaps children that were adopted from ended runs, and sees to it that the ends of the others are heard of.
-    pub(crate) fn reap_strays(&mut self) {
+    /// Reaps children that were adopted from ended runs, and sees to it that the ends of the others are heard of. Says whether it
+    /// reaped any, of whose ends nothing will be heard then.
+    pub(crate) fn reap_strays(&mut self) -> bool {
+        let mut reaped = false;
         let strays = self.strays();
         // Closing a descriptor takes it off the event loop.
         self.watched.retain(|pid, _| strays.contains(pid));
         for pid in strays {
             match waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::StillAlive) => self.watch_stray(pid),
-                Ok(_) | Err(Errno::ECHILD) => {
+                Ok(_) => {
+                    reaped = true;
+                    self.watched.remove(&pid);
+                }
+                Err(Errno::ECHILD) => {
                     self.watched.remove(&pid);
                 }
                 Err(Errno::EINTR) => {}
                 Err(error) => tracing::warn!(pid, %error, "cannot reap a child"),
             }
         }
+        reaped
     }
 
     fn watch_stray(&mut self, pid: ProcessId) {

@@ -226,9 +226,12 @@ impl TaskRunner {
         }
         self.core.machine().reap_strays();
         let turn = self.core.turn(now)?;
-        // What the turn swept has left its children to this process.
-        self.core.machine().reap_strays();
-        Ok(turn)
+        // What the turn swept has left its children to this process. One that has ended since may be what the turn waits for.
+        let reaped = self.core.machine().reap_strays();
+        Ok(match turn {
+            Turn::Wait(_) if reaped => Turn::Wait(Duration::ZERO),
+            turn => turn,
+        })
     }
 
     /// Ends the task as KILLED, with SIGTERM, final processes and SIGKILL, within `wait`.
