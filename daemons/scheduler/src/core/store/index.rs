@@ -12,6 +12,10 @@ use super::cow::{CowVec, bucket_at, hash_of};
 /// Entries per bucket, on average, at which another bucket is made.
 const LOAD: usize = 8;
 
+/// Entries by which a full bucket grows, and the part of it by which a large one does: doubling would leave a quarter of all
+/// entries empty.
+const STEP: usize = 4;
+
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SlotIndex {
@@ -52,6 +56,9 @@ impl SlotIndex {
         }
         let at = bucket_at(hash as usize, self.buckets.len());
         if let Some(bucket) = at.and_then(|at| self.buckets.get_mut(at)) {
+            if bucket.len() == bucket.capacity() {
+                bucket.reserve_exact(STEP.max(bucket.len() / STEP));
+            }
             bucket.push((hash, slot));
             self.len += 1;
         }
@@ -81,6 +88,7 @@ impl SlotIndex {
         };
         let goes = |entry: &mut (u32, Slot)| bucket_at(entry.0 as usize, count + 1) != Some(source);
         let go: Vec<_> = entries.extract_if(.., goes).collect();
+        entries.shrink_to_fit();
         if let Some(bucket) = self.buckets.get_mut(count) {
             *bucket = go;
         }
