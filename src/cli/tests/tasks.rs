@@ -167,10 +167,45 @@ fn task_ssh() {
     }
 }
 
+/// ssh that tells its version.
+fn versioned(version: &str) -> String {
+    format!("test \"$*\" = -V && echo 'OpenSSH_{version}, OpenSSL 1.1.1' >&2")
+}
+
+#[test]
+fn scp_expands_patterns_whatever_it_speaks() {
+    let server = Server::scheduler(live_tasks);
+    let mut world = World::new(&server.url()).with_program("scp", ECHO);
+    let sandbox = format!("www@host0:{SANDBOX}-0/runs/latest/sandbox/x");
+    for (version, operand, expected) in [
+        (
+            "9.0p1",
+            "west/www/prod/hello/0:x",
+            format!("[-O][-C][here][{sandbox}]\n"),
+        ),
+        (
+            "8.9p1",
+            "west/www/prod/hello/0:x",
+            format!("[-C][here][{sandbox}]\n"),
+        ),
+        (
+            "9.0p1",
+            "west/www/prod/hello/0:/x",
+            "[-C][here][www@host0:/x]\n".to_owned(),
+        ),
+    ] {
+        world = world.with_program("ssh", &versioned(version));
+        let command = ["task", "scp", "here", operand, "--scp-options=-C"];
+        world.check(&command, 0, &expected);
+    }
+}
+
 #[test]
 fn task_scp() {
     let server = Server::scheduler(live_tasks);
-    let world = World::new(&server.url()).with_program("scp", &format!("{ECHO}; exit 3"));
+    let world = World::new(&server.url())
+        .with_program("scp", &format!("{ECHO}; exit 3"))
+        .with_program("ssh", &versioned("8.4p1"));
     let command = |operands: &[&'static str]| [&["task", "scp"], operands].concat();
     let expected = format!(
         "[-r][-C][here][www@host1:{SANDBOX}-1/runs/latest/sandbox/../x][www@host2:/etc/x]\n"

@@ -11,13 +11,30 @@ use crate::exit::{CommandError, ExitCode};
 use crate::keys::parse_task_instance;
 
 pub(crate) async fn run(context: &Context<'_>) -> Outcome {
-    let mut scp = Command::new("scp");
-    scp.args(words(context, "scp-options"));
+    let mut operands = Vec::new();
     for operand in context.options.positionals() {
-        scp.arg(resolve(context, operand).await?);
+        operands.push(resolve(context, operand).await?);
     }
+    let mut scp = Command::new("scp");
+    if operands.iter().any(|operand| operand.contains('*')) && speaks_sftp().await {
+        scp.arg("-O");
+    }
+    scp.args(words(context, "scp-options")).args(operands);
     let status = scp.status().await;
     ended(status.map_err(|error| cannot_run(&scp, &error))?)
+}
+
+/// Whether scp takes SFTP unless it is told `-O`, as since OpenSSH 9.0: there nobody expands the patterns of sandboxes' paths
+/// when something is written to them.
+async fn speaks_sftp() -> bool {
+    let told = Command::new("ssh").arg("-V").output().await;
+    told.is_ok_and(|told| major_version(&String::from_utf8_lossy(&told.stderr)) >= Some(9))
+}
+
+/// 9 of `OpenSSH_9.2p1 Debian-2, OpenSSL 3.0.11`.
+fn major_version(told: &str) -> Option<u32> {
+    let version = told.strip_prefix("OpenSSH_")?;
+    version.split('.').next()?.parse().ok()
 }
 
 /// An operand as scp takes it: local paths stay, `CLUSTER/ROLE/ENV/NAME/INSTANCE:PATH` becomes `ROLE@HOST:PATH`.
@@ -74,7 +91,16 @@ fn normalize(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::normalize;
+    use super::{major_version, normalize};
+
+    #[test]
+    fn versions_of_ssh() {
+        let debian = "OpenSSH_9.2p1 Debian-2+deb12u3, OpenSSL 3.0.13 30 Jan 2024";
+        assert_eq!(major_version(debian), Some(9));
+        assert_eq!(major_version("OpenSSH_10.0p2, OpenSSL 3.5.0"), Some(10));
+        assert_eq!(major_version("OpenSSH_7.4p1, OpenSSL 1.0.2k-fips"), Some(7));
+        assert_eq!(major_version("Dropbear v2022.83"), None);
+    }
 
     #[test]
     fn paths_are_normal_as_in_python() {
