@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -225,6 +226,9 @@ fn a_killed_task_has_no_final_processes() {
             found => Err(format!("{found:?}")),
         }
     });
+    // It may have died while it wrote: a length, and less than that.
+    let stream = fs::OpenOptions::new().append(true).open(root.stream("k-2"));
+    stream.unwrap().write_all(&[0, 0, 0, 40, 12]).unwrap();
     assert_eq!(
         root.say("kill", &["k-2"]),
         ("Killing k-2...done.\n".into(), Some(0))

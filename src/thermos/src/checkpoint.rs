@@ -307,6 +307,29 @@ impl Writer {
         self.len().map(|length| length == 0)
     }
 
+    /// Reads on to the end, and cuts off half a record there. A writer leaves one when it is killed while it writes, and
+    /// readers would take what follows for the rest of it. A stream that is damaged otherwise stays as it is.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`].
+    pub fn mend(&mut self, reader: &mut Reader) -> Result<(), WriteError> {
+        while let Ok(found) = reader.next() {
+            if found.is_none() {
+                return self.cut_to(reader.offset());
+            }
+        }
+        Ok(())
+    }
+
+    fn cut_to(&mut self, end: u64) -> Result<(), WriteError> {
+        let length = self.len()?;
+        if length <= end {
+            return Ok(());
+        }
+        tracing::info!(path = %self.path.display(), bytes = length - end, "cutting off half a checkpoint record");
+        self.file.set_len(end).map_err(|source| self.fault(source))
+    }
+
     /// Appends one record. After a failed write (a full disk) the stream is cut back to where it was, so that later
     /// records do not follow half of this one.
     ///
@@ -474,6 +497,26 @@ mod tests {
         // A length that the file does not have is only a record to come.
         std::fs::write(&path, bytes("03ffffff 00")).unwrap();
         assert!(Reader::new(&path).next().unwrap().is_none());
+    }
+
+    #[test]
+    fn half_a_record_is_cut_off_before_the_next_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("runner");
+        let record = bytes(UPSTREAM);
+        for cut in 0..record.len() {
+            std::fs::write(&path, [&record[..], &record[..cut]].concat()).unwrap();
+            let mut writer = Writer::lock(&path).unwrap();
+            writer.mend(&mut Reader::new(&path)).unwrap();
+            writer.write(&active()).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), record.repeat(2), "at {cut}");
+        }
+        // What a reader cannot pass is not half a record: nothing of it is lost.
+        let damaged = [&record[..], &bytes("00000001 00"), &record].concat();
+        std::fs::write(&path, &damaged).unwrap();
+        let mut writer = Writer::lock(&path).unwrap();
+        writer.mend(&mut Reader::new(&path)).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), damaged);
     }
 
     proptest::proptest! {

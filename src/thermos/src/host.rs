@@ -223,6 +223,9 @@ impl Host {
         let name = &launch.process.name;
         let path = self.paths.coordinator(name)?;
         let mut stream = Writer::lock(&path)?;
+        if let Some(earlier) = self.readers.get_mut(name) {
+            stream.mend(earlier)?;
+        }
         let start = stream.len()?;
         let log_dir = paths::run_log_dir(&self.around.log_dir, name, launch.run)?;
         self.make_log_dir(&log_dir)

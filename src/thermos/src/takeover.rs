@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use aurora_api::thermos::{ProcessState, ProcessStatus, RunnerCkpt, TaskState, TaskStatus};
 use nix::sys::signal::Signal;
 
-use crate::checkpoint::{ReadError, WriteError, Writer};
+use crate::checkpoint::{ReadError, Reader, WriteError, Writer};
 use crate::clock;
 use crate::paths::{Stage, TaskPaths};
 use crate::procs::{self, ProcessId};
@@ -66,6 +66,7 @@ pub fn kill(paths: &TaskPaths) -> Result<TaskState, TakeoverError> {
     // Looked at before the runner dies, for they may die with it.
     let alive = alive_runs(&known);
     let mut writer = take_the_lead(&stream, runner(&known))?;
+    writer.mend(&mut Reader::new(&stream))?;
     // It may have written on until it died.
     let (mut state, _) = state::read_stream(&stream)?;
     if state.is_over() {

@@ -210,6 +210,32 @@ pub(crate) const HOSTILE: &[(&str, Scenario)] = &[
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
             assert!(text.contains(expected), "{name}: {text}");
         }
+        if !is_root() {
+            return println!("not root: nobody can become such a user");
+        }
+        chown(place.sandbox(), Some(70_001), Some(70_002)).unwrap();
+        // Not the one of the tools, which the task finds first as well.
+        let who =
+            "/usr/bin/id -u; /usr/bin/id -g; /usr/bin/id -G; echo $USER; pwd; stat -c %u .logs/p/0";
+        let task = json!({"processes": [process("p", who)]});
+        let runner = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "sleeper",
+                place.root.to_str().unwrap(),
+                &task.to_string(),
+                "ldapuser",
+            ])
+            .env("PATH", format!("{}:/usr/bin:/bin", tools.display()))
+            .status();
+        assert!(runner.unwrap().success());
+        let sandbox = place.sandbox();
+        assert_eq!(
+            place.log("p", 0, "stdout"),
+            format!(
+                "70001\n70002\n70002 70003 70004\nldapuser\n{}\n70001\n",
+                sandbox.display()
+            )
+        );
     }),
 ];
 

@@ -56,11 +56,11 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Some("sleeper") => {
-            // A runner to be killed: runs the task given as JSON in the place given.
+            // A runner to be killed: runs the task given as JSON in the place given, as the user given if there is one.
             let place = Place::at(PathBuf::from(arguments.next().expect("a place")));
             let task: Value =
                 serde_json::from_str(&arguments.next().expect("a task")).expect("JSON");
-            let mut run = place.run(task);
+            let mut run = place.run_as(task, arguments.next());
             run.until_over(Duration::from_secs(3600));
             return ExitCode::SUCCESS;
         }

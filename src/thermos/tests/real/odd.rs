@@ -7,6 +7,8 @@ use std::time::Duration;
 use aurora_api::thermos::{ProcessState, TaskState};
 use aurora_thermos::core::Turn;
 use aurora_thermos::{StartError, TaskRunner, procs};
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::stat::{Mode, umask};
 use serde_json::json;
 
 use super::place::{is_root, process, until, with};
@@ -78,6 +80,17 @@ pub(crate) const ODD: &[(&str, Scenario)] = &[
         let took = at(TaskState::Success) - at(TaskState::Cleaning);
         assert!((200..1000).contains(&took), "{took} ms");
     }),
+    (
+        "the_mask_and_the_limits_of_the_executor_are_the_tasks",
+        |place| {
+            umask(Mode::from_bits_truncate(0o027));
+            setrlimit(Resource::RLIMIT_NOFILE, 300, 400).unwrap();
+            setrlimit(Resource::RLIMIT_CORE, 0, 0).unwrap();
+            let look = "umask; ulimit -Sn; ulimit -Hn; ulimit -Hc; touch file; stat -c %a file";
+            place.finish(json!({"processes": [process("p", look)]}));
+            assert_eq!(place.log("p", 0, "stdout"), "0027\n300\n400\n0\n640\n");
+        },
+    ),
     ("an_idle_task_wakes_nobody", |place| {
         let mut run = place.run(json!({"processes": [process("p", "exec sleep 1000")]}));
         run.until_run("p", ProcessState::Running, 1);

@@ -101,8 +101,16 @@ impl Place {
     }
 
     pub(crate) fn run(&self, task: Value) -> Run {
+        self.run_as(task, None)
+    }
+
+    pub(crate) fn run_as(&self, task: Value, user: Option<String>) -> Run {
+        let settings = Settings {
+            user,
+            ..self.settings(task)
+        };
         Run {
-            runner: TaskRunner::start(self.settings(task)).expect("starting the task"),
+            runner: TaskRunner::start(settings).expect("starting the task"),
             paths: self.paths(),
         }
     }

@@ -1,6 +1,7 @@
 //! The scenarios: small tasks and what becomes of them.
 
 use std::fs;
+use std::io::Write as _;
 use std::process::Command;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use super::place::{Place, Run, is_root, process, read, until, with};
+use super::place::{Place, is_root, process, read, until, with};
 
 /// What is done in a place of its own, in a process of its own.
 pub(crate) type Scenario = fn(&Place);
@@ -320,6 +321,10 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
             .unwrap()
             .coordinator_pid
             .unwrap();
+        // As if it had been about to write down an end: a length, and less than that.
+        let stream = place.paths().coordinator("p").unwrap();
+        let mut half = fs::OpenOptions::new().append(true).open(&stream).unwrap();
+        half.write_all(&[0, 0, 0, 40, 12, 0, 2]).unwrap();
         kill(Pid::from_raw(coordinator), Signal::SIGKILL).unwrap();
         run.until_over(Duration::from_secs(20));
         run.record().check(
@@ -327,6 +332,9 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
             &[("p", &format!("WAITING FORKED RUNNING LOST {SUCCESS}"))],
         );
         assert!(!procs::is_alive(bash) && !procs::is_alive(below));
+        let mut own = Reader::new(stream);
+        let records = std::iter::from_fn(|| own.next().unwrap()).count();
+        assert_eq!(records, 2 + 3, "both runs can be read");
     }),
     ("a_killed_runner_takes_everything_along", |place| {
         let task = json!({"processes": [process(
@@ -414,13 +422,8 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
         }
         let user = aurora_thermos::users::by_name("nobody").unwrap();
         std::os::unix::fs::chown(place.sandbox(), Some(user.uid), Some(user.gid)).unwrap();
-        let mut settings =
-            place.settings(json!({"processes": [process("p", "id -u; id -g; id -G; touch mine")]}));
-        settings.user = Some("nobody".into());
-        let mut run = Run {
-            runner: TaskRunner::start(settings).unwrap(),
-            paths: place.paths(),
-        };
+        let task = json!({"processes": [process("p", "id -u; id -g; id -G; touch mine")]});
+        let mut run = place.run_as(task, Some("nobody".into()));
         run.until_over(Duration::from_secs(20));
         run.record().check(ENDED, &[("p", SUCCESS)]);
         assert_eq!(
