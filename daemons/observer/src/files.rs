@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use aurora_daemon::reply;
 use aurora_daemon::server::{Request, Response};
@@ -24,8 +26,10 @@ use crate::tasks::merge;
 
 /// The most bytes of a file in one answer.
 const MAX_CHUNK: u64 = 16 << 20;
-/// How much of a download is in memory at a time.
+/// How much of a download is read at a time; twice that is in memory.
 const DOWNLOAD_PIECE: u64 = 256 << 10;
+/// A download of which nothing is taken for so long is given up.
+const STALL: Duration = Duration::from_secs(60);
 /// The media type of downloads.
 const BYTES: &str = "application/octet-stream";
 
@@ -85,7 +89,7 @@ impl Observer {
                 return refusal;
             }
         };
-        let (sender, receiver) = mpsc::channel::<Bytes>(4);
+        let (sender, receiver) = mpsc::channel::<Bytes>(1);
         let length = span.end - span.start;
         if status == StatusCode::PARTIAL_CONTENT {
             let text = format!("bytes {}-{}/{size}", span.start, span.end.saturating_sub(1));
@@ -147,29 +151,47 @@ fn downloading(
     length: u64,
     sender: mpsc::Sender<Bytes>,
 ) -> Response {
-    tokio::task::spawn_blocking(move || {
-        let mut offset = span.start;
-        while offset < span.end {
-            let limit = DOWNLOAD_PIECE.min(span.end - offset);
-            match sandbox::read_chunk(&file, Some(offset), Some(limit), limit) {
-                Ok(piece) if piece.bytes.is_empty() => break,
-                Ok(piece) => {
-                    offset += piece.bytes.len() as u64;
-                    if sender.blocking_send(piece.bytes.into()).is_err() {
-                        break;
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a download broke off");
-                    break;
-                }
-            }
+    tokio::spawn(async move {
+        if let Err(reason) = send(file, span, &sender).await {
+            tracing::warn!(reason, "a download broke off");
         }
     });
     set(&mut response, CONTENT_LENGTH, &length.to_string());
     set(&mut response, ACCEPT_RANGES, "bytes");
     set(&mut response, CONTENT_DISPOSITION, "attachment");
     response
+}
+
+/// Reads and sends while somebody takes it. A thread is borrowed for each piece and not for the whole, because there are
+/// fewer threads than clients that may be slow.
+async fn send(
+    file: File,
+    mut span: Range<u64>,
+    sender: &mpsc::Sender<Bytes>,
+) -> Result<(), String> {
+    let file = Arc::new(file);
+    while !span.is_empty() {
+        let room = match tokio::time::timeout(STALL, sender.reserve()).await {
+            Ok(Ok(room)) => room,
+            Ok(Err(_gone)) => return Ok(()),
+            Err(_) => return Err(format!("nothing was taken for {STALL:?}")),
+        };
+        let (file, start) = (file.clone(), span.start);
+        let limit = DOWNLOAD_PIECE.min(span.end - start);
+        let read = tokio::task::spawn_blocking(move || {
+            sandbox::read_chunk(&file, Some(start), Some(limit), limit)
+        });
+        let piece = read
+            .await
+            .map_err(|error| error.to_string())?
+            .map_err(|error| error.to_string())?;
+        if piece.bytes.is_empty() {
+            return Ok(());
+        }
+        span.start += piece.bytes.len() as u64;
+        room.send(piece.bytes.into());
+    }
+    Ok(())
 }
 
 fn set(response: &mut Response, name: HeaderName, value: &str) {

@@ -3,9 +3,13 @@
 
 mod support;
 
+use std::time::Duration;
+
 use aurora_daemon::lifecycle::Shutdown;
 use serde_json::{Value, json};
 use support::{Machine, SECRET, TASK, get, get_until, get_with, page, start};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 #[tokio::test]
 async fn a_task_is_shown_from_its_launch_to_its_end() {
@@ -224,4 +228,29 @@ async fn downloads_have_ranges() {
         );
     }
     shutdown.trigger();
+}
+
+#[test]
+fn a_download_that_nobody_takes_holds_nobody_up() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    // The one thread that may block on files.
+    runtime.max_blocking_threads(1).enable_all();
+    runtime.build().unwrap().block_on(async {
+        let machine = Machine::new();
+        machine.launch();
+        let large = std::fs::File::create(machine.sandbox().join("large")).unwrap();
+        // More than the sockets in between hold.
+        large.set_len(256 << 20).unwrap();
+        let shutdown = Shutdown::new();
+        let address = start(machine.directory.path(), &shutdown).await;
+        let mut slow = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET /download/{TASK}/large HTTP/1.1\r\n{SECRET}\r\n");
+        slow.write_all(request.as_bytes()).await.unwrap();
+        let mut first = [0; 12];
+        slow.read_exact(&mut first).await.unwrap();
+        assert_eq!(&first, b"HTTP/1.1 200");
+        let others = tokio::time::timeout(Duration::from_secs(10), page(address, "/health"));
+        assert_eq!(others.await.expect("an answer"), (200, "OK".into()));
+        shutdown.trigger();
+    });
 }
