@@ -40,9 +40,9 @@ pub(crate) struct Args {
     /// Write one frame, or its data, to standard output and end.
     #[arg(long, value_name = "FORM")]
     pub(crate) snapshot: Option<Form>,
-    /// Size of the frame.
-    #[arg(long, value_name = "WxH", default_value = "120x40", value_parser = size)]
-    pub(crate) size: (u16, u16),
+    /// Size of the frame; 120x40 when none is given, and text of a table has all rows then.
+    #[arg(long, value_name = "WxH", value_parser = size)]
+    pub(crate) size: Option<(u16, u16)>,
     /// Run commands without a screen, separated by `;`, and write what they show.
     #[arg(long, value_name = "COMMANDS")]
     pub(crate) exec: Option<String>,
@@ -181,6 +181,9 @@ pub(crate) enum Look {
     /// Print its faults; exit code 2 if there are any.
     Check,
 }
+
+/// The size of a frame when none is asked for.
+pub(crate) const SIZE: (u16, u16) = (120, 40);
 
 fn speed(text: &str) -> Result<f64, String> {
     let speed = text

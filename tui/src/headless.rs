@@ -13,13 +13,14 @@ use aurora_tui_model::key::{Code, Key};
 use aurora_tui_model::rounds::Campaign;
 use aurora_tui_model::screen;
 use aurora_tui_model::state::{Detail, Level, LinkState, Mode, State};
-use aurora_tui_model::{command, text};
+use aurora_tui_model::{command, pages, text};
 use tokio::time::Instant;
 
 use crate::args::Form;
 use crate::crew::Crew;
 use crate::data::Wish;
 use crate::follow::Follower;
+use crate::listing;
 use crate::output::as_text;
 use crate::paint::paint;
 use crate::picture;
@@ -44,6 +45,8 @@ pub(crate) struct Errand {
     pub(crate) follow: bool,
     pub(crate) open: Option<String>,
     pub(crate) snapshot: Option<Form>,
+    /// Whether a size was asked for: then text is a frame of that size, else a table with all its rows.
+    pub(crate) sized: bool,
     pub(crate) yes: bool,
     pub(crate) confirm: Option<String>,
     pub(crate) timeout: Duration,
@@ -112,9 +115,19 @@ pub(crate) async fn run(
         code = NO_DATA;
     }
     runner.crew.settle();
+    let form = errand.snapshot.unwrap_or(Form::Text);
+    if let Some(rows) = runner.all_rows(form, errand.sized) {
+        return Ok(match listing::write(&mut runner, rows, out).await? {
+            Ok(()) => code,
+            Err(missing) => {
+                writeln!(err, "aurora-tui: {missing}")?;
+                NO_DATA
+            }
+        });
+    }
     let (state, look) = (runner.crew.state(), runner.crew.look());
     let frame = || paint(state, &screen::screen(state), look).0;
-    match errand.snapshot.unwrap_or(Form::Text) {
+    match form {
         Form::Text => out.write_all(as_text(&frame()).as_bytes())?,
         Form::Ansi => out.write_all(picture::ansi(&frame()).as_bytes())?,
         Form::Svg => {
@@ -303,6 +316,30 @@ impl Runner {
                 ));
             }
         }
+    }
+
+    /// How all rows of the view are written, when it is a table that is not to be a picture.
+    fn all_rows(&self, form: Form, sized: bool) -> Option<listing::Form> {
+        let state = self.state();
+        match form {
+            Form::Text if !sized && listing::is_table(state) => Some(listing::Form::lines()),
+            Form::Json if pages::is_paged(state) => Some(listing::Form::objects()),
+            Form::Text | Form::Json | Form::Ansi | Form::Svg => None,
+        }
+    }
+
+    /// Waits for the rows that were asked for; a scheduler in trouble is asked again until the deadline.
+    pub(crate) async fn rows(&mut self) -> Result<(), String> {
+        self.now();
+        self.settled().await?;
+        while pages::is_loading(self.state()) {
+            if !self.step().await {
+                let why = self.state().view.trouble.clone();
+                return Err(why.unwrap_or_else(|| "they did not come".to_owned()));
+            }
+        }
+        self.crew.settle();
+        Ok(())
     }
 
     /// The job whose tasks a line needs in order to find an instance's task, when it names one.

@@ -18,6 +18,7 @@ mod frames;
 mod headless;
 mod keeper;
 mod keys;
+mod listing;
 mod manual;
 mod observe;
 mod open;

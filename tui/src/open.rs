@@ -11,7 +11,7 @@ use aurora_tui_model::state::{Setup, State};
 use aurora_tui_model::update::rounds_found;
 use tokio::sync::mpsc;
 
-use crate::args::Args;
+use crate::args::{Args, SIZE};
 use crate::cluster::Cluster;
 use crate::config::{self, Env, Wanted};
 use crate::crew::{Crew, Member};
@@ -117,7 +117,7 @@ impl Opening {
         let data = Data::new(source, Recorder::new(env.journal()), events)
             .keeping(keeper)
             .recording(tape.transpose().map_err(usage)?);
-        let mut state = State::new(setup, args.size, now_ms);
+        let mut state = State::new(setup, args.size.unwrap_or(SIZE), now_ms);
         state.layouts = kept.layouts;
         state.bookmarks = kept.bookmarks;
         state.mouse = args.mouse;

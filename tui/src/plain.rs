@@ -269,7 +269,7 @@ impl Talk<'_> {
     }
 }
 
-fn joined(line: &[Segment]) -> String {
+pub(crate) fn joined(line: &[Segment]) -> String {
     line.iter().map(|segment| segment.text.as_str()).collect()
 }
 

@@ -135,6 +135,7 @@ async fn work(
             follow: args.follow,
             open: args.open.clone(),
             snapshot: args.snapshot,
+            sized: args.size.is_some(),
             yes: args.yes,
             confirm: args.confirm.clone(),
             timeout: Duration::from_secs(args.timeout),

@@ -286,6 +286,7 @@ fn exec(line: &str) -> Errand {
         follow: false,
         open: None,
         snapshot: None,
+        sized: false,
         yes: false,
         confirm: None,
         timeout: Duration::from_secs(5),

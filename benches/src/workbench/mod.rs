@@ -129,6 +129,7 @@ fn page(query: &Query, rows: usize) -> Page {
         Anchor::Start => 0,
         Anchor::End => shown.saturating_sub(pages::ROWS),
         Anchor::Cursor(number) => around(number.parse().unwrap_or(0)),
+        Anchor::After(number) => at(number.parse().unwrap_or(0)) + 1,
         Anchor::Row(id) => around(id[id.len() - 7..].parse().unwrap_or(0).min(shown - 1)),
     };
     let end = (begin + pages::ROWS).min(shown);

@@ -17,7 +17,9 @@ use crate::views;
 pub const BOUND: usize = 5_000;
 /// Rows of a window.
 pub const ROWS: usize = 400;
-/// Of these so many are at its anchor or before it.
+/// Rows of a window of a table that is read from its first row to its last one.
+pub const STRIDE: usize = 1_000;
+/// Of the rows of a window so many are at its anchor or before it.
 pub const LEAD: usize = ROWS / 2;
 /// How near to an end of its window the selection may come before the window moves.
 const MARGIN: usize = ROWS / 4;
@@ -36,6 +38,8 @@ pub enum Anchor {
     Cursor(String),
     /// Where the row of this identity is.
     Row(String),
+    /// Behind a place that the scheduler named, with no row before it.
+    After(String),
 }
 
 /// What is asked of a table.
@@ -104,6 +108,8 @@ pub struct Paging {
     /// Where the selection goes with the window that is waited for: to its last row, or its first.
     goal: Option<bool>,
     window: Option<Window>,
+    /// Whether the table is read from its first row to its last one, whatever is selected.
+    walks: bool,
 }
 
 /// The page table of a view, and the table of the summary in whose place it stands.
@@ -163,6 +169,11 @@ pub fn is_loading(state: &State) -> bool {
     query(state).is_some_and(|wanted| window(state).is_none_or(|window| window.query != wanted))
 }
 
+/// Whether the table is read from its first row to its last one.
+pub(crate) fn is_walking(state: &State) -> bool {
+    state.view.paging.walks
+}
+
 /// The records of a view: those of its window in its order, or all there are.
 pub(crate) fn jobs(state: &State) -> Box<dyn Iterator<Item = &JobRecord> + '_> {
     let known = &state.store.jobs;
@@ -199,6 +210,9 @@ pub(crate) fn steer(state: &mut State) {
     if !is_paged(state) {
         return;
     }
+    if state.view.paging.walks {
+        return;
+    }
     let of = filter_and_sort(state);
     let index = views::table(state).and_then(|table| views::selected(state, &table));
     let view = &mut state.view;
@@ -226,6 +240,23 @@ pub(crate) fn steer(state: &mut State) {
     if let Some(cursor) = towards {
         paging.anchor = Anchor::Cursor(cursor.clone());
     }
+}
+
+/// Begins to read a table from its first row to its last one, a window after the other.
+pub fn walk(state: &mut State) {
+    let of = filter_and_sort(state);
+    let paging = &mut state.view.paging;
+    (paging.of, paging.goal) = (of, None);
+    (paging.anchor, paging.walks) = (Anchor::Start, true);
+}
+
+/// Goes on behind the rows that are here; false when they are the last ones, and the selection is followed again.
+pub fn walk_on(state: &mut State) -> bool {
+    let next = window(state).and_then(|window| window.next.clone());
+    let paging = &mut state.view.paging;
+    paging.walks = next.is_some();
+    paging.anchor = next.map_or(Anchor::Start, Anchor::After);
+    paging.walks
 }
 
 /// Goes to the first row of a table or to its last one. Says whether that is not here yet.

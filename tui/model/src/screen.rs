@@ -377,6 +377,7 @@ fn crumb(state: &State) -> (String, String) {
             format!("{}/{} shown", table.shown, table.total)
         };
         if table.rows.len() < table.shown
+            && !pages::is_walking(state)
             && let Some(at) = views::selected(state, &table)
         {
             counter = format!("row {} of {counter}", table.offset + at + 1);

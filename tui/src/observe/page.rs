@@ -6,7 +6,7 @@ use aurora_api::feed::{PageOf, Seq};
 use aurora_client::http::{HttpError, describe};
 use aurora_client::scheduler::Scheduler;
 use aurora_tui_model::event::{Event, Seen};
-use aurora_tui_model::pages::{Anchor, LEAD, Page, Query, ROWS, Records};
+use aurora_tui_model::pages::{Anchor, LEAD, Page, Query, ROWS, Records, STRIDE};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
@@ -71,7 +71,11 @@ async fn page<T: DeserializeOwned>(
     known: Option<Seq>,
     records: fn(Vec<T>) -> Records,
 ) -> Result<Told, HttpError> {
-    let (limit, lead) = (ROWS.to_string(), LEAD.to_string());
+    let limit = match &query.anchor {
+        Anchor::After(_) => STRIDE,
+        _ => ROWS,
+    };
+    let (limit, lead) = (limit.to_string(), LEAD.to_string());
     let mut parameters = vec![("columns", "record"), ("limit", &limit)];
     for (name, value) in [("filter", &query.filter), ("sort", &query.sort)] {
         if !value.is_empty() {
@@ -82,6 +86,7 @@ async fn page<T: DeserializeOwned>(
         Anchor::Start => {}
         Anchor::End => parameters.push(("from", "end")),
         Anchor::Cursor(cursor) => parameters.extend([("cursor", cursor.as_str()), ("lead", &lead)]),
+        Anchor::After(cursor) => parameters.push(("cursor", cursor)),
         Anchor::Row(id) => parameters.extend([("around", id.as_str()), ("lead", &lead)]),
     }
     let unless = known.map(|seq| seq.to_string());

@@ -1,8 +1,10 @@
 //! A cluster of a million jobs: what is fetched, what is held, where keys lead. Rows are made when they are asked for.
 
+use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use aurora_api::feed::{Counts, Hello, Line, SnapshotPart, TableSize};
 use aurora_api::model::ScheduleStatus;
@@ -11,9 +13,16 @@ use aurora_tui_model::pages::ROWS;
 use aurora_tui_model::screen::snapshot;
 use aurora_tui_model::state::State;
 
+use super::exec;
 use super::fake::{NOW, job, mark, seq};
 use super::link::Bench;
+use super::polling::target;
 use super::scheduler::{Reply, Request, Server};
+use crate::args::Form;
+use crate::cluster::Cluster;
+use crate::crew::Crew;
+use crate::headless::{self, Errand};
+use crate::tests::member;
 
 const JOBS: usize = 1_000_000;
 
@@ -21,7 +30,11 @@ const JOBS: usize = 1_000_000;
 #[derive(Default)]
 struct Side {
     sent: AtomicUsize,
+    /// Pages of the jobs that were asked for.
+    pages: AtomicUsize,
     is_broken: AtomicBool,
+    /// The page from which on it is in trouble; 0: none.
+    breaks_at: AtomicUsize,
 }
 
 fn id(at: usize) -> String {
@@ -86,7 +99,7 @@ fn page(request: &Request) -> String {
     };
     let place_of = |number: usize| match is_descending {
         true => all.end - 1 - number,
-        false => number - all.start,
+        false => number.saturating_sub(all.start),
     };
     let limit: usize = asked("limit").unwrap().parse().unwrap();
     let lead: usize = asked("lead").map_or(0, |lead| lead.parse().unwrap());
@@ -120,7 +133,10 @@ fn million(side: &Arc<Side>) -> Server {
     let side = side.clone();
     Server::start(move |request| {
         if request.target.starts_with("/ext/v1/jobs") {
-            if side.is_broken.load(Ordering::SeqCst) {
+            let is_new = usize::from(!request.target.contains("unless="));
+            let at = side.pages.fetch_add(is_new, Ordering::SeqCst) + is_new;
+            let breaks_at = side.breaks_at.load(Ordering::SeqCst);
+            if side.is_broken.load(Ordering::SeqCst) || (1..=at).contains(&breaks_at) {
                 return Reply::Full(500, Vec::new(), b"the disk is full".to_vec());
             }
             let body = page(request);
@@ -227,4 +243,114 @@ async fn a_million_jobs_are_looked_through_by_pages() {
     bench
         .until("rows again", |state| state.view.trouble.is_none())
         .await;
+}
+
+/// What was written, and how many pages were asked for when the first row was.
+struct Sink {
+    side: Arc<Side>,
+    text: String,
+    first_row_at: Option<usize>,
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.text.push_str(std::str::from_utf8(bytes).unwrap());
+        if self.first_row_at.is_none() && self.text.contains("/job-") {
+            self.first_row_at = Some(self.side.pages.load(Ordering::SeqCst));
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_of_a_paged_table_has_all_its_rows() {
+    let filtered = "jobs \"job-0999\"";
+    for (name, line, form, sized, breaks_at, code, rows) in [
+        ("data", filtered, Form::Json, false, 0, 0, 0..1_000),
+        (
+            "data of several pages",
+            "jobs \"job-099\"",
+            Form::Json,
+            false,
+            0,
+            0,
+            0..10_000,
+        ),
+        (
+            "lines",
+            "jobs \"job-099\"",
+            Form::Text,
+            false,
+            0,
+            0,
+            0..10_000,
+        ),
+        ("a frame", "jobs \"job-099\"", Form::Text, true, 0, 0, 0..20),
+        (
+            "trouble on the way",
+            "jobs \"job-099\"",
+            Form::Json,
+            false,
+            5,
+            3,
+            0..1_400,
+        ),
+    ] {
+        let side = Arc::new(Side::default());
+        side.breaks_at.store(breaks_at, Ordering::SeqCst);
+        let server = million(&side);
+        let crew = Crew::new(member(Arc::new(Cluster::new(target(&server))), NOW));
+        let given = Errand {
+            snapshot: Some(form),
+            sized,
+            timeout: Duration::from_secs(if code == 0 { 20 } else { 2 }),
+            ..exec(line)
+        };
+        let mut sink = Sink {
+            side,
+            text: String::new(),
+            first_row_at: None,
+        };
+        let mut err = Vec::new();
+        let got = headless::run(crew, given, &mut sink, &mut err)
+            .await
+            .unwrap();
+        let err = String::from_utf8(err).unwrap();
+        assert_eq!(got, code, "{name}: {err}");
+        // Windows as a screen has them, before the filter and behind it, and the first one that is written.
+        assert!(
+            sink.first_row_at.unwrap() <= 3,
+            "{name}: {:?}",
+            sink.first_row_at
+        );
+        let first: usize = if line == filtered { 999_000 } else { 990_000 };
+        let expected: Vec<String> = rows.map(|at| id(first + at)).collect();
+        let found: Vec<String> = match form {
+            Form::Json => {
+                let json: serde_json::Value = serde_json::from_str(&sink.text).unwrap();
+                assert_eq!(json["view"], "jobs");
+                assert_eq!(json["data"]["total"], JOBS, "{name}");
+                let rows = json["data"]["rows"].as_array().unwrap().iter();
+                rows.map(|row| row["job"].as_str().unwrap().to_owned())
+                    .collect()
+            }
+            _ => {
+                let lines = sink.text.lines();
+                assert!(lines.clone().all(|line| line.trim_end() == line), "{name}");
+                let jobs = lines.filter_map(|line| line.find("www/").map(|at| &line[at..]));
+                jobs.map(|job| job.split(' ').next().unwrap().to_owned())
+                    .collect()
+            }
+        };
+        assert_eq!(found, expected, "{name}");
+        assert_eq!(
+            err.contains("rows are missing after the first 1400"),
+            code != 0,
+            "{name}: {err}"
+        );
+    }
 }
