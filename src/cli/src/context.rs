@@ -175,21 +175,6 @@ impl<'a> Context<'a> {
             .map_err(|what| CommandError::new(ExitCode::Usage, self.options.fault(shown, &what)))
     }
 
-    /// An integer option that must be positive.
-    pub(crate) fn positive(&self, long: &str) -> Outcome<usize> {
-        let value = self.options.integer(long);
-        usize::try_from(value)
-            .ok()
-            .filter(|value| *value > 0)
-            .ok_or_else(|| {
-                let what = format!("must be greater than 0, but got {value}");
-                CommandError::new(
-                    ExitCode::Usage,
-                    self.options.fault(&format!("--{long}"), &what),
-                )
-            })
-    }
-
     /// The tasks of a job that are active.
     pub(crate) async fn active_tasks(&self, key: &FullKey) -> Outcome<Vec<ScheduledTask>> {
         let query = TaskQuery {

@@ -5,6 +5,7 @@ use std::fmt;
 
 use aurora_api::job_key::is_good_identifier;
 use aurora_api::model::JobKey;
+use pystachio::Ref;
 
 /// A job in a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,10 +181,12 @@ pub(crate) fn parse_qualified_role(text: &str) -> Result<(String, String), Strin
 
 /// `name=value` of `--bind`.
 pub(crate) fn parse_binding(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("Binding parameter must be formatted name=value".to_owned()),
-    }
+    let Some((name, value)) = text.split_once('=') else {
+        return Err("Binding parameter must be formatted name=value".to_owned());
+    };
+    Ref::parse(name)
+        .map_err(|error| format!("Could not parse binding parameter {text}: {error}"))?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Instance ids as upstream prints a list: `[0, 1]`.
@@ -232,6 +235,8 @@ mod tests {
             parse_binding("a.b[c]=x=y").unwrap(),
             ("a.b[c]".into(), "x=y".into())
         );
-        assert!(parse_binding("a").is_err());
+        for bad in ["a", "=x", "a b=x", "a..b=x"] {
+            assert!(parse_binding(bad).is_err(), "{bad}");
+        }
     }
 }

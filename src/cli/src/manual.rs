@@ -69,7 +69,7 @@ fn page() -> String {
     page.push_str(FORMATS);
     line(&mut page, "\n## aurora\n");
     line(&mut page, "With every verb:\n");
-    options(&mut page, COMMON);
+    options(&mut page, COMMON.iter().copied());
     for noun in NOUNS {
         line(&mut page, &format!("\n### {}\n\n{}.", noun.name, noun.help));
         for verb in noun.verbs {
@@ -82,7 +82,7 @@ fn page() -> String {
     }
     line(&mut page, "\n## aurora_admin\n");
     line(&mut page, "With every command:\n");
-    options(&mut page, commands::COMMON);
+    options(&mut page, commands::COMMON.iter().copied());
     for command in COMMANDS {
         describe(
             &mut page,
@@ -102,11 +102,11 @@ fn describe(page: &mut String, program: &str, verb: &Verb) {
     line(page, &format!("\n#### `{usage}`\n\n{}.", verb.help));
     if !verb.options.is_empty() {
         line(page, "");
-        options(page, verb.options);
+        options(page, verb.own_options());
     }
 }
 
-fn options(page: &mut String, options: &[&Opt]) {
+fn options(page: &mut String, options: impl Iterator<Item = &'static Opt>) {
     for option in options {
         let mut name = format!("--{}", option.long);
         if let Some(short) = option.short {

@@ -1,6 +1,7 @@
 //! The options and positional arguments that verbs share.
 
 use crate::args::{Count, Opt, Positional, Takes};
+use crate::keys::{FullKey, parse_binding};
 
 pub(crate) const fn flag(long: &'static str, help: &'static str) -> Opt {
     option(long, None, Takes::Nothing, help)
@@ -8,6 +9,15 @@ pub(crate) const fn flag(long: &'static str, help: &'static str) -> Opt {
 
 pub(crate) const fn text(long: &'static str, shown: &'static str, help: &'static str) -> Opt {
     option(long, None, Takes::Text(shown), help)
+}
+
+pub(crate) const fn checked(
+    long: &'static str,
+    shown: &'static str,
+    check: fn(&str) -> Result<(), String>,
+    help: &'static str,
+) -> Opt {
+    option(long, None, Takes::Checked(shown, check), help)
 }
 
 pub(crate) const fn option(
@@ -32,9 +42,10 @@ pub(crate) const fn positional(name: &'static str, help: &'static str) -> Positi
     }
 }
 
-pub(crate) const BIND: Opt = text(
+pub(crate) const BIND: Opt = checked(
     "bind",
     "var=value",
+    |text| parse_binding(text).map(|_| ()),
     "Bind a pystachio variable name to a value; may be given several times",
 );
 pub(crate) const READ_JSON: Opt = flag("read-json", "Read job configuration in json format");
@@ -45,13 +56,13 @@ pub(crate) const PYTHON2_DIVISION: Opt = flag(
 pub(crate) const EVAL_SECS: Opt = option(
     "eval-secs",
     None,
-    Takes::Integer("SECONDS", 30),
+    Takes::Positive("SECONDS", 30),
     "Processor time that evaluating the job file may take (default 30)",
 );
 pub(crate) const EVAL_MEMORY: Opt = option(
     "eval-memory",
     None,
-    Takes::Integer("MIB", 2048),
+    Takes::Positive("MIB", 2048),
     "Memory that evaluating the job file may take (default 2048)",
 );
 pub(crate) const WRITE_JSON: Opt = flag("write-json", "Generate command output in JSON format");
@@ -76,7 +87,7 @@ pub(crate) const CONFIG_UNUSED: Opt = text(
 pub(crate) const BATCH_SIZE: Opt = option(
     "batch-size",
     None,
-    Takes::Integer("BATCH_SIZE", 1),
+    Takes::Positive("BATCH_SIZE", 1),
     "Number of instances to operate on in one iteration (default 1)",
 );
 pub(crate) const MAX_TOTAL_FAILURES: Opt = option(
@@ -129,9 +140,10 @@ pub(crate) const WAIT_UNTIL: Opt = option(
 );
 pub(crate) const WAIT_UPDATE: Opt = flag("wait", "Wait until the update completes");
 pub(crate) const WAIT_ROLLBACK: Opt = flag("wait", "Wait until the update rolls back");
-pub(crate) const FROM: Opt = text(
+pub(crate) const FROM: Opt = checked(
     "from",
     "cluster/role/env/name",
+    |text| FullKey::parse(text).map(|_| ()),
     "The job key to diff against, instead of the job's own",
 );
 pub(crate) const STATUS: Opt = option(
@@ -148,7 +160,7 @@ pub(crate) const USER: Opt = text(
 pub(crate) const THREADS: Opt = option(
     "threads",
     Some('t'),
-    Takes::Integer("NUM_THREADS", 1),
+    Takes::Positive("NUM_THREADS", 1),
     "Number of machines to run on at the same time (default 1)",
 );
 pub(crate) const SSH_USER: Opt = option(
@@ -204,6 +216,26 @@ pub(crate) const TOPICS: Opt = text(
     "TOPIC",
     "What to follow: summary, job/ROLE/ENV/NAME, host/NAME, role/NAME; may be given several times (default summary)",
 );
+
+/// How a job file is evaluated: the options of all verbs that take one.
+pub(crate) const JOB_FILE: &[&Opt] = &[
+    &BIND,
+    &READ_JSON,
+    &PYTHON2_DIVISION,
+    &EVAL_SECS,
+    &EVAL_MEMORY,
+];
+/// How instances are killed.
+pub(crate) const KILLING: &[&Opt] = &[
+    &CONFIG,
+    &BATCH_SIZE,
+    &MAX_TOTAL_FAILURES,
+    &NO_BATCHING,
+    &KILL_MESSAGE,
+    &OPEN_BROWSER,
+];
+/// How ssh is called.
+pub(crate) const SSH: &[&Opt] = &[&SSH_USER, &SSH_OPTIONS, &EXECUTOR_SANDBOX];
 
 pub(crate) const JOB_KEY: Positional =
     positional("CLUSTER/ROLE/ENV/NAME", "Fully specified job key");

@@ -68,7 +68,7 @@ fn flags_reach_the_evaluation_and_what_it_prints_is_shown() {
     let none = ["config", "list", "--eval-secs=0", "job.aurora"];
     let stderr = world.check(&none, 2, "");
     assert!(
-        stderr.contains("--eval-secs: 0 is not greater than 0"),
+        stderr.contains("--eval-secs: must be greater than 0, but got 0"),
         "{stderr}"
     );
 }

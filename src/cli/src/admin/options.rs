@@ -5,6 +5,8 @@ use crate::options::{flag, option, positional, text};
 
 pub(super) const FILENAME: Opt = text("filename", "FILENAME", "File with host names, one a line");
 pub(super) const HOSTS: Opt = text("hosts", "HOSTS", "Host names, between commas");
+/// Which hosts are meant: one of the two.
+pub(super) const HOST_NAMES: &[&Opt] = &[&FILENAME, &HOSTS];
 pub(super) const GROUPING: Opt = text(
     "grouping",
     "GROUPING",

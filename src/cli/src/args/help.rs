@@ -33,7 +33,10 @@ pub(super) fn choice_fault<'a>(
 pub(crate) fn metavar(option: &Opt) -> Option<String> {
     match &option.takes {
         Takes::Nothing => None,
-        Takes::Text(name) | Takes::Integer(name, _) => Some((*name).to_owned()),
+        Takes::Text(name)
+        | Takes::Checked(name, _)
+        | Takes::Integer(name, _)
+        | Takes::Positive(name, _) => Some((*name).to_owned()),
         Takes::OneOf(choices) | Takes::AnyOf(choices) => Some(format!("{{{}}}", choices.join(","))),
     }
 }
@@ -47,9 +50,9 @@ pub(crate) fn shown_positional(positional: &Positional) -> String {
     }
 }
 
-pub(super) fn usage_of(program: &str, verb: &Verb, common: &[&Opt]) -> String {
+pub(super) fn usage_of(program: &str, verb: &Verb, common: &[&'static Opt]) -> String {
     let mut usage = format!("usage: {program} [-h]");
-    for option in verb.options.iter().chain(common) {
+    for option in verb.own_options().chain(common.iter().copied()) {
         match metavar(option) {
             None => write!(usage, " [--{}]", option.long),
             Some(value) => write!(usage, " [--{} {value}]", option.long),
@@ -64,7 +67,7 @@ pub(super) fn usage_of(program: &str, verb: &Verb, common: &[&Opt]) -> String {
     usage
 }
 
-pub(super) fn help_of_verb(program: &str, verb: &Verb, common: &[&Opt]) -> String {
+pub(super) fn help_of_verb(program: &str, verb: &Verb, common: &[&'static Opt]) -> String {
     let mut text = format!("{}\n{}\n", usage_of(program, verb, common), verb.help);
     if !verb.positionals.is_empty() {
         text.push_str("\npositional arguments:\n");
@@ -74,7 +77,7 @@ pub(super) fn help_of_verb(program: &str, verb: &Verb, common: &[&Opt]) -> Strin
     }
     text.push_str("\noptional arguments:\n");
     entry(&mut text, "-h, --help", "show this help message and exit");
-    for option in verb.options.iter().chain(common) {
+    for option in verb.own_options().chain(common.iter().copied()) {
         let mut name = match option.short {
             Some(short) => format!("--{}, -{short}", option.long),
             None => format!("--{}", option.long),

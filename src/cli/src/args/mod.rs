@@ -27,9 +27,17 @@ pub(crate) struct Noun {
 pub(crate) struct Verb {
     pub(crate) name: &'static str,
     pub(crate) help: &'static str,
-    pub(crate) options: &'static [&'static Opt],
+    /// In groups that verbs share.
+    pub(crate) options: &'static [&'static [&'static Opt]],
     pub(crate) positionals: &'static [Positional],
     pub(crate) run: Run,
+}
+
+impl Verb {
+    /// All its own options.
+    pub(crate) fn own_options(&self) -> impl Iterator<Item = &'static Opt> {
+        self.options.iter().copied().flatten().copied()
+    }
 }
 
 /// What a command does.
@@ -69,8 +77,12 @@ pub(crate) enum Takes {
     Nothing,
     /// A text, shown under this name.
     Text(&'static str),
+    /// A text, shown under this name, that the check finds nothing wrong with.
+    Checked(&'static str, fn(&str) -> Result<(), String>),
     /// An integer, shown under this name; with the default.
     Integer(&'static str, i64),
+    /// The same, greater than 0.
+    Positive(&'static str, i64),
     /// One of these; the first is the default.
     OneOf(&'static [&'static str]),
     /// One of these; there is no default.
@@ -128,6 +140,12 @@ impl Parsed {
     pub(crate) fn given_integer(&self, long: &str) -> Option<i64> {
         // Parsed once already, when the arguments were read.
         self.text(long).and_then(|text| text.trim().parse().ok())
+    }
+
+    /// An integer option that must be positive; its default when absent.
+    pub(crate) fn positive(&self, long: &str) -> usize {
+        // Checked once already, when the arguments were read.
+        usize::try_from(self.integer(long)).unwrap_or(1)
     }
 
     /// A positional argument that the verb's table demands.

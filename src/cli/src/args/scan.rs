@@ -8,13 +8,14 @@ use super::{Opt, Parsed, Takes};
 /// The options that a command knows.
 #[derive(Clone, Copy)]
 pub(super) struct Options {
-    pub(super) own: &'static [&'static Opt],
+    pub(super) own: &'static [&'static [&'static Opt]],
     pub(super) common: &'static [&'static Opt],
 }
 
 impl Options {
     fn iter(self) -> impl Iterator<Item = &'static Opt> {
-        self.own.iter().chain(self.common).copied()
+        let own = self.own.iter().copied().flatten();
+        own.chain(self.common).copied()
     }
 }
 
@@ -30,7 +31,9 @@ pub(super) struct Scanned {
 impl Scanned {
     pub(super) fn into_parsed(self, program: String, usage: String, options: Options) -> Parsed {
         let defaults = options.iter().filter_map(|option| match option.takes {
-            Takes::Integer(_, default) => Some((option.long, default)),
+            Takes::Integer(_, default) | Takes::Positive(_, default) => {
+                Some((option.long, default))
+            }
             _ => None,
         });
         Parsed {
@@ -110,18 +113,31 @@ fn value_of(
     let value = attached
         .or_else(following)
         .ok_or_else(|| "expected one argument".to_owned())?;
-    match &option.takes {
-        Takes::Integer(..) if value.trim().parse::<i64>().is_err() => {
-            Err(format!("invalid int value: '{value}'"))
-        }
-        Takes::OneOf(choices) | Takes::AnyOf(choices) if !choices.contains(&value.as_str()) => {
+    check(&option.takes, &value).map(|()| value)
+}
+
+/// What is wrong with an option's value.
+fn check(takes: &Takes, value: &str) -> Result<(), String> {
+    let integer = || {
+        let parsed = value.trim().parse::<i64>();
+        parsed.map_err(|_| format!("invalid int value: '{value}'"))
+    };
+    match takes {
+        Takes::Nothing | Takes::Text(_) => Ok(()),
+        Takes::Checked(_, check) => check(value),
+        Takes::Integer(..) => integer().map(|_| ()),
+        Takes::Positive(..) => match integer()? {
+            1.. => Ok(()),
+            other => Err(format!("must be greater than 0, but got {other}")),
+        },
+        Takes::OneOf(choices) | Takes::AnyOf(choices) if !choices.contains(&value) => {
             let choices: Vec<String> = choices.iter().map(|choice| format!("'{choice}'")).collect();
             Err(format!(
                 "invalid choice: '{value}' (choose from {})",
                 choices.join(", ")
             ))
         }
-        _ => Ok(value),
+        Takes::OneOf(_) | Takes::AnyOf(_) => Ok(()),
     }
 }
 

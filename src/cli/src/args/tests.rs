@@ -143,6 +143,27 @@ fn wrong_arguments() {
             "job create k f --wait-until DONE",
             "invalid choice: 'DONE' (choose from 'PENDING', 'RUNNING', 'FINISHED')",
         ),
+        // Each value is looked at before anything is done, whether it is needed or not.
+        (
+            "job kill k --batch-size 0",
+            "argument --batch-size: must be greater than 0, but got 0",
+        ),
+        (
+            "task run k ls -t -1",
+            "argument --threads/-t: must be greater than 0, but got -1",
+        ),
+        (
+            "cron start k --bind a",
+            "argument --bind: Binding parameter must be formatted name=value",
+        ),
+        (
+            "job add k 1 --bind a..b=x",
+            "argument --bind: Could not parse binding parameter a..b=x: ",
+        ),
+        (
+            "job diff k f --from a/b/c",
+            "argument --from: Invalid path 'a/b/c'",
+        ),
         ("job frob", "argument verb: invalid choice: 'frob'"),
         (
             "frob",
@@ -180,7 +201,7 @@ fn help_names_everything_there_is() {
 fn names_of_options_are_unique() {
     let all = NOUNS.iter().flat_map(|noun| noun.verbs);
     for verb in all.chain(crate::admin::COMMANDS) {
-        let mut names: Vec<&str> = verb.options.iter().map(|option| option.long).collect();
+        let mut names: Vec<&str> = verb.own_options().map(|option| option.long).collect();
         names.sort_unstable();
         let count = names.len();
         names.dedup();

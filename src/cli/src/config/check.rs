@@ -43,7 +43,7 @@ async fn check(context: &Context<'_>, path: &str, source: Option<String>) -> Out
     let request = EvalRequest {
         check: true,
         source,
-        ..context.eval_request(path)?
+        ..context.eval_request(path)
     };
     let mut answer = match eval::evaluate(&request, patience(&request)).await {
         Ok(answer) => answer,

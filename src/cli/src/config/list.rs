@@ -9,7 +9,7 @@ use crate::context::{Context, Outcome, print_out};
 use crate::exit::{CommandError, ExitCode};
 
 pub(crate) async fn run(context: &Context<'_>) -> Outcome {
-    let request = context.eval_request(context.options.positional(0))?;
+    let request = context.eval_request(context.options.positional(0));
     let failed = |code, what: String| {
         CommandError::new(code, format!("Error loading configuration file: {what}"))
     };

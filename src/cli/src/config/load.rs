@@ -16,49 +16,28 @@ fn invalid(what: impl std::fmt::Display) -> CommandError {
 }
 
 impl Context<'_> {
-    fn bindings(&self) -> Outcome<Vec<(String, String)>> {
-        self.options
-            .all("bind")
-            .iter()
-            .map(|text| {
-                parse_binding(text).map_err(|what| {
-                    CommandError::new(ExitCode::Usage, self.options.fault("--bind", &what))
-                })
-            })
-            .collect()
-    }
-
     /// What to evaluate, by the options that every verb with a job file has.
-    pub(super) fn eval_request(&self, path: &str) -> Outcome<EvalRequest> {
-        Ok(EvalRequest {
+    pub(super) fn eval_request(&self, path: &str) -> EvalRequest {
+        // Checked once already, when the arguments were read.
+        let bindings = self.options.all("bind").iter();
+        let bindings = bindings.filter_map(|text| parse_binding(text).ok());
+        EvalRequest {
             path: path.to_owned(),
-            bindings: self.bindings()?,
+            bindings: bindings.collect(),
             read_json: self.options.flag("read-json"),
             python2_division: self.options.flag("python2-division"),
             user: login_name(),
             limits: Limits {
-                cpu_secs: self.limit("eval-secs")?,
-                memory_mb: self.limit("eval-memory")?,
+                cpu_secs: self.options.positive("eval-secs") as u64,
+                memory_mb: self.options.positive("eval-memory") as u64,
             },
             ..EvalRequest::default()
-        })
-    }
-
-    fn limit(&self, option: &str) -> Outcome<u64> {
-        let given = self.options.integer(option);
-        u64::try_from(given)
-            .ok()
-            .filter(|limit| *limit > 0)
-            .ok_or_else(|| {
-                let what = format!("{given} is not greater than 0");
-                let option = format!("--{option}");
-                CommandError::new(ExitCode::Usage, self.options.fault(&option, &what))
-            })
+        }
     }
 
     /// Loads a job from a file. Whatever goes wrong has exit code 3, but fatal validation errors have 1.
     pub(crate) async fn load_job(&self, key: &FullKey, path: &str) -> Outcome<JobFile> {
-        let mut request = self.eval_request(path)?;
+        let mut request = self.eval_request(path);
         if let Err(error) = std::fs::File::open(path) {
             return Err(invalid(format!("{path}: {error}")));
         }

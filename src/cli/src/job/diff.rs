@@ -5,16 +5,15 @@ use aurora_api::service::arguments::{GetTasksStatus, PopulateJobConfig};
 
 use crate::context::{Context, Outcome, active_states, job_query, print_err};
 use crate::diff::{diff_tasks, show_update_diff, update_request};
-use crate::exit::{CommandError, ExitCode};
+use crate::exit::ExitCode;
 use crate::keys::{FullKey, InstanceSpec};
 
 pub(crate) async fn run(context: &Context<'_>) -> Outcome {
     let options = context.options;
     let spec = context.positional(0, "instance_spec", InstanceSpec::parse)?;
-    let other = options.text("from").map(FullKey::parse).transpose();
-    let other = other
-        .map_err(|what| CommandError::new(ExitCode::Usage, options.fault("--from", &what)))?
-        .unwrap_or_else(|| spec.key.clone());
+    // Checked once already, when the arguments were read.
+    let other = options.text("from").map(FullKey::parse);
+    let other = other.and_then(Result::ok).unwrap_or(spec.key.clone());
     let job = context.load_job(&spec.key, options.positional(1)).await?;
     let call = PopulateJobConfig {
         description: Some(job.configuration.clone()),

@@ -39,10 +39,9 @@ pub(crate) async fn run_all(context: &Context<'_>) -> Outcome {
 
 async fn kill(context: &Context<'_>, key: &FullKey, instances: Option<&BTreeSet<i32>>) -> Outcome {
     context.scheduler(&key.cluster)?;
-    let batch_size = context.positive("batch-size")?;
     context.check_config_option(key).await?;
     if !context.options.flag("no-batching") {
-        return kill_in_batches(context, key, instances, batch_size).await;
+        return kill_in_batches(context, key, instances).await;
     }
     let response = kill_once(context, key, instances).await?;
     check(&response, ExitCode::ApiError, FAILURE)?;
@@ -56,7 +55,6 @@ async fn kill_in_batches(
     context: &Context<'_>,
     key: &FullKey,
     wanted: Option<&BTreeSet<i32>>,
-    batch_size: usize,
 ) -> Outcome {
     let active = instances_of(&context.active_tasks(key).await?);
     if active.is_empty() {
@@ -70,7 +68,7 @@ async fn kill_in_batches(
     };
     let tolerated = context.options.integer("max-total-failures");
     let mut errors = 0;
-    for batch in ids.chunks(batch_size) {
+    for batch in ids.chunks(context.options.positive("batch-size")) {
         let shown = id_list(batch.iter().copied());
         let batch: BTreeSet<i32> = batch.iter().copied().collect();
         let response = kill_once(context, key, Some(&batch)).await?;

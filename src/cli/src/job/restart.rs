@@ -32,7 +32,7 @@ pub(crate) async fn run(context: &Context<'_>) -> Outcome {
         ));
     }
     let settings = Settings {
-        batch_size: context.positive("batch-size")?,
+        batch_size: options.positive("batch-size"),
         watch: seconds(options.integer("watch-secs")),
         interval: seconds(options.integer("healthcheck-interval-seconds")),
         per_instance: options.integer("max-per-instance-failures"),

@@ -17,7 +17,6 @@ const MAX_OUTPUT: u64 = 64 * 1024 * 1024;
 
 pub(crate) async fn run(context: &Context<'_>) -> Outcome {
     let spec = context.positional(0, "instance_spec", InstanceSpec::parse)?;
-    let threads = context.positive("threads")?;
     let sandboxes = Sandboxes::of(context, &spec.key.cluster)?;
     let what = "Error: could not retrieve task information for run command:";
     let tasks = live_tasks(context, &spec.key, spec.instances.as_ref(), what).await?;
@@ -30,6 +29,7 @@ pub(crate) async fn run(context: &Context<'_>) -> Outcome {
         let said = tokio::task::spawn_blocking(move || output(ssh)).await;
         (task, said)
     });
+    let threads = context.options.positive("threads");
     let mut results = futures_util::stream::iter(runs).buffer_unordered(threads);
     while let Some((task, said)) = results.next().await {
         let said = said
