@@ -2,14 +2,15 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
-use aurora_tests::cluster::Cluster;
+use aurora_tests::cluster::{Cluster, scratch};
+use aurora_tests::daemon::Daemon;
 use aurora_tests::zookeeper::ZooKeeper;
-use aurora_tests::{process, programs, python, skip, wait};
-use nix::sys::signal::Signal;
+use aurora_tests::{http, programs, python, skip, wait};
 use serde_json::{Value, json};
 
 /// Runs a few lines of Python with kazoo's client as `c`; what they print.
@@ -36,6 +37,37 @@ fn members(zookeeper: &ZooKeeper) -> String {
     kazoo(zookeeper, list).trim().to_owned()
 }
 
+/// A scheduler that looks for its master in ZooKeeper, and tells there where it serves itself.
+fn scheduler(zookeeper: &ZooKeeper, directory: &Path, more: &[&str]) -> Daemon {
+    let masters = format!("-mesos_master_address=zk://{}/mesos", zookeeper.address());
+    let servers = format!("-zk_endpoints={}", zookeeper.address());
+    let state = directory.join("elsewhere").display().to_string();
+    let flags = [
+        "--cluster-name",
+        "elsewhere",
+        "--ip",
+        "127.0.0.1",
+        "--thermos-executor-path",
+        "/no/executor",
+        &masters,
+        &servers,
+        "-serverset_path=/aurora/scheduler",
+        "-zk_session_timeout=5secs",
+        "--state-dir",
+        &state,
+    ];
+    Daemon::start("aurora-scheduler", &[&flags[..], more].concat(), directory)
+}
+
+/// The scheduler's member, which is there from its first registration with a master on.
+fn first_member(zookeeper: &ZooKeeper, scheduler: &Daemon) -> String {
+    wait::until("the scheduler's member", || {
+        Some(members(zookeeper))
+            .filter(|members| !members.is_empty())
+            .ok_or_else(|| scheduler.log())
+    })
+}
+
 /// How many transactions ZooKeeper has carried out (the counter in its last zxid).
 fn transactions(zookeeper: &ZooKeeper) -> u64 {
     let mut stream = TcpStream::connect(zookeeper.address()).unwrap();
@@ -47,6 +79,83 @@ fn transactions(zookeeper: &ZooKeeper) -> u64 {
         .find_map(|line| line.strip_prefix("Zxid: 0x"))
         .unwrap_or_else(|| panic!("no zxid in {answer}"));
     u64::from_str_radix(zxid, 16).unwrap()
+}
+
+/// A master tells where it serves as one of Mesos does: kazoo reads it, pymesos' scheduler and ours find it.
+#[test]
+fn an_embedded_master_is_found_through_zookeeper() {
+    const NAME: &str = "an_embedded_master_is_found_through_zookeeper";
+    let (zookeeper, python) = match ZooKeeper::start()
+        .and_then(|server| python::interpreter().map(|python| (server, python)))
+    {
+        Ok(both) => both,
+        Err(reason) => return skip::skip(NAME, &reason),
+    };
+    let directory = scratch();
+    let work = |name: &str| directory.path().join(name).display().to_string();
+    let (master_dir, agent_dir) = (work("master"), work("agent"));
+    let zk = format!("zk://{}/mesos", zookeeper.address());
+    let master_flags = [
+        "--ip",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--work-dir",
+        &master_dir,
+        "--zk",
+        &zk,
+    ];
+    let mut master = Daemon::start("aurora-mesos-master", &master_flags, directory.path());
+    let address = master.address().to_owned();
+    let agent_flags = ["--work-dir", &agent_dir, "--master", &address];
+    let mut agent = Daemon::agent(&agent_flags, directory.path());
+
+    let nodes = || {
+        let list = "print(*[n + ' ' + c.get('/mesos/' + n)[0].decode() for n in c.get_children('/mesos')] if c.exists('/mesos') else [])";
+        kazoo(&zookeeper, list).trim().to_owned()
+    };
+    let node = wait::until("the master's node", || {
+        Some(nodes())
+            .filter(|nodes| !nodes.is_empty())
+            .ok_or_else(|| master.log())
+    });
+    let (name, data) = node.split_once(' ').unwrap();
+    assert_eq!(name, "json.info_0000000000");
+    let info: Value = serde_json::from_str(data).unwrap();
+    let port: u16 = address.rsplit(':').next().unwrap().parse().unwrap();
+    let state = http::get(&format!("http://{address}/state"), "").unwrap();
+    let state: Value = serde_json::from_str(&state.body).unwrap();
+    // 127.0.0.1 in network order, read as a number by a machine with the other order.
+    assert_eq!(
+        (&info["ip"], &info["port"], &info["id"], &info["pid"]),
+        (
+            &json!(16_777_343),
+            &json!(port),
+            &state["id"],
+            &json!(format!("master@{address}"))
+        )
+    );
+    assert_eq!(
+        info["address"],
+        json!({"hostname": "127.0.0.1", "ip": "127.0.0.1", "port": port})
+    );
+
+    let output = Command::new(python)
+        .arg(python::script("run_task.py"))
+        .args([&zk, "none", "true"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("TASK_FINISHED"), "{text}{errors}");
+    let mut scheduler = scheduler(&zookeeper, directory.path(), &[]);
+    first_member(&zookeeper, &scheduler);
+
+    assert!(scheduler.stop().success());
+    assert!(agent.stop().success());
+    assert!(master.stop().success());
+    // By its end, and not by the end of its session's time.
+    assert_eq!(nodes(), "");
 }
 
 /// A scheduler finds its master by `zk://`, tells where it serves, is found by the client, and is gone with its end.
@@ -69,49 +178,17 @@ fn masters_and_schedulers_are_found_through_zookeeper() {
              c.create('/mesos/json.info_', json.dumps({{'address': {{'ip': '127.0.0.1', 'port': {port}}}, 'port': {port}}}).encode(), sequence=True)"
         ),
     );
-    let mut scheduler = programs::command("aurora-scheduler")
-        .args([
-            "--cluster-name",
-            "elsewhere",
-            "--ip",
-            "127.0.0.1",
-            "--thermos-executor-path",
-            "/no/executor",
-        ])
-        .arg(format!(
-            "-mesos_master_address=zk://{}/mesos",
-            zookeeper.address()
-        ))
-        .arg(format!("-zk_endpoints={}", zookeeper.address()))
-        .args([
-            "-serverset_path=/aurora/scheduler",
-            "-zk_session_timeout=5secs",
-        ])
-        .arg("--token-file")
-        .arg(cluster.state().join("token"))
-        .arg("--state-dir")
-        .arg(cluster.directory().join("elsewhere"))
-        .stdout(Stdio::piped())
-        .stderr(fs::File::create(cluster.directory().join("elsewhere.log")).unwrap())
-        .spawn()
+    let token = cluster.state().join("token").display().to_string();
+    let mut scheduler = scheduler(&zookeeper, cluster.directory(), &["--token-file", &token]);
+    let port: u16 = scheduler
+        .address()
+        .rsplit(':')
+        .next()
+        .unwrap()
+        .parse()
         .unwrap();
-    let mut line = String::new();
-    BufReader::new(scheduler.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    let ready: Value = serde_json::from_str(&line).unwrap();
-    let address = ready["ready"]["address"].as_str().unwrap();
-    let port: u16 = address.rsplit(':').next().unwrap().parse().unwrap();
 
-    let member = wait::until("the scheduler's member", || {
-        let members = members(&zookeeper);
-        let log = || fs::read_to_string(cluster.directory().join("elsewhere.log"));
-        if members.is_empty() {
-            Err(log().unwrap())
-        } else {
-            Ok(members)
-        }
-    });
+    let member = first_member(&zookeeper, &scheduler);
     let (node, data) = member.split_once(' ').unwrap();
     assert_eq!(node, "member_0000000000");
     let endpoint = json!({"host": "127.0.0.1", "port": port});
@@ -173,8 +250,7 @@ fn masters_and_schedulers_are_found_through_zookeeper() {
     // A session that was opened and closed: the leader was looked up once for all calls of this run.
     assert_eq!(transactions(&zookeeper) - before, 2, "{text}");
 
-    process::signal(scheduler.id().cast_signed(), Signal::SIGTERM);
-    assert!(scheduler.wait().unwrap().success());
+    assert!(scheduler.stop().success());
     // By the end of its process, not by the end of its session's time.
     assert_eq!(members(&zookeeper), "");
     let (code, text) = aurora(&["quota", "get", "elsewhere/www-data"]);

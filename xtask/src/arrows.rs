@@ -44,7 +44,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         "daemons/observer",
         &["aurora-api", "aurora-daemon", "aurora-thermos", "pystachio"],
     ),
-    ("daemons/mesos", &["aurora-mesos", "aurora-daemon"]),
+    (
+        "daemons/mesos",
+        &["aurora-mesos", "aurora-daemon", "aurora-zk"],
+    ),
     (
         "daemons/local",
         &["aurora-api", "aurora-client", "aurora-daemon"],

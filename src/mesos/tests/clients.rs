@@ -484,6 +484,29 @@ async fn an_executor_that_the_agent_does_not_know_ends() {
     assert!(reason.contains("Executor cannot be found"), "{reason}");
 }
 
+/// No agent of Mesos sends it (mesos: `src/slave`); its executor library makes one of its own, and ends (`src/executor/executor.cpp`).
+#[tokio::test]
+async fn an_executor_that_is_told_of_an_error_ends() {
+    let mut server = Server::start().await;
+    let (_client, mut events) = executor(&server, true);
+    let mut records = server.request("SUBSCRIBE").await.open().await;
+    records.send(executor_subscribed()).await;
+    assert!(matches!(
+        heard(&mut events).await,
+        Some(ExecutorEvent::Subscribed(_))
+    ));
+    records
+        .send(json!({"type": "ERROR", "error": {"message": "no more"}}))
+        .await;
+    let lost = heard(&mut events).await;
+    let Some(ExecutorEvent::Lost { reason }) = lost else {
+        panic!("{lost:?}")
+    };
+    assert_eq!(reason, "no more");
+    let more = heard(&mut events).await;
+    assert!(more.is_none(), "{more:?}");
+}
+
 #[tokio::test]
 async fn a_refused_update_is_told_and_not_repeated() {
     let mut server = Server::start().await;

@@ -30,7 +30,8 @@ pub(crate) struct GcCounters {
 
 /// How long a sandbox may stay when so much of the disk is used.
 fn allowed_age(delay: Duration, used_fraction: f64) -> Duration {
-    delay.mul_f64((1.0 - HEADROOM - used_fraction).clamp(0.0, 1.0))
+    let age = delay.mul_f64((1.0 - HEADROOM - used_fraction).clamp(0.0, 1.0));
+    age.max(MIN_AGE)
 }
 
 /// Collects for as long as the shell lives.
@@ -50,7 +51,7 @@ pub(crate) async fn run(shell: Handle, paths: Paths, delay: Duration, counters: 
         let (paths, counters) = (paths.clone(), Arc::clone(&counters));
         let round = tokio::task::spawn_blocking(move || {
             let used = used_fraction(paths.work_dir());
-            let age = allowed_age(delay, used).max(MIN_AGE);
+            let age = allowed_age(delay, used);
             counters
                 .max_allowed_age_secs
                 .store(age.as_secs(), Ordering::Relaxed);
@@ -176,12 +177,16 @@ mod tests {
     #[test]
     fn the_fuller_the_disk_the_sooner() {
         let week = Duration::from_secs(7 * 86_400);
-        for (used, want) in [(0.0, 0.9), (0.4, 0.5), (0.9, 0.0), (1.0, 0.0)] {
-            let got = allowed_age(week, used).as_secs_f64();
-            assert!(
-                (got - week.as_secs_f64() * want).abs() < 1.0,
-                "{used}: {got}"
-            );
+        // 604,800 seconds by what is free of nine tenths; two minutes at least, whatever was asked for.
+        for (delay, used, want) in [
+            (week, 0.0, 544_320.0),
+            (week, 0.4, 302_400.0),
+            (week, 0.9, 120.0),
+            (week, 1.0, 120.0),
+            (Duration::ZERO, 0.0, 120.0),
+        ] {
+            let got = allowed_age(delay, used).as_secs_f64();
+            assert!((got - want).abs() < 1.0, "{delay:?} {used}: {got}");
         }
     }
 

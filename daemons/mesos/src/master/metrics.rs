@@ -5,7 +5,7 @@ use std::fs;
 use aurora_mesos::resources::{Resources, from_thousandths};
 use aurora_mesos::v1::{Metric, TaskState};
 
-use super::core::{Master, Time};
+use super::core::{Counters, Master, Time};
 use super::run::Info;
 
 struct Snapshot(Vec<Metric>);
@@ -72,17 +72,21 @@ fn resources(all: &mut Snapshot, master: &Master) {
         used.add(&agent.used_sum.unreserved());
         offered.add(&agent.offered_sum.unreserved());
     }
+    let fixed = |all: &Resources| all.filtered(|resource| resource.revocable.is_none());
+    let revocable = |all: &Resources| all.filtered(|resource| resource.revocable.is_some());
     for name in ["cpus", "gpus", "mem", "disk"] {
         let amount = |resources: &Resources| from_thousandths(resources.scalar(name));
-        let (total, used, offered) = (amount(&total), amount(&used), amount(&offered));
-        let percent = if total > 0.0 { used / total } else { 0.0 };
-        all.add(format!("master/{name}_total"), total);
-        all.add(format!("master/{name}_used"), used);
-        all.add(format!("master/{name}_percent"), percent);
-        for kind in ["total", "used", "percent"] {
-            // Nothing is ever oversubscribed here.
-            all.add(format!("master/{name}_revocable_{kind}"), 0.0);
+        for (suffix, total, used) in [
+            ("", fixed(&total), fixed(&used)),
+            ("_revocable", revocable(&total), revocable(&used)),
+        ] {
+            let (total, used) = (amount(&total), amount(&used));
+            let percent = if total > 0.0 { used / total } else { 0.0 };
+            all.add(format!("master/{name}{suffix}_total"), total);
+            all.add(format!("master/{name}{suffix}_used"), used);
+            all.add(format!("master/{name}{suffix}_percent"), percent);
         }
+        let (total, used, offered) = (amount(&total), amount(&used), amount(&offered));
         all.add(format!("allocator/mesos/resources/{name}/total"), total);
         all.add(
             format!("allocator/mesos/resources/{name}/offered_or_allocated"),
@@ -184,6 +188,21 @@ fn tasks(all: &mut Snapshot, master: &Master) {
             .unwrap_or(0);
         all.add(format!("master/tasks_{name}"), ended as f64);
     }
+    for (name, count) in ends_by_reason(&master.counters) {
+        all.add(name, count as f64);
+    }
+}
+
+/// How many tasks ended like that, under the old names that the metrics of Mesos keep
+/// (mesos: `Metrics::incrementTasksStates`, `src/master/metrics.cpp`).
+pub(crate) fn ends_by_reason(counters: &Counters) -> impl Iterator<Item = (String, u64)> {
+    counters
+        .ends_by_reason
+        .iter()
+        .map(|((state, source, reason), count)| {
+            let name = format!("master/{state}/{source}/{reason}").to_lowercase();
+            (name.replace("agent", "slave"), *count)
+        })
 }
 
 /// Load and memory of the machine; what cannot be read is left out.

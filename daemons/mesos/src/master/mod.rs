@@ -8,6 +8,7 @@
 //!      core::Master
 //! ```
 
+mod contender;
 mod core;
 mod gzip;
 mod http;

@@ -17,6 +17,7 @@ use aurora_mesos::v1::{
 };
 use uuid::Uuid;
 
+use super::contender::{Ensemble, contend};
 use super::core::{Config, Master};
 use super::http::Api;
 use super::shell::{Clock, Shell};
@@ -65,6 +66,12 @@ pub struct MasterFlags {
     /// How long a disconnected agent may take to come back before it counts as unreachable.
     #[arg(long, alias = "agent_reregister_timeout", default_value = "10mins", value_parser = duration)]
     pub agent_reregister_timeout: Duration,
+    /// Where schedulers that look in ZooKeeper find this master: zk://[user:password@]host:port,…/path.
+    #[arg(long, value_name = "ADDRESS")]
+    pub zk: Option<Ensemble>,
+    /// How long ZooKeeper keeps the node of a master that fell silent.
+    #[arg(long, alias = "zk_session_timeout", default_value = "10secs", value_parser = duration)]
+    pub zk_session_timeout: Duration,
     /// Flags that all daemons have.
     #[command(flatten)]
     pub daemon: DaemonFlags,
@@ -105,7 +112,12 @@ impl MasterFlags {
             ),
             ("port", port.to_string()),
             ("work_dir", self.work_dir.display().to_string()),
+            (
+                "zk_session_timeout",
+                format_duration(self.zk_session_timeout),
+            ),
         ];
+        flags.extend(self.zk.as_ref().map(|zk| ("zk", zk.to_string())));
         flags.extend(self.cluster.clone().map(|cluster| ("cluster", cluster)));
         flags.extend(self.hostname.clone().map(|hostname| ("hostname", hostname)));
         flags.extend(
@@ -221,6 +233,10 @@ pub async fn run(flags: MasterFlags) -> anyhow::Result<()> {
     let address = listener.address();
 
     let master_info = master_info(&flags, address.port());
+    let contention = match &flags.zk {
+        Some(zk) => Some(contend(zk, flags.zk_session_timeout, &master_info)?),
+        None => None,
+    };
     let clock = Clock::start();
     let config = Config {
         master_info: master_info.clone(),
@@ -256,6 +272,10 @@ pub async fn run(flags: MasterFlags) -> anyhow::Result<()> {
         ..server::Options::default()
     };
     server::serve(listener, Arc::new(api), options, shutdown).await;
+    if let Some(session) = contention {
+        // Schedulers are not to be sent here any more.
+        session.close().await;
+    }
     timer.await.context("the master's timer")?;
     anyhow::ensure!(
         !shell.has_failed(),

@@ -14,7 +14,6 @@ use aurora_mesos::v1::{
     KillPolicy, NetworkInfo, Range, Ranges, Resource, TaskInfo, TaskState, ValueType, Volume,
     VolumeMode,
 };
-use aurora_mesosd::link;
 use aurora_tests::skip::{is_root, skip};
 use bytes::Bytes;
 use http::{Request, Response};
@@ -311,11 +310,7 @@ async fn a_bare_command_is_checked_and_killed_in_its_container() {
             .then_some(())
     };
     world.master.wait("a healthy task", healthy).await;
-    world.master.send(&link::Event::KillTask(link::KillTask {
-        framework_id: "F".into(),
-        task_id: "t1".into(),
-        kill_policy: None,
-    }));
+    world.master.kill("t1");
     let killed = world.master.wait_for_state("t1", TaskState::Killed).await;
     assert_eq!(
         killed.message.as_deref(),
@@ -532,11 +527,7 @@ async fn a_real_engine_maps_ports_of_a_bare_command() {
         assert!(Instant::now() < deadline, "{said}");
         tokio::time::sleep(Duration::from_millis(50)).await; // poll
     }
-    world.master.send(&link::Event::KillTask(link::KillTask {
-        framework_id: "F".into(),
-        task_id: "t1".into(),
-        kill_policy: None,
-    }));
+    world.master.kill("t1");
     let killed = world.master.wait_for_state("t1", TaskState::Killed).await;
     let message = killed.message.unwrap_or_default();
     // Python as the first process of a container has no handler for SIGTERM: it is killed after the grace period.

@@ -12,10 +12,9 @@ mod registry;
 mod world;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aurora_mesos::v1::{CommandUri, StatusReason, TaskState};
-use aurora_mesosd::link;
 use aurora_tests::skip::{is_root, skip};
 use http::StatusCode;
 
@@ -133,6 +132,44 @@ async fn memory_and_cores_are_limited_and_too_much_memory_is_told() {
     assert_eq!(numbers, [614, 96 << 20]);
 }
 
+/// The control group of a task's container, below each controller.
+fn group_of(world: &World, task: &str) -> String {
+    let runs = format!("slaves/S0/frameworks/F/executors/{task}/runs/latest");
+    let run = std::fs::read_link(world.work_dir().join(runs)).unwrap();
+    let container = run.file_name().unwrap().to_string_lossy();
+    format!("aurora-test-{}/{container}", std::process::id())
+}
+
+/// A task that forks as often as it can has its limit of processes, and ends whole when it is told to.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fork_bomb_stays_within_its_container() {
+    const NAME: &str = "a_fork_bomb_stays_within_its_container";
+    let groups = Path::new("/sys/fs/cgroup/pids");
+    if !is_root() || !groups.exists() {
+        return skip(NAME, "no control group of processes to write");
+    }
+    let world = World::new().await;
+    let _agent = world.agent(&["--cgroups-pids-max", "60"]).await;
+    let bomb = "bomb_of_the_test() { bomb_of_the_test & bomb_of_the_test & sleep 1000; }";
+    let mut info = task("t1", &format!("{bomb}; bomb_of_the_test"));
+    info.resources[1].scalar = Some(aurora_mesos::v1::Scalar { value: 512.0 });
+    world.master.run(info);
+    world.master.wait_for_state("t1", TaskState::Running).await;
+    let group = groups.join(group_of(&world, "t1"));
+    let read = |file: &str| std::fs::read_to_string(group.join(file)).unwrap();
+    let deadline = Instant::now() + LIMIT;
+    // How many forks the kernel has refused.
+    while read("pids.events").trim() == "max 0" {
+        assert!(Instant::now() < deadline, "{} run", read("pids.current"));
+        tokio::time::sleep(Duration::from_millis(20)).await; // poll
+    }
+    let running: u64 = read("pids.current").trim().parse().unwrap();
+    assert!((30..=60).contains(&running), "{running}");
+    world.master.kill("t1");
+    world.master.wait_for_state("t1", TaskState::Killed).await;
+    wait_until_none("bomb_of_the_test").await;
+}
+
 /// mesos: --cgroups_enable_cfs, CPU_CFS_PERIOD of 100 ms.
 #[tokio::test(flavor = "multi_thread")]
 async fn hard_limits_by_the_numbers() {
@@ -155,14 +192,8 @@ async fn hard_limits_by_the_numbers() {
     .into();
     world.master.run(info);
     world.master.wait_for_state("t1", TaskState::Running).await;
-    let runs = world
-        .work_dir()
-        .join("slaves/S0/frameworks/F/executors/t1/runs/latest");
-    let run = std::fs::read_link(runs).unwrap();
-    let container = run.file_name().unwrap().to_string_lossy().into_owned();
     let number = |kind: &str, file: &str| -> i64 {
-        let group = format!("aurora-test-{}/{container}", std::process::id());
-        let path = groups.join(kind).join(group).join(file);
+        let path = groups.join(kind).join(group_of(&world, "t1")).join(file);
         let text = std::fs::read_to_string(&path).unwrap();
         text.trim().parse().unwrap()
     };
@@ -264,12 +295,7 @@ async fn a_task_survives_kill_9_of_the_agent_and_can_be_killed_by_the_next() {
         .map(|task| (task.task_id.value.as_str(), task.state))
         .collect();
     assert_eq!(known, [("t1", TaskState::Running)]);
-    let kill = link::KillTask {
-        framework_id: "F".into(),
-        task_id: "t1".into(),
-        kill_policy: None,
-    };
-    world.master.send(&link::Event::KillTask(kill));
+    world.master.kill("t1");
     let killed = world.master.wait_for_state("t1", TaskState::Killed).await;
     assert_eq!(
         killed.message.as_deref(),

@@ -96,6 +96,15 @@ impl Master {
         .await
     }
 
+    /// Has a task killed, by its own policy.
+    pub(crate) fn kill(&self, task: &str) {
+        self.send(&link::Event::KillTask(link::KillTask {
+            framework_id: "F".into(),
+            task_id: task.into(),
+            kill_policy: None,
+        }));
+    }
+
     pub(crate) fn run(&self, task: TaskInfo) {
         let framework_info = FrameworkInfo {
             user: "root".into(),

@@ -37,19 +37,6 @@ fn everything_in_a_container_is_killed_and_its_groups_are_removed() {
         pids: Some(50),
     };
     cgroups.update(&container, &limits).unwrap();
-    assert_eq!(cgroups.usage(&container).memory_limit, Some(64 << 20));
-    // Raised, then not lowered.
-    cgroups
-        .update(
-            &container,
-            &Limits {
-                memory: 96 << 20,
-                ..limits
-            },
-        )
-        .unwrap();
-    cgroups.update(&container, &limits).unwrap();
-    assert_eq!(cgroups.usage(&container).memory_limit, Some(96 << 20));
     let enter: Vec<String> = procs
         .iter()
         .map(|path| format!("echo 0 > {}", path.display()))
@@ -73,6 +60,50 @@ fn everything_in_a_container_is_killed_and_its_groups_are_removed() {
     cgroups.destroy(&container).unwrap();
     assert!(!cgroups.exists(&container));
     child.wait().unwrap();
+    for directory in cgroups.directories_of(&root) {
+        fs::remove_dir(directory).unwrap();
+    }
+}
+
+/// The numbers that the kernel gives back, in MiB, for a container whose tasks come and go
+/// (mesos: `src/slave/containerizer/mesos/isolators/cgroups/subsystems/memory.cpp`).
+#[test]
+fn memory_is_raised_and_never_lowered() {
+    const NAME: &str = "memory_is_raised_and_never_lowered";
+    let root = format!("aurora-memory-{}", std::process::id());
+    let cgroups = match Cgroups::detect(&root) {
+        Ok(cgroups) if matches!(cgroups.version, Version::V1(_)) => cgroups,
+        Ok(_) | Err(_) => {
+            return aurora_tests::skip::skip(NAME, "no control groups of version 1 to write");
+        }
+    };
+    cgroups.create("c").unwrap();
+    let memory = cgroups.controller_directory("memory", "c").unwrap();
+    for (asked, limit, soft, hard, why) in [
+        (64, None, 64, 64, "the limit is what was asked for"),
+        (96, None, 96, 96, "both are raised"),
+        (64, None, 64, 96, "the guarantee follows, the limit stays"),
+        (1, None, 32, 96, "32 MiB are the least"),
+        (64, Some(128), 64, 128, "a limit of its own"),
+        (64, Some(80), 64, 128, "which is not lowered either"),
+        (160, Some(128), 160, 160, "nor below the guarantee"),
+    ] {
+        let limits = Limits {
+            cpus: 0.5,
+            cpus_limit: None,
+            memory: asked << 20,
+            memory_limit: limit.map(|limit: u64| limit << 20),
+            pids: None,
+        };
+        cgroups.update("c", &limits).unwrap();
+        let number = |file: &str| {
+            let text = fs::read_to_string(memory.join(file)).unwrap();
+            text.trim().parse::<u64>().unwrap() >> 20
+        };
+        let numbers = ["memory.soft_limit_in_bytes", "memory.limit_in_bytes"].map(number);
+        assert_eq!(numbers, [soft, hard], "{why}");
+    }
+    cgroups.destroy("c").unwrap();
     for directory in cgroups.directories_of(&root) {
         fs::remove_dir(directory).unwrap();
     }

@@ -224,7 +224,6 @@ impl Master {
             return;
         };
         let state = framework.seen_state(state);
-        self.counters.count_end(state);
         let status = self.master_status(
             now,
             &task.task_id,
@@ -233,6 +232,7 @@ impl Master {
             reason,
             message,
         );
+        self.counters.count_end(state, &status);
         self.send_update(id, status);
     }
 

@@ -244,9 +244,9 @@ impl Master {
             }
         }
         for (framework, task_id, state) in lost {
-            self.counters.count_end(state);
             let status =
                 self.master_status(now, &task_id, Some(id), state, loss.reason, loss.message);
+            self.counters.count_end(state, &status);
             self.tell_task_updated(framework.clone(), status.clone(), state);
             self.send_update(&framework, status);
         }

@@ -343,7 +343,7 @@ impl Master {
                     StatusReason::FrameworkRemoved,
                     "Framework has been removed",
                 );
-                self.counters.count_end(TaskState::Killed);
+                self.counters.count_end(TaskState::Killed, &status);
                 task.state = TaskState::Killed;
                 super::tasks::push_status(&mut task, &status);
                 ended.push((id.clone(), status, TaskState::Killed));

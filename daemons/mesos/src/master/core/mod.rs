@@ -32,7 +32,10 @@ use std::time::Duration;
 
 use aurora_mesos::resources::Resources;
 use aurora_mesos::v1::maintenance::InverseOfferAnswer;
-use aurora_mesos::v1::{AgentId, FrameworkId, MasterInfo, OfferId, TaskState, master, scheduler};
+use aurora_mesos::v1::{
+    AgentId, FrameworkId, MasterInfo, OfferId, StatusReason, StatusSource, TaskState, master,
+    scheduler,
+};
 
 pub(crate) use drain::DrainError;
 pub(crate) use effect::{Effect, StreamKey};
@@ -76,6 +79,7 @@ impl Config {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Counters {
     pub(crate) tasks_ended: BTreeMap<TaskState, u64>,
+    pub(crate) ends_by_reason: BTreeMap<(TaskState, StatusSource, StatusReason), u64>,
     pub(crate) valid_status_updates: u64,
     pub(crate) invalid_status_updates: u64,
     pub(crate) dropped_messages: u64,

@@ -19,8 +19,16 @@ use crate::link;
 const MAX_STATUSES: usize = 100;
 
 impl Counters {
-    pub(super) fn count_end(&mut self, state: TaskState) {
+    /// Counts the end of a task, and what the status that brought it says of it.
+    pub(super) fn count_end(&mut self, state: TaskState, status: &TaskStatus) {
         *self.tasks_ended.entry(state).or_default() += 1;
+        // The head of a queue may be an earlier status, whose reason is not the end's.
+        if status.state == state
+            && let (Some(source), Some(reason)) = (status.source, status.reason)
+        {
+            let by_reason = self.ends_by_reason.entry((state, source, reason));
+            *by_reason.or_default() += 1;
+        }
     }
 }
 
@@ -146,7 +154,7 @@ impl Master {
         let state = task.state;
         let freed = (!was_terminal && state.is_terminal()).then(|| Resources::of(&task.resources));
         if let Some(resources) = freed {
-            self.counters.count_end(state);
+            self.counters.count_end(state, &status);
             if let Some(agent) = self.agents.get_mut(agent_id) {
                 agent.release(&framework_id, &resources);
             }

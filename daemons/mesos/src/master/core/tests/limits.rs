@@ -1,6 +1,7 @@
 //! Who is offered what, what ends a refusal, and what is forgotten.
 
 use super::*;
+use crate::master::metrics::ends_by_reason;
 
 /// Bound in offers and forgotten in lists (mesos: max_completed_tasks_per_framework, max_completed_frameworks).
 #[test]
@@ -148,4 +149,55 @@ fn offers_of_two_agents_do_not_go_together() {
         world.launch("M-0000", &["M-O0", "M-O1"], 0.0, vec![task("t", "cpus:5")]),
         ["2: t TASK_DROPPED REASON_INVALID_OFFERS"]
     );
+}
+
+#[test]
+fn ends_are_counted_by_state_source_and_reason() {
+    let mut world = ready();
+    let tasks = ["t", "u", "v"].map(|id| task(id, "cpus:1")).into();
+    world.launch("M-0000", &["M-O0"], 0.0, tasks);
+    let mut end = |task: &str, state, latest_state, uuid: u8| {
+        let update = link::StatusUpdate {
+            framework_id: "M-0000".into(),
+            status: TaskStatus {
+                task_id: task.into(),
+                state,
+                source: Some(StatusSource::Agent),
+                reason: Some(StatusReason::ContainerLimitationMemory),
+                agent_id: Some("M-S0".into()),
+                uuid: Some(Bytes::copy_from_slice(&[uuid; 16])),
+                ..Default::default()
+            },
+            latest_state,
+        };
+        let call = link::Call::StatusUpdate(update);
+        world.master.agent_call(world.now, &"M-S0".into(), call);
+    };
+    // Told twice, it is one end; and the reason of an earlier status is not that of the end.
+    end("t", TaskState::Failed, TaskState::Failed, 1);
+    end("t", TaskState::Failed, TaskState::Failed, 1);
+    end("u", TaskState::Running, TaskState::Finished, 2);
+    world.pass(SECOND);
+    world.launch("M-0000", &["M-O1"], 0.0, vec![task("x", "cpus:5")]);
+    assert_eq!(world.master.mark_gone(world.now, &"M-S0".into()), Ok(()));
+    let counted: Vec<_> = ends_by_reason(&world.master.counters).collect();
+    let counted: Vec<_> = counted
+        .iter()
+        .map(|(name, count)| (&**name, *count))
+        .collect();
+    assert_eq!(
+        counted,
+        [
+            (
+                "master/task_failed/source_slave/reason_container_limitation_memory",
+                1
+            ),
+            ("master/task_error/source_master/reason_task_invalid", 1),
+            (
+                "master/task_gone_by_operator/source_master/reason_slave_removed_by_operator",
+                1
+            ),
+        ]
+    );
+    assert_eq!(world.master.counters.tasks_ended[&TaskState::Finished], 1);
 }
