@@ -38,6 +38,11 @@ pub struct AgentFlags {
     #[arg(long)]
     pub resources: Option<String>,
 
+    /// Resources to offer beyond those as revocable ones, like "cpus:2;mem:1024": what Mesos' fixed resource estimator would
+    /// report.
+    #[arg(long, value_name = "RESOURCES", default_value = "")]
+    pub oversubscribed_resources: String,
+
     /// Attributes of this host, like "rack:r1;zone:a".
     #[arg(long, default_value = "")]
     pub attributes: String,

@@ -9,7 +9,7 @@ use aurora_daemon::guard::{Guard, Token};
 use aurora_daemon::lifecycle::{self, Shutdown};
 use aurora_daemon::server::{self, Listener};
 use aurora_mesos::resources;
-use aurora_mesos::v1::AgentInfo;
+use aurora_mesos::v1::{AgentInfo, Resource, RevocableInfo};
 use nix::fcntl::{Flock, FlockArg};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -72,9 +72,7 @@ pub async fn run(flags: AgentFlags) -> anyhow::Result<()> {
     let info = AgentInfo {
         hostname: flags.hostname.clone().map_or_else(own_hostname, Ok)?,
         port: i32::from(address.port()),
-        resources: resources::parse(&resources_text)
-            .context("reading --resources")?
-            .to_refined(),
+        resources: offered(&resources_text, &flags.oversubscribed_resources)?,
         attributes: resources::parse_attributes(&flags.attributes)
             .context("reading --attributes")?,
         id: recovered.info.as_ref().and_then(|info| info.id.clone()),
@@ -298,6 +296,19 @@ fn own_hostname() -> anyhow::Result<String> {
     let name =
         nix::unistd::gethostname().context("finding this host's name; give it with --hostname")?;
     Ok(name.to_string_lossy().into_owned())
+}
+
+/// What there is, and what is given away a second time as revocable.
+fn offered(own: &str, oversubscribed: &str) -> anyhow::Result<Vec<Resource>> {
+    let mut offered = resources::parse(own)
+        .context("reading --resources")?
+        .to_refined();
+    let more = resources::parse(oversubscribed).context("reading --oversubscribed-resources")?;
+    offered.extend(more.to_refined().into_iter().map(|resource| Resource {
+        revocable: Some(RevocableInfo {}),
+        ..resource
+    }));
+    Ok(offered)
 }
 
 fn cgroups(flags: &AgentFlags) -> Option<Cgroups> {

@@ -72,20 +72,11 @@ fn resources(all: &mut Snapshot, master: &Master) {
         used.add(&agent.used_sum.unreserved());
         offered.add(&agent.offered_sum.unreserved());
     }
-    let fixed = |all: &Resources| all.filtered(|resource| resource.revocable.is_none());
-    let revocable = |all: &Resources| all.filtered(|resource| resource.revocable.is_some());
-    for name in ["cpus", "gpus", "mem", "disk"] {
+    for (name, value) in totals(&total, &used) {
+        all.add(format!("master/{name}"), value);
+    }
+    for name in SCALARS {
         let amount = |resources: &Resources| from_thousandths(resources.scalar(name));
-        for (suffix, total, used) in [
-            ("", fixed(&total), fixed(&used)),
-            ("_revocable", revocable(&total), revocable(&used)),
-        ] {
-            let (total, used) = (amount(&total), amount(&used));
-            let percent = if total > 0.0 { used / total } else { 0.0 };
-            all.add(format!("master/{name}{suffix}_total"), total);
-            all.add(format!("master/{name}{suffix}_used"), used);
-            all.add(format!("master/{name}{suffix}_percent"), percent);
-        }
         let (total, used, offered) = (amount(&total), amount(&used), amount(&offered));
         all.add(format!("allocator/mesos/resources/{name}/total"), total);
         all.add(
@@ -93,6 +84,25 @@ fn resources(all: &mut Snapshot, master: &Master) {
             used + offered,
         );
     }
+}
+
+const SCALARS: [&str; 4] = ["cpus", "gpus", "mem", "disk"];
+
+/// What there is of each scalar, what of it is used, and its part, revocable ones for themselves.
+pub(crate) fn totals(total: &Resources, used: &Resources) -> Vec<(String, f64)> {
+    let mut values = Vec::new();
+    for (suffix, is_revocable) in [("", false), ("_revocable", true)] {
+        let of = |all: &Resources| all.filtered(|one| one.revocable.is_some() == is_revocable);
+        let (total, used) = (of(total), of(used));
+        for name in SCALARS {
+            let [total, used] = [&total, &used].map(|all| from_thousandths(all.scalar(name)));
+            let percent = if total > 0.0 { used / total } else { 0.0 };
+            values.push((format!("{name}{suffix}_total"), total));
+            values.push((format!("{name}{suffix}_used"), used));
+            values.push((format!("{name}{suffix}_percent"), percent));
+        }
+    }
+    values
 }
 
 fn agents(all: &mut Snapshot, master: &Master) {

@@ -182,6 +182,13 @@ impl Executor {
         sum(self.allocated(), name)
     }
 
+    /// The weight of its processors: as soon as some are revocable all of them are of low priority.
+    fn cpu_weight(&self) -> f64 {
+        let mut allocated = self.allocated().into_iter();
+        let is_low = allocated.any(|r| r.revocable.is_some() && r.name == "cpus");
+        self.scalar("cpus") * if is_low { LOW_PRIORITY } else { 1.0 }
+    }
+
     /// What the container may use now.
     pub(crate) fn limits(&self, settings: &Settings) -> Limits {
         let cpus = self.scalar("cpus");
@@ -208,7 +215,7 @@ impl Executor {
         }
         cpus_limit += sum(&self.info.resources, "cpus");
         Limits {
-            cpus,
+            cpus: self.cpu_weight(),
             cpus_limit: if any_cpus {
                 Some(cpus_limit)
             } else {
@@ -280,6 +287,9 @@ pub(crate) fn sum<'a>(resources: impl IntoIterator<Item = &'a Resource>, name: &
         .sum();
     thousandths / 1000.0
 }
+
+/// What a revocable processor weighs beside others (mesos: 10 shares instead of 1,024).
+const LOW_PRIORITY: f64 = 10.0 / 1024.0;
 
 /// MiB to bytes; infinity is the largest number.
 pub(crate) fn to_bytes(mebibytes: f64) -> u64 {

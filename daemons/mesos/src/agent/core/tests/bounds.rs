@@ -33,6 +33,22 @@ fn a_limit_of_infinity_is_none() {
     assert_eq!((left.cpus_limit, left.memory_limit), (None, None));
 }
 
+/// mesos: `revocable_cpu_low_priority`.
+#[test]
+fn revocable_processors_weigh_little() {
+    let mut world = World::new();
+    let mut task = custom_task("t1");
+    let cpus = task.resources.iter_mut().find(|r| r.name == "cpus");
+    cpus.unwrap().revocable = Some(RevocableInfo {});
+    world.run(task);
+    let framework = world.agent.frameworks.values().next().unwrap();
+    let executor = framework.executors.values().next().unwrap();
+    let limits = executor.limits(&world.agent.settings);
+    let all = executor.scalar("cpus");
+    assert_eq!(limits.cpus * 1024.0, all * 10.0);
+    assert_eq!(limits.memory >> 20, executor.scalar("mem") as u64);
+}
+
 #[test]
 fn what_is_over_is_shown_up_to_a_bound() {
     let mut world = World::new();

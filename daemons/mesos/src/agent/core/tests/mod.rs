@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use aurora_mesos::v1::{
     AgentInfo, CommandInfo, ExecutorInfo, FrameworkCapability, FrameworkCapabilityType,
-    FrameworkInfo, KillPolicy, MasterInfo, Resource, Scalar, StatusReason, StatusSource, TaskInfo,
-    TaskState, TaskStatus, ValueType, executor as v1, scheduler,
+    FrameworkInfo, KillPolicy, MasterInfo, Resource, RevocableInfo, Scalar, StatusReason,
+    StatusSource, TaskInfo, TaskState, TaskStatus, ValueType, executor as v1, scheduler,
 };
 use bytes::Bytes;
 use http::StatusCode;

@@ -4,6 +4,8 @@ use super::*;
 
 use aurora_mesos::v1::scheduler::{ReconcileOperations, ReconcileOperationsOperation};
 
+use crate::master::metrics::totals;
+
 #[test]
 fn an_agent_whose_connection_broke_has_ten_minutes() {
     let mut world = ready();
@@ -71,6 +73,30 @@ fn resources_that_take_a_capability_are_hidden() {
         ];
         assert_eq!(counted, seen, "{capability}: {offered:?}");
     }
+}
+
+#[test]
+fn metrics_count_revocable_resources_for_themselves() {
+    let kinds: [Resource; 2] = [
+        r#"{"name": "cpus", "type": "SCALAR", "scalar": {"value": 4}}"#,
+        r#"{"name": "cpus", "type": "SCALAR", "scalar": {"value": 3}, "revocable": {}}"#,
+    ]
+    .map(read);
+    let used = r#"{"name": "cpus", "type": "SCALAR", "scalar": {"value": 0.75}, "revocable": {}}"#;
+    let all = totals(&Resources::of(&kinds), &Resources::of(&[read(used)]));
+    let cpus = all.iter().filter(|(name, _)| name.starts_with("cpus"));
+    let cpus: Vec<_> = cpus.map(|(name, value)| (&**name, *value)).collect();
+    assert_eq!(
+        cpus,
+        [
+            ("cpus_total", 4.0),
+            ("cpus_used", 0.0),
+            ("cpus_percent", 0.0),
+            ("cpus_revocable_total", 3.0),
+            ("cpus_revocable_used", 0.75),
+            ("cpus_revocable_percent", 0.25),
+        ]
+    );
 }
 
 /// The states of operations that the framework was told, and why.
