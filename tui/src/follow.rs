@@ -39,7 +39,10 @@ impl Follower {
             }
             Detail::File(pane) => self.buffer("file", "file", &pane.buffer, to)?,
             Detail::None | Detail::Directory(_) => match screen::screen(state).body {
-                Body::Table(view) | Body::Task(_, view, _) | Body::Update(_, _, view, _) => {
+                Body::Table(view)
+                | Body::Task(_, view, _)
+                | Body::Host(_, view, _)
+                | Body::Update(_, _, view, _) => {
                     self.table(state, &view, to)?;
                 }
                 Body::Text(_) | Body::Words(_) => {}

@@ -190,6 +190,7 @@ fn body(canvas: &mut Canvas<'_>, area: Rect, body: &Body) {
         Body::Task(fields, processes, events) => {
             page::task(canvas, area, fields, processes, events);
         }
+        Body::Host(fields, tasks, offers) => page::host(canvas, area, fields, tasks, offers),
         Body::Update(fields, grid, instances, steps) => {
             page::update(canvas, area, fields, grid, instances, steps);
         }

@@ -236,10 +236,10 @@ impl Talk<'_> {
         }
         match shown.body {
             Body::Table(view) => table(self.out, &view, now_ms),
-            Body::Task(fields, processes, events) => {
+            Body::Task(fields, view, below) | Body::Host(fields, view, below) => {
                 named(self.out, &fields)?;
-                table(self.out, &processes, now_ms)?;
-                rows(self.out, &events, None, now_ms)
+                table(self.out, &view, now_ms)?;
+                rows(self.out, &below, None, now_ms)
             }
             Body::Update(fields, _, instances, steps) => {
                 named(self.out, &fields)?;

@@ -15,6 +15,9 @@ use aurora_tui_model::desk::Of;
 use aurora_tui_model::event::Event;
 use aurora_tui_model::place::Link;
 use clap::Parser;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::app::{self, Ending};
 use crate::args::{Args, Local};
@@ -253,9 +256,16 @@ fn log_to(path: Option<&std::path::Path>) -> anyhow::Result<()> {
         .append(true)
         .open(path)
         .with_context(|| format!("cannot open the log {}", path.display()))?;
-    tracing_subscriber::fmt()
+    // The ZooKeeper client tells the password of its session at INFO.
+    let told = Targets::new()
+        .with_default(LevelFilter::INFO)
+        .with_target("zookeeper_async", LevelFilter::WARN);
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(false)
-        .with_writer(std::sync::Mutex::new(file))
+        .with_writer(std::sync::Mutex::new(file));
+    tracing_subscriber::registry()
+        .with(told)
+        .with(lines)
         .try_init()
         .map_err(|error| anyhow!("cannot log: {error}"))
 }

@@ -18,7 +18,7 @@ mod sessions;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aurora_api::feed::SnapshotPart;
+use aurora_api::feed::{Line, SnapshotPart};
 use aurora_tui_model::actions::Progress;
 use aurora_tui_model::event::Event;
 use aurora_tui_model::keymap::Keymap;
@@ -81,6 +81,16 @@ fn at(size: (u16, u16), lines: &str, keys: &str) -> State {
                     if topics.contains("job/www-data/devel/hello") =>
                 {
                     events.extend(hello_tasks().into_iter().map(|line| Event::Feed(NOW, line)));
+                }
+                aurora_tui_model::event::Effect::Topics(topics)
+                    if topics.contains("host/host-1.example") =>
+                {
+                    let whole = [SnapshotPart::Begin, SnapshotPart::End];
+                    let [begin, end] = whole.map(|part| mark("host/host-1.example", part));
+                    let tasks = hello_tasks().into_iter();
+                    let tasks = tasks.filter(|line| matches!(line, Line::Task(_)));
+                    let lines = [begin].into_iter().chain(tasks).chain([end]);
+                    events.extend(lines.map(|line| Event::Feed(NOW, line)));
                 }
                 aurora_tui_model::event::Effect::Topics(topics) if topics.contains("updates") => {
                     let whole = [SnapshotPart::Begin, SnapshotPart::End];
@@ -165,6 +175,7 @@ fn frames() {
             "",
         ),
         ("hosts", "hosts", ""),
+        ("host", "host host-1.example", ""),
         (
             "update",
             "instances www-data/devel/hello; update www-data/devel/hello u-1",

@@ -154,6 +154,20 @@ pub fn query(state: &State) -> Option<Query> {
     })
 }
 
+/// What is asked for the host on the screen, when the table of all hosts is too large to be told.
+pub(crate) fn query_of_host(state: &State) -> Option<Query> {
+    let host = match &state.view.place {
+        Place::Host(host) if state.store.is_paged("hosts") => host,
+        _ => return None,
+    };
+    Some(Query {
+        table: "hosts".to_owned(),
+        filter: format!("host={host}"),
+        sort: String::new(),
+        anchor: Anchor::Start,
+    })
+}
+
 /// What is here of the view's table, when it is read as pages.
 pub fn window(state: &State) -> Option<&Window> {
     state
@@ -279,6 +293,10 @@ pub(crate) fn leap(state: &mut State, to_end: bool) -> bool {
 
 /// Takes in a part of the view's table; one that is not wanted any more is dropped.
 pub(crate) fn take(state: &mut State, asked: &Query, page: Page) {
+    if query_of_host(state).as_ref() == Some(asked) {
+        state.store.keep(page.records);
+        return state.touch();
+    }
     if query(state).as_ref() != Some(asked) {
         return;
     }
@@ -326,9 +344,13 @@ fn place(view: &mut View, window: Window) {
     view.paging.window = Some(window);
 }
 
-/// The rows that a view needs: those of its window, and those that are marked.
+/// The rows that a view needs: those of its window, those that are marked, and its host.
 pub(crate) fn needed(state: &State) -> Vec<String> {
-    let marks = state.view.marks.iter().cloned();
+    let host = match &state.view.place {
+        Place::Host(host) => Some(host),
+        _ => None,
+    };
+    let marks = state.view.marks.iter().chain(host).cloned();
     ids(state)
         .into_iter()
         .flatten()

@@ -80,7 +80,7 @@ pub enum Place {
     Hosts,
     /// What hosts offer.
     Offers,
-    /// One host: its tasks.
+    /// One host: its mode, attributes, tasks and offers.
     Host(String),
     /// Quotas.
     Quotas,
@@ -216,6 +216,7 @@ impl Place {
             Place::Update(job, id) => vec![Question::Update(job.clone(), id.clone())],
             Place::Quotas => vec![Question::Quotas],
             Place::Offers => vec![Question::Offers],
+            Place::Host(host) => vec![Question::OffersOf(host.clone())],
             Place::Metrics | Place::Sla => vec![Question::Vars],
             _ => Vec::new(),
         }

@@ -122,6 +122,8 @@ pub enum Body {
     Table(TableView),
     /// A task: fields, processes, events.
     Task(Vec<(&'static str, Cell)>, TableView, Table),
+    /// A host: fields, its tasks, what it offers.
+    Host(Vec<(&'static str, Cell)>, TableView, Table),
     /// An update: fields, its instances batch by batch, the same as a table, what became of it.
     Update(Vec<(&'static str, Cell)>, Vec<GridLine>, TableView, Table),
     /// Panes of text, one above the other.
@@ -262,22 +264,45 @@ pub fn update_split(rows: usize, fields: usize, grid: usize) -> (usize, usize, u
     (fields, grid, below - (below / 4).min(6))
 }
 
-/// Rows of the table that is moved in, without its header.
-pub(crate) fn table_rows(state: &State) -> usize {
-    let rows = match state.view.place {
+/// Of the rows of a host's view, those of its fields and of its tasks (header included); the rest is for its offers.
+pub fn host_split(rows: usize, fields: usize, offers: usize) -> (usize, usize) {
+    let fields = fields.min(rows / 2);
+    let below = rows - fields;
+    // A header alone says nothing.
+    let offers = match (offers + 1).min(below / 3) {
+        0 | 1 => 0,
+        rows => rows,
+    };
+    (fields, below - offers)
+}
+
+/// Where the table that is moved in stands: rows above it, and its own without its header.
+pub(crate) fn table_span(state: &State) -> (usize, usize) {
+    let all = body_rows(state);
+    let (above, rows) = match &state.view.place {
         Place::Task(_) => {
             let task = state.view.task.as_ref();
             let processes = task.map_or(0, |task| task.processes.len());
-            task_split(body_rows(state), views::fields(state).len(), processes).1
+            task_split(all, views::fields(state).len(), processes)
+        }
+        Place::Host(host) => {
+            let fields = views::host::fields(state, host).len();
+            host_split(all, fields, views::host::offers(state, host).total)
         }
         Place::Update(..) => {
             let fields = views::update::fields(state).len();
             let grid = views::update::grid(state).len();
-            update_split(body_rows(state), fields, grid).2
+            let (fields, grid, rows) = update_split(all, fields, grid);
+            (fields + grid, rows)
         }
-        _ => body_rows(state),
+        _ => (0, all),
     };
-    rows.saturating_sub(1)
+    (above, rows.saturating_sub(1))
+}
+
+/// Rows of the table that is moved in, without its header.
+pub(crate) fn table_rows(state: &State) -> usize {
+    table_span(state).1
 }
 
 /// Rows of the text pane that has the keys, without its title.
@@ -426,6 +451,12 @@ pub fn snapshot(state: &State) -> Json {
                 "processes": processes.table.to_json(now_ms),
                 "events": events.to_json(now_ms),
             })
+        }
+        Body::Host(fields, tasks, offers) => {
+            let mut host = tasks.table.to_json(now_ms);
+            host["fields"] = json!(named(fields));
+            host["offers"] = offers.to_json(now_ms);
+            host
         }
         Body::Update(fields, _, instances, steps) => {
             json!({

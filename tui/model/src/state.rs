@@ -438,9 +438,10 @@ impl State {
             && !self.store.is_whole(&topic)
             && !self.store.is_denied(&topic)
         {
-            return Some(match self.view.place.job() {
-                Some(job) => format!("the tasks of {job}"),
-                None => format!("the {} of the cluster", self.view.place.view()),
+            return Some(match (&self.view.place, self.view.place.job()) {
+                (_, Some(job)) => format!("the tasks of {job}"),
+                (Place::Host(host), None) => format!("the tasks of {host}"),
+                (place, None) => format!("the {} of the cluster", place.view()),
             });
         }
         let is_awaited = |peer: &&Peer| match peer.link {

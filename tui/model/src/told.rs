@@ -23,6 +23,8 @@ pub enum Question {
     Quotas,
     /// What hosts offer.
     Offers,
+    /// What one host offers.
+    OffersOf(String),
     /// What the scheduler counts.
     Vars,
     /// What a drain of these hosts would do.
@@ -43,6 +45,7 @@ impl Question {
             Question::Update(..) => "the scheduler's account of the update",
             Question::Quotas => "what is used of the quotas",
             Question::Offers => "what the hosts offer",
+            Question::OffersOf(_) => "what the host offers",
             Question::Vars => "what the scheduler counts",
             Question::Drain(_) => "the forecast of the drain",
             Question::JobFile(_) => "what the job file asks for",
@@ -61,7 +64,7 @@ pub enum Answer {
     Update(Box<UpdateInfo>),
     /// To [`Question::Quotas`], by role.
     Quotas(BTreeMap<String, QuotaUse>),
-    /// To [`Question::Offers`].
+    /// To [`Question::Offers`] and [`Question::OffersOf`].
     Offers(Vec<Offer>),
     /// To [`Question::Vars`].
     Vars(BTreeMap<String, f64>),

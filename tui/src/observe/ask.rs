@@ -45,7 +45,7 @@ pub(crate) async fn ask(scheduler: Scheduler, generation: u64, what: WatchWhat, 
     let period = Duration::from_secs(match question {
         Question::Update(..) => 1,
         Question::Why(_) => 2,
-        Question::Quotas | Question::Vars | Question::Offers => 5,
+        Question::Quotas | Question::Vars | Question::Offers | Question::OffersOf(_) => 5,
         Question::Drain(_) => 10,
         // These are not the scheduler's to answer.
         Question::JobFile(_) | Question::Paths(_) | Question::JobsOf(_) => return,
@@ -85,10 +85,8 @@ async fn read(scheduler: &Scheduler, question: &Question) -> Result<Option<Answe
         Question::Quotas => pages(scheduler, "quotas", QUOTA_COLUMNS)
             .await?
             .map(|rows| Answer::Quotas(rows.into_iter().map(quota).collect())),
-        Question::Offers => {
-            let offers: Option<Vec<Value>> = scheduler.get(&["offers"], &[]).await?;
-            offers.map(|offers| Answer::Offers(offers.iter().map(offer).collect()))
-        }
+        Question::Offers => offers(scheduler, None).await?,
+        Question::OffersOf(host) => offers(scheduler, Some(host)).await?,
         Question::Vars => scheduler.get(&["vars.json"], &[]).await?.map(numbers),
         Question::Drain(hosts) => {
             let request = DrainPlanRequest {
@@ -103,6 +101,17 @@ async fn read(scheduler: &Scheduler, question: &Question) -> Result<Option<Answe
             None
         }
     })
+}
+
+/// What hosts offer, or one of them. Who does not know the parameter tells of all.
+async fn offers(scheduler: &Scheduler, host: Option<&str>) -> Result<Option<Answer>, HttpError> {
+    let parameters: Vec<(&str, &str)> = host.map(|host| ("host", host)).into_iter().collect();
+    let told: Option<Vec<Value>> = scheduler.get(&["offers"], &parameters).await?;
+    Ok(told.map(|told| {
+        let offers = told.iter().map(offer);
+        let wanted = offers.filter(|offer| host.is_none_or(|host| offer.host == host));
+        Answer::Offers(wanted.collect())
+    }))
 }
 
 #[derive(Deserialize)]

@@ -1,6 +1,6 @@
 //! Pages of one object: labelled values, a table, and what happened below it.
 
-use aurora_tui_model::screen::{GridLine, TableView, task_split, update_split};
+use aurora_tui_model::screen::{GridLine, TableView, host_split, task_split, update_split};
 use aurora_tui_model::table::{Cell, Table};
 use aurora_tui_model::theme::Scope;
 use ratatui::layout::Rect;
@@ -23,6 +23,20 @@ pub(super) fn task(
     let area = fields(canvas, area, values, field_rows);
     let area = part(canvas, area, process_rows, processes);
     events(canvas, area, happened);
+}
+
+/// A host: its fields, its tasks, its offers.
+pub(super) fn host(
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    values: &[(&'static str, Cell)],
+    tasks: &TableView,
+    offers: &Table,
+) {
+    let (field_rows, rows) = host_split(usize::from(area.height), values.len(), offers.total);
+    let area = fields(canvas, area, values, field_rows);
+    let area = part(canvas, area, rows, tasks);
+    events(canvas, area, offers);
 }
 
 /// An update: its fields, the grid of its instances, the same as a table, its events.

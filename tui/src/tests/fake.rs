@@ -15,7 +15,7 @@ use aurora_tui_model::event::{
 };
 use aurora_tui_model::jobfile::{Charge, Fate, FromFile, Group};
 use aurora_tui_model::told::{
-    Amounts, Answer, InstanceStep, Question, QuotaUse, Strategy, UpdateInfo, UpdateStep,
+    Amounts, Answer, InstanceStep, Offer, Question, QuotaUse, Strategy, UpdateInfo, UpdateStep,
 };
 use tokio::sync::watch;
 
@@ -331,6 +331,17 @@ fn answer(question: Question) -> Answer {
             },
         )])),
         Question::Offers => Answer::Offers(Vec::new()),
+        Question::OffersOf(host) => Answer::Offers(vec![Offer {
+            id: "O17".to_owned(),
+            host,
+            amounts: Amounts {
+                cpus: 2.5,
+                ram: 3.0 * 1024.0 * 1024.0 * 1024.0,
+                disk: 10240.0 * 1024.0 * 1024.0,
+            },
+            ports: 100,
+            revocable: false,
+        }]),
         Question::Vars => Answer::Vars(BTreeMap::from([
             ("jvm_uptime_secs".to_owned(), 12.0),
             ("task_store_RUNNING".to_owned(), 98.0),

@@ -12,6 +12,9 @@ use aurora_client::auth::Auth;
 use aurora_client::directory::Target;
 use aurora_client::netrc::Netrc;
 use aurora_client::scheduler::Scheduler;
+use aurora_tui_model::event::{Event, Seen, WatchWhat};
+use aurora_tui_model::told::{Answer, Question};
+use tokio::sync::mpsc;
 
 use super::fake::NOW;
 use super::scheduler::{Reply, Server, ok, thrift};
@@ -20,6 +23,7 @@ use crate::args::Form;
 use crate::cluster::Cluster;
 use crate::crew::Crew;
 use crate::headless::Errand;
+use crate::observe;
 
 fn key() -> JobKey {
     JobKey {
@@ -158,4 +162,27 @@ async fn explanations_are_asked_for_by_task() {
     let answer = scheduler.explain("www-0/x").await.unwrap();
     assert_eq!(answer, Some(serde_json::json!({"status": "PENDING"})));
     assert_eq!(scheduler.explain("none").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn of_one_host_only_its_offers_are_asked_for_and_told() {
+    let server = Server::start(|request| match request.target.as_str() {
+        // Who does not know the parameter tells of all hosts.
+        "/offers?host=h1" => {
+            let offers =
+                br#"[{"id":{"value":"O1"},"hostname":"h1"},{"id":{"value":"O2"},"hostname":"h2"}]"#;
+            Reply::Full(200, Vec::new(), offers.to_vec())
+        }
+        _ => Reply::Full(404, Vec::new(), Vec::new()),
+    });
+    let scheduler = Scheduler::new(&target(&server), "test");
+    let (events, mut heard) = mpsc::channel(1);
+    let question = WatchWhat::Ask(Question::OffersOf("h1".to_owned()));
+    let asking = tokio::spawn(observe::ask(scheduler, 7, question, events));
+    let Some(Event::Seen(7, Seen::Answer(Answer::Offers(offers)))) = heard.recv().await else {
+        panic!("no offers");
+    };
+    let ids: Vec<&str> = offers.iter().map(|offer| offer.id.as_str()).collect();
+    assert_eq!(ids, ["O1"]);
+    asking.abort();
 }

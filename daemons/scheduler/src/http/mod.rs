@@ -165,7 +165,7 @@ impl Routes {
             ["agents" | "slaves"] => self.agents(),
             ["cron"] => self.cron(),
             ["maintenance"] => self.maintenance(),
-            ["offers"] => self.offers().await,
+            ["offers"] => self.offers(request).await,
             ["pendingtasks"] => self.pending_tasks().await,
             ["quotas"] => self.quotas(request),
             ["state"] => self.state(),

@@ -41,9 +41,14 @@ impl Routes {
         html::page("Agents", None, &[table(&head, &rows)])
     }
 
-    /// `/offers`: the offers that are held, as Mesos sent them.
-    pub(super) async fn offers(&self) -> Response {
-        let look = |core: &Core| -> Vec<Offer> { core.held_offers().collect() };
+    /// `/offers`: the offers that are held, as Mesos sent them; with `?host=NAME` those of one host.
+    pub(super) async fn offers(&self, request: &Request) -> Response {
+        let host = request.parameter("host");
+        let look = move |core: &Core| -> Vec<Offer> {
+            let is_wanted =
+                |offer: &Offer| host.as_ref().is_none_or(|host| offer.hostname == *host);
+            core.held_offers().filter(is_wanted).collect()
+        };
         match self.api.handle.look(look).await {
             Ok(offers) => reply::json(StatusCode::OK, &offers),
             Err(ending) => reply::text(StatusCode::SERVICE_UNAVAILABLE, format!("{ending}\n")),

@@ -38,6 +38,8 @@ pub(super) fn body(state: &State) -> Body {
             "Not connected: {why}. It is tried again by itself."
         )),
         (_, Some(what)) => Some(format!("Waiting for {what} ...")),
+        // Of a host it is among its fields.
+        (_, None) if matches!(state.view.place, Place::Host(_)) => None,
         (_, None) => state.view.trouble.clone(),
     };
     match &state.view.detail {
@@ -70,6 +72,11 @@ pub(super) fn body(state: &State) -> Body {
             let view = table_view(state, table, empty);
             match state.view.place {
                 Place::Task(_) => Body::Task(views::fields(state), view, views::events(state)),
+                Place::Host(ref host) => Body::Host(
+                    views::host::fields(state, host),
+                    view,
+                    views::host::offers(state, host),
+                ),
                 Place::Update(..) => Body::Update(
                     views::update::fields(state),
                     views::update::grid(state),

@@ -54,7 +54,7 @@ fn of_body(state: &State, body: &Body) -> Option<i64> {
     };
     let whole = |table: &Table| of_rows(state, table.rows.iter().map(|row| &**row));
     match body {
-        Body::Table(view) => table(view),
+        Body::Table(view) | Body::Host(_, view, _) => table(view),
         // What their fields tell the age of is among the events too.
         Body::Task(_, processes, events) => table(processes).into_iter().chain(whole(events)).min(),
         Body::Update(_, _, instances, steps) => {

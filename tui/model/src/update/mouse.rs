@@ -2,7 +2,6 @@
 
 use crate::event::Mouse;
 use crate::layout::Area;
-use crate::place::Place;
 use crate::screen;
 use crate::state::{Mode, State};
 use crate::views;
@@ -40,14 +39,15 @@ pub(super) fn mouse(state: &mut State, what: Mouse, x: u16, y: u16) {
 
 /// Selects the row of a table at a line of the screen.
 fn select(state: &mut State, first: u16, y: u16) {
-    // The header comes first; other bodies have more above their table.
-    if matches!(state.view.place, Place::Task(_) | Place::Update(..)) {
-        return;
-    }
-    let Some(at) = y.checked_sub(first + 1) else {
+    // The header comes first; some bodies have more above their table, and below it.
+    let (above, rows) = screen::table_span(state);
+    let Some(at) = usize::from(y).checked_sub(usize::from(first) + above + 1) else {
         return;
     };
-    let at = state.view.top + usize::from(at);
+    if at >= rows {
+        return;
+    }
+    let at = state.view.top + at;
     let row = views::table(state).and_then(|table| table.rows.get(at).cloned());
     if let Some(row) = row {
         state.view.index = at;

@@ -7,6 +7,7 @@ mod figures;
 mod files;
 mod fleet;
 mod guarded;
+mod host;
 mod links;
 mod logs;
 mod mouse;

@@ -109,7 +109,7 @@ fn questions(state: &State) -> BTreeSet<Question> {
 }
 
 fn of_view(state: &State) -> Vec<Watch> {
-    if let Some(query) = pages::query(state) {
+    if let Some(query) = pages::query(state).or_else(|| pages::query_of_host(state)) {
         return vec![Watch {
             host: None,
             task: String::new(),

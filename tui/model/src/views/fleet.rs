@@ -6,13 +6,10 @@ use aurora_api::feed::{QuotaRecord, RoleRecord};
 use aurora_api::model::{JobUpdateAction, JobUpdateStatus};
 
 use crate::state::State;
-use crate::store::changed_ms;
 use crate::table::{Age, Cell, Column, Row, Table};
 use crate::text;
 use crate::theme::Scope;
 use crate::told::{Answer, Question};
-
-use super::status_scope;
 
 #[derive(Default)]
 struct RoleSums<'a> {
@@ -244,63 +241,9 @@ pub(super) fn audit(state: &State) -> Table {
 
 /// What hosts offer and no task uses yet.
 pub(super) fn offers(state: &State) -> Table {
-    let columns = vec![
-        Column::text("host", 0),
-        Column::number("cpus", 0),
-        Column::number("ram", 0),
-        Column::number("disk", 1),
-        Column::number("ports", 2),
-        Column::text("kind", 3),
-        Column::text("id", 4),
-    ];
     let offers = match state.store.answers.get(&Question::Offers) {
         Some(Answer::Offers(offers)) => offers.as_slice(),
         _ => &[],
     };
-    let bytes = |bytes: f64| Cell::number(bytes, super::bytes(bytes));
-    let rows = offers.iter().map(|offer| Row {
-        id: offer.id.clone(),
-        problem: false,
-        cells: vec![
-            Cell::text(&offer.host),
-            Cell::number(offer.amounts.cpus, super::cores(offer.amounts.cpus)),
-            bytes(offer.amounts.ram),
-            bytes(offer.amounts.disk),
-            Cell::count(i64::try_from(offer.ports).unwrap_or(i64::MAX)),
-            Cell::text(if offer.revocable { "revocable" } else { "" }),
-            Cell::text(&offer.id).scope(Scope::Dim),
-        ],
-        attributes: Vec::new(),
-    });
-    Table::new(columns, rows.collect())
-}
-
-/// The tasks of a host that have not ended.
-pub(super) fn host(state: &State, host: &str) -> Table {
-    let columns = vec![
-        Column::text("job", 0),
-        Column::number("instance", 0),
-        Column::text("status", 0),
-        Column::number("for", 1),
-        Column::number("failures", 2),
-        Column::text("task", 3),
-    ];
-    let tasks = state.store.tasks.values();
-    let rows = tasks
-        .filter(|task| task.host.as_deref() == Some(host) && task.status.is_active())
-        .map(|task| Row {
-            id: task.task_id.clone(),
-            problem: task.failure_count > 0,
-            cells: vec![
-                Cell::text(&task.job.to_string()),
-                Cell::count(i64::from(task.instance)),
-                Cell::text(task.status.name()).scope(status_scope(task.status)),
-                Cell::age(Age::Since(changed_ms(task))),
-                Cell::count(i64::from(task.failure_count)).dim_zero(),
-                Cell::text(&task.task_id).scope(Scope::Dim),
-            ],
-            attributes: Vec::new(),
-        })
-        .collect();
-    Table::new(columns, rows)
+    super::host::table_of(offers, true)
 }

@@ -7,6 +7,7 @@ mod figures;
 mod find;
 mod fleet;
 mod help;
+pub(crate) mod host;
 mod quotas;
 mod task;
 pub(crate) mod update;
@@ -31,7 +32,7 @@ fn all(state: &State) -> Option<Table> {
         Place::Instances(job) => cluster::instances(state, job),
         Place::Hosts => cluster::hosts(state),
         Place::Offers => fleet::offers(state),
-        Place::Host(host) => fleet::host(state, host),
+        Place::Host(host) => host::tasks(state, host),
         Place::Quotas => quotas::quotas(state),
         Place::Roles => fleet::roles(state),
         Place::Crons => fleet::crons(state),
