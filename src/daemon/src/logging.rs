@@ -31,12 +31,7 @@ pub fn init(flags: &DaemonFlags) -> Result<(), LoggingError> {
     } else {
         &flags.log_level
     };
-    let filter = EnvFilter::builder()
-        .parse(level)
-        .map_err(|source| LoggingError::Filter {
-            filter: level.to_owned(),
-            source,
-        })?;
+    let filter = filter(level)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -49,4 +44,47 @@ pub fn init(flags: &DaemonFlags) -> Result<(), LoggingError> {
         LogFormat::Json => builder.json().finish().try_init(),
     }
     .map_err(LoggingError::Twice)
+}
+
+/// What is logged at a level, or by directives.
+///
+/// The ZooKeeper client tells the password of its session at INFO, with which whoever reads the log could take the session
+/// over and with it the leadership: it is heard from WARN on, whatever the level.
+fn filter(level: &str) -> Result<EnvFilter, LoggingError> {
+    let unknown = |source| LoggingError::Filter {
+        filter: level.to_owned(),
+        source,
+    };
+    let filter = EnvFilter::builder().parse(level).map_err(unknown)?;
+    let quiet = "zookeeper_async=warn".parse().map_err(unknown)?;
+    Ok(filter.add_directive(quiet))
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    #[test]
+    fn sessions_of_zookeeper_are_not_told() {
+        for level in ["info", "trace", "warn,zookeeper_async=trace"] {
+            let subscriber = tracing_subscriber::registry().with(filter(level).unwrap());
+            tracing::subscriber::with_default(subscriber, || {
+                assert!(
+                    !tracing::enabled!(target: "zookeeper_async::io", tracing::Level::INFO),
+                    "{level}"
+                );
+                assert!(
+                    tracing::enabled!(target: "zookeeper_async::io", tracing::Level::WARN),
+                    "{level}"
+                );
+                assert!(
+                    tracing::enabled!(target: "aurora_zk", tracing::Level::WARN),
+                    "{level}"
+                );
+            });
+        }
+        assert!(filter("info,hyper=loud").is_err());
+    }
 }
