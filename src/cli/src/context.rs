@@ -7,7 +7,7 @@ use std::result::Result;
 
 use aurora_api::model::*;
 use aurora_api::service::{Call, arguments};
-use aurora_client::directory::{Directory, Environment};
+use aurora_client::directory::{Directory, Environment, LookupError, Target};
 use aurora_client::results::FromResult;
 use aurora_client::scheduler::{Retry, Scheduler, combine_messages, take};
 
@@ -113,12 +113,25 @@ impl<'a> Context<'a> {
         self.program.user_agent()
     }
 
+    /// Where a cluster is; for an unknown one, which there are.
+    pub(crate) fn find(&self, cluster: &str) -> Outcome<Target> {
+        let directory = self.directory()?;
+        directory.find(cluster).map_err(|error| {
+            let unknown = matches!(error, LookupError::Unknown { .. });
+            let mut error = CommandError::from(error);
+            if let (true, Some(text)) = (unknown, &mut error.message) {
+                text.push_str(&known(directory));
+            }
+            error
+        })
+    }
+
     /// The scheduler of a cluster; one for the whole run.
     pub(crate) fn scheduler(&self, cluster: &str) -> Outcome<Scheduler> {
         if let Some(scheduler) = self.schedulers.borrow().get(cluster) {
             return Ok(scheduler.clone());
         }
-        let target = self.directory()?.find(cluster)?;
+        let target = self.find(cluster)?;
         let mut scheduler = Scheduler::new(&target, self.user_agent());
         if self.options.flag("bypass-leader-redirect") {
             scheduler = scheduler.bypassing_leader_redirect();
@@ -274,6 +287,14 @@ impl<'a> Context<'a> {
                 && glob::matches(&key.name, &found.job.name)
         });
         Ok(jobs)
+    }
+}
+
+/// What to say to somebody who names an unknown cluster.
+fn known(directory: &Directory) -> String {
+    match &directory.names()[..] {
+        [] => ". There are none: describe it in ~/.aurora/clusters.json, or start a local one with aurora-local".to_owned(),
+        names => format!(". Known clusters: {}", names.join(", ")),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::exit::{CommandError, ExitCode};
 
 pub(crate) async fn run(context: &Context<'_>) -> Outcome {
     let cluster = context.options.positional(0);
-    let target = context.directory()?.find(cluster)?;
+    let target = context.find(cluster)?;
     let topics = match context.options.all("topic") {
         [] => vec!["summary".to_owned()],
         topics => topics.to_vec(),

@@ -171,6 +171,24 @@ impl Wildcard {
     }
 }
 
+/// `cluster[/role[/env[/job]]]`: the cluster, and what of the rest is given.
+pub(crate) fn parse_page(text: &str) -> Result<(String, Vec<String>), String> {
+    let mut parts = text.trim_end_matches('/').split('/').map(str::to_owned);
+    let cluster = parts.next().unwrap_or_default();
+    let rest: Vec<String> = parts.collect();
+    if rest.len() > 3 {
+        return Err("Key must have no more than 4 segments".to_owned());
+    }
+    match ["role", "env", "job"]
+        .iter()
+        .zip(&rest)
+        .find(|(_, part)| part.is_empty())
+    {
+        Some((missing, _)) => Err(format!("'{text}' lacks its {missing}")),
+        None => Ok((cluster, rest)),
+    }
+}
+
 /// `CLUSTER/ROLE`.
 pub(crate) fn parse_qualified_role(text: &str) -> Result<(String, String), String> {
     match text.split('/').collect::<Vec<_>>()[..] {
@@ -229,6 +247,10 @@ mod tests {
         assert!(Wildcard::parse("c/r/e/n/0").is_err());
         assert!(Wildcard::parse("c/r/e/n").unwrap().is_one_job());
         assert!(!Wildcard::parse("c/r/e").unwrap().is_one_job());
+        assert_eq!(parse_page("c/r/").unwrap(), ("c".into(), vec!["r".into()]));
+        for bad in ["c//e", "c/r//j", "c/r/e/j/0"] {
+            assert!(parse_page(bad).is_err(), "{bad}");
+        }
         assert_eq!(parse_qualified_role("c/r").unwrap().1, "r");
         assert!(parse_qualified_role("c").is_err());
         assert_eq!(

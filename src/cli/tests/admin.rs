@@ -143,6 +143,15 @@ fn query() {
             &["west", "www"],
             "--force is required for expensive queries (no job specified)",
         ),
+        // As scripts with an empty variable ask.
+        (
+            &["west", ""],
+            "--force is required for expensive queries (no role specified)",
+        ),
+        (
+            &["west", "www", ""],
+            "--force is required for expensive queries (no job specified)",
+        ),
         (
             &["west", "www", "hello", "--states", "FAILED"],
             "--force is required for expensive queries (states outside ACTIVE states)",
@@ -197,6 +206,9 @@ fn prune_tasks() {
     world.check_admin(&command, 0, "Tasks pruned.\n");
     let stderr = world.check_admin(&["prune_tasks", "west"], 1, "");
     assert_eq!(stderr, "FATAL] Failed to prune tasks: no\n");
+    let stderr = world.check_admin(&["prune_tasks", "west", "--limit=2147483648"], 1, "");
+    let expected = "FATAL] --limit is out of bounds: 2147483648 (at most 2147483647)\n";
+    assert_eq!(stderr, expected);
 }
 
 #[test]
@@ -229,6 +241,8 @@ fn quotas() {
         0,
         "",
     );
+    let expected = "Current quota for www:\n\tCPU\t1.5 core(s)\n\tRAM\t100 MB\n\tDisk\t200 MB\n";
+    assert!(stderr.contains(expected), "{stderr}");
     let expected =
         "Attempting to update quota for www to\n\tCPU\t2.5\n\tRAM\t110 MB\n\tDisk\t250 MB\n";
     assert!(stderr.contains(expected), "{stderr}");
@@ -249,8 +263,20 @@ fn quotas() {
         ])
     };
     assert_eq!(set, [resources(2.0, 1024, 10), resources(2.5, 110, 250)]);
-    world.check_admin(&["set_quota", "west", "www", "x", "1g", "1g"], 1, "");
-    world.check_admin(&["set_quota", "west", "www", "1", "1x", "1g"], 1, "");
+    for (amounts, expected) in [
+        (
+            ["x", "1g", "1g"],
+            "Invalid cpu `x': expected a number of cores",
+        ),
+        (
+            ["1", "1x", "1g"],
+            "Invalid data amount `1x': expected a number with k, m, g or t",
+        ),
+    ] {
+        let command = [&["set_quota", "west", "www"][..], &amounts].concat();
+        let stderr = world.check_admin(&command, 1, "");
+        assert_eq!(stderr, format!("FATAL] {expected}\n"));
+    }
 }
 
 #[test]

@@ -165,7 +165,9 @@ fn what_is_wrong_with_a_job_file_is_said_with_file_and_line() {
     let world = World::new(&server.url()).with_eval(&evaluated(None));
     let stderr = world.check(&unknown, 3, "");
     assert!(
-        stderr.starts_with("Error loading configuration: Unknown cluster: east\n"),
+        stderr.starts_with(
+            "Error loading configuration: Unknown cluster: east. Known clusters: west, zk\n"
+        ),
         "{stderr}"
     );
 
@@ -363,11 +365,13 @@ fn restart() {
         "--healthcheck",
         "0",
     ];
-    world.check(
+    let stderr = world.check(
         &command,
         0,
         "Job west/www/prod/hello restarted successfully\n",
     );
+    let seen = stderr.matches(" INFO] Detected RUNNING instance ").count();
+    assert_eq!(seen, 3, "{stderr}");
     let batches: Vec<_> = server
         .calls()
         .into_iter()

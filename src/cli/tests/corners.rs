@@ -458,6 +458,14 @@ fn pages_open_in_a_browser() {
             format!("--new {url}{page}\n")
         );
     }
+    let world = World::new(&url);
+    for (key, why) in [
+        ("west//prod", "'west//prod' lacks its role"),
+        ("west/www/prod/a/0", "no more than 4 segments"),
+    ] {
+        let stderr = world.check(&["job", "open", key], 2, "");
+        assert!(stderr.contains(why), "{stderr}");
+    }
 }
 
 #[test]

@@ -127,26 +127,18 @@ fn hosts_go_into_maintenance_and_come_out() {
         stderr.ends_with(" INFO] h1 is in state: NONE\n"),
         "{stderr}"
     );
-    for arguments in [&["west"][..], &["west", "--hosts=h1", "--filename=hosts"]] {
-        let stderr = world.check_admin(&[&["host_status"], arguments].concat(), 1, "");
-        assert_eq!(
-            stderr,
-            "FATAL] Please specify either --filename or --hosts\n"
-        );
-    }
-    world.check_admin(&["host_status", "west", "--filename=none"], 1, "");
-    let stderr = world.check_admin(&["host_status", "west", "--hosts=,"], 1, "");
-    assert_eq!(stderr, "FATAL] No valid hosts found.\n");
 }
 
 #[test]
 fn host_drain_skips_what_is_unsafe() {
     let server = hosts();
-    let world = World::new(&server.url()).with_program("after", "echo \"$1\" >> drained");
+    let script = "echo \"$(basename \"$0\") $1\" >> drained";
+    let world = World::new(&server.url()).with_program("after", script);
+    std::os::unix::fs::symlink("after", world.path("bin/link")).unwrap();
     let command = [
         "host_drain",
         "--hosts=h1,h2,h3,h9",
-        "--post_drain_script=bin/after",
+        "--post_drain_script=bin/link",
         "--unsafe_hosts_file=left",
         "west",
     ];
@@ -162,7 +154,7 @@ fn host_drain_skips_what_is_unsafe() {
         assert!(stderr.contains(expected), "{stderr}");
     }
     let read = |name: &str| std::fs::read_to_string(world.path(name)).unwrap();
-    assert_eq!(read("drained"), "h1\nh3\n");
+    assert_eq!(read("drained"), "link h1\nlink h3\n");
     assert_eq!(read("left"), "h2\n");
     let drained: Vec<_> = server
         .calls()
@@ -234,6 +226,51 @@ fn host_drain_with_other_limits() {
     ];
     let stderr = world.check_admin(&script, 1, "");
     assert_eq!(stderr, "FATAL] No such file: none\n");
+}
+
+#[test]
+fn hosts_have_to_be_named() {
+    let server = hosts();
+    let world = World::new(&server.url());
+    std::fs::write(world.path("empty"), "\n \n").unwrap();
+    let limit = ["west", "95", "1h"];
+    for (command, arguments, expected) in [
+        (
+            "host_status",
+            &["west"][..],
+            "Please specify either --filename or --hosts",
+        ),
+        (
+            "host_status",
+            &["west", "--hosts=h1", "--filename=empty"],
+            "Please specify either --filename or --hosts",
+        ),
+        (
+            "host_status",
+            &["west", "--hosts=,"],
+            "No valid hosts found in --hosts.",
+        ),
+        (
+            "host_status",
+            &["west", "--filename=empty"],
+            "No valid hosts found in empty.",
+        ),
+        (
+            "host_status",
+            &["west", "--filename=none"],
+            "Cannot read none: No such file or directory (os error 2)",
+        ),
+        // Of nothing to look at there is nothing to say.
+        (
+            "sla_list_safe_domain",
+            &[&limit[..], &["--include_file=empty"]].concat(),
+            "No valid hosts found in empty.",
+        ),
+    ] {
+        let stderr = world.check_admin(&[&[command], arguments].concat(), 1, "");
+        assert_eq!(stderr, format!("FATAL] {expected}\n"));
+    }
+    assert!(server.calls().is_empty());
 }
 
 #[test]
@@ -373,9 +410,25 @@ fn sla_list_safe_domain() {
     ];
     let listed = "h1\twest/www/prod/big\t95.00\t7200\nh2\twest/www/prod/big\t5.00\t7200\n";
     world.check_admin(&command, 0, listed);
-    std::fs::write(world.path("jobs"), "west/www/prod/big 5\n").unwrap();
-    let stderr = world.check_admin(&command, 1, "");
-    assert_eq!(stderr, "FATAL] Invalid line in jobs:west/www/prod/big 5\n");
+    for (line, why) in [
+        (
+            "west/www/prod/big 5",
+            "expected cluster/role/env/job percentage duration",
+        ),
+        (
+            "west/www/prod/big 0 5m",
+            "Invalid percentage 0. Must be within (0, 100].",
+        ),
+        (
+            "west/www/prod/big 5 5",
+            "Invalid time `5': expected XdYhZmWs, such as 1d3h45m",
+        ),
+    ] {
+        std::fs::write(world.path("jobs"), format!("\n{line}\n")).unwrap();
+        let stderr = world.check_admin(&command, 1, "");
+        let expected = format!("FATAL] Invalid line in jobs:2: {line}: {why}\n");
+        assert_eq!(stderr, expected);
+    }
     let both = [
         "sla_list_safe_domain",
         "-xh1",

@@ -153,7 +153,22 @@ fn list_matches_patterns_and_echoes_full_keys() {
     let stderr = world.check(&["job", "list", "west/www/prod/h?llo"], 6, "");
     assert!(stderr.starts_with("Invalid name 'h?llo'\n"), "{stderr}");
     let stderr = world.check(&["job", "list", "nowhere/www"], 3, "");
-    assert!(stderr.contains("Unknown cluster: nowhere\n"), "{stderr}");
+    assert!(
+        stderr.contains("Unknown cluster: nowhere. Known clusters: west, zk\n"),
+        "{stderr}"
+    );
+    let nowhere = world
+        .command(env!("CARGO_BIN_EXE_aurora"), &["job", "list", "west/www"])
+        .env("AURORA_CONFIG_ROOT", "/nowhere")
+        .env("XDG_STATE_HOME", "/nowhere")
+        .output()
+        .unwrap();
+    assert_eq!(nowhere.status.code(), Some(3));
+    let stderr = String::from_utf8(nowhere.stderr).unwrap();
+    assert!(
+        stderr.contains("Unknown cluster: west. There are none: describe it in "),
+        "{stderr}"
+    );
     let stderr = world.check(&["job", "list", "zk/www"], 3, "");
     assert!(stderr.contains("no `scheduler_zk_path`"), "{stderr}");
     let stderr = world.check(&["job", "list", "a/b/c/d/e"], 2, "");

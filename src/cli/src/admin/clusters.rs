@@ -39,11 +39,8 @@ fn config(context: &Context<'_>) -> Outcome<Map<String, Value>> {
     if let Some(cluster) = directory.described(name) {
         return Ok(cluster.all.clone());
     }
-    // Says that it is unknown, if it is.
-    scheduler(context)?;
-    let target = directory.find(name)?;
-    let Some(local) = &target.local else {
-        return Err(fatal(format!("Unknown cluster: {name}")));
+    let Some(local) = context.find(name)?.local else {
+        return Err(fatal(format!("Cluster {name} has no configuration")));
     };
     let entry = json!({
         "name": local.cluster,

@@ -1,7 +1,7 @@
 //! `aurora_admin host_drain` and `sla_host_drain`.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use aurora_api::model::{DrainHostsResult, MaintenanceMode, PercentageSlaPolicy, SlaPolicy};
 use aurora_api::service::arguments::{DrainHosts, SlaDrainHosts};
@@ -200,14 +200,16 @@ fn script(context: &Context<'_>) -> Outcome<Option<PathBuf>> {
     let Some(path) = path.filter(|path| !path.is_empty()) else {
         return Ok(None);
     };
-    match std::fs::canonicalize(path) {
-        Ok(path) => Ok(Some(path)),
-        Err(_) => Err(fatal(format!("No such file: {path}"))),
+    if !Path::new(path).exists() {
+        return Err(fatal(format!("No such file: {path}")));
     }
+    // A link keeps its own name, by which a program may know what to do.
+    let path = std::path::absolute(path);
+    path.map(Some).map_err(|error| fatal(error.to_string()))
 }
 
 /// Runs the script for a drained host; how it ends does not matter.
-async fn run_script(script: &std::path::Path, host: &str) {
+async fn run_script(script: &Path, host: &str) {
     let ended = tokio::process::Command::new(script)
         .arg(host)
         .status()

@@ -105,11 +105,7 @@ pub(super) fn required(context: &Context<'_>) -> Outcome<Vec<String>> {
     if given("filename").is_some() == given("hosts").is_some() {
         return Err(fatal("Please specify either --filename or --hosts"));
     }
-    let hosts = optional(context, "filename", "hosts")?.unwrap_or_default();
-    if hosts.is_empty() {
-        return Err(fatal("No valid hosts found."));
-    }
-    Ok(hosts)
+    Ok(optional(context, "filename", "hosts")?.unwrap_or_default())
 }
 
 /// The hosts that a file or a list names, each once; `None` when neither is given.
@@ -119,25 +115,29 @@ pub(super) fn optional(
     list: &str,
 ) -> Outcome<Option<Vec<String>>> {
     let given = |long| context.options.text(long).filter(|text| !text.is_empty());
-    let names: BTreeSet<String> = match (given(file), given(list)) {
+    let found = match (given(file), given(list)) {
         (Some(_), Some(_)) => {
             return Err(fatal(
                 "Cannot specify both filename and list for the same option.",
             ));
         }
-        (Some(path), None) => names(read(path)?.lines()),
-        (None, Some(list)) => names(list.split(',')),
+        (Some(path), None) => names(read(path)?.lines(), path)?,
+        (None, Some(text)) => names(text.split(','), &format!("--{list}"))?,
         (None, None) => return Ok(None),
     };
-    Ok(Some(names.into_iter().collect()))
+    Ok(Some(found))
 }
 
-fn names<'a>(parts: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
-    parts
+/// Host names, of which there must be one at least.
+fn names<'a>(parts: impl Iterator<Item = &'a str>, place: &str) -> Outcome<Vec<String>> {
+    let names: BTreeSet<&str> = parts
         .map(str::trim)
         .filter(|name| !name.is_empty())
-        .map(str::to_owned)
-        .collect()
+        .collect();
+    if names.is_empty() {
+        return Err(fatal(format!("No valid hosts found in {place}.")));
+    }
+    Ok(names.into_iter().map(str::to_owned).collect())
 }
 
 /// A file that the user names: a line for each of a fleet's hosts or jobs, which is no more than this.
@@ -156,16 +156,14 @@ pub(super) fn read(path: &str) -> Outcome<String> {
 
 /// A percentage in (0, 100].
 pub(super) fn parse_percentage(text: &str) -> Outcome<f64> {
-    let value: f64 = text
-        .trim()
-        .parse()
-        .map_err(|_| fatal(format!("could not convert string to float: {text}")))?;
-    if value > 0.0 && value <= 100.0 {
-        return Ok(value);
-    }
-    Err(fatal(format!(
-        "Invalid percentage {text}. Must be within (0, 100]."
-    )))
+    let value = text.trim().parse().ok();
+    value
+        .filter(|value| *value > 0.0 && *value <= 100.0)
+        .ok_or_else(|| {
+            fatal(format!(
+                "Invalid percentage {text}. Must be within (0, 100]."
+            ))
+        })
 }
 
 pub(super) fn parse_duration(text: &str) -> Outcome<Span> {

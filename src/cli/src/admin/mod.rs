@@ -217,19 +217,21 @@ fn fatal(what: impl Into<String>) -> CommandError {
 
 /// The scheduler of the cluster that the first argument names.
 fn scheduler(context: &Context<'_>) -> Outcome<Scheduler> {
-    let cluster = context.options.positional(0);
-    context.scheduler(cluster).map_err(|error| {
-        let known = context
-            .directory()
-            .map_or_else(|_| Vec::new(), |directory| directory.names());
-        if known.iter().any(|name| name == cluster) {
-            return error;
-        }
+    context.scheduler(context.options.positional(0))
+}
+
+/// An integer option that goes over the wire, when it was given.
+fn bounded(context: &Context<'_>, long: &str) -> Outcome<Option<i32>> {
+    let Some(given) = context.options.given_integer(long) else {
+        return Ok(None);
+    };
+    let bounded = i32::try_from(given).map_err(|_| {
+        let most = i32::MAX;
         fatal(format!(
-            "Unknown cluster: {cluster}. Known clusters: {}",
-            known.join(", ")
+            "--{long} is out of bounds: {given} (at most {most})"
         ))
-    })
+    })?;
+    Ok(Some(bounded))
 }
 
 /// Makes a call and logs what the scheduler says; anything but OK ends the command.

@@ -10,7 +10,7 @@ use aurora_api::simple;
 use aurora_client::scheduler::{Retry, combine_messages, take};
 use serde_json::Value;
 
-use super::{fatal, scheduler};
+use super::{bounded, fatal, scheduler};
 use crate::context::{Context, Outcome, print_out};
 
 const FORMAT: &str = "%role%/%name%/%instanceId% %status%";
@@ -18,7 +18,9 @@ const FORMAT: &str = "%role%/%name%/%instanceId% %status%";
 pub(super) async fn query(context: &Context<'_>) -> Outcome {
     let options = context.options;
     let states = parse_states(options.text("states").unwrap_or("RUNNING"))?;
-    let (role, job) = (options.optional(1), options.optional(2));
+    // What a script leaves empty asks for everything.
+    let given = |at| options.optional(at).filter(|text| !text.is_empty());
+    let (role, job) = (given(1), given(2));
     if !options.flag("force") {
         let expensive = match (role, job) {
             (None, _) => Some("no role specified"),
@@ -59,17 +61,11 @@ pub(super) async fn query(context: &Context<'_>) -> Outcome {
 pub(super) async fn prune_tasks(context: &Context<'_>) -> Outcome {
     let options = context.options;
     let given = |long| options.text(long).filter(|text| !text.is_empty());
-    let limit = options
-        .given_integer("limit")
-        .filter(|limit| *limit != 0)
-        .map(i32::try_from)
-        .transpose()
-        .map_err(|_| fatal("--limit is out of bounds"))?;
     let query = TaskQuery {
         statuses: given("states").map(parse_states).transpose()?,
         role: given("role").map(str::to_owned),
         environment: given("env").map(str::to_owned),
-        limit,
+        limit: bounded(context, "limit")?.filter(|limit| *limit != 0),
         ..TaskQuery::default()
     };
     let call = PruneTasks { query: Some(query) };

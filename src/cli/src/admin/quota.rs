@@ -8,7 +8,7 @@ use aurora_client::scheduler::Retry;
 
 use super::{ask, call, fatal};
 use crate::context::{Context, Outcome};
-use crate::resources::details;
+use crate::resources::named;
 
 /// What a role may use of the three resources that quotas count.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -28,7 +28,9 @@ impl Amounts {
                 .parse()
                 .ok()
                 .filter(|value: &f64| value.is_finite())
-                .ok_or_else(|| fatal(format!("could not convert string to float: {cpus}")))?,
+                .ok_or_else(|| {
+                    fatal(format!("Invalid cpu `{cpus}': expected a number of cores"))
+                })?,
             ram_mb: parse_megabytes(argument(3)).map_err(fatal)?,
             disk_mb: parse_megabytes(argument(4)).map_err(fatal)?,
         })
@@ -70,7 +72,7 @@ pub(super) async fn increase(context: &Context<'_>) -> Outcome {
     let found: GetQuotaResult = ask(context, question, Retry::Safe).await?;
     tracing::info!(
         "Current quota for {role}:\n\t{}",
-        details(&found.quota.resources).join("\n\t")
+        named(&found.quota.resources, "\t").join("\n\t")
     );
     let amounts = Amounts::of(&found.quota).plus(more);
     tracing::info!(

@@ -6,7 +6,7 @@ use aurora_api::service::arguments::{
 };
 use aurora_client::scheduler::Retry;
 
-use super::{call, fatal};
+use super::{bounded, call};
 use crate::context::{Context, Outcome};
 
 pub(super) async fn run(context: &Context<'_>) -> Outcome {
@@ -15,11 +15,7 @@ pub(super) async fn run(context: &Context<'_>) -> Outcome {
         let all = TriggerImplicitTaskReconciliation::default();
         return call(context, all, Retry::Never).await.map(|_| ());
     }
-    let batch_size = options
-        .given_integer("batch_size")
-        .map(i32::try_from)
-        .transpose()
-        .map_err(|_| fatal("--batch_size is out of bounds"))?;
+    let batch_size = bounded(context, "batch_size")?;
     let known = TriggerExplicitTaskReconciliation {
         settings: Some(ExplicitReconciliationSettings { batch_size }),
     };

@@ -115,21 +115,31 @@ fn overrides(context: &Context<'_>) -> Outcome<BTreeMap<JobKey, Limit>> {
     let Some(path) = path.filter(|path| !path.is_empty()) else {
         return Ok(found);
     };
-    for line in read(path)?.lines() {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let (key, percentage, duration) = match words[..] {
-            [] => continue,
-            [key, percentage, duration] => (key, percentage, duration),
-            _ => return Err(fatal(format!("Invalid line in {path}:{line}"))),
-        };
-        let key = FullKey::parse(key).map_err(fatal)?;
-        let limit = Limit {
-            percentage: parse_percentage(percentage)?,
-            duration: parse_duration(duration)?.seconds,
-        };
+    for (at, line) in read(path)?.lines().enumerate() {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let (key, limit) = parse_override(line).map_err(|error| {
+            let why = error.message.unwrap_or_default();
+            fatal(format!("Invalid line in {path}:{}: {line}: {why}", at + 1))
+        })?;
         if key.cluster == context.options.positional(0) {
             found.insert(key.job, limit);
         }
     }
     Ok(found)
+}
+
+/// `cluster/role/env/job percentage duration`.
+fn parse_override(line: &str) -> Outcome<(FullKey, Limit)> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let [key, percentage, duration] = words[..] else {
+        return Err(fatal("expected cluster/role/env/job percentage duration"));
+    };
+    let key = FullKey::parse(key).map_err(fatal)?;
+    let limit = Limit {
+        percentage: parse_percentage(percentage)?,
+        duration: parse_duration(duration)?.seconds,
+    };
+    Ok((key, limit))
 }

@@ -46,9 +46,12 @@ impl Watcher {
             let Some(task_id) = tasks.get(instance) else {
                 continue;
             };
-            let seen = self.seen.entry(*instance).or_insert_with(|| Seen::Running {
-                since: now,
-                task_id: (*task_id).to_owned(),
+            let seen = self.seen.entry(*instance).or_insert_with(|| {
+                tracing::info!("Detected RUNNING instance {instance}");
+                Seen::Running {
+                    since: now,
+                    task_id: (*task_id).to_owned(),
+                }
             });
             if let Seen::Running {
                 since,

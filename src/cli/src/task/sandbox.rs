@@ -27,7 +27,7 @@ impl Sandboxes {
         let (root, run) = match directory.described(cluster) {
             Some(entry) => (entry.slave_root.clone(), entry.slave_run_directory.clone()),
             None => {
-                let local = directory.find(cluster)?.local;
+                let local = context.find(cluster)?.local;
                 let root = local.map(|local| local.agent_work_dir().display().to_string());
                 (root, Some("latest".to_owned()))
             }
