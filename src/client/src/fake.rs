@@ -56,20 +56,31 @@ pub struct Server {
 
 impl Server {
     pub fn start(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
+        Server::start_over(|stream| stream, handler)
+    }
+
+    /// The same over what `wrap` makes of each connection.
+    pub fn start_over<S: Read + Write>(
+        wrap: impl Fn(TcpStream) -> S + Send + Sync + 'static,
+        handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let ended = Arc::new(AtomicBool::new(false));
         let (seen_too, ended_too) = (Arc::clone(&seen), Arc::clone(&ended));
-        let handler = Arc::new(handler);
+        let shared = Arc::new((wrap, handler));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if ended_too.load(Ordering::SeqCst) {
                     return;
                 }
-                let (handler, seen) = (Arc::clone(&handler), Arc::clone(&seen_too));
+                let (shared, seen) = (Arc::clone(&shared), Arc::clone(&seen_too));
                 if let Ok(stream) = stream {
-                    std::thread::spawn(move || connection(&stream, &*handler, &seen));
+                    std::thread::spawn(move || {
+                        let (wrap, handler) = &*shared;
+                        connection(wrap(stream), handler, &seen);
+                    });
                 }
             }
         });
@@ -149,10 +160,14 @@ pub fn ok(result: aurora_api::model::Result) -> Response {
     }
 }
 
-fn connection(stream: &TcpStream, handler: &dyn Fn(&Request) -> Reply, seen: &Mutex<Vec<Request>>) {
+fn connection<S: Read + Write>(
+    stream: S,
+    handler: &dyn Fn(&Request) -> Reply,
+    seen: &Mutex<Vec<Request>>,
+) {
     let mut reader = BufReader::new(stream);
-    let mut out = stream;
     while let Some(request) = read_request(&mut reader) {
+        let out = reader.get_mut();
         seen.lock().unwrap().push(request.clone());
         match handler(&request) {
             Reply::Hangup => return,
@@ -181,7 +196,7 @@ fn connection(stream: &TcpStream, handler: &dyn Fn(&Request) -> Reply, seen: &Mu
     }
 }
 
-fn read_request(reader: &mut BufReader<&TcpStream>) -> Option<Request> {
+fn read_request(reader: &mut impl BufRead) -> Option<Request> {
     let mut line = String::new();
     reader
         .read_line(&mut line)

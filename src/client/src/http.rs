@@ -11,6 +11,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATIO
 use reqwest::{Method, StatusCode, Url};
 
 use crate::auth::Auth;
+use crate::authorities::{self, HINT};
 use crate::netrc::Netrc;
 
 /// How long a connection may take to be made.
@@ -36,9 +37,7 @@ pub enum HttpError {
         timed_out: bool,
     },
     /// No secure connection could be agreed on: a certificate that nobody we know signed, say. Trying again does not help.
-    #[error(
-        "no secure connection to {url}: {cause} (SSL_CERT_FILE names a file with further authorities to trust)"
-    )]
+    #[error("no secure connection to {url}: {cause} ({HINT})")]
     Untrusted {
         /// Where to.
         url: String,
@@ -248,6 +247,9 @@ impl Http {
         if secure {
             // An error means that a provider is installed already, which is as good.
             let _ = provider.install_default();
+            if let Some(authorities) = authorities::named()? {
+                builder = builder.tls_certs_only(authorities);
+            }
         } else {
             let tls = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
                 .with_safe_default_protocol_versions()
@@ -258,7 +260,7 @@ impl Http {
         }
         let client = builder
             .build()
-            .map_err(|error| HttpError::Setup(describe(&error)))?;
+            .map_err(|error| HttpError::Setup(format!("{} ({HINT})", describe(&error))))?;
         Ok(slot.get_or_init(|| client).clone())
     }
 }

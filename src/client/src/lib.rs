@@ -23,6 +23,7 @@
 //! ```
 
 pub mod auth;
+mod authorities;
 pub mod bindings;
 pub mod clusters;
 pub mod directory;
