@@ -9,10 +9,14 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 
 use crate::{process, wait};
 
+/// So many of the last bytes that were written are kept.
+const RECENT: usize = 64 * 1024;
+
 /// A program and its screen.
 pub struct Terminal {
     screen: Arc<Mutex<vt100::Parser>>,
     written: Arc<AtomicU64>,
+    recent: Arc<Mutex<Vec<u8>>>,
     writer: Box<dyn Write + Send>,
     master: Box<dyn MasterPty + Send>,
     child: Box<dyn Child + Send + Sync>,
@@ -61,10 +65,17 @@ impl Terminal {
         let drawn = screen.clone();
         let written = Arc::new(AtomicU64::new(0));
         let counter = written.clone();
+        let recent = Arc::new(Mutex::new(Vec::new()));
+        let kept = recent.clone();
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(count @ 1..) = reader.read(&mut bytes) {
                 counter.fetch_add(count as u64, Ordering::SeqCst);
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.extend(&bytes[..count]);
+                let excess = kept.len().saturating_sub(RECENT);
+                kept.drain(..excess);
+                drop(kept);
                 drawn
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
@@ -74,6 +85,7 @@ impl Terminal {
         Terminal {
             screen,
             written,
+            recent,
             writer,
             master: pair.master,
             child,
@@ -96,6 +108,12 @@ impl Terminal {
     /// How many bytes the program has written so far.
     pub fn written(&self) -> u64 {
         self.written.load(Ordering::SeqCst)
+    }
+
+    /// The last bytes that the program has written, at most 64 KiB.
+    pub fn recent(&self) -> String {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&recent).into_owned()
     }
 
     /// Whether the alternate screen is shown.

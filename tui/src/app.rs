@@ -93,9 +93,7 @@ pub(crate) async fn run(mut crew: Crew, mut env: Env, first: Vec<Event>) -> anyh
                 }
                 Wish::Shell(program) => {
                     drop(input);
-                    terminal.leave().context("cannot give the terminal back")?;
-                    let ended = signals.while_runs(program.run()).await?;
-                    terminal.take_back().context("cannot set up the terminal")?;
+                    let ended = lend(&mut terminal, &mut signals, program.run()).await?;
                     input = EventStream::new();
                     has_mouse = false;
                     pending.extend(back_again(&mut output, &crew)?.map(outside));
@@ -220,6 +218,18 @@ fn in_tmux() -> bool {
     std::env::var_os("TMUX").is_some()
 }
 
+/// Lets a program have the terminal, and takes it back however that leaves it.
+pub(crate) async fn lend(
+    terminal: &mut Terminal,
+    signals: &mut Signals,
+    program: impl Future<Output = Event>,
+) -> anyhow::Result<Event> {
+    terminal.leave().context("cannot give the terminal back")?;
+    let ended = signals.while_runs(program).await?;
+    terminal.take_back().context("cannot set up the terminal")?;
+    Ok(ended)
+}
+
 fn suspend(terminal: &mut Terminal) -> anyhow::Result<()> {
     terminal.leave().context("cannot give the terminal back")?;
     Terminal::stop().context("cannot suspend")?;
@@ -239,7 +249,8 @@ enum Signal {
     Continued,
 }
 
-struct Signals {
+/// What is told to this process.
+pub(crate) struct Signals {
     term: tokio::signal::unix::Signal,
     hangup: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
@@ -248,7 +259,7 @@ struct Signals {
 }
 
 impl Signals {
-    fn install() -> std::io::Result<Signals> {
+    pub(crate) fn install() -> std::io::Result<Signals> {
         Ok(Signals {
             term: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,

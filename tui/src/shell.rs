@@ -83,6 +83,8 @@ impl Program {
             Err(error) => return Event::Fault(format!("cannot write a file for it: {error}")),
         };
         command.args(file.as_ref().map(tempfile::NamedTempFile::path));
+        // Should we end in disorder, it must not go on beside the shell that gets the terminal then.
+        command.kill_on_drop(true);
         match command.status().await {
             Ok(status) if status.success() => Event::Notice(format!("{} has ended", self.name)),
             Ok(status) => Event::Notice(format!("{} has ended: {status}", self.name)),

@@ -2,7 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use aurora_tui_model::notify::How;
 use base64::Engine;
@@ -12,14 +13,23 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use nix::unistd::{getpgrp, tcsetpgrp};
 
-/// Whether the terminal is ours at this moment; the panic hook asks.
-static HELD: AtomicBool = AtomicBool::new(false);
+/// Who has the terminal at this moment; the panic hook asks.
+static HOLDER: AtomicU8 = AtomicU8::new(NOBODY);
+/// It was not taken yet, or was given back for good.
+const NOBODY: u8 = 0;
+/// We draw on it.
+const US: u8 = 1;
+/// A program that we started, or the shell that stopped us.
+const ANOTHER: u8 = 2;
+/// Its settings before it was taken.
+static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 
 /// Alternate screen, no cursor, bracketed paste.
 const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?2004h";
 const MOUSE_ON: &[u8] = b"\x1b[?1000h\x1b[?1006h";
 const MOUSE_OFF: &[u8] = b"\x1b[?1006l\x1b[?1000l";
-const LEAVE: &[u8] = b"\x1b[0m\x1b[?1006l\x1b[?1000l\x1b[?2004l\x1b[?25h\x1b[?1049l";
+/// The end of a frame comes first: one that was cut off would hold back all that follows.
+const LEAVE: &[u8] = b"\x1b[?2026l\x1b[0m\x1b[?1006l\x1b[?1000l\x1b[?2004l\x1b[?25h\x1b[?1049l";
 
 /// The longest text that is put on the clipboard: terminals drop longer sequences silently.
 const MAX_COPY: usize = 74_000;
@@ -44,16 +54,12 @@ pub(crate) fn missing(term: &str) -> Option<String> {
 /// The terminal, taken. Dropping it gives it back.
 pub(crate) struct Terminal {
     out: io::Stdout,
-    /// Its settings before it was taken.
-    before: Option<Termios>,
 }
 
 impl Terminal {
     pub(crate) fn take() -> io::Result<Terminal> {
-        let mut terminal = Terminal {
-            out: io::stdout(),
-            before: tcgetattr(io::stdin()).ok(),
-        };
+        *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = tcgetattr(io::stdin()).ok();
+        let mut terminal = Terminal { out: io::stdout() };
         terminal.enter()?;
         Ok(terminal)
     }
@@ -61,30 +67,22 @@ impl Terminal {
     /// Takes the terminal (again).
     pub(crate) fn enter(&mut self) -> io::Result<()> {
         enable_raw_mode()?;
-        HELD.store(true, Ordering::SeqCst);
+        HOLDER.store(US, Ordering::SeqCst);
         self.out.write_all(ENTER)?;
         self.out.flush()
     }
 
     /// Takes it back from a program that had it, however that has left it: a program that was killed cleans up nothing.
     pub(crate) fn take_back(&mut self) -> io::Result<()> {
-        // Who is not in the foreground would be stopped for setting the terminal.
-        let mut quiet = SigSet::empty();
-        quiet.add(Signal::SIGTTOU);
-        let before = quiet.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
-        // Where another session has it there is nothing to take back; the settings fail below then.
-        let _ = tcsetpgrp(io::stdin(), getpgrp());
-        let set = self.before.as_ref().map_or(Ok(()), |termios| {
-            tcsetattr(io::stdin(), SetArg::TCSANOW, termios)
-        });
-        before.thread_set_mask()?;
-        set?;
+        reclaim()?;
         self.enter()
     }
 
-    /// Gives it back.
+    /// Gives it to another program, to be taken again.
     pub(crate) fn leave(&mut self) -> io::Result<()> {
-        release(&mut self.out)
+        let left = release(&mut self.out);
+        HOLDER.store(ANOTHER, Ordering::SeqCst);
+        left
     }
 
     /// Takes the mouse (buttons and wheel, SGR coordinates), or leaves it.
@@ -156,16 +154,34 @@ impl Write for Terminal {
 impl Drop for Terminal {
     fn drop(&mut self) {
         // Nobody is left to tell, and the terminal may be gone already.
-        let _ = self.leave();
+        let _ = release(&mut self.out);
     }
 }
 
+/// Brings the terminal to the foreground and to the settings that it had before it was taken.
+fn reclaim() -> io::Result<()> {
+    // Who is not in the foreground would be stopped for setting the terminal.
+    let mut quiet = SigSet::empty();
+    quiet.add(Signal::SIGTTOU);
+    let before = quiet.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+    // Where another session has it there is nothing to take back; the settings fail below then.
+    let _ = tcsetpgrp(io::stdin(), getpgrp());
+    let settings = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
+    let set = settings.as_ref().map_or(Ok(()), |settings| {
+        tcsetattr(io::stdin(), SetArg::TCSANOW, settings)
+    });
+    before.thread_set_mask()?;
+    Ok(set?)
+}
+
+/// Gives the terminal back as it was. Whoever has it meanwhile may have changed it too.
 fn release(out: &mut impl Write) -> io::Result<()> {
-    if !HELD.swap(false, Ordering::SeqCst) {
-        return Ok(());
-    }
-    let written = out.write_all(LEAVE).and_then(|()| out.flush());
-    disable_raw_mode().and(written)
+    let cooked = match HOLDER.swap(NOBODY, Ordering::SeqCst) {
+        US => disable_raw_mode(),
+        ANOTHER => reclaim(),
+        _ => return Ok(()),
+    };
+    out.write_all(LEAVE).and_then(|()| out.flush()).and(cooked)
 }
 
 /// Gives the terminal back before a panic is reported, and says where the log is. To be called on the thread that draws.
@@ -174,8 +190,8 @@ pub(crate) fn restore_on_panic(log: Option<&Path>) {
     let report = std::panic::take_hook();
     let drawing = std::thread::current().id();
     std::panic::set_hook(Box::new(move |panic| {
-        // A panic in a job of the data layer ends that job only; the screen stays, the log has it.
-        if std::thread::current().id() != drawing && HELD.load(Ordering::SeqCst) {
+        // A panic in a job of the data layer ends that job only; the log has it, and whatever is on the terminal stays.
+        if std::thread::current().id() != drawing && HOLDER.load(Ordering::SeqCst) != NOBODY {
             tracing::error!("{panic}");
             return;
         }
