@@ -378,16 +378,22 @@ fn a_full_disk_is_an_error_and_not_a_panic() {
 #[test]
 fn a_clock_that_is_set_changes_no_wait() {
     let task = json!({"processes": [process("p"), with(process("f"), "final", json!(true))], "finalization_wait": 10});
-    for script in [
+    let daemon = with(process("p"), "daemon", json!(true));
+    let daemon = json!({"processes": [with(daemon, "min_duration", json!(3600))]});
+    for (task, script) in [
         // After a loss, five seconds to the next run; after a kill, sixty to the end.
-        "@0 p+ @2 p=-9 SET @3 @7 p+ p=0 @8 SET @9 @18",
-        "@0 p+ @1 kill60 SET @30 @61",
-        "@0 SET @50 @61",
-        "@0 p+ stray kill60 p=-15 @1 SET @4 @5",
+        (&task, "@0 p+ @2 p=-9 SET @3 @7 p+ p=0 @8 SET @9 @18"),
+        (&task, "@0 p+ @1 kill60 SET @30 @61"),
+        // A run that is never heard of, strays, and final processes that take too long.
+        (&task, "@0 SET @50 @61"),
+        (&task, "@0 p+ stray kill60 p=-15 @1 SET @4 @5"),
+        (&task, "@0 p+ p=0 @1 f+ SET @10.5 @11"),
+        // An hour between the runs of a daemon.
+        (&daemon, "@0 p+ p=0 @1 SET @2 @3599 @3600 p+"),
     ] {
         let expected = play(&mut core(task.clone()), &script.replace("SET ", ""));
-        for set in ["set-86400", "set86400"] {
-            let script = script.replace("SET", set);
+        for hours in [-24, -3, 3, 24] {
+            let script = script.replace("SET", &format!("set{}", hours * 3600));
             assert_eq!(play(&mut core(task.clone()), &script), expected, "{script}");
         }
     }
