@@ -93,10 +93,15 @@ fn run(command: &mut Command) -> Result<(), String> {
 
 /// The directory of Python code that Apache Thrift's compiler makes of our IDL.
 pub fn generated_client(into: &Path) -> Result<(), String> {
+    generated(&programs::workspace().join("src/api/aurora.thrift"), into)
+}
+
+/// Python code that Apache Thrift's compiler makes of an IDL.
+pub fn generated(idl: &Path, into: &Path) -> Result<(), String> {
     run(Command::new("thrift")
         .args(["--gen", "py", "-out"])
         .arg(into)
-        .arg(programs::workspace().join("src/api/aurora.thrift")))
+        .arg(idl))
 }
 
 /// A script of `tests/python`.

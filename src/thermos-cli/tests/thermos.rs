@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use aurora_tests::{process, wait};
+use aurora_tests::{process, python, skip, wait};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -183,6 +183,68 @@ fn a_simple_task_from_run_to_read() {
     );
 }
 
+/// What reads and writes these streams elsewhere does it by Apache Thrift's library.
+#[test]
+fn thrifts_own_library_reads_and_writes_streams() {
+    const NAME: &str = "thrifts_own_library_reads_and_writes_streams";
+    let root = Root::new();
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let generated = root.path().join("generated");
+    fs::create_dir(&generated).unwrap();
+    let idl = data.join("checkpoint.thrift");
+    let python = match python::generated(&idl, &generated).and_then(|()| python::interpreter()) {
+        Ok(python) => python,
+        Err(reason) => return skip::skip(NAME, &reason),
+    };
+    let foreign = |verb: &str, stream: &Path| {
+        let mut command = Command::new(&python);
+        let output = command
+            .arg(data.join("streams.py"))
+            .args([&generated, Path::new(verb), stream])
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{errors}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+
+    let arguments = [
+        "--task_id",
+        "t-1",
+        "--name",
+        "say",
+        "-P",
+        "http:8080",
+        "exit 3",
+    ];
+    assert_eq!(root.say("simplerun", &arguments).1, Some(0));
+    let status = "timestamp_ms runner_pid runner_uid";
+    let expected = [
+        format!("task_status state=ACTIVE {status}"),
+        "runner_header task_id=t-1 launch_time_ms sandbox hostname user ports={'http': 8080} log_dir uid".into(),
+        "process_status seq=0 process=say state=WAITING".into(),
+        "process_status seq=1 process=say state=FORKED coordinator_pid fork_time".into(),
+        "process_status seq=2 process=say state=RUNNING start_time pid".into(),
+        "process_status seq=3 process=say state=FAILED stop_time return_code=3".into(),
+        format!("task_status state=CLEANING {status}"),
+        format!("task_status state=FINALIZING {status}"),
+        format!("task_status state=FAILED {status}"),
+    ];
+    let text = foreign("read", &root.stream("t-1"));
+    assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+
+    fs::create_dir_all(root.stream("w-1").parent().unwrap()).unwrap();
+    foreign("write", &root.stream("w-1"));
+    let text = root.read("w-1");
+    assert_eq!(
+        root.states("w-1"),
+        ["ACTIVE", "CLEANING", "FINALIZING", "FAILED", "FAILED"]
+    );
+    for part in ["nobody", "http", "rc=7"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
 #[test]
 fn a_killed_task_has_no_final_processes() {
     let root = Root::new();
@@ -328,7 +390,7 @@ fn configurations() {
 fn a_job_file_is_run() {
     let eval = Path::new(env!("CARGO_BIN_EXE_thermos")).with_file_name("aurora-eval");
     if !eval.exists() {
-        return aurora_tests::skip::skip(
+        return skip::skip(
             "a_job_file_is_run",
             "aurora-eval is not built beside thermos",
         );
