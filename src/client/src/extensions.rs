@@ -54,7 +54,7 @@ impl Scheduler {
     }
 
     fn address(&self, path: &[&str]) -> Result<Url, HttpError> {
-        let mut url = self.url().clone();
+        let mut url = self.url();
         url.path_segments_mut()
             .map_err(|()| HttpError::Malformed {
                 url: self.url().to_string(),

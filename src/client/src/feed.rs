@@ -38,7 +38,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
 use crate::directory::Target;
-use crate::http::{Http, HttpError, Outgoing, describe, transport_error};
+use crate::http::{HttpError, Outgoing, describe, transport_error};
+use crate::place::{Address, Place};
 use crate::stream::{Encoding, Lines};
 
 /// A server is taken for lost after this long without a line; it sends a heartbeat every 5 s.
@@ -111,9 +112,10 @@ impl Feed {
         let (sender, items) = mpsc::channel(BUFFER);
         let wanted = topics.into_iter().map(Into::into).collect();
         let (topics, receiver) = watch::channel(wanted);
+        let place = Place::of(target, user_agent);
         let follower = Follower {
-            base: target.scheduler.clone(),
-            http: Http::with_netrc(user_agent, target.auth.clone(), target.netrc.clone()),
+            address: place.now(),
+            place,
             items: sender,
             topics: receiver,
             position: Position::default(),
@@ -241,8 +243,9 @@ enum End {
 }
 
 struct Follower {
-    base: Url,
-    http: Http,
+    place: Place,
+    /// Where it is connected, or was last.
+    address: Address,
     items: mpsc::Sender<Item>,
     topics: watch::Receiver<BTreeSet<String>>,
     position: Position,
@@ -278,6 +281,8 @@ impl Follower {
                 return;
             }
             tokio::time::sleep(retry_in).await;
+            self.place.look_again().await;
+            self.address = self.place.now();
         }
     }
 
@@ -294,7 +299,7 @@ impl Follower {
             (ACCEPT_ENCODING, HeaderValue::from_static("gzip")),
         ];
         let deadline = Instant::now() + self.silence;
-        let mut response = match timeout_at(deadline, self.http.send(request)).await {
+        let mut response = match timeout_at(deadline, self.address.http.send(request)).await {
             Err(_) => return End::Lost("the scheduler does not answer".to_owned()),
             Ok(Ok(response)) => response,
             Ok(Err(HttpError::Status { status: 404, .. })) => {
@@ -331,7 +336,7 @@ impl Follower {
                             return End::Lost(format!("nothing heard for {} s", self.silence.as_secs()));
                         }
                         Ok(Err(error)) => {
-                            return End::Lost(describe(&transport_error(self.base.as_str(), &error)));
+                            return End::Lost(describe(&transport_error(self.address.base.as_str(), &error)));
                         }
                         Ok(Ok(None)) => return End::Lost("the scheduler closed the feed".to_owned()),
                         Ok(Ok(Some(chunk))) => {
@@ -373,6 +378,7 @@ impl Follower {
 
     fn url(&self, topics: &BTreeSet<String>) -> Result<Url, String> {
         let mut url = self
+            .address
             .base
             .join("/ext/v1/events")
             .map_err(|error| error.to_string())?;
@@ -395,10 +401,10 @@ impl Follower {
         topics: &BTreeSet<String>,
     ) -> Result<(), HttpError> {
         let malformed = |why: String| HttpError::Malformed {
-            url: self.base.to_string(),
+            url: self.address.base.to_string(),
             why,
         };
-        let mut url = self.base.clone();
+        let mut url = self.address.base.clone();
         url.path_segments_mut()
             .map_err(|()| malformed("not a base URL".to_owned()))?
             .clear()
@@ -411,7 +417,7 @@ impl Follower {
             headers: vec![(CONTENT_TYPE, HeaderValue::from_static("application/json"))],
             body: Bytes::from(body.to_string()),
         };
-        let sent = tokio::time::timeout(self.silence, self.http.send(request)).await;
+        let sent = tokio::time::timeout(self.silence, self.address.http.send(request)).await;
         sent.map_err(|_| malformed("no answer to a change of topics".to_owned()))??;
         Ok(())
     }

@@ -57,14 +57,15 @@ pub(crate) fn find(cluster: &Cluster) -> Result<Url, LeaderError> {
                 .enable_all()
                 .build()
                 .map_err(LeaderError::Thread)?;
-            runtime.block_on(look(cluster))
+            runtime.block_on(look(cluster, TRIES))
         });
         let found = looking.map_err(LeaderError::Thread)?.join();
         found.unwrap_or_else(|_| Err(LeaderError::Thread(std::io::Error::other("a panic"))))
     })
 }
 
-async fn look(cluster: &Cluster) -> Result<Url, LeaderError> {
+/// The leader's URL, if there is one within `tries` seconds of the answer of ZooKeeper.
+pub(crate) async fn look(cluster: &Cluster, tries: u32) -> Result<Url, LeaderError> {
     let path = cluster
         .scheduler_zk_path
         .as_ref()
@@ -75,7 +76,7 @@ async fn look(cluster: &Cluster) -> Result<Url, LeaderError> {
         timeout: SESSION_TIMEOUT,
         credentials: Vec::new(),
     })?;
-    let found = first_leader(cluster, path, &session, servers).await;
+    let found = first_leader(cluster, path, &session, servers, tries).await;
     // Else ZooKeeper would keep the session of each run of a client until its time is over.
     session.close().await;
     found
@@ -86,12 +87,13 @@ async fn first_leader(
     path: &str,
     session: &Session,
     servers: String,
+    tries: u32,
 ) -> Result<Url, LeaderError> {
     let connected = tokio::time::timeout(PATIENCE, session.held()).await;
     if !matches!(connected, Ok(Some(_))) {
         return Err(LeaderError::Silent(servers));
     }
-    for number in 1..=TRIES {
+    for number in 1..=tries {
         let members = members::list(session, path).await;
         let members = members.map_err(|source| LeaderError::List {
             path: path.to_owned(),
@@ -100,7 +102,7 @@ async fn first_leader(
         if let Some(url) = first(&members)? {
             return Ok(url);
         }
-        if number < TRIES {
+        if number < tries {
             tokio::time::sleep(PAUSE).await;
         }
     }

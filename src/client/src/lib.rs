@@ -37,6 +37,8 @@ mod extensions;
     reason = "shared with the tests of aurora-cli"
 )]
 mod fake;
+#[cfg(test)]
+mod fake_zookeeper;
 pub mod feed;
 pub mod http;
 pub mod job_file;
@@ -44,6 +46,7 @@ pub mod leader;
 pub mod local;
 pub mod netrc;
 pub mod observer;
+mod place;
 pub mod programs;
 pub mod results;
 pub mod scheduler;

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::directory::Target;
 use crate::http::{Http, HttpError, Outgoing, read_all};
+use crate::place::{Address, Place};
 use crate::results::FromResult;
 
 /// The largest answer that is read: one million tasks are about this much.
@@ -110,9 +111,7 @@ pub fn combine_messages(response: &Response) -> String {
 #[derive(Clone, Debug)]
 pub struct Scheduler {
     cluster: String,
-    base: Url,
-    display: Url,
-    http: Http,
+    place: Place,
     auth_help: String,
     patience: Duration,
     bypass_leader_redirect: bool,
@@ -123,9 +122,7 @@ impl Scheduler {
     pub fn new(target: &Target, user_agent: &str) -> Scheduler {
         Scheduler {
             cluster: target.cluster.clone(),
-            base: target.scheduler.clone(),
-            display: target.display.clone(),
-            http: Http::with_netrc(user_agent, target.auth.clone(), target.netrc.clone()),
+            place: Place::of(target, user_agent),
             auth_help: target.auth_help.clone(),
             patience: target.patience,
             bypass_leader_redirect: false,
@@ -140,9 +137,9 @@ impl Scheduler {
         }
     }
 
-    /// The scheduler's own address.
-    pub fn url(&self) -> &Url {
-        &self.base
+    /// The scheduler's own address. It changes when another one leads and this one does not answer any more.
+    pub fn url(&self) -> Url {
+        self.place.now().base
     }
 
     /// The cluster's name.
@@ -152,9 +149,10 @@ impl Scheduler {
 
     /// The page of a role, an environment or a job: the parts after `/scheduler`.
     pub fn page(&self, parts: &[&str]) -> String {
-        let mut page = match self.display.join("scheduler") {
+        let display = self.place.now().display;
+        let mut page = match display.join("scheduler") {
             Ok(url) => url.to_string(),
-            Err(_) => format!("{}/scheduler", self.display),
+            Err(_) => format!("{display}/scheduler"),
         };
         for part in parts {
             page.push('/');
@@ -214,8 +212,9 @@ impl Scheduler {
                     last: failure,
                 });
             }
-            tracing::warn!("Connection error with scheduler: {failure}, retrying...");
+            tracing::warn!("Connection error with scheduler: {failure}, reconnecting...");
             tokio::time::sleep(pause).await;
+            self.place.look_again().await;
             pause = (pause * 2).min(LAST_PAUSE);
         }
     }
@@ -247,18 +246,16 @@ impl Scheduler {
         self.get(&["ext", "v1", "explain", task_id], &[]).await
     }
 
-    pub(crate) fn http(&self) -> &Http {
-        &self.http
+    pub(crate) fn http(&self) -> Http {
+        self.place.now().http
     }
 
     async fn exchange(&self, body: Bytes) -> Result<Bytes, HttpError> {
-        let url = self
-            .base
-            .join("api")
-            .map_err(|error| HttpError::Malformed {
-                url: self.base.to_string(),
-                why: error.to_string(),
-            })?;
+        let Address { base, http, .. } = self.place.now();
+        let url = base.join("api").map_err(|error| HttpError::Malformed {
+            url: base.to_string(),
+            why: error.to_string(),
+        })?;
         let binary = HeaderValue::from_static("application/vnd.apache.thrift.binary");
         let mut headers = vec![(ACCEPT, binary.clone()), (CONTENT_TYPE, binary)];
         if self.bypass_leader_redirect {
@@ -270,7 +267,7 @@ impl Scheduler {
             headers,
             body,
         };
-        let response = self.http.send(request).await?;
+        let response = http.send(request).await?;
         read_all(response, MAX_ANSWER).await
     }
 }

@@ -7,7 +7,8 @@ use crate::context::{Context, Outcome, print_out};
 
 pub(super) async fn get_scheduler(context: &Context<'_>) -> Outcome {
     let scheduler = scheduler(context)?;
-    let url = scheduler.url().as_str().trim_end_matches('/');
+    let url = scheduler.url();
+    let url = url.as_str().trim_end_matches('/');
     print_out(&format!("Found leading scheduler at: {url}"))
 }
 
