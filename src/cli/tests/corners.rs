@@ -364,10 +364,12 @@ fn failed_restarts_come_again_at_the_end() {
         0,
         "Job west/www/prod/hello restarted successfully\n",
     );
-    assert!(
-        stderr.contains("Restart failures threshold reached. Aborting"),
-        "{stderr}"
-    );
+    let expected = "\
+ERROR] 1 failed instances observed, maximum allowed is 0
+ERROR] 2 instance failures for instance 0, maximum allowed is 1
+ INFO] Restart failures threshold reached. Aborting
+";
+    assert!(stderr.ends_with(expected), "{stderr}");
     let batches: Vec<_> = server
         .calls()
         .into_iter()

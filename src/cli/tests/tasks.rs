@@ -120,7 +120,11 @@ fn task_ssh() {
     let server = Server::scheduler(live_tasks);
     let world = World::new(&server.url()).with_program("ssh", &format!("{ECHO}; exit 7"));
     let expected = format!("[-t][www@host0][cd {SANDBOX}-0/runs/latest/sandbox;bash]\n");
-    world.check(&["task", "ssh", "west/www/prod/hello"], 7, &expected);
+    let plain = ["task", "ssh", "west/www/prod/hello"];
+    world.check(&plain, 7, &expected);
+    // As scripts with empty variables call it.
+    let empty = ["--ssh-user=", "--ssh-options=", "-c", "", "-p", ""];
+    world.check(&[&plain[..], &empty].concat(), 7, &expected);
     let expected = format!(
         "[-t][-v][-A][-L][80:host2:31002][-L][81:host2:31002][me@host2][cd {SANDBOX}-2/runs/latest/sandbox;id {{{{x}}}}]\n"
     );

@@ -82,11 +82,11 @@ fn seconds(seconds: u64) -> i64 {
 
 /// The SLA that drains have to keep: all three overrides, or none.
 fn limit(context: &Context<'_>, hosts: &[String]) -> Outcome<Limit> {
-    let given = |long| context.options.text(long).filter(|text| !text.is_empty());
+    let options = context.options;
     let (percentage, duration, reason) = match (
-        given("override_percentage"),
-        given("override_duration"),
-        given("override_reason"),
+        options.given("override_percentage"),
+        options.given("override_duration"),
+        options.given("override_reason"),
     ) {
         (None, None, None) => return Ok(DEFAULT),
         (Some(percentage), Some(duration), Some(reason)) => (percentage, duration, reason),
@@ -196,8 +196,7 @@ async fn wait_until_drained(
 }
 
 fn script(context: &Context<'_>) -> Outcome<Option<PathBuf>> {
-    let path = context.options.text("post_drain_script");
-    let Some(path) = path.filter(|path| !path.is_empty()) else {
+    let Some(path) = context.options.given("post_drain_script") else {
         return Ok(None);
     };
     if !Path::new(path).exists() {
@@ -232,8 +231,7 @@ fn report(context: &Context<'_>, left: &BTreeSet<String>) -> Outcome {
     let lines: Vec<&str> = left.iter().map(String::as_str).collect();
     let text = lines.join("\n");
     print_out(&text)?;
-    let path = context.options.text("unsafe_hosts_file");
-    if let Some(path) = path.filter(|path| !path.is_empty()) {
+    if let Some(path) = context.options.given("unsafe_hosts_file") {
         match std::fs::write(path, text + "\n") {
             Ok(()) => tracing::info!("Written unsafe host names into: {path}"),
             Err(error) => tracing::error!("Failed to write into the output file: {error}"),

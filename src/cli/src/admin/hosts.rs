@@ -101,8 +101,7 @@ pub(super) fn shown<'a>(hosts: impl IntoIterator<Item = &'a String>) -> String {
 /// The hosts that `--filename` or `--hosts` names.
 pub(super) fn required(context: &Context<'_>) -> Outcome<Vec<String>> {
     let options = context.options;
-    let given = |long| options.text(long).filter(|text| !text.is_empty());
-    if given("filename").is_some() == given("hosts").is_some() {
+    if options.given("filename").is_some() == options.given("hosts").is_some() {
         return Err(fatal("Please specify either --filename or --hosts"));
     }
     Ok(optional(context, "filename", "hosts")?.unwrap_or_default())
@@ -114,8 +113,8 @@ pub(super) fn optional(
     file: &str,
     list: &str,
 ) -> Outcome<Option<Vec<String>>> {
-    let given = |long| context.options.text(long).filter(|text| !text.is_empty());
-    let found = match (given(file), given(list)) {
+    let options = context.options;
+    let found = match (options.given(file), options.given(list)) {
         (Some(_), Some(_)) => {
             return Err(fatal(
                 "Cannot specify both filename and list for the same option.",

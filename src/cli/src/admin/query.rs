@@ -40,7 +40,7 @@ pub(super) async fn query(context: &Context<'_>) -> Outcome {
         query: Some(TaskQuery {
             role: role.map(str::to_owned),
             job_name: job.map(str::to_owned),
-            instance_ids: Some(parse_shards(options.text("shards"))?),
+            instance_ids: Some(parse_shards(options.given("shards"))?),
             statuses: Some(states),
             ..TaskQuery::default()
         }),
@@ -60,11 +60,10 @@ pub(super) async fn query(context: &Context<'_>) -> Outcome {
 
 pub(super) async fn prune_tasks(context: &Context<'_>) -> Outcome {
     let options = context.options;
-    let given = |long| options.text(long).filter(|text| !text.is_empty());
     let query = TaskQuery {
-        statuses: given("states").map(parse_states).transpose()?,
-        role: given("role").map(str::to_owned),
-        environment: given("env").map(str::to_owned),
+        statuses: options.given("states").map(parse_states).transpose()?,
+        role: options.given("role").map(str::to_owned),
+        environment: options.given("env").map(str::to_owned),
         limit: bounded(context, "limit")?.filter(|limit| *limit != 0),
         ..TaskQuery::default()
     };
@@ -102,7 +101,6 @@ fn parse_shards(text: Option<&str>) -> Outcome<BTreeSet<i32>> {
             .parse()
             .map_err(|_| fatal(format!("Invalid instance '{part}' in --shards")))
     };
-    let text = text.filter(|text| !text.is_empty());
     text.map_or_else(
         || Ok(BTreeSet::new()),
         |text| text.split(',').map(parse).collect(),

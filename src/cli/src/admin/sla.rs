@@ -111,8 +111,7 @@ pub(super) fn grouping(context: &Context<'_>) -> Outcome<Grouping> {
 /// The SLAs of single jobs, of the cluster in question.
 fn overrides(context: &Context<'_>) -> Outcome<BTreeMap<JobKey, Limit>> {
     let mut found = BTreeMap::new();
-    let path = context.options.text("override_file");
-    let Some(path) = path.filter(|path| !path.is_empty()) else {
+    let Some(path) = context.options.given("override_file") else {
         return Ok(found);
     };
     for (at, line) in read(path)?.lines().enumerate() {

@@ -124,6 +124,11 @@ impl Parsed {
         self.values.get(long)?.last().map(String::as_str)
     }
 
+    /// The last value of an option for which an empty one counts as none, as a script with an empty variable gives it.
+    pub(crate) fn given(&self, long: &str) -> Option<&str> {
+        self.text(long).filter(|text| !text.is_empty())
+    }
+
     /// All values of an option.
     pub(crate) fn all(&self, long: &str) -> &[String] {
         self.values.get(long).map_or(&[], Vec::as_slice)

@@ -111,6 +111,7 @@ async fn restart(
     }
     if threshold.is_reached() {
         // Upstream reports success all the same.
+        threshold.log();
         tracing::info!("Restart failures threshold reached. Aborting");
     } else {
         tracing::info!("All instances were restarted successfully");

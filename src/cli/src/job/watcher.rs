@@ -106,12 +106,29 @@ impl Threshold {
 
     /// Whether too many instances failed too often.
     pub(crate) fn is_reached(&self) -> bool {
-        let failed = self
-            .failures
-            .values()
-            .filter(|count| **count > self.per_instance)
-            .count();
-        failed as i64 > self.total
+        self.failed().count() as i64 > self.total
+    }
+
+    /// Logs which instances failed how often.
+    pub(crate) fn log(&self) {
+        let Threshold {
+            per_instance,
+            total,
+            ..
+        } = self;
+        let count = self.failed().count();
+        tracing::error!("{count} failed instances observed, maximum allowed is {total}");
+        for (instance, count) in self.failed() {
+            tracing::error!(
+                "{count} instance failures for instance {instance}, maximum allowed is {per_instance}"
+            );
+        }
+    }
+
+    /// The instances that failed too often, with how often.
+    fn failed(&self) -> impl Iterator<Item = (&i32, &i64)> {
+        let failures = self.failures.iter();
+        failures.filter(|(_, count)| **count > self.per_instance)
     }
 }
 

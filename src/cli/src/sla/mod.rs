@@ -61,7 +61,7 @@ fn list<T>(
     default: &str,
     parse: impl Fn(&str) -> Result<T, String>,
 ) -> Outcome<Vec<T>> {
-    let text = context.options.text(long).filter(|text| !text.is_empty());
+    let text = context.options.given(long);
     text.unwrap_or(default)
         .split(',')
         .map(|part| {

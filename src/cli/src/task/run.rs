@@ -45,7 +45,7 @@ pub(crate) async fn run(context: &Context<'_>) -> Outcome {
 
 fn ssh(context: &Context<'_>, task: &AssignedTask, command: &str) -> Command {
     let role = &task.task.job.role;
-    let user = context.options.text("ssh-user").unwrap_or(role);
+    let user = context.options.given("ssh-user").unwrap_or(role);
     let mut ssh = Command::new("ssh");
     ssh.args(["-n", "-q"])
         .args(words(context, "ssh-options"))

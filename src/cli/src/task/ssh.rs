@@ -12,9 +12,7 @@ use crate::keys::InstanceSpec;
 pub(crate) async fn run(context: &Context<'_>) -> Outcome {
     let options = context.options;
     let spec = context.positional(0, "instance_spec", InstanceSpec::parse)?;
-    let command = options
-        .text("command")
-        .filter(|command| !command.is_empty());
+    let command = options.given("command");
     if spec.instances.is_none() && command.is_some() {
         return Err(invalid(
             "INSTANCE must be specified when --command option is given".to_owned(),
@@ -27,7 +25,7 @@ pub(crate) async fn run(context: &Context<'_>) -> Outcome {
     };
     let sandboxes = Sandboxes::of(context, &spec.key.cluster)?;
     let command = sandboxes.command(command.unwrap_or("bash"), task)?;
-    let user = options.text("ssh-user").unwrap_or(&task.task.job.role);
+    let user = options.given("ssh-user").unwrap_or(&task.task.job.role);
     let mut ssh = Command::new("ssh");
     ssh.arg("-t").args(words(context, "ssh-options"));
     for tunnel in options.all("tunnels") {
@@ -35,7 +33,7 @@ pub(crate) async fn run(context: &Context<'_>) -> Outcome {
     }
     ssh.arg(address(user, task)).arg(command);
     let mut child = ssh.spawn().map_err(|error| cannot_run(&ssh, &error))?;
-    if let (Some(path), Some(pid)) = (options.text("pid-file"), child.id()) {
+    if let (Some(path), Some(pid)) = (options.given("pid-file"), child.id()) {
         std::fs::write(path, pid.to_string()).map_err(|error| {
             let text = format!("Cannot write the process id into {path}: {error}");
             CommandError::new(ExitCode::CommandFailure, text)
