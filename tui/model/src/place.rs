@@ -19,6 +19,7 @@ pub const VIEWS: &[&str] = &[
     "instances",
     "task",
     "why",
+    "timeline",
     "sandbox",
     "file",
     "logs",
@@ -68,6 +69,8 @@ pub enum Place {
     Task(TaskRef),
     /// Why a task waits or failed.
     Why(TaskRef),
+    /// What happened to the tasks of a job, or of one instance of it.
+    Timeline(JobPath, Option<i32>),
     /// A directory of a task's sandbox; the path is relative, empty for the top.
     Sandbox(TaskRef, String),
     /// A file of a sandbox.
@@ -152,6 +155,7 @@ impl Place {
             Place::Instances(_) => "instances",
             Place::Task(_) => "task",
             Place::Why(_) => "why",
+            Place::Timeline(..) => "timeline",
             Place::Sandbox(..) => "sandbox",
             Place::File(..) => "file",
             Place::Logs(..) => "logs",
@@ -182,7 +186,10 @@ impl Place {
     /// The job whose tasks this view needs.
     pub fn job(&self) -> Option<&JobPath> {
         match self {
-            Place::Instances(job) | Place::Update(job, _) | Place::Tails(job, ..) => Some(job),
+            Place::Instances(job)
+            | Place::Update(job, _)
+            | Place::Timeline(job, _)
+            | Place::Tails(job, ..) => Some(job),
             Place::Task(task)
             | Place::Why(task)
             | Place::Sandbox(task, _)
@@ -250,7 +257,7 @@ impl Place {
             Place::Host(_) => Place::Hosts,
             Place::Update(..) => Place::Updates,
             Place::Task(task) => Place::Instances(task.job.clone()),
-            Place::Tails(job, ..) => Place::Instances(job.clone()),
+            Place::Tails(job, ..) | Place::Timeline(job, _) => Place::Instances(job.clone()),
             Place::Logs(task, _) | Place::Why(task) => Place::Task(task.clone()),
             Place::Sandbox(task, path) | Place::File(task, path) => match path.rsplit_once('/') {
                 Some((directory, _)) => Place::Sandbox(task.clone(), directory.to_owned()),
@@ -266,7 +273,7 @@ impl Place {
     /// What stands after the cluster in a link.
     pub(crate) fn path(&self) -> String {
         let mut parts: Vec<&str> = vec![self.view()];
-        let (job, instances);
+        let (job, instances, instance);
         if let Some(path) = self.job() {
             job = path.to_string();
             parts.extend(job.split('/'));
@@ -287,6 +294,10 @@ impl Place {
                 };
                 parts.push(&instances);
                 parts.extend(process.as_deref());
+            }
+            Place::Timeline(_, Some(one)) => {
+                instance = one.to_string();
+                parts.push(&instance);
             }
             Place::Help(view) => parts.push(view),
             Place::Related(kind, name) => {

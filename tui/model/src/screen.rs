@@ -364,6 +364,8 @@ fn crumb(state: &State) -> (String, String) {
     let path = match place {
         Place::Instances(job) => format!("jobs > {job}"),
         Place::Task(task) => format!("jobs > {} > task", instance(task)),
+        Place::Timeline(job, None) => format!("jobs > {job} > timeline"),
+        Place::Timeline(job, Some(one)) => format!("jobs > {job}/{one} > timeline"),
         Place::Why(task) => format!("jobs > {} > why", instance(task)),
         Place::Sandbox(task, path) => format!("jobs > {} > sandbox /{path}", instance(task)),
         Place::File(task, path) => format!("jobs > {} > file /{path}", instance(task)),

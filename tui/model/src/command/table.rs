@@ -18,6 +18,7 @@ pub enum Verb {
     Instances,
     Task,
     Why,
+    Timeline,
     Sandbox,
     File,
     Logs,
@@ -171,6 +172,7 @@ commands! {
     "instances" Instances "[JOB] [FILTER]" (0, 1) true Shows "a job's instances";
     "task" Task "[JOB/INSTANCE | TASK]" (0, 1) false Shows "a task: processes, ports, resources, events";
     "why" Why "[JOB/INSTANCE | TASK]" (0, 1) false Shows "why a task waits or failed";
+    "timeline" Timeline "[JOB[/INSTANCE] | TASK] [FILTER]" (0, 1) true Shows "what happened to a job's tasks, or to one instance";
     "sandbox" Sandbox "[JOB/INSTANCE | TASK] [PATH]" (0, 2) false Shows "files of a task's sandbox";
     "file" File "JOB/INSTANCE | TASK PATH" (2, 2) false Shows "a file of a task's sandbox";
     "logs" Logs "[JOB/INSTANCE | TASK] [PROCESS]" (0, 2) false Shows "output of a process, stdout and stderr";

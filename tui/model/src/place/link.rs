@@ -139,6 +139,13 @@ impl FromStr for Link {
             }
             "task" => (Place::Task(task()?), 4),
             "why" => (Place::Why(task()?), 4),
+            "timeline" => {
+                let instance = rest.get(3).map(|text| text.parse());
+                let instance = instance
+                    .transpose()
+                    .map_err(|_| fault("what stands after the job is not an instance"))?;
+                (Place::Timeline(job()?, instance), 4)
+            }
             "logs" => (Place::Logs(task()?, rest.get(4).cloned()), 5),
             "tails" => {
                 let wanted = match rest.get(3).map(String::as_str) {
@@ -246,6 +253,8 @@ mod tests {
             "aurora://west/updates",
             "aurora://west/update/www-data/prod/hello/u-1",
             "aurora://west/why/www-data/prod/hello/t1",
+            "aurora://west/timeline/www-data/prod/hello",
+            "aurora://west/timeline/www-data/prod/hello/3",
             "aurora://west/roles",
             "aurora://west/crons",
             "aurora://west/maintenance",
@@ -275,6 +284,7 @@ mod tests {
             "aurora://c/task/a/b/c",
             "aurora://c/update/a/b/c",
             "aurora://c/file/a/b/c/t",
+            "aurora://c/timeline/a/b/c/x",
             "aurora://c/jobs/x",
             "aurora://c/host",
             "aurora://c/tails/a/b/c/x",

@@ -104,6 +104,7 @@ fn nothing_here(state: &State) -> &'static str {
         Place::Quotas => "No role has a quota.",
         Place::Journal => "Nothing was changed from here yet.",
         Place::Instances(_) => "This job has no tasks.",
+        Place::Timeline(..) => "The scheduler knows no task of this, so nothing of it is told.",
         Place::Task(_) => "No process has begun; the events below tell how far the task is.",
         Place::Sandbox(..) => "The directory is empty.",
         Place::File(..) => "The file is empty.",

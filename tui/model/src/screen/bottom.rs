@@ -75,6 +75,12 @@ pub(super) fn bottom(state: &State) -> Bottom {
             ("actions", "actions"),
             ("filter", "filter"),
         ],
+        Place::Timeline(..) => &[
+            ("enter", "task"),
+            ("logs", "logs"),
+            ("why", "why"),
+            ("filter", "filter"),
+        ],
         Place::Why(_) => &[
             ("enter", "into"),
             ("logs", "logs"),

@@ -87,6 +87,13 @@ pub(super) fn find_task(state: &State, word: Option<&str>) -> Result<TaskRef, St
                 .map_err(|_| "no instance is selected".to_owned())?;
             return current(state, job, instance);
         }
+        if let Place::Timeline(job, _) = &state.view.place {
+            // The number of an event comes after its task's id.
+            let id = selected_id(state)?;
+            let task = id.split(' ').next().unwrap_or_default().to_owned();
+            let job = job.clone();
+            return Ok(TaskRef { job, task });
+        }
         return Err("which task? write ROLE/ENVIRONMENT/NAME/INSTANCE or a task id".to_owned());
     };
     match target(word, &state.setup.cluster)? {
@@ -106,6 +113,31 @@ pub(super) fn find_task(state: &State, word: Option<&str>) -> Result<TaskRef, St
         Target::Job(..) => Err(format!(
             "`{word}` names no single instance; write ROLE/ENVIRONMENT/NAME/INSTANCE"
         )),
+    }
+}
+
+/// Whose timeline the word names: a job's or an instance's; without one those of the selected or shown task, else job.
+pub(super) fn find_timeline(state: &State, word: Option<&str>) -> Result<Place, String> {
+    let of_task = |task: TaskRef| {
+        let known = state.store.tasks.get(&task.task);
+        Place::Timeline(task.job, known.map(|task| task.instance))
+    };
+    let Some(word) = word else {
+        return match find_task(state, None) {
+            Ok(task) => Ok(of_task(task)),
+            Err(_) => Ok(Place::Timeline(selected_job(state)?, None)),
+        };
+    };
+    match target(word, &state.setup.cluster)? {
+        Target::Job(job, None) => Ok(Place::Timeline(job, None)),
+        // An instance may have none now, and have had tasks.
+        Target::Job(job, Some(only)) if only.len() == 1 => {
+            Ok(Place::Timeline(job, only.first().copied()))
+        }
+        Target::Job(..) => Err(format!(
+            "`{word}` names several instances; a timeline is of a job or of one of them"
+        )),
+        Target::Task(_) => find_task(state, Some(word)).map(of_task),
     }
 }
 

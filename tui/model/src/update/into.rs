@@ -111,7 +111,9 @@ pub(super) fn inside(state: &State) -> Result<Place, String> {
                 task: id,
             })
         }
-        Place::Instances(_) | Place::Update(..) => Place::Task(find_task(state, None)?),
+        Place::Instances(_) | Place::Update(..) | Place::Timeline(..) => {
+            Place::Task(find_task(state, None)?)
+        }
         Place::Task(task) => match selected_id(state) {
             Ok(process) => Place::Logs(task, Some(process)),
             Err(_) => return Err("no process is known yet".to_owned()),

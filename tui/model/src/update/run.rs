@@ -9,7 +9,9 @@ use crate::state::{Detail, Input, Level, Mode, State};
 use crate::table::Sort;
 use crate::{screen, views};
 
-use super::find::{find_task, find_update, newest, selected_host, selected_id, selected_job};
+use super::find::{
+    find_task, find_timeline, find_update, newest, selected_host, selected_id, selected_job,
+};
 use super::movement::{page, step, turn_to};
 use super::{
     change, go, into, lines, logs, notice, panes, past, roam, rounds, set_filter, together,
@@ -132,6 +134,10 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
         Verb::Why => {
             let task = find_task(state, word(0))?;
             list(state, Place::Why(task), command)?;
+        }
+        Verb::Timeline => {
+            let place = find_timeline(state, word(0))?;
+            list(state, place, command)?;
         }
         Verb::Sandbox => {
             let task = find_task(state, word(0))?;

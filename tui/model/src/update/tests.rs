@@ -6,6 +6,7 @@ mod clusters;
 mod figures;
 mod files;
 mod fleet;
+mod found;
 mod guarded;
 mod host;
 mod links;
@@ -15,6 +16,7 @@ mod panes;
 mod past;
 mod rounds;
 mod speed;
+mod timelines;
 
 use std::collections::BTreeMap;
 

@@ -265,6 +265,12 @@ fn of_task(found: &mut Found<'_>, task: &TaskRecord) {
         Place::Logs(place.clone(), None),
     );
     found.add(
+        "timeline",
+        id,
+        Cell::text("what happened to its instance"),
+        Place::Timeline(task.job.clone(), Some(task.instance)),
+    );
+    found.add(
         "sandbox",
         id,
         Cell::text("its files"),
@@ -294,6 +300,12 @@ fn of_job(found: &mut Found<'_>, job: &JobPath) {
         &name,
         job_about(state, job),
         Place::Instances(job.clone()),
+    );
+    found.add(
+        "timeline",
+        &name,
+        Cell::text("what happened to its tasks"),
+        Place::Timeline(job.clone(), None),
     );
     let exact = format!("job={name}");
     let record = state.store.jobs.get(job);

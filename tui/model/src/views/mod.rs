@@ -10,6 +10,7 @@ mod help;
 pub(crate) mod host;
 mod quotas;
 mod task;
+mod timeline;
 pub(crate) mod update;
 mod upkeep;
 mod why;
@@ -42,6 +43,7 @@ fn all(state: &State) -> Option<Table> {
         Place::Audit => fleet::audit(state),
         Place::Task(_) => task::processes(state),
         Place::Why(_) => why::why(state),
+        Place::Timeline(job, instance) => timeline::timeline(state, job, *instance),
         Place::Sandbox(..) => task::directory(state),
         Place::Journal => cluster::journal(state),
         Place::Metrics => figures::metrics(state),
@@ -67,7 +69,7 @@ pub(crate) fn default_sort(place: &Place) -> Option<&'static str> {
         Place::Crons | Place::Host(_) => Some("job"),
         Place::Maintenance => Some("host"),
         Place::Updates => Some("changed"),
-        Place::Journal | Place::Audit => Some("-time"),
+        Place::Journal | Place::Audit | Place::Timeline(..) => Some("-time"),
         Place::Bookmarks | Place::Metrics => Some("name"),
         Place::Sla => Some("object"),
         Place::Clusters => Some("cluster"),
