@@ -12,6 +12,7 @@ pub mod desk;
 pub mod diff;
 pub mod event;
 pub mod form;
+mod found;
 pub mod jobfile;
 pub mod journal;
 pub mod key;

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use aurora_api::feed::{HostRecord, JobRecord, RoleRecord};
 use serde::{Deserialize, Serialize};
 
+use crate::found::{self, Finds};
 use crate::place::Place;
 use crate::state::{State, View};
 use crate::store::Store;
@@ -110,6 +111,8 @@ pub struct Paging {
     window: Option<Window>,
     /// Whether the table is read from its first row to its last one, whatever is selected.
     walks: bool,
+    /// What a find has found.
+    pub(crate) finds: Finds,
 }
 
 /// The page table of a view, and the table of the summary in whose place it stands.
@@ -155,7 +158,7 @@ pub fn query(state: &State) -> Option<Query> {
 }
 
 /// What is asked for the host on the screen, when the table of all hosts is too large to be told.
-pub(crate) fn query_of_host(state: &State) -> Option<Query> {
+fn query_of_host(state: &State) -> Option<Query> {
     let host = match &state.view.place {
         Place::Host(host) if state.store.is_paged("hosts") => host,
         _ => return None,
@@ -166,6 +169,12 @@ pub(crate) fn query_of_host(state: &State) -> Option<Query> {
         sort: String::new(),
         anchor: Anchor::Start,
     })
+}
+
+/// All that is asked for the view on the screen as pages.
+pub(crate) fn queries(state: &State) -> Vec<Query> {
+    let of_table = query(state).or_else(|| query_of_host(state));
+    of_table.into_iter().chain(found::queries(state)).collect()
 }
 
 /// What is here of the view's table, when it is read as pages.
@@ -180,6 +189,9 @@ pub fn window(state: &State) -> Option<&Window> {
 
 /// Whether the rows that the view wants are still to come. Those on the screen are older ones meanwhile.
 pub fn is_loading(state: &State) -> bool {
+    if found::is_loading(state) {
+        return true;
+    }
     query(state).is_some_and(|wanted| window(state).is_none_or(|window| window.query != wanted))
 }
 
@@ -297,6 +309,11 @@ pub(crate) fn take(state: &mut State, asked: &Query, page: Page) {
         state.store.keep(page.records);
         return state.touch();
     }
+    if found::queries(state).any(|wanted| wanted == *asked) {
+        found::take(state, asked, page);
+        state.view.trouble = None;
+        return state.touch();
+    }
     if query(state).as_ref() != Some(asked) {
         return;
     }
@@ -350,12 +367,13 @@ pub(crate) fn needed(state: &State) -> Vec<String> {
         Place::Host(host) => Some(host),
         _ => None,
     };
-    let marks = state.view.marks.iter().chain(host).cloned();
+    let marks = state.view.marks.iter().chain(host);
+    let others = marks.chain(found::needed(state)).cloned();
     ids(state)
         .into_iter()
         .flatten()
         .cloned()
-        .chain(marks)
+        .chain(others)
         .collect()
 }
 

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use crate::filter::Filter;
+use crate::found;
 use crate::layout::Area;
 use crate::logs::strip::Strip;
 use crate::logs::{Line, sieve};
@@ -417,9 +418,12 @@ fn crumb(state: &State) -> (String, String) {
         .view
         .trouble
         .as_ref()
-        .filter(|_| pages::is_paged(state))
+        .filter(|_| pages::is_paged(state) || state.view.place == Place::Find)
     {
         counter.push_str(&format!(" not current: {why}"));
+    }
+    if let Some(remark) = found::remark(state) {
+        counter.push_str(&format!(" ({remark})"));
     }
     if state.view.problems {
         counter.push_str(" problems only");

@@ -273,10 +273,19 @@ impl Table {
         self.columns.iter().map(|column| column.name).collect()
     }
 
-    /// Only the rows that pass at a time of the server's clock.
-    pub fn filtered(mut self, filter: &Filter, problems: bool, now_ms: i64) -> Table {
+    /// Only the rows that pass at a time of the server's clock, or were chosen elsewhere.
+    pub fn filtered(
+        mut self,
+        filter: &Filter,
+        problems: bool,
+        now_ms: i64,
+        is_chosen: impl Fn(&Row) -> bool,
+    ) -> Table {
         let columns = &self.columns;
         self.rows.retain(|row| {
+            if is_chosen(row) {
+                return true;
+            }
             (!problems || row.problem)
                 && (filter.is_empty() || filter.matches(&RowSubject::new(columns, row, now_ms)))
         });

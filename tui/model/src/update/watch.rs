@@ -109,12 +109,14 @@ fn questions(state: &State) -> BTreeSet<Question> {
 }
 
 fn of_view(state: &State) -> Vec<Watch> {
-    if let Some(query) = pages::query(state).or_else(|| pages::query_of_host(state)) {
-        return vec![Watch {
+    let queries = pages::queries(state);
+    if !queries.is_empty() {
+        let watch = |query| Watch {
             host: None,
             task: String::new(),
             what: WatchWhat::Page(query),
-        }];
+        };
+        return queries.into_iter().map(watch).collect();
     }
     if let Detail::Logs(logs) = &state.view.detail {
         return logs::watches(state, logs);

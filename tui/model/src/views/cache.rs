@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aurora_api::job_key::JobPath;
 
+use crate::found;
 use crate::pages;
 use crate::place::Place;
 use crate::state::State;
@@ -114,7 +115,10 @@ pub(crate) fn table(state: &State) -> Option<Arc<Table>> {
             table
         }
         (None, sort) => {
-            let table = table.filtered(filter, view.problems, state.server_now_ms());
+            let now_ms = state.server_now_ms();
+            let is_chosen = found::chosen(state);
+            let mut table = table.filtered(filter, view.problems, now_ms, is_chosen);
+            found::count(state, &mut table);
             match sort {
                 Some(sort) => table.sorted(&sort),
                 None => table,

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use aurora_api::feed::TaskRecord;
+use aurora_api::feed::{HostRecord, TaskRecord};
 use aurora_api::job_key::JobPath;
 
+use crate::found;
 use crate::place::{Link, Place, TaskRef};
 use crate::state::State;
 use crate::table::{Cell, Column, Row, Table};
@@ -134,23 +135,31 @@ pub(super) fn find(state: &State) -> Table {
         rows: Vec::new(),
     };
     let store = &state.store;
-    for job in store.jobs.keys() {
-        found.add(
-            "job",
-            &job.to_string(),
-            job_about(state, job),
-            Place::Instances(job.clone()),
-        );
+    let jobs = match found::ids(state, "job") {
+        Some(ids) => ids.iter().filter_map(|id| id.parse().ok()).collect(),
+        None => store.jobs.keys().cloned().collect::<Vec<JobPath>>(),
+    };
+    for job in jobs {
+        let about = job_about(state, &job);
+        found.add("job", &job.to_string(), about, Place::Instances(job));
     }
-    let roles = store.jobs.keys().map(|job| job.0.role.as_str());
-    let roles: BTreeSet<&str> = roles
-        .chain(store.quotas.keys().map(String::as_str))
-        .collect();
+    let known = || {
+        let roles = store.jobs.keys().map(|job| &job.0.role);
+        roles.chain(store.quotas.keys()).cloned().collect()
+    };
+    let roles: BTreeSet<String> = match found::ids(state, "role") {
+        Some(ids) => ids.into_iter().collect(),
+        None => known(),
+    };
     for role in roles {
-        let place = Place::Related("role".to_owned(), role.to_owned());
-        found.add("role", role, Cell::none(), place);
+        let place = Place::Related("role".to_owned(), role.clone());
+        found.add("role", &role, Cell::none(), place);
     }
-    for host in store.hosts.values() {
+    let hosts = match found::ids(state, "host") {
+        Some(ids) => ids.iter().filter_map(|id| store.hosts.get(id)).collect(),
+        None => store.hosts.values().collect::<Vec<&HostRecord>>(),
+    };
+    for host in hosts {
         let about = Cell::text(&format!(
             "{}, {} tasks",
             super::cluster::mode_word(host.mode).0,
