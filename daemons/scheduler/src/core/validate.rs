@@ -47,13 +47,6 @@ pub fn populate(config: &Config, mut job: JobConfiguration) -> Result<JobConfigu
             job.key, job.task_config.job
         ));
     }
-    if job.key.role == "root" && !config.allow_root_role {
-        return Err(
-            "Role root is not allowed: its processes would run as root on the agents. \
-             Start the scheduler with --allow-root-role to allow it."
-                .to_owned(),
-        );
-    }
     let scheduled = job
         .cron_schedule
         .as_deref()
@@ -90,6 +83,7 @@ pub fn populate_task(
     // What the client says is not asked: quotas rest on it.
     task.production = Some(tier.is_production());
     check_key(&task.job)?;
+    check_role(config, &task.job)?;
     check_executor(config, &task)?;
     check_dedicated(&task)?;
     check_container(config, &mut task)?;
@@ -121,6 +115,17 @@ fn check_key(key: &JobKey) -> Result<(), String> {
         "Job key JobKey(role:{}, environment:{}, name:{}) is invalid.",
         key.role, key.environment, key.name
     ))
+}
+
+fn check_role(config: &Config, key: &JobKey) -> Result<(), String> {
+    if key.role != "root" || config.allow_root_role {
+        return Ok(());
+    }
+    Err(
+        "Role root is not allowed: its processes would run as root on the agents. \
+         Start the scheduler with --allow-root-role to allow it."
+            .to_owned(),
+    )
 }
 
 fn check_executor(config: &Config, task: &TaskConfig) -> Result<(), String> {

@@ -190,3 +190,24 @@ fn a_pulse_is_for_one_jobs_update() {
     assert_eq!(result.status, JobUpdatePulseStatus::Finished);
     stage.play("is ROLL_FORWARD_AWAITING_PULSE\npulse\nis ROLLING_FORWARD");
 }
+
+/// An update makes the job where there is none: its role is looked at as that of a job that is created.
+#[test]
+fn updates_of_the_role_root_need_a_flag() {
+    for (allow_root_role, expected) in [
+        (false, ResponseCode::InvalidRequest),
+        (true, ResponseCode::Ok),
+    ] {
+        let config = Config {
+            allow_root_role,
+            ..config()
+        };
+        let mut stage = Stage::with(config, JobUpdateSettings::default());
+        stage.shape = |_, task| "root".clone_into(&mut task.job.role);
+        let answer = stage.start(1, &["group=1"]);
+        assert_eq!(answer.response_code, expected, "{answer:?}");
+        let said = answer.details.first().and_then(|part| part.message.clone());
+        let refused = said.is_some_and(|text| text.starts_with("Role root is not allowed"));
+        assert_eq!(refused, !allow_root_role);
+    }
+}
