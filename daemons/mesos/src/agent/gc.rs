@@ -3,12 +3,12 @@
 //! A sandbox of an ended executor stays for `gc_delay` after its last change, and for less when the disk fills up: of the
 //! delay remains `1 - gc_disk_headroom - used fraction` (mesos: src/slave/gc.cpp and Slave::age).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::paths::{Paths, run as run_paths};
 use super::shell::Handle;
@@ -37,6 +37,11 @@ fn allowed_age(delay: Duration, used_fraction: f64) -> Duration {
 /// Collects for as long as the shell lives.
 pub(crate) async fn run(shell: Handle, paths: Paths, delay: Duration, counters: Arc<GcCounters>) {
     let mut tick = tokio::time::interval(INTERVAL);
+    let mut collector = Collector {
+        paths,
+        counters,
+        seen: None,
+    };
     loop {
         tick.tick().await;
         let Ok((live, recovering)) = shell
@@ -48,18 +53,18 @@ pub(crate) async fn run(shell: Handle, paths: Paths, delay: Duration, counters: 
         if recovering {
             continue;
         }
-        let (paths, counters) = (paths.clone(), Arc::clone(&counters));
         let round = tokio::task::spawn_blocking(move || {
-            let used = used_fraction(paths.work_dir());
-            let age = allowed_age(delay, used);
-            counters
-                .max_allowed_age_secs
-                .store(age.as_secs(), Ordering::Relaxed);
-            collect(&paths, &live, age, &counters);
+            let used = used_fraction(collector.paths.work_dir());
+            collector.round(&live, allowed_age(delay, used), Instant::now());
+            collector
         });
-        if let Err(error) = round.await {
-            tracing::warn!(%error, "collecting old sandboxes broke off");
-        }
+        collector = match round.await {
+            Ok(collector) => collector,
+            Err(error) => {
+                tracing::error!(%error, "old sandboxes are not collected any more");
+                return;
+            }
+        };
     }
 }
 
@@ -83,57 +88,80 @@ fn subdirectories(directory: &Path) -> Vec<(PathBuf, String)> {
         .collect()
 }
 
-/// Whether everything of these paths that exists was last changed at least `age` ago.
-fn are_older(paths: &[&Path], age: Duration) -> bool {
+/// How long ago one of these paths was changed last, as far as they exist.
+fn age_of(paths: &[&Path]) -> Duration {
     let now = SystemTime::now();
-    paths
-        .iter()
-        .filter_map(|path| {
-            fs::symlink_metadata(path)
-                .and_then(|metadata| metadata.modified())
-                .ok()
-        })
-        .all(|modified| now.duration_since(modified).unwrap_or_default() >= age)
+    let ages = paths.iter().filter_map(|path| {
+        let modified = fs::symlink_metadata(path).ok()?.modified().ok()?;
+        Some(now.duration_since(modified).unwrap_or_default())
+    });
+    ages.min().unwrap_or(Duration::MAX)
 }
 
-/// Removes the sandboxes that are older than `age` and whose container is not in `live`. The age of a sandbox counts from
-/// the end of its executor, which the sentinel marks, or from the last entry made in it.
-fn collect(paths: &Paths, live: &BTreeSet<String>, age: Duration, counters: &GcCounters) {
-    let mut pending = 0;
-    for (slave, agent) in subdirectories(&paths.slaves()) {
-        for (framework_path, framework) in subdirectories(&slave.join("frameworks")) {
-            for (executor_path, executor) in subdirectories(&framework_path.join("executors")) {
-                let runs = executor_path.join("runs");
-                for (run, container) in subdirectories(&runs) {
-                    if live.contains(&container) {
-                        continue;
+/// Removes old sandboxes, round after round.
+struct Collector {
+    paths: Paths,
+    counters: Arc<GcCounters>,
+    /// By container, when a run that has ended was seen first, and how old it was then; nothing before the first round. Only
+    /// what an earlier agent left is as old as its files say: the clock that dates them may be set, and what ended a moment ago
+    /// must not be years old by that.
+    seen: Option<BTreeMap<String, (Instant, Duration)>>,
+}
+
+impl Collector {
+    /// Removes the sandboxes that are older than `age` and whose container is not in `live`. The age of a sandbox counts from
+    /// the end of its executor, which the sentinel marks, or from the last entry made in it.
+    fn round(&mut self, live: &BTreeSet<String>, age: Duration, now: Instant) {
+        let maximum = &self.counters.max_allowed_age_secs;
+        maximum.store(age.as_secs(), Ordering::Relaxed);
+        let known = self.seen.take();
+        let mut seen = BTreeMap::new();
+        let mut pending = 0;
+        let paths = &self.paths;
+        for (slave, agent) in subdirectories(&paths.slaves()) {
+            for (framework_path, framework) in subdirectories(&slave.join("frameworks")) {
+                for (executor_path, executor) in subdirectories(&framework_path.join("executors")) {
+                    let runs = executor_path.join("runs");
+                    for (run, container) in subdirectories(&runs) {
+                        if live.contains(&container) {
+                            continue;
+                        }
+                        let meta = paths.meta_run(&agent, &framework, &executor, &container);
+                        let (first, before) = match &known {
+                            None => (now, age_of(&[&run, &run_paths::sentinel(&meta)])),
+                            Some(known) => known
+                                .get(&container)
+                                .copied()
+                                .unwrap_or((now, Duration::ZERO)),
+                        };
+                        seen.insert(container, (first, before));
+                        if before.saturating_add(now - first) < age {
+                            pending += 1;
+                            continue;
+                        }
+                        remove_run(&run, &meta, &self.counters);
                     }
-                    let meta = paths.meta_run(&agent, &framework, &executor, &container);
-                    if !are_older(&[&run, &run_paths::sentinel(&meta)], age) {
-                        pending += 1;
-                        continue;
+                    let info = paths.executor_info(&agent, &framework, &executor);
+                    if subdirectories(&runs).is_empty()
+                        && age_of(&[&info, &runs]) >= age
+                        && remove_emptied(&executor_path, &runs)
+                    {
+                        remove_quietly(&paths.meta_executor(&agent, &framework, &executor));
                     }
-                    remove_run(&run, &meta, counters);
                 }
-                let info = paths.executor_info(&agent, &framework, &executor);
-                if subdirectories(&runs).is_empty()
-                    && are_older(&[&info, &runs], age)
-                    && remove_emptied(&executor_path, &runs)
+                let info = paths.framework_info(&agent, &framework);
+                let executors = framework_path.join("executors");
+                if subdirectories(&executors).is_empty()
+                    && age_of(&[&info, &executors]) >= age
+                    && remove_emptied(&framework_path, &executors)
                 {
-                    remove_quietly(&paths.meta_executor(&agent, &framework, &executor));
+                    remove_quietly(&paths.meta_framework(&agent, &framework));
                 }
-            }
-            let info = paths.framework_info(&agent, &framework);
-            let executors = framework_path.join("executors");
-            if subdirectories(&executors).is_empty()
-                && are_older(&[&info, &executors], age)
-                && remove_emptied(&framework_path, &executors)
-            {
-                remove_quietly(&paths.meta_framework(&agent, &framework));
             }
         }
+        self.counters.pending.store(pending, Ordering::Relaxed);
+        self.seen = Some(seen);
     }
-    counters.pending.store(pending, Ordering::Relaxed);
 }
 
 fn remove_run(run: &Path, meta: &Path, counters: &GcCounters) {
@@ -213,7 +241,16 @@ mod tests {
         let other = paths.sandbox("S0", "G", "E", "other");
         fs::create_dir_all(&other).unwrap();
         let live = BTreeSet::from(["live".to_owned()]);
-        let counters = GcCounters::default();
+        let counters = Arc::new(GcCounters::default());
+        // An agent that has just been started.
+        let round = |seconds| {
+            let mut collector = Collector {
+                paths: Paths::new(root.path()),
+                counters: Arc::clone(&counters),
+                seen: None,
+            };
+            collector.round(&live, Duration::from_secs(seconds), Instant::now());
+        };
         let exists = |container: &str| {
             let sandbox = paths.sandbox("S0", "F", "E", container).exists();
             assert_eq!(
@@ -223,9 +260,9 @@ mod tests {
             );
             sandbox
         };
-        collect(&paths, &live, Duration::from_secs(6000), &counters);
+        round(6000);
         assert!(exists("live") && exists("ended") && exists("long"));
-        collect(&paths, &live, Duration::from_secs(4000), &counters);
+        round(4000);
         // One that ran for long and ended a moment ago is as fresh as its end.
         assert!(exists("live") && !exists("ended") && exists("long"));
         assert_eq!(counters.succeeded.load(Ordering::Relaxed), 1);
@@ -238,10 +275,50 @@ mod tests {
             backdate(path, 5000);
         }
         // Emptied directories are fresh for a while, because removing changes them.
-        collect(&paths, &live, Duration::from_secs(4000), &counters);
+        round(4000);
         assert!(!other.exists() && paths.framework("S0", "G").exists());
-        collect(&paths, &live, Duration::ZERO, &counters);
+        round(0);
         assert!(!paths.framework("S0", "G").exists());
         assert!(exists("live"));
+    }
+
+    /// Whatever is done to the clock that dates files.
+    #[test]
+    fn a_clock_that_is_set_removes_nothing_early_and_keeps_nothing_for_ever() {
+        const WEEK: u64 = 7 * 86_400;
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::new(root.path());
+        let mut collector = Collector {
+            paths: Paths::new(root.path()),
+            counters: Arc::default(),
+            seen: None,
+        };
+        let begun = Instant::now();
+        let mut round = |seconds| {
+            let age = Duration::from_secs(WEEK);
+            collector.round(&BTreeSet::new(), age, begun + Duration::from_secs(seconds));
+        };
+        round(0);
+        // Two that end now, one just before the clock is put forward by years, one before it is put back.
+        let years = 10 * 365 * 86_400;
+        let [before, after] = ["before", "after"].map(|container| {
+            let sandbox = paths.sandbox("S0", "F", "E", container);
+            fs::create_dir_all(&sandbox).unwrap();
+            sandbox
+        });
+        backdate(&before, years);
+        let future = SystemTime::now() + Duration::from_secs(years);
+        fs::File::open(&after)
+            .unwrap()
+            .set_modified(future)
+            .unwrap();
+        for (at, stay) in [(60, true), (WEEK, true), (WEEK + 60, false)] {
+            round(at);
+            assert_eq!(
+                (before.exists(), after.exists()),
+                (stay, stay),
+                "after {at} s"
+            );
+        }
     }
 }
