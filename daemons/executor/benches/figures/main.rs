@@ -44,8 +44,11 @@ async fn main() {
     if figures.wants("E3") {
         launch::starts(&mut figures, &program).await;
     }
-    if figures.wants("E4") {
+    // Minutes of idleness, and seconds.
+    if figures.wants("E4-idle") {
         idle::wakeups(&mut figures, &program).await;
+    }
+    if figures.wants("E4-ends") {
         idle::ends(&mut figures, &program).await;
     }
     if figures.wants("E5") {
