@@ -23,6 +23,42 @@ pub(crate) const ODD: &[(&str, Scenario)] = &[
         place.finish(json!({"processes": [process("p", "echo after")]}));
         assert_eq!(place.log("p", 0, "stdout"), "before\nafter\n");
     }),
+    ("no_byte_is_lost_at_rotation", |place| {
+        let counting = |name: &str, backups: usize| {
+            let rotate = json!({"log_size": 100_000, "backups": backups});
+            let logger = json!({"mode": "rotate", "rotate": rotate});
+            with(
+                process(name, "seq 1 100000; seq 1 9 >&2"),
+                json!({"logger": logger}),
+            )
+        };
+        place.finish(json!({"processes": [counting("all", 20), counting("few", 2)]}));
+        let numbers = |upto: usize| {
+            (1..=upto)
+                .map(|number| format!("{number}\n"))
+                .collect::<String>()
+        };
+        let whole = numbers(100_000);
+        for (name, is_whole) in [("all", true), ("few", false)] {
+            // Oldest first.
+            let kept: Vec<String> = (1..=20)
+                .rev()
+                .filter_map(|number| place.file(&format!(".logs/{name}/0/stdout.{number}")))
+                .chain([place.log(name, 0, "stdout")])
+                .collect();
+            let text = kept.concat();
+            assert!(
+                whole.ends_with(&text),
+                "{name}: a gap, or the end is missing"
+            );
+            assert_eq!(text == whole, is_whole, "{name}");
+            // What was read at once goes into one file, at most 64 KiB beyond its size.
+            let longest = kept.iter().map(String::len).max();
+            assert!(longest < Some(100_000 + (64 << 10)), "{name}: {longest:?}");
+            assert_eq!(place.log(name, 0, "stderr"), numbers(9));
+        }
+        assert_eq!(place.file(".logs/few/0/stdout.3"), None);
+    }),
     ("console_and_both", |place| {
         let logged = |name: &str, destination: &str| {
             let cmdline = format!("echo {name} out; echo {name} err >&2");
