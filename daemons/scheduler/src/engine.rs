@@ -413,7 +413,7 @@ impl<L: Log> Engine<L> {
                 Effect::Reply { id, response } => {
                     if let Some(reply) = self.replies.remove(&id) {
                         // Whoever asked may have gone away; the change stands.
-                        let _ = reply.send(response);
+                        let _ = reply.send(*response);
                     }
                 }
                 Effect::AskCoordinator(call) => {

@@ -155,8 +155,8 @@ pub enum Effect {
     Reply {
         /// The write's id.
         id: u64,
-        /// The answer; the server's description is not in it.
-        response: Response,
+        /// The answer; the server's description is not in it. In a box, since a step with a hundred launches has none.
+        response: Box<Response>,
     },
     /// A call to Mesos.
     Mesos(MesosCall),
@@ -343,7 +343,7 @@ impl Core {
         self.sign();
         match input {
             Input::Write { id, user, call } => {
-                let response = self.write(&user, call);
+                let response = Box::new(self.write(&user, call));
                 self.out.effects.push(Effect::Reply { id, response });
             }
             Input::Mesos(event) => self.mesos_event(event),

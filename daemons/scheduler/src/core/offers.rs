@@ -17,7 +17,7 @@ use super::config::{Config, OfferOrder};
 use super::filter::{Request, Unused};
 use super::lots::{Lot, Shapes, loaned_cpus, usable};
 use super::random::Random;
-use super::store::{DEDICATED, FastMap, Host, Names};
+use super::store::{DEDICATED, FastMap, Host, Names, View};
 
 /// A place in the table of offers.
 pub(crate) type Place = u32;
@@ -328,15 +328,29 @@ impl Offers {
     }
 
     /// Reads of the next offers behind a place in the order what their launches will read. With a hundred thousand offers none
-    /// of it is in the processor's cache; asked for together, the answers of the memory come together.
-    pub(crate) fn read_ahead(&self, agents: &Agents, place: Option<OrderKey>, count: usize) {
-        for held in self.behind(place).take(count) {
-            let agent = agents.at(held.row);
-            let texts = [&held.id, &held.agent, &held.host.name];
-            let first = texts.map(|text| text.as_bytes().first().copied());
-            let lot = held.lots.last().map(|lot| lot.shape.kind);
-            black_box((first, lot, agent.residents.len()));
+    /// of it is in the processor's cache; asked for together, the answers of the memory come together. So all offers are
+    /// asked for one thing before any is asked for what lies behind that.
+    pub(crate) fn read_ahead(
+        &self,
+        (agents, view): (&Agents, &View),
+        place: Option<OrderKey>,
+        count: usize,
+    ) {
+        let next: Vec<&HeldOffer> = self.behind(place).take(count).collect();
+        for held in &next {
+            let number = self.numbers.get(held.key.place as usize).copied();
+            black_box((number, held.agent.len(), held.lots.len()));
         }
+        for held in &next {
+            let agent = agents.at(held.row);
+            let texts = [&held.id, &held.agent];
+            let texts = texts.map(|text| text.as_bytes().first().copied());
+            let lots = [held.lots.first(), held.lots.last()];
+            let lots = lots.map(|lot| lot.map(|lot| Arc::as_ptr(&lot.shape)));
+            black_box((texts, lots, held.host.name.len()));
+            black_box((agent.residents.len(), agent.offer));
+        }
+        view.read_ahead(next.iter().map(|held| &*held.host.name));
     }
 
     /// The last place in the order.

@@ -240,7 +240,8 @@ impl Core {
         let request = Request::new(&self.config, self.store.names(), stored);
         let mut candidates = self.take_candidates(stored.id);
         let next = candidates.cursor();
-        self.offers.read_ahead(&self.agents, next, ids.len());
+        let known = (&self.agents, self.store.read());
+        self.offers.read_ahead(known, next, ids.len());
         let mut launched = 0;
         let mut unplaced = Vec::new();
         // All tasks of a group need the same: where one finds nothing, the next finds nothing either.

@@ -4,6 +4,8 @@
 //! Buckets hold [`LOAD`] entries on average and are split one at a time (linear hashing): no insertion stalls for a rehash of
 //! everything, and a copy for readers shares all pages. Entries of one hash stay in the order in which they came.
 
+use std::hint::black_box;
+
 use uuid::Uuid;
 
 use super::Slot;
@@ -42,11 +44,23 @@ impl SlotIndex {
 
     /// The places of a hash, in the order in which they came.
     pub(crate) fn slots(&self, hash: u32) -> impl DoubleEndedIterator<Item = Slot> {
+        let fitting = self.bucket(hash).iter();
+        let fitting = fitting.filter(move |entry| entry.0 == hash);
+        fitting.map(|(_, slot)| *slot)
+    }
+
+    fn bucket(&self, hash: u32) -> &[(u32, Slot)] {
         let at = bucket_at(hash as usize, self.buckets.len());
         let bucket = at.and_then(|at| self.buckets.get(at));
-        let entries = bucket.map_or(&[][..], |bucket| bucket).iter();
-        let fitting = entries.filter(move |entry| entry.0 == hash);
-        fitting.map(|(_, slot)| *slot)
+        bucket.map_or(&[], |bucket| bucket)
+    }
+
+    /// Reads the buckets of hashes that will be asked for one by one. In a large index none is in the processor's cache;
+    /// asked for together, the answers of the memory come together.
+    pub(crate) fn read_ahead(&self, hashes: impl Iterator<Item = u32>) {
+        for hash in hashes {
+            black_box(self.bucket(hash).last().copied());
+        }
     }
 
     /// Adds a place that is not there.

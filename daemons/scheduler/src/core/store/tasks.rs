@@ -18,6 +18,9 @@ use crate::core::config::Millis;
 /// So many new tasks of a job each go to their place in its order; with more the order is made again.
 const FEW: usize = 8;
 
+/// For so many new tasks at a time the index is read ahead.
+const AHEAD: usize = 16;
+
 /// What tasks of one configuration that go leave to be done once for all of them.
 #[derive(Default)]
 struct Leaving {
@@ -51,7 +54,11 @@ impl Store {
         let mut added: Vec<(i32, Slot)> = Vec::with_capacity(all().count());
         let mut ids = IdText::of(&config.id_prefix);
         changes.reserve(added.capacity());
-        for instance in all() {
+        let mut ahead = all().map(|instance| hash_of_uuid(task_uuid(instance, seed)));
+        for (at, instance) in all().enumerate() {
+            if at % AHEAD == 0 {
+                self.view.ids.read_ahead(ahead.by_ref().take(AHEAD));
+            }
             let uuid = task_uuid(instance, seed);
             let task = Task::new(uuid, Arc::clone(&config), instance, event.clone());
             added.push((instance, self.place(task)?));

@@ -168,6 +168,11 @@ impl View {
         tasks.filter(move |task| task.host() == Some(host))
     }
 
+    /// Reads what [`View::tasks_on_host`] will read first of each of some hosts.
+    pub(crate) fn read_ahead<'a>(&self, hosts: impl Iterator<Item = &'a str>) {
+        self.host_tasks.read_ahead(hosts.map(hash_of_host));
+    }
+
     /// Every host that ever offered.
     pub fn hosts(&self) -> impl Iterator<Item = &Host> {
         self.hosts.iter().map(|(_, host)| &**host)

@@ -210,7 +210,7 @@ impl World {
             panic!("no reply: {effects:?}");
         };
         assert_eq!(replied, id);
-        (response, calls(effects))
+        (*response, calls(effects))
     }
 
     /// The call's code and first message.
