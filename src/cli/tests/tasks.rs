@@ -87,7 +87,9 @@ fn task_run_takes_both_outputs_and_any_end() {
         World::new(&server.url()).with_program("ssh", "echo one; echo two >&2; echo three; exit 9");
     let expected = "host1:  one\nhost1:  two\nhost1:  three\n";
     let command = ["task", "run", "west/www/prod/hello/1", "ls"];
-    world.check(&command, 0, expected);
+    let stderr = world.check(&command, 0, expected);
+    let warned = " WARN] ssh to host1 for instance 1: exit status: 9\n";
+    assert!(stderr.contains(warned), "{stderr}");
     // With four threads all three run at the same time: each waits for the others.
     let world = World::new(&server.url()).with_program(
         "ssh",
@@ -155,7 +157,7 @@ fn task_ssh() {
         ),
         (
             &["west/www/prod/hello/9"],
-            "Job west/www/prod/hello not found",
+            "Job west/www/prod/hello not found: no live task of instances [9]\n",
         ),
         (
             &["west/www/prod/hello/0", "-L", "x:http"],

@@ -282,6 +282,10 @@ fn there_must_be_one_active_update() {
             "There is no active update for this job.\n",
         ),
         (
+            &["update", "wait", "west/www/prod/hello"],
+            "No active update found for this job.\n",
+        ),
+        (
             &["update", "wait", "west/www/prod/hello", "u"],
             "Job update not found.\n",
         ),

@@ -119,11 +119,13 @@ pub(super) fn help_of_all(nouns: &[Noun]) -> String {
 }
 
 pub(super) fn entry(text: &mut String, name: &str, help: &str) {
-    let line = format!("  {name:<22}");
+    // Two blanks at least before the help.
+    let line = if name.len() > 20 {
+        format!("  {name}\n{:24}", "")
+    } else {
+        format!("  {name:<22}")
+    };
     text.push_str(&line);
-    if line.len() > 24 {
-        text.push_str("\n                        ");
-    }
     text.push_str(help);
     text.push('\n');
 }

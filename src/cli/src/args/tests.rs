@@ -178,6 +178,24 @@ fn wrong_arguments() {
 }
 
 #[test]
+fn names_and_what_is_said_of_them_stand_apart() {
+    for (name, expected) in [
+        (
+            "twenty-of-characters",
+            "  twenty-of-characters  said\n".to_owned(),
+        ),
+        (
+            "twenty-one-characters",
+            format!("  twenty-one-characters\n{}said\n", " ".repeat(24)),
+        ),
+    ] {
+        let mut text = String::new();
+        help::entry(&mut text, name, "said");
+        assert_eq!(text, expected);
+    }
+}
+
+#[test]
 fn help_names_everything_there_is() {
     for line in ["", "-h", "--help"] {
         let Outcome::Show(text) = outcome(line) else {

@@ -1,7 +1,7 @@
 //! `aurora task run`: a command on every machine that runs an instance.
 
 use std::io::Read;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use aurora_api::model::AssignedTask;
 use futures_util::StreamExt;
@@ -32,13 +32,18 @@ pub(crate) async fn run(context: &Context<'_>) -> Outcome {
     let threads = context.options.positive("threads");
     let mut results = futures_util::stream::iter(runs).buffer_unordered(threads);
     while let Some((task, said)) = results.next().await {
-        let said = said
+        let (said, ended) = said
             .map_err(std::io::Error::other)
             .flatten()
             .map_err(|error| {
                 CommandError::new(ExitCode::CommandFailure, format!("Cannot run ssh: {error}"))
             })?;
         print_out(&with_host(task, &said))?;
+        // It is success all the same; but ssh is called so that it does not say itself why it could not connect.
+        if !ended.success() {
+            let host = task.slave_host.as_deref().unwrap_or_default();
+            tracing::warn!("ssh to {host} for instance {}: {ended}", task.instance_id);
+        }
     }
     Ok(())
 }
@@ -55,9 +60,8 @@ fn ssh(context: &Context<'_>, task: &AssignedTask, command: &str) -> Command {
     ssh
 }
 
-/// What a program says on both its outputs, in its order, up to [`MAX_OUTPUT`]: then it finds them closed. How it ends does
-/// not matter.
-fn output(mut command: Command) -> std::io::Result<Vec<u8>> {
+/// What a program says on both its outputs, in its order, up to [`MAX_OUTPUT`]: then it finds them closed; and how it ends.
+fn output(mut command: Command) -> std::io::Result<(Vec<u8>, ExitStatus)> {
     let (reader, writer) = std::io::pipe()?;
     command.stdout(writer.try_clone()?).stderr(writer);
     let mut child = command.spawn()?;
@@ -65,8 +69,7 @@ fn output(mut command: Command) -> std::io::Result<Vec<u8>> {
     drop(command);
     let mut said = Vec::new();
     reader.take(MAX_OUTPUT).read_to_end(&mut said)?;
-    child.wait()?;
-    Ok(said)
+    Ok((said, child.wait()?))
 }
 
 /// Each line with the host before it.

@@ -7,7 +7,7 @@ use super::sandbox::Sandboxes;
 use super::{address, cannot_run, ended, live_tasks, words};
 use crate::context::{Context, Outcome};
 use crate::exit::{CommandError, ExitCode};
-use crate::keys::InstanceSpec;
+use crate::keys::{InstanceSpec, id_list};
 
 pub(crate) async fn run(context: &Context<'_>) -> Outcome {
     let options = context.options;
@@ -21,7 +21,11 @@ pub(crate) async fn run(context: &Context<'_>) -> Outcome {
     let what = "Unable to get information about instance:";
     let tasks = live_tasks(context, &spec.key, spec.instances.as_ref(), what).await?;
     let Some(task) = tasks.first() else {
-        return Err(invalid(format!("Job {} not found", spec.key)));
+        let what = match &spec.instances {
+            Some(ids) => format!("no live task of instances {}", id_list(ids.iter().copied())),
+            None => "it has no live task".to_owned(),
+        };
+        return Err(invalid(format!("Job {} not found: {what}", spec.key)));
     };
     let sandboxes = Sandboxes::of(context, &spec.key.cluster)?;
     let command = sandboxes.command(command.unwrap_or("bash"), task)?;

@@ -7,8 +7,8 @@ use aurora_api::service::arguments::{
 };
 use aurora_client::scheduler::Retry;
 
-use super::active_update;
 use super::wait::{Aim, wait_for};
+use super::{NO_ACTIVE, active_update};
 use crate::context::{Context, Outcome, check, print_out};
 use crate::exit::{CommandError, ExitCode};
 use crate::keys::FullKey;
@@ -52,10 +52,7 @@ async fn change(
 ) -> Outcome<(String, JobUpdateKey)> {
     let key = context.positional(0, "CLUSTER/ROLE/ENV/NAME", FullKey::parse)?;
     let Some(update) = active_update(context, &key).await? else {
-        return Err(CommandError::new(
-            ExitCode::InvalidParameter,
-            "No active update found for this job.",
-        ));
+        return Err(CommandError::new(ExitCode::InvalidParameter, NO_ACTIVE));
     };
     let message = context.options.text("message").map(str::to_owned);
     let response = context

@@ -17,6 +17,9 @@ use crate::context::{Context, FAILURE, Outcome};
 use crate::exit::{CommandError, ExitCode};
 use crate::keys::FullKey;
 
+/// What is said where an active update is needed.
+const NO_ACTIVE: &str = "No active update found for this job.";
+
 /// What `--status` takes: groups of statuses, then each status.
 pub(crate) const STATUSES: &[&str] = &[
     "active",

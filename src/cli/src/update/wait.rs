@@ -48,7 +48,7 @@ pub(crate) async fn run(context: &Context<'_>) -> Outcome {
         },
         None => super::active_update(context, &key)
             .await?
-            .ok_or_else(not_found)?,
+            .ok_or_else(|| CommandError::new(ExitCode::InvalidParameter, super::NO_ACTIVE))?,
     };
     wait_for(context, &key.cluster, &update, Aim::Forward).await
 }
