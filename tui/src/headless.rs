@@ -128,6 +128,10 @@ pub(crate) async fn run(
     let (state, look) = (runner.crew.state(), runner.crew.look());
     let frame = || paint(state, &screen::screen(state), look).0;
     match form {
+        Form::Text if !errand.sized && state.view.place.is_sheet() => {
+            let mut lines = screen::sheet(state).into_iter();
+            lines.try_for_each(|line| writeln!(out, "{line}"))?;
+        }
         Form::Text => out.write_all(as_text(&frame()).as_bytes())?,
         Form::Ansi => out.write_all(picture::ansi(&frame()).as_bytes())?,
         Form::Svg => {
@@ -347,7 +351,7 @@ impl Runner {
         let command = command::parse(line).ok()?;
         let shows_task = matches!(
             command.spec.verb,
-            Verb::Task | Verb::Why | Verb::Logs | Verb::Sandbox | Verb::File
+            Verb::Task | Verb::Why | Verb::Config | Verb::Logs | Verb::Sandbox | Verb::File
         );
         let changes_task =
             Action::named(command.spec.name).is_some_and(|action| action.kind() == Kind::Task);

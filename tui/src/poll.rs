@@ -1,7 +1,7 @@
 //! An Apache Aurora scheduler has no event feed: it is asked again and again, and what it answers is told as lines of a feed
 //! of version 0. What it cannot tell (hosts, quotas, updates, when a job last changed) stays untold.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -10,16 +10,13 @@ use aurora_api::feed::{
     TaskRecord,
 };
 use aurora_api::job_key::JobPath;
-use aurora_api::model::{
-    JobSummary, JobSummaryResult, ScheduleStatus, ScheduleStatusResult, ScheduledTask, TaskConfig,
-    TaskQuery,
-};
+use aurora_api::model::{JobSummary, ScheduleStatus, ScheduledTask, TaskConfig, TaskQuery};
 use aurora_api::service::arguments::{GetJobSummary, GetTasksWithoutConfigs};
 use aurora_api::simple;
 use aurora_client::http::describe;
 use aurora_client::scheduler::{CallError, Retry, Scheduler};
 use aurora_tui_model::event::{Event, LinkEvent};
-use aurora_tui_model::store::SUMMARY;
+use aurora_tui_model::store::{MOST_POLLED, SUMMARY};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -103,11 +100,9 @@ impl Poll {
     }
 
     async fn ask(&mut self, topics: &BTreeSet<String>) -> Result<Vec<Line>, CallError> {
-        let summary: JobSummaryResult = self
-            .scheduler
-            .ask(GetJobSummary { role: None }, Retry::Safe)
-            .await?;
-        let jobs = summary.summaries.into_iter().map(job).collect();
+        let each = |jobs: &mut Vec<Line>, summary: JobSummary| jobs.push(job(summary));
+        let asked = GetJobSummary { role: None };
+        let jobs = self.scheduler.ask_each(asked, Retry::Safe, each).await?;
         let mut lines = whole(SUMMARY, jobs);
         for topic in topics {
             let job = topic
@@ -123,22 +118,28 @@ impl Poll {
     async fn tasks(&mut self, job: JobPath) -> Result<Vec<Line>, CallError> {
         let query = TaskQuery {
             job_keys: Some([job.0].into()),
+            limit: Some(MOST_POLLED.into()),
             ..TaskQuery::default()
         };
-        let found: ScheduleStatusResult = self
-            .scheduler
-            .ask(GetTasksWithoutConfigs { query: Some(query) }, Retry::Safe)
-            .await?;
-        let mut lines = Vec::new();
-        for found in found.tasks {
+        let each = |tasks: &mut Tasks, found: ScheduledTask| {
             let (id, config) = config(&found.assigned_task.task);
-            if self.configs.insert(id.clone()) {
-                lines.push(config);
-            }
-            lines.push(task(found, id));
-        }
-        Ok(lines)
+            tasks.configs.entry(id.clone()).or_insert(config);
+            tasks.lines.push(task(found, id));
+        };
+        let asked = GetTasksWithoutConfigs { query: Some(query) };
+        let tasks = self.scheduler.ask_each(asked, Retry::Safe, each).await?;
+        let known = &mut self.configs;
+        let new = tasks.configs.into_iter();
+        let new = new.filter_map(|(id, config)| known.insert(id).then_some(config));
+        Ok(new.chain(tasks.lines).collect())
     }
+}
+
+/// Tasks, and what they are configured as.
+#[derive(Default)]
+struct Tasks {
+    configs: HashMap<String, Line>,
+    lines: Vec<Line>,
 }
 
 fn whole(topic: &str, lines: Vec<Line>) -> Vec<Line> {

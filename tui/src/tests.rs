@@ -174,6 +174,9 @@ fn frames() {
             "instances www-data/devel/hello; sandbox www-data/devel/hello/0",
             "",
         ),
+        ("timeline", "timeline www-data/devel/hello", ""),
+        ("config", "config www-data/devel/hello", ""),
+        ("diff", "diff www-data/devel/hello u-1", ""),
         ("hosts", "hosts", ""),
         ("host", "host host-1.example", ""),
         (

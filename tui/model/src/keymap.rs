@@ -376,6 +376,62 @@ mod tests {
         }
     }
 
+    /// The keys that other tools of this kind have taught, and what they do in a table.
+    #[test]
+    fn core_keys_of_the_default_key_map() {
+        let map = Keymap::built_in();
+        for (keys, line) in [
+            ("j", "down"),
+            ("k", "up"),
+            ("h", "back"),
+            ("l", "logs"),
+            ("g g", "first"),
+            ("G", "last"),
+            ("ctrl-d", "half-page-down"),
+            ("ctrl-u", "half-page-up"),
+            (":", "prompt"),
+            ("/", "filter"),
+            ("n", "search-next"),
+            ("N", "search-previous"),
+            ("?", "help"),
+            ("enter", "enter"),
+            ("esc", "back"),
+            ("-", "previous"),
+            ("[", "back"),
+            ("]", "forward"),
+            ("space", "mark"),
+            ("V", "mark-range"),
+            ("a", "actions"),
+            ("tab", "next-pane"),
+            ("ctrl-w v", "split-right"),
+            ("ctrl-w c", "close"),
+            ("ctrl-w z", "zoom"),
+            ("y n", "copy name"),
+            ("y l", "copy link"),
+            ("d", "enter"),
+            ("c", "config"),
+            ("D", "diff"),
+            ("t", "timeline"),
+            ("s", "next-sort"),
+            ("S", "reverse"),
+            ("L", "tails"),
+            ("w", "why"),
+            ("<", "earlier"),
+            (">", "later"),
+            ("q", "quit"),
+            ("ctrl-z", "suspend"),
+            ("ctrl-l", "redraw"),
+            ("ctrl-c", "cancel"),
+        ] {
+            let sequence = key::parse_sequence(keys).unwrap();
+            let found = map.lookup("instances", &sequence);
+            let Lookup::Found(binding) = found else {
+                panic!("{keys}: {found:?}");
+            };
+            assert_eq!(binding.run, [line], "{keys}");
+        }
+    }
+
     #[test]
     fn presets() {
         for (base, line, keys) in [

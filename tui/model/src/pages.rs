@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::found::{self, Finds};
 use crate::place::Place;
 use crate::state::{State, View};
-use crate::store::Store;
+use crate::store::{MOST_POLLED, Store};
 use crate::views;
 
 /// A table of more rows is read as pages.
@@ -175,6 +175,16 @@ fn query_of_host(state: &State) -> Option<Query> {
 pub(crate) fn queries(state: &State) -> Vec<Query> {
     let of_table = query(state).or_else(|| query_of_host(state));
     of_table.into_iter().chain(found::queries(state)).collect()
+}
+
+/// What is not here and no page brings, in words.
+pub(crate) fn remark(state: &State) -> Option<&'static str> {
+    let Some(job) = state.view.place.job() else {
+        return found::remark(state);
+    };
+    let polled = state.store.version == Some(0);
+    let is_cut = polled && state.store.tasks_of(job).count() >= usize::from(MOST_POLLED);
+    is_cut.then_some("the first 20,000 tasks; this scheduler gives no pages")
 }
 
 /// What is here of the view's table, when it is read as pages.

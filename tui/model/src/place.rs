@@ -20,6 +20,8 @@ pub const VIEWS: &[&str] = &[
     "task",
     "why",
     "timeline",
+    "config",
+    "diff",
     "sandbox",
     "file",
     "logs",
@@ -71,6 +73,10 @@ pub enum Place {
     Why(TaskRef),
     /// What happened to the tasks of a job, or of one instance of it.
     Timeline(JobPath, Option<i32>),
+    /// The configuration of a job's instances, or of a task by its id.
+    Config(JobPath, Option<String>),
+    /// How the configurations of a job's instances differ, or what an update changes, by its id.
+    Diff(JobPath, Option<String>),
     /// A directory of a task's sandbox; the path is relative, empty for the top.
     Sandbox(TaskRef, String),
     /// A file of a sandbox.
@@ -156,6 +162,8 @@ impl Place {
             Place::Task(_) => "task",
             Place::Why(_) => "why",
             Place::Timeline(..) => "timeline",
+            Place::Config(..) => "config",
+            Place::Diff(..) => "diff",
             Place::Sandbox(..) => "sandbox",
             Place::File(..) => "file",
             Place::Logs(..) => "logs",
@@ -189,6 +197,8 @@ impl Place {
             Place::Instances(job)
             | Place::Update(job, _)
             | Place::Timeline(job, _)
+            | Place::Config(job, _)
+            | Place::Diff(job, _)
             | Place::Tails(job, ..) => Some(job),
             Place::Task(task)
             | Place::Why(task)
@@ -212,6 +222,7 @@ impl Place {
                 "task" => Some(format!("job/{}", name.rsplit_once('/')?.0)),
                 _ => None,
             },
+            Place::Config(..) | Place::Diff(..) => None,
             place => place.job().map(store::job_topic),
         }
     }
@@ -221,6 +232,8 @@ impl Place {
         match self {
             Place::Why(task) => vec![Question::Why(task.task.clone())],
             Place::Update(job, id) => vec![Question::Update(job.clone(), id.clone())],
+            Place::Config(job, task) => vec![Question::Config(job.clone(), task.clone())],
+            Place::Diff(job, update) => vec![Question::Diff(job.clone(), update.clone())],
             Place::Quotas => vec![Question::Quotas],
             Place::Offers => vec![Question::Offers],
             Place::Host(host) => vec![Question::OffersOf(host.clone())],
@@ -236,6 +249,11 @@ impl Place {
             Place::Hosts | Place::Host(_) | Place::Quotas => 1,
             _ => 0,
         }
+    }
+
+    /// Whether it is a text that the scheduler is asked for.
+    pub fn is_sheet(&self) -> bool {
+        matches!(self, Place::Config(..) | Place::Diff(..))
     }
 
     /// The task that this view is about.
@@ -257,7 +275,15 @@ impl Place {
             Place::Host(_) => Place::Hosts,
             Place::Update(..) => Place::Updates,
             Place::Task(task) => Place::Instances(task.job.clone()),
-            Place::Tails(job, ..) | Place::Timeline(job, _) => Place::Instances(job.clone()),
+            Place::Config(job, Some(task)) => Place::Task(TaskRef {
+                job: job.clone(),
+                task: task.clone(),
+            }),
+            Place::Diff(job, Some(update)) => Place::Update(job.clone(), update.clone()),
+            Place::Tails(job, ..)
+            | Place::Timeline(job, _)
+            | Place::Config(job, None)
+            | Place::Diff(job, None) => Place::Instances(job.clone()),
             Place::Logs(task, _) | Place::Why(task) => Place::Task(task.clone()),
             Place::Sandbox(task, path) | Place::File(task, path) => match path.rsplit_once('/') {
                 Some((directory, _)) => Place::Sandbox(task.clone(), directory.to_owned()),
@@ -285,7 +311,9 @@ impl Place {
             Place::Sandbox(_, path) | Place::File(_, path) => {
                 parts.extend(path.split('/').filter(|part| !part.is_empty()))
             }
-            Place::Logs(_, Some(process)) => parts.push(process),
+            Place::Logs(_, Some(one)) | Place::Config(_, Some(one)) | Place::Diff(_, Some(one)) => {
+                parts.push(one)
+            }
             Place::Tails(_, wanted, process) => {
                 instances = if wanted.is_empty() {
                     ALL.to_owned()

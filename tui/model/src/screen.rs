@@ -16,12 +16,11 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use crate::filter::Filter;
-use crate::found;
 use crate::layout::Area;
 use crate::logs::strip::Strip;
 use crate::logs::{Line, sieve};
 use crate::pages;
-use crate::place::Place;
+use crate::place::{Place, TaskRef};
 use crate::state::{Detail, Pane, State};
 use crate::store::SUMMARY;
 use crate::table::{Cell, Sort, Table};
@@ -356,7 +355,7 @@ pub fn screen(state: &State) -> Screen {
 
 fn crumb(state: &State) -> (String, String) {
     let place = &state.view.place;
-    let instance = |task: &crate::place::TaskRef| {
+    let instance = |task: &TaskRef| {
         state.store.tasks.get(&task.task).map_or_else(
             || format!("{} > {}", task.job, task.task),
             |record| format!("{}/{}", task.job, record.instance),
@@ -391,6 +390,13 @@ fn crumb(state: &State) -> (String, String) {
                 process.as_deref().unwrap_or_default()
             )
         }
+        Place::Config(job, None) => format!("jobs > {job} > config"),
+        Place::Config(job, Some(task)) => {
+            let (job, task) = (job.clone(), task.clone());
+            format!("jobs > {} > config", instance(&TaskRef { job, task }))
+        }
+        Place::Diff(job, None) => format!("jobs > {job} > diff"),
+        Place::Diff(job, Some(id)) => format!("updates > {job} > {id} > diff"),
         Place::Host(host) => format!("hosts > {host}"),
         Place::Update(job, id) => format!("updates > {job} > {id}"),
         Place::Help(view) => format!("help > {view}"),
@@ -422,7 +428,7 @@ fn crumb(state: &State) -> (String, String) {
     {
         counter.push_str(&format!(" not current: {why}"));
     }
-    if let Some(remark) = found::remark(state) {
+    if let Some(remark) = pages::remark(state) {
         counter.push_str(&format!(" ({remark})"));
     }
     if state.view.problems {
@@ -438,6 +444,15 @@ fn crumb(state: &State) -> (String, String) {
         counter.push_str(&format!(" {} marked", state.view.marks.len()));
     }
     (text::clean(&path), counter)
+}
+
+/// All lines of a text that was asked for as a whole, those that a filter hides excepted; none in other views.
+pub fn sheet(state: &State) -> Vec<String> {
+    let pane = state.view.pane().filter(|_| state.view.place.is_sheet());
+    let lines = pane
+        .into_iter()
+        .flat_map(|pane| pane.shown().rev().map(|at| pane.buffer.line(at)));
+    lines.flatten().map(Line::text).collect()
 }
 
 /// The view's data for `--snapshot json`; `version` changes when a member changes its meaning.
@@ -470,6 +485,10 @@ pub fn snapshot(state: &State) -> Json {
                 "instances": instances.table.to_json(now_ms),
                 "steps": steps.to_json(now_ms),
             })
+        }
+        Body::Text(panes) if state.view.place.is_sheet() => {
+            let titles: Vec<String> = panes.into_iter().map(|pane| pane.title).collect();
+            json!({"title": titles.concat(), "lines": sheet(state)})
         }
         Body::Text(panes) => {
             let panes: Vec<Json> = panes

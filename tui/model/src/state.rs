@@ -137,6 +137,11 @@ impl View {
                 ..Logs::default()
             })),
             Place::File(..) => Detail::File(Box::default()),
+            // Of a text that was written as a whole, what is around a match matters.
+            place if place.is_sheet() => Detail::File(Box::new(Pane {
+                search: true,
+                ..Pane::default()
+            })),
             _ => Detail::None,
         };
         View {

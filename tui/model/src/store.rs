@@ -27,6 +27,8 @@ pub const UPDATES: &str = "updates";
 pub const MAINTENANCE: &str = "maintenance";
 /// The topic of who changed what.
 pub const AUDIT: &str = "audit";
+/// Of a job on a scheduler without a feed no more tasks are asked for: they would all come again with every answer.
+pub const MOST_POLLED: u16 = 20_000;
 /// So many records of who changed what are kept, the newest ones.
 const MOST_AUDIT: usize = 5_000;
 

@@ -25,6 +25,10 @@ pub enum Question {
     Offers,
     /// What one host offers.
     OffersOf(String),
+    /// The configuration of a job's instances, or of a task by its id.
+    Config(JobPath, Option<String>),
+    /// How the configurations of a job's instances differ, or what an update changes, by its id.
+    Diff(JobPath, Option<String>),
     /// What the scheduler counts.
     Vars,
     /// What a drain of these hosts would do.
@@ -46,6 +50,8 @@ impl Question {
             Question::Quotas => "what is used of the quotas",
             Question::Offers => "what the hosts offer",
             Question::OffersOf(_) => "what the host offers",
+            Question::Config(..) => "the configuration",
+            Question::Diff(..) => "the configurations that are compared",
             Question::Vars => "what the scheduler counts",
             Question::Drain(_) => "the forecast of the drain",
             Question::JobFile(_) => "what the job file asks for",
@@ -66,6 +72,8 @@ pub enum Answer {
     Quotas(BTreeMap<String, QuotaUse>),
     /// To [`Question::Offers`] and [`Question::OffersOf`].
     Offers(Vec<Offer>),
+    /// To [`Question::Config`] and [`Question::Diff`].
+    Sheet(Vec<Section>),
     /// To [`Question::Vars`].
     Vars(BTreeMap<String, f64>),
     /// To [`Question::Drain`].
@@ -76,6 +84,15 @@ pub enum Answer {
     Words(Vec<String>),
     /// There is none, and why.
     None(String),
+}
+
+/// A part of a text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Section {
+    /// What it is about.
+    pub title: String,
+    /// Its lines; in differences they begin with `+`, `-` or a blank.
+    pub lines: Vec<String>,
 }
 
 /// Amounts of the three resources that quotas count.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use aurora_api::drain_plan::DrainPlanRequest;
 use aurora_api::job_key::JobPath;
 use aurora_api::model::{
-    GetJobUpdateDetailsResult, InstanceTaskConfig, JobUpdateDetails, JobUpdateKey, JobUpdateQuery,
-    JobUpdateSettings, JobUpdateStrategy,
+    GetJobUpdateDetailsResult, JobUpdateDetails, JobUpdateKey, JobUpdateQuery, JobUpdateSettings,
+    JobUpdateStrategy, Range,
 };
 use aurora_api::service::arguments::GetJobUpdateDetails;
 use aurora_client::http::{HttpError, describe};
@@ -21,7 +21,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Look, page, poll};
+use super::{Look, configs, page, poll};
 use crate::data::Events;
 
 /// Rows of a page, and how many pages are read at most.
@@ -45,7 +45,12 @@ pub(crate) async fn ask(scheduler: Scheduler, generation: u64, what: WatchWhat, 
     let period = Duration::from_secs(match question {
         Question::Update(..) => 1,
         Question::Why(_) => 2,
-        Question::Quotas | Question::Vars | Question::Offers | Question::OffersOf(_) => 5,
+        Question::Quotas
+        | Question::Config(..)
+        | Question::Diff(..)
+        | Question::Vars
+        | Question::Offers
+        | Question::OffersOf(_) => 5,
         Question::Drain(_) => 10,
         // These are not the scheduler's to answer.
         Question::JobFile(_) | Question::Paths(_) | Question::JobsOf(_) => return,
@@ -62,6 +67,9 @@ impl Look for Asked {
         let scheduler = &self.scheduler;
         let found = match &self.question {
             Question::Update(job, id) => update(scheduler, job, id).await?,
+            Question::Config(job, task) => configs::config(scheduler, job, task.as_deref()).await?,
+            Question::Diff(job, None) => configs::instances(scheduler, job).await?,
+            Question::Diff(job, Some(id)) => configs::update(scheduler, job, id).await?,
             other => read(scheduler, other)
                 .await
                 .map_err(|error| describe(&error))?,
@@ -97,9 +105,12 @@ async fn read(scheduler: &Scheduler, question: &Question) -> Result<Option<Answe
             let plan = scheduler.post(&["ext", "v1", "drain-plan"], &request);
             plan.await?.map(Answer::Drain)
         }
-        Question::Update(..) | Question::JobFile(_) | Question::Paths(_) | Question::JobsOf(_) => {
-            None
-        }
+        Question::Update(..)
+        | Question::Config(..)
+        | Question::Diff(..)
+        | Question::JobFile(_)
+        | Question::Paths(_)
+        | Question::JobsOf(_) => None,
     })
 }
 
@@ -211,6 +222,18 @@ fn numbers(vars: BTreeMap<String, serde_json::Value>) -> Answer {
 }
 
 async fn update(scheduler: &Scheduler, job: &JobPath, id: &str) -> Result<Option<Answer>, String> {
+    let details = details(scheduler, job, id).await?;
+    Ok(details
+        .and_then(info)
+        .map(|info| Answer::Update(Box::new(info))))
+}
+
+/// An update as the scheduler has it.
+pub(super) async fn details(
+    scheduler: &Scheduler,
+    job: &JobPath,
+    id: &str,
+) -> Result<Option<JobUpdateDetails>, String> {
     let key = JobUpdateKey {
         job: job.0.clone(),
         id: id.to_owned(),
@@ -227,10 +250,7 @@ async fn update(scheduler: &Scheduler, job: &JobPath, id: &str) -> Result<Option
         .ask(call, Retry::Safe)
         .await
         .map_err(|error| describe(&error))?;
-    let details = found.details_list.into_iter().next();
-    Ok(details
-        .and_then(info)
-        .map(|info| Answer::Update(Box::new(info))))
+    Ok(found.details_list.into_iter().next())
 }
 
 fn info(details: JobUpdateDetails) -> Option<UpdateInfo> {
@@ -261,12 +281,12 @@ fn info(details: JobUpdateDetails) -> Option<UpdateInfo> {
         before: instructions
             .initial_state
             .iter()
-            .flat_map(touched)
+            .flat_map(|config| touched(&config.instances))
             .collect(),
         after: instructions
             .desired_state
             .iter()
-            .flat_map(touched)
+            .flat_map(|config| touched(&config.instances))
             .collect(),
         strategy: strategy(&instructions.settings),
         limits: limits(&instructions.settings),
@@ -275,8 +295,9 @@ fn info(details: JobUpdateDetails) -> Option<UpdateInfo> {
     })
 }
 
-fn touched(config: &InstanceTaskConfig) -> Vec<i32> {
-    let ranges = config.instances.iter();
+/// The instances of these ranges.
+pub(super) fn touched<'a>(ranges: impl IntoIterator<Item = &'a Range>) -> Vec<i32> {
+    let ranges = ranges.into_iter();
     ranges
         .flat_map(|range| range.first..=range.last)
         .take(MOST_INSTANCES)

@@ -15,8 +15,7 @@ use aurora_api::{binary, instances, resources};
 use aurora_client::directory::Target;
 use aurora_client::http::describe;
 use aurora_client::job_file::{self, JobFile};
-use aurora_client::results::FromResult;
-use aurora_client::scheduler::{Retry, Scheduler};
+use aurora_client::scheduler::Scheduler;
 use aurora_tui_model::diff;
 use aurora_tui_model::event::{Seen, WatchWhat};
 use aurora_tui_model::jobfile::{Charge, Fate, FileJob, FromFile, Group, Purpose};
@@ -26,6 +25,7 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::sync::OnceCell;
 
 use super::ask::{limits, strategy};
+use super::configs::{asked, cron_head};
 use super::{Look, poll};
 use crate::USER_AGENT;
 use crate::data::Events;
@@ -175,14 +175,6 @@ fn one_line(text: &str) -> String {
     lines.join("; ")
 }
 
-async fn asked<T: FromResult>(
-    scheduler: &Scheduler,
-    call: impl Into<aurora_api::service::Call>,
-) -> Result<T, String> {
-    let found = scheduler.ask(call, Retry::Safe).await;
-    found.map_err(|error| describe(&error))
-}
-
 fn encoded<T: Wire>(value: &T) -> String {
     STANDARD.encode(binary::encode(value))
 }
@@ -296,11 +288,9 @@ async fn schedule(scheduler: &Scheduler, read: &Read, found: &mut FromFile) -> R
 }
 
 fn cron_text(job: &JobConfiguration, task: &TaskConfig) -> String {
-    let schedule = job.cron_schedule.as_deref().unwrap_or_default();
-    let policy = job.cron_collision_policy.unwrap_or_default().name();
     format!(
-        "schedule: {schedule}\ncollision policy: {policy}\ninstances: {}\n{}",
-        job.instance_count,
+        "{}\n{}",
+        cron_head(job).join("\n"),
         job_file::task_text(task)
     )
 }

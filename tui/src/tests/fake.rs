@@ -15,7 +15,8 @@ use aurora_tui_model::event::{
 };
 use aurora_tui_model::jobfile::{Charge, Fate, FromFile, Group};
 use aurora_tui_model::told::{
-    Amounts, Answer, InstanceStep, Offer, Question, QuotaUse, Strategy, UpdateInfo, UpdateStep,
+    Amounts, Answer, InstanceStep, Offer, Question, QuotaUse, Section, Strategy, UpdateInfo,
+    UpdateStep,
 };
 use tokio::sync::watch;
 
@@ -341,6 +342,28 @@ fn answer(question: Question) -> Answer {
             },
             ports: 100,
             revocable: false,
+        }]),
+        Question::Config(..) => Answer::Sheet(vec![Section {
+            title: "instances 0-2".to_owned(),
+            lines: [
+                "{",
+                "  \"isService\": true,",
+                "  \"maxTaskFailures\": 1",
+                "}",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+        }]),
+        Question::Diff(..) => Answer::Sheet(vec![Section {
+            title: "instances 0-1 changed from - to +".to_owned(),
+            lines: [
+                "  {",
+                "-   \"isService\": true,",
+                "+   \"isService\": false,",
+                "...",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
         }]),
         Question::Vars => Answer::Vars(BTreeMap::from([
             ("jvm_uptime_secs".to_owned(), 12.0),

@@ -19,6 +19,8 @@ pub enum Verb {
     Task,
     Why,
     Timeline,
+    Config,
+    Diff,
     Sandbox,
     File,
     Logs,
@@ -173,6 +175,8 @@ commands! {
     "task" Task "[JOB/INSTANCE | TASK]" (0, 1) false Shows "a task: processes, ports, resources, events";
     "why" Why "[JOB/INSTANCE | TASK]" (0, 1) false Shows "why a task waits or failed";
     "timeline" Timeline "[JOB[/INSTANCE] | TASK] [FILTER]" (0, 1) true Shows "what happened to a job's tasks, or to one instance";
+    "config" Config "[JOB[/INSTANCE] | TASK]" (0, 1) false Shows "the configuration of a job's instances, or of a task";
+    "diff" Diff "[JOB [UPDATE]]" (0, 2) false Shows "how a job's instances differ, or what an update changes";
     "sandbox" Sandbox "[JOB/INSTANCE | TASK] [PATH]" (0, 2) false Shows "files of a task's sandbox";
     "file" File "JOB/INSTANCE | TASK PATH" (2, 2) false Shows "a file of a task's sandbox";
     "logs" Logs "[JOB/INSTANCE | TASK] [PROCESS]" (0, 2) false Shows "output of a process, stdout and stderr";

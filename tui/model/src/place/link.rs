@@ -154,6 +154,8 @@ impl FromStr for Link {
                 };
                 (Place::Tails(job()?, wanted, rest.get(4).cloned()), 5)
             }
+            "config" => (Place::Config(job()?, rest.get(3).cloned()), 4),
+            "diff" => (Place::Diff(job()?, rest.get(3).cloned()), 4),
             "sandbox" => (Place::Sandbox(task()?, tail()), usize::MAX),
             "file" if !tail().is_empty() => (Place::File(task()?, tail()), usize::MAX),
             "file" => return Err(fault("the file's path is missing")),
@@ -255,6 +257,10 @@ mod tests {
             "aurora://west/why/www-data/prod/hello/t1",
             "aurora://west/timeline/www-data/prod/hello",
             "aurora://west/timeline/www-data/prod/hello/3",
+            "aurora://west/config/www-data/prod/hello",
+            "aurora://west/config/www-data/prod/hello/t1",
+            "aurora://west/diff/www-data/prod/hello",
+            "aurora://west/diff/www-data/prod/hello/u-1",
             "aurora://west/roles",
             "aurora://west/crons",
             "aurora://west/maintenance",

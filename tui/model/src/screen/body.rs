@@ -49,7 +49,10 @@ pub(super) fn body(state: &State) -> Body {
         }
         Detail::File(pane) => {
             let missing = waiting().unwrap_or_else(|| nothing_here(state).to_owned());
-            Body::Text(vec![lines::file(state, pane, missing)])
+            Body::Text(vec![match state.view.place.is_sheet() {
+                true => lines::sheet(state, pane, missing),
+                false => lines::file(state, pane, missing),
+            }])
         }
         Detail::None | Detail::Directory(_) => {
             let Some(table) = views::table(state) else {

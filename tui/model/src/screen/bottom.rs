@@ -75,6 +75,18 @@ pub(super) fn bottom(state: &State) -> Bottom {
             ("actions", "actions"),
             ("filter", "filter"),
         ],
+        Place::Config(..) => &[
+            ("filter", "search"),
+            ("search-next", "next"),
+            ("diff", "diff"),
+            ("pager", "pager"),
+        ],
+        Place::Diff(..) => &[
+            ("filter", "search"),
+            ("search-next", "next"),
+            ("timeline", "timeline"),
+            ("pager", "pager"),
+        ],
         Place::Timeline(..) => &[
             ("enter", "task"),
             ("logs", "logs"),

@@ -148,6 +148,38 @@ pub(super) fn file(state: &State, pane: &Pane, missing: String) -> TextView {
     }
 }
 
+/// The pane of a text that was asked for as a whole. What is known of it is of now.
+pub(super) fn sheet(state: &State, pane: &Pane, missing: String) -> TextView {
+    let title = state.view.place.view().to_owned();
+    if state.looking.is_some() {
+        return TextView {
+            title,
+            focused: true,
+            rows: body_rows(state),
+            empty: "Configurations are asked for and not recorded; `moment now` shows this one."
+                .to_owned(),
+            ..TextView::default()
+        };
+    }
+    let view = file(state, pane, missing);
+    let mut remarks = vec![format!("{} lines", pane.buffer.len())];
+    let filter = &state.view.filter.filter;
+    if !filter.is_empty() {
+        let lines = (0..pane.buffer.len()).filter(|at| line_matches(pane, *at, filter, &[]));
+        let how = if pane.search { "match" } else { "shown" };
+        remarks.push(format!("{} {how}", lines.count()));
+    }
+    if pane.left > 0 {
+        remarks.push(format!("from column {}", pane.left + 1));
+    }
+    remarks.extend(pane.trouble.clone());
+    TextView {
+        title,
+        remarks: remarks.join(", "),
+        ..view
+    }
+}
+
 fn pane_view(
     pane: &Pane,
     filter: &Filter,

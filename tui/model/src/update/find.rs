@@ -141,6 +141,53 @@ pub(super) fn find_timeline(state: &State, word: Option<&str>) -> Result<Place, 
     }
 }
 
+/// Whose configuration the word names: a job's or a task's; without one those of the selected or shown task, else job.
+pub(super) fn find_config(state: &State, word: Option<&str>) -> Result<Place, String> {
+    let of_task = |task: TaskRef| Place::Config(task.job, Some(task.task));
+    let Some(word) = word else {
+        return match find_task(state, None) {
+            Ok(task) => Ok(of_task(task)),
+            Err(_) => Ok(Place::Config(selected_job(state)?, None)),
+        };
+    };
+    match target(word, &state.setup.cluster)? {
+        Target::Job(job, None) => Ok(Place::Config(job, None)),
+        _ => find_task(state, Some(word)).map(of_task),
+    }
+}
+
+/// What the words compare: a job's instances, or an update's two sides; without words what is selected or shown.
+pub(super) fn find_diff(
+    state: &State,
+    job: Option<&str>,
+    id: Option<&str>,
+) -> Result<Place, String> {
+    let of_update = id.is_some()
+        || (job.is_none() && matches!(state.view.place, Place::Updates | Place::Update(..)));
+    if of_update {
+        let shown = match (&state.view.place, id) {
+            (Place::Update(_, shown), None) => Some(shown.as_str()),
+            _ => id,
+        };
+        return match find_update(state, job, shown)? {
+            Place::Update(job, id) => Ok(Place::Diff(job, Some(id))),
+            other => Err(format!("{} is not an update", other.view())),
+        };
+    }
+    let job = match job {
+        None => selected_job(state)?,
+        Some(word) => match target(word, &state.setup.cluster)? {
+            Target::Job(job, None) => job,
+            _ => {
+                return Err(format!(
+                    "`{word}` is not a job; write ROLE/ENVIRONMENT/NAME"
+                ));
+            }
+        },
+    };
+    Ok(Place::Diff(job, None))
+}
+
 fn current(state: &State, job: &JobPath, instance: i32) -> Result<TaskRef, String> {
     let task = state.store.current(job, instance).ok_or_else(|| {
         format!("no task of {job}/{instance} is known here; `instances {job}` loads them")

@@ -153,6 +153,8 @@ pub(super) fn inside(state: &State) -> Result<Place, String> {
         | Place::Audit
         | Place::Why(_)
         | Place::Help(_)
+        | Place::Config(..)
+        | Place::Diff(..)
         | Place::File(..)
         | Place::Logs(..)
         | Place::Tails(..) => {

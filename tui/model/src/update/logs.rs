@@ -240,9 +240,11 @@ fn here_ms(state: &State) -> i64 {
 pub(super) fn at(state: &mut State, word: &str) -> Result<(), String> {
     let time_ms = moment(word, state.server_now_ms(), here_ms(state))?;
     let rows = screen::pane_rows(state);
+    let is_sheet = state.view.place.is_sheet();
     let pane = state
         .view
         .pane_mut()
+        .filter(|_| !is_sheet)
         .ok_or("only output and files have times to go to")?;
     let is_read = pane.skipped == 0 || pane.first_time().is_some_and(|first| first <= time_ms);
     if is_read && pane.show_time(time_ms, rows) {
@@ -354,7 +356,7 @@ pub(super) fn bound(state: &mut State, word: Option<&str>, since: bool) -> Resul
         .transpose()?;
     let panes = match &mut state.view.detail {
         Detail::Logs(logs) => logs.panes_mut(),
-        Detail::File(pane) => vec![&mut **pane],
+        Detail::File(pane) if !state.view.place.is_sheet() => vec![&mut **pane],
         _ => return Err("only output and files have times".to_owned()),
     };
     let mut beyond = false;

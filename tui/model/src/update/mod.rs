@@ -16,6 +16,7 @@ mod past;
 mod roam;
 mod rounds;
 mod run;
+mod sheet;
 mod tell;
 mod together;
 mod watch;
@@ -240,7 +241,12 @@ fn forget_text(view: &mut View) {
         Detail::Logs(logs) => {
             logs.forget();
         }
-        Detail::File(pane) => **pane = Pane::default(),
+        Detail::File(pane) => {
+            **pane = Pane {
+                search: pane.search,
+                ..Pane::default()
+            };
+        }
         Detail::Directory(_) | Detail::None => {}
     }
     view.trouble = None;
@@ -265,6 +271,9 @@ fn set_filter(state: &mut State, text: &str) -> Result<(), String> {
                 pane.unseen = 0;
             }
             logs::sift(state);
+            if state.view.place.is_sheet() {
+                sheet::find_first(state);
+            }
             Ok(())
         }
         Err(fault) => {

@@ -10,7 +10,8 @@ use crate::table::Sort;
 use crate::{screen, views};
 
 use super::find::{
-    find_task, find_timeline, find_update, newest, selected_host, selected_id, selected_job,
+    find_config, find_diff, find_task, find_timeline, find_update, newest, selected_host,
+    selected_id, selected_job,
 };
 use super::movement::{page, step, turn_to};
 use super::{
@@ -138,6 +139,14 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
         Verb::Timeline => {
             let place = find_timeline(state, word(0))?;
             list(state, place, command)?;
+        }
+        Verb::Config => {
+            let place = find_config(state, word(0))?;
+            go(state, place);
+        }
+        Verb::Diff => {
+            let place = find_diff(state, word(0), word(1))?;
+            go(state, place);
         }
         Verb::Sandbox => {
             let task = find_task(state, word(0))?;

@@ -15,6 +15,7 @@ mod mouse;
 mod panes;
 mod past;
 mod rounds;
+mod sheets;
 mod speed;
 mod timelines;
 
@@ -592,7 +593,7 @@ fn an_empty_cluster_shows_three_choices() {
     ] {
         assert!(text.contains(part), "no {part:?} in {text}");
     }
-    bench.keys("c");
+    bench.keys("y c");
     assert_eq!(
         bench.effects.last(),
         Some(&Effect::Copy(

@@ -9,7 +9,7 @@ use crate::state::{Detail, Mode, State};
 use crate::store::SUMMARY;
 use crate::told::{Answer, Question};
 
-use super::{complete, logs, panes};
+use super::{complete, logs, panes, sheet};
 
 /// Starts and stops so that exactly what is needed is followed.
 pub(super) fn reconcile(state: &mut State) -> Vec<Effect> {
@@ -39,6 +39,7 @@ pub(super) fn reconcile(state: &mut State) -> Vec<Effect> {
     }
     panes::each(state, logs::follow_instances);
     panes::each(state, pages::steer);
+    panes::each(state, sheet::begin);
     let mut asked = questions(state);
     let of_views = panes::each(state, |state| match state.is_told() {
         true => state.view.place.questions(),
@@ -183,7 +184,11 @@ fn take_in(state: &mut State, generation: u64, seen: Seen) {
                 state.view.trouble = None;
             }
             let now_ms = state.now_ms;
+            let is_sheet = matches!(answer, Answer::Sheet(_));
             state.store.answers.take(question.clone(), answer, now_ms);
+            if is_sheet {
+                panes::each(state, sheet::fill);
+            }
         }
         (WatchWhat::Ask(question), Seen::Absent(why) | Seen::Trouble(why)) => {
             let why = crate::text::clean(&why);

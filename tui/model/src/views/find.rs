@@ -280,6 +280,12 @@ fn of_task(found: &mut Found<'_>, task: &TaskRecord) {
         Place::Timeline(task.job.clone(), Some(task.instance)),
     );
     found.add(
+        "config",
+        id,
+        Cell::text("what it was launched with"),
+        Place::Config(task.job.clone(), Some(id.clone())),
+    );
+    found.add(
         "sandbox",
         id,
         Cell::text("its files"),
@@ -315,6 +321,12 @@ fn of_job(found: &mut Found<'_>, job: &JobPath) {
         &name,
         Cell::text("what happened to its tasks"),
         Place::Timeline(job.clone(), None),
+    );
+    found.add(
+        "config",
+        &name,
+        Cell::text("of its instances"),
+        Place::Config(job.clone(), None),
     );
     let exact = format!("job={name}");
     let record = state.store.jobs.get(job);

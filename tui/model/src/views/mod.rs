@@ -55,7 +55,11 @@ fn all(state: &State) -> Option<Table> {
         Place::Related(kind, name) => find::related(state, kind, name),
         Place::Bookmarks => find::bookmarks(state),
         Place::Help(view) => help::help(state, view),
-        Place::File(..) | Place::Logs(..) | Place::Tails(..) => return None,
+        Place::Config(..)
+        | Place::Diff(..)
+        | Place::File(..)
+        | Place::Logs(..)
+        | Place::Tails(..) => return None,
     })
 }
 
@@ -78,6 +82,8 @@ pub(crate) fn default_sort(place: &Place) -> Option<&'static str> {
         | Place::Settings
         | Place::Task(_)
         | Place::Why(_)
+        | Place::Config(..)
+        | Place::Diff(..)
         | Place::Sandbox(..)
         | Place::Find
         | Place::Related(..)

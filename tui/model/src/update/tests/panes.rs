@@ -77,8 +77,11 @@ fn anything_is_found_by_its_name_and_leads_to_what_belongs_to_it() {
             .map(|row| row.cells[0].text.clone())
             .collect()
     };
-    assert_eq!(rows(&bench), ["job", "timeline", "role", "journal"]);
-    bench.keys("j j enter");
+    assert_eq!(
+        rows(&bench),
+        ["job", "timeline", "config", "role", "journal"]
+    );
+    bench.keys("j j j enter");
     assert_eq!(here(&bench), "related/role/w");
     bench.keys("enter");
     assert_eq!(here(&bench), "jobs?filter=%40role%3Dw");
