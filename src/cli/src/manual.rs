@@ -43,6 +43,45 @@ const EXIT_CODES: &[(ExitCode, &str)] = &[
     (ExitCode::Interrupted, "Ctrl-C"),
 ];
 
+const ENVIRONMENT: &[(&str, &str)] = &[
+    (
+        "AURORA_CONFIG_ROOT",
+        "the directory of `clusters.json`, `/etc/aurora` unless given; `~/.aurora/clusters.json` comes after it and replaces by name",
+    ),
+    (
+        "AURORA_STATE_DIR",
+        "the state directory of a local cluster, when it is not where `aurora-local` puts it",
+    ),
+    (
+        "NETRC",
+        "the file with a user and password for each scheduler's host, `~/.netrc` unless given",
+    ),
+    (
+        "REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE",
+        "a PEM file with the authorities that sign schedulers' certificates, instead of the system's",
+    ),
+    (
+        "SSL_CERT_FILE, SSL_CERT_DIR",
+        "where the system's authorities are, when neither of those is given",
+    ),
+    (
+        "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY",
+        "proxies for schedulers that are not on this machine",
+    ),
+    (
+        "LOGNAME, USER, LNAME, USERNAME",
+        "the first that is given names the user in a job's owner; else the login name of the process",
+    ),
+    (
+        "DIFF_VIEWER",
+        "the program that compares tasks, `diff` unless given, with options if it needs them",
+    ),
+    (
+        "BROWSER",
+        "the programs that open pages, between colons; `%s` stands for the address",
+    ),
+];
+
 const FORMATS: &str = "
 ## Formats
 
@@ -65,6 +104,11 @@ fn page() -> String {
     );
     for (code, when) in EXIT_CODES {
         line(&mut page, &format!("| {} | {when} |", *code as i32));
+    }
+    page.push_str("\n## Environment\n\n| Variable | Meaning |\n|---|---|\n");
+    for (names, meaning) in ENVIRONMENT {
+        let names = names.replace(", ", "`, `");
+        line(&mut page, &format!("| `{names}` | {meaning} |"));
     }
     page.push_str(FORMATS);
     line(&mut page, "\n## aurora\n");
