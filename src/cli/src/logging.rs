@@ -11,6 +11,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::progress;
+
 /// How much is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verbosity {
@@ -63,7 +65,8 @@ where
         };
         let mut text = Text::default();
         event.record(&mut text);
-        writeln!(out, "{level}] {}{}", text.message, text.fields)
+        let Text { message, fields } = text;
+        writeln!(out, "{}{level}] {message}{fields}", progress::away())
     }
 }
 

@@ -9,29 +9,67 @@ use aurora_api::service::arguments::GetTasksWithoutConfigs;
 use aurora_client::scheduler::{Retry, Scheduler, take};
 
 use crate::context::{Outcome, job_query};
-use crate::keys::FullKey;
+use crate::keys::{FullKey, id_list};
 use crate::pace::Pace;
+use crate::progress::Progress;
 
 /// RUNNING, or anything that comes after it.
-pub(crate) fn running_or_finished(status: ScheduleStatus) -> bool {
+fn running_or_finished(status: ScheduleStatus) -> bool {
     status.is_live() || status.is_terminal()
 }
 
-/// Waits until every instance of the job (or of `instances`) is in a state that `predicate` takes; without tasks it holds.
-/// False when the time is over.
+/// A state to wait for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Goal {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Whether a task has come to it.
+    pub(crate) is_reached: fn(ScheduleStatus) -> bool,
+}
+
+impl Goal {
+    pub(crate) const RUNNING: Goal = Goal {
+        name: "RUNNING",
+        is_reached: running_or_finished,
+    };
+    pub(crate) const FINISHED: Goal = Goal {
+        name: "FINISHED",
+        is_reached: ScheduleStatus::is_terminal,
+    };
+    pub(crate) const KILLED: Goal = Goal {
+        name: "killed",
+        is_reached: ScheduleStatus::is_terminal,
+    };
+}
+
+/// Waits until every instance of the job (or of `instances`) has come to the goal; without tasks it holds. False when the time
+/// is over.
 pub(crate) async fn wait_until(
     scheduler: &Scheduler,
     key: &FullKey,
     instances: Option<&BTreeSet<i32>>,
-    predicate: fn(ScheduleStatus) -> bool,
+    goal: Goal,
     pace: Pace,
 ) -> Outcome<bool> {
     let mut wait = pace.start();
+    let mut progress = Progress::new();
     loop {
         let tasks = query(scheduler, key, instances).await?;
-        if states(&tasks).values().all(|status| predicate(*status)) {
+        let states = states(&tasks);
+        let reached = |status: &ScheduleStatus| (goal.is_reached)(*status);
+        let waiting = states.iter().filter(|(_, status)| !reached(status));
+        let waiting: Vec<i32> = waiting.map(|(id, _)| *id).collect();
+        if waiting.is_empty() {
             return Ok(true);
         }
+        progress.show(&format!(
+            "instances {}: {} of {} ({} s), waiting for {}",
+            goal.name,
+            states.len() - waiting.len(),
+            states.len(),
+            wait.elapsed().as_secs(),
+            id_list(waiting.into_iter().take(5))
+        ));
         if !wait.go_on().await {
             return Ok(false);
         }
@@ -158,7 +196,7 @@ mod tests {
         };
         let scheduler = Scheduler::new(&target, "t");
         let key = FullKey::parse("west/r/e/n").unwrap();
-        let done = wait_until(&scheduler, &key, None, ScheduleStatus::is_terminal, pace).await;
+        let done = wait_until(&scheduler, &key, None, Goal::FINISHED, pace).await;
         (done, count.load(Ordering::SeqCst))
     }
 

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use aurora_api::model::{Response, ScheduleStatus};
+use aurora_api::model::Response;
 use aurora_api::service::arguments::KillTasks;
 use aurora_client::scheduler::Retry;
 
 use crate::context::{Context, FAILURE, Outcome, check, instances_of, print_err, print_out};
 use crate::exit::{CommandError, ExitCode};
 use crate::keys::{FullKey, InstanceSpec, id_list};
-use crate::monitor::wait_until;
+use crate::monitor::{Goal, wait_until};
 
 pub(crate) async fn run(context: &Context<'_>) -> Outcome {
     let spec = context.positional(0, "instance_spec", InstanceSpec::parse)?;
@@ -122,14 +122,8 @@ async fn killed_in_time(
     instances: Option<&BTreeSet<i32>>,
 ) -> Outcome<bool> {
     let scheduler = context.scheduler(&key.cluster)?;
-    let done = wait_until(
-        &scheduler,
-        key,
-        instances,
-        ScheduleStatus::is_terminal,
-        context.paces.kills,
-    )
-    .await?;
+    let pace = context.paces.kills;
+    let done = wait_until(&scheduler, key, instances, Goal::KILLED, pace).await?;
     if !done {
         let shown = match instances {
             Some(ids) => id_list(ids.iter().copied()),

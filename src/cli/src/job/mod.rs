@@ -14,11 +14,9 @@ mod watcher;
 
 use std::collections::BTreeSet;
 
-use aurora_api::model::ScheduleStatus;
-
 use crate::context::{Context, Outcome};
 use crate::keys::FullKey;
-use crate::monitor::{running_or_finished, wait_until};
+use crate::monitor::{Goal, wait_until};
 
 /// Waits as `--wait-until` says.
 async fn wait_as_asked(
@@ -26,9 +24,9 @@ async fn wait_as_asked(
     key: &FullKey,
     instances: Option<&BTreeSet<i32>>,
 ) -> Outcome {
-    let predicate = match context.options.text("wait-until") {
-        Some("RUNNING") => running_or_finished,
-        Some("FINISHED") => ScheduleStatus::is_terminal,
+    let goal = match context.options.text("wait-until") {
+        Some("RUNNING") => Goal::RUNNING,
+        Some("FINISHED") => Goal::FINISHED,
         _ => return Ok(()),
     };
     let scheduler = context.scheduler(&key.cluster)?;
@@ -36,7 +34,7 @@ async fn wait_as_asked(
         &scheduler,
         key,
         instances,
-        predicate,
+        goal,
         context.paces.kills.endless(),
     )
     .await

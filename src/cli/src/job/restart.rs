@@ -12,6 +12,7 @@ use super::watcher::{Threshold, Watcher};
 use crate::context::{Context, Outcome, active_states, check, instances_of, job_query, print_out};
 use crate::exit::{CommandError, ExitCode};
 use crate::keys::{FullKey, InstanceSpec, id_list};
+use crate::progress::Progress;
 
 struct Settings {
     batch_size: usize,
@@ -105,7 +106,7 @@ async fn restart(
             tracing::error!("Error restarting instances: {}", combine_messages(&last));
             return Ok(last);
         }
-        let failed = watch(scheduler, key, &batch, settings).await?;
+        let failed = watch(scheduler, key, &batch, waiting.len(), settings).await?;
         threshold.add(&failed);
         waiting.extend(failed);
     }
@@ -119,16 +120,18 @@ async fn restart(
     Ok(last)
 }
 
-/// Watches until every instance of the batch is finished; those that failed.
+/// Watches until every instance of the batch is finished, `left` more waiting for their turn; those that failed.
 async fn watch(
     scheduler: &Scheduler,
     key: &FullKey,
     batch: &[i32],
+    left: usize,
     settings: &Settings,
 ) -> Outcome<Vec<i32>> {
     let ids = id_list(batch.iter().copied());
     tracing::info!("Watching instances: {ids}");
     let began = Instant::now();
+    let mut progress = Progress::new();
     let mut watcher = Watcher::new(batch.iter().copied(), settings.watch);
     loop {
         let call = GetTasksWithoutConfigs {
@@ -150,6 +153,12 @@ async fn watch(
         if let Some(failed) = watcher.look(began.elapsed(), &running) {
             return Ok(failed);
         }
+        progress.show(&format!(
+            "instances restarting: {ids} ({} s), {} of {} RUNNING, {left} to go",
+            began.elapsed().as_secs(),
+            running.len(),
+            batch.len(),
+        ));
         // Not less than a tenth of a second, whatever was asked for.
         tokio::time::sleep(settings.interval.max(Duration::from_millis(100))).await;
     }
