@@ -31,6 +31,7 @@ pub fn scratch() -> TempDir {
 /// A cluster that runs for as long as this value lives.
 pub struct Cluster {
     directory: TempDir,
+    flags: Vec<String>,
     supervisor: Child,
     endpoints: Value,
 }
@@ -44,14 +45,28 @@ impl Cluster {
         Cluster::start_in(scratch())
     }
 
+    /// The same with flags of `aurora-local run`, which later starts have as well.
+    ///
+    /// # Panics
+    /// When it is not ready in time.
+    pub fn start_with(flags: &[&str]) -> Cluster {
+        let flags = flags.iter().map(|flag| (*flag).to_owned());
+        Cluster::start_as(scratch(), flags.collect())
+    }
+
     /// The same in a directory that was prepared.
     ///
     /// # Panics
     /// When it is not ready in time.
     pub fn start_in(directory: TempDir) -> Cluster {
-        let (supervisor, endpoints) = launch(directory.path(), &[]);
+        Cluster::start_as(directory, Vec::new())
+    }
+
+    fn start_as(directory: TempDir, flags: Vec<String>) -> Cluster {
+        let (supervisor, endpoints) = launch(directory.path(), &flags, &[]);
         Cluster {
             directory,
+            flags,
             supervisor,
             endpoints,
         }
@@ -70,7 +85,7 @@ impl Cluster {
     /// # Panics
     /// When it is not ready in time.
     pub fn restart_under(&mut self, wrapper: &[&str]) {
-        let (supervisor, endpoints) = launch(self.directory.path(), wrapper);
+        let (supervisor, endpoints) = launch(self.directory.path(), &self.flags, wrapper);
         self.supervisor = supervisor;
         self.endpoints = endpoints;
     }
@@ -245,7 +260,7 @@ pub fn last_event(task: &Value) -> String {
     last.unwrap_or_default().to_string()
 }
 
-fn launch(directory: &Path, wrapper: &[&str]) -> (Child, Value) {
+fn launch(directory: &Path, flags: &[String], wrapper: &[&str]) -> (Child, Value) {
     let log_file = File::options()
         .append(true)
         .create(true)
@@ -254,6 +269,7 @@ fn launch(directory: &Path, wrapper: &[&str]) -> (Child, Value) {
     let mut supervisor = programs::command_under(wrapper, "aurora-local")
         .args(["run", "--cluster-name", "devcluster", "--state-dir"])
         .arg(directory.join("state"))
+        .args(flags)
         .env("HOME", directory)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

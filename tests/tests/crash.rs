@@ -256,7 +256,8 @@ fn whatever_is_killed_the_job_goes_on() {
     };
     let role = role();
     let job = format!("devcluster/{role}/devel/steady");
-    let mut cluster = Cluster::start();
+    // Tasks that are killed again and again would be held back for longer and longer.
+    let mut cluster = Cluster::start_with(&["--scheduler-flag=-flapping_task_threshold=0secs"]);
     let file = cluster.job_file("steady.aurora", &job_file(&role));
     cluster.aurora_ok(&["job", "create", &job, &file]);
     for seed in seeds {

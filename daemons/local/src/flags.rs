@@ -74,6 +74,10 @@ pub struct ClusterFlags {
     /// Lets jobs run as root.
     #[arg(long)]
     pub allow_root_role: bool,
+
+    /// A flag for the scheduler, such as --scheduler-flag=-flapping_task_threshold=0secs; may be given several times.
+    #[arg(long, value_name = "FLAG", allow_hyphen_values = true)]
+    pub scheduler_flag: Vec<String>,
 }
 
 /// How to run a cluster.
@@ -105,7 +109,17 @@ impl ClusterFlags {
             resources: None,
             attributes: None,
             allow_root_role: false,
+            scheduler_flag: Vec::new(),
         }
+    }
+
+    /// Whether one of the flags for the scheduler is this, in any of the forms that the scheduler takes.
+    pub(crate) fn sets(&self, name: &str) -> bool {
+        let mut own = self.scheduler_flag.iter();
+        own.any(|flag| {
+            let given = flag.split('=').next().unwrap_or_default();
+            given.trim_start_matches('-').replace('_', "-") == name
+        })
     }
 
     /// The same as arguments, for a `run` of its own.
@@ -132,6 +146,8 @@ impl ClusterFlags {
                 arguments.push(name.to_owned());
             }
         }
+        let own = self.scheduler_flag.iter();
+        arguments.extend(own.map(|flag| format!("--scheduler-flag={flag}")));
         arguments
     }
 }

@@ -64,6 +64,17 @@ pub(crate) struct Wiring {
     pub(crate) executor: PathBuf,
 }
 
+/// What the scheduler of a local cluster does otherwise than that of a fleet, unless it is told.
+const OF_A_LOCAL_SCHEDULER: [(&str, &str); 5] = [
+    // The waits that spare a fleet's master make somebody at a terminal wait.
+    ("offer-filter-duration", "0secs"),
+    ("initial-schedule-penalty", "50ms"),
+    ("max-schedule-penalty", "1secs"),
+    ("max-reschedule-task-delay-on-startup", "1secs"),
+    // One machine is small, and its tasks are new.
+    ("executor-overhead", "lean"),
+];
+
 impl Wiring {
     /// The arguments of a daemon on a port (0: any), with the master's address once it is known.
     pub(crate) fn arguments(
@@ -109,13 +120,12 @@ impl Wiring {
                 set("--mesos-master", text(&master));
                 set("--state-dir", self.layout.work_dir("scheduler").into());
                 set("--thermos-executor-path", self.executor.clone().into());
-                // The waits that spare a fleet's master make somebody at a terminal wait.
-                set("--offer-filter-duration", text("0secs"));
-                set("--initial-schedule-penalty", text("50ms"));
-                set("--max-schedule-penalty", text("1secs"));
-                set("--max-reschedule-task-delay-on-startup", text("1secs"));
-                // One machine is small, and its tasks are new.
-                set("--executor-overhead", text("lean"));
+                for (name, value) in OF_A_LOCAL_SCHEDULER {
+                    if !self.cluster.sets(name) {
+                        set(&format!("--{name}"), text(value));
+                    }
+                }
+                arguments.extend(self.cluster.scheduler_flag.iter().map(OsString::from));
                 if self.cluster.allow_root_role {
                     arguments.push("--allow-root-role".into());
                 }
@@ -123,5 +133,55 @@ impl Wiring {
             Role::Observer => set("--mesos-root", self.layout.work_dir("agent").into()),
         }
         arguments
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::flags::{Flags, Verb};
+
+    #[test]
+    fn the_schedulers_flags_may_be_the_operators_own() {
+        let line = [
+            "aurora-local",
+            "start",
+            "--state-dir=/s",
+            "--scheduler-flag=-executor_overhead=upstream",
+            "--scheduler-flag",
+            "--flapping-task-threshold=0secs",
+        ];
+        let Verb::Start(cluster) = Flags::parse_from(line).verb else {
+            panic!("another verb");
+        };
+        let again = [
+            &["aurora-local", "start"].map(str::to_owned)[..],
+            &cluster.arguments(),
+        ]
+        .concat();
+        let Verb::Start(again) = Flags::parse_from(again).verb else {
+            panic!("another verb");
+        };
+        let state = tempfile::tempdir().unwrap();
+        let wiring = Wiring {
+            layout: Layout::new(state.path()).unwrap(),
+            cluster: again,
+            executor: "/e".into(),
+        };
+        let arguments = wiring.arguments(Role::Scheduler, 0, None);
+        let arguments: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
+        for expected in [
+            "-executor_overhead=upstream",
+            "--flapping-task-threshold=0secs",
+        ] {
+            assert!(arguments.contains(&expected), "{arguments:?}");
+        }
+        assert!(!arguments.contains(&"--executor-overhead"), "{arguments:?}");
+        assert!(
+            arguments.contains(&"--offer-filter-duration"),
+            "{arguments:?}"
+        );
     }
 }
