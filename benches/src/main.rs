@@ -54,7 +54,7 @@ fn main() -> ExitCode {
         wanted: wanted.cloned().unwrap_or_default(),
         size,
     };
-    let groups: [(&str, Group); 36] = [
+    let groups: [(&str, Group); 37] = [
         ("S1", placement::fill),
         ("S2", placement::insufficient),
         ("S3", placement::value_mismatch),
@@ -84,6 +84,7 @@ fn main() -> ExitCode {
         ("C12", drains::rolling),
         ("M1", memory::per_task),
         ("V1", workbench::load),
+        ("V1", workbench::polled),
         ("V2", workbench::frames),
         ("V3", workbench::changes),
         ("V4", workbench::logs),

@@ -6,6 +6,7 @@ mod frames;
 mod idle;
 mod load;
 mod logs;
+mod polled;
 mod start;
 
 use aurora_api::feed::{Counts, Hello, HostRecord, JobRecord, Line, Seq, Snapshot, SnapshotPart};
@@ -22,6 +23,7 @@ pub(crate) use frames::frames;
 pub(crate) use idle::{idle, storm};
 pub(crate) use load::{CHILD, child, load};
 pub(crate) use logs::logs;
+pub(crate) use polled::polled;
 pub(crate) use start::start;
 
 const NOW: i64 = 1_767_323_045_000;
@@ -214,8 +216,13 @@ impl Bench {
 
 /// What a process has in memory, in bytes; `self` is this one.
 fn resident(process: &str) -> f64 {
+    memory(process, "VmRSS:")
+}
+
+/// A figure of a process's memory by its name in `/proc/PID/status`, in bytes.
+fn memory(process: &str, what: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let line = status.lines().find(|line| line.starts_with(what));
     let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
     kib.map_or(f64::NAN, |kib| kib * 1024.0)
 }

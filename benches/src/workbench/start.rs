@@ -3,21 +3,19 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aurora_api::feed::{JobRecord, PageOf, PageRow};
 use aurora_tui_model::pages::Records;
 
-use super::{beginning, first_page, page, resident, seq};
+use super::{beginning, first_page, memory, page, seq};
 use crate::measure::{Figure, Suite};
 
 /// The program beside this one, in a terminal of `script`.
 pub(crate) fn start(suite: &Suite) -> Vec<Figure> {
-    let program = std::env::current_exe().ok();
-    let program = program.map(|program| program.with_file_name("aurora-tui"));
-    let Some(program) = program.filter(|program| program.exists()) else {
-        println!("V7    needs aurora-tui beside this program: cargo build --release -p aurora-tui");
+    let Some(program) = program() else {
         return Vec::new();
     };
     let mut figures = Vec::new();
@@ -53,7 +51,7 @@ pub(crate) fn start(suite: &Suite) -> Vec<Figure> {
 }
 
 /// A directory that is removed with what is in it.
-struct Home(PathBuf);
+pub(super) struct Home(PathBuf);
 
 impl Drop for Home {
     fn drop(&mut self) {
@@ -63,7 +61,7 @@ impl Drop for Home {
 }
 
 /// A program that ends with us.
-struct Running(Child);
+pub(super) struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -73,8 +71,26 @@ impl Drop for Running {
     }
 }
 
-/// How long it took until a word was on the screen, and what the program had in memory then.
-fn once(program: &Path, answers: bool, word: &str) -> std::io::Result<(Duration, f64)> {
+/// The workbench beside this program.
+pub(super) fn program() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok();
+    let program = program.map(|program| program.with_file_name("aurora-tui"));
+    let program = program.filter(|program| program.exists());
+    if program.is_none() {
+        println!("V     needs aurora-tui beside this program: cargo build --release -p aurora-tui");
+    }
+    program
+}
+
+/// Answers on a connection.
+pub(super) type Serve = Box<dyn Fn(TcpStream) + Send + Sync>;
+
+/// A workbench in a terminal of `script`, on a scheduler that answers like this; and what it draws.
+pub(super) fn run(
+    program: &Path,
+    serve: Serve,
+    arguments: &str,
+) -> std::io::Result<(Running, ChildStdout, Home)> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     let name = format!("aurora-benches-{}-{}", std::process::id(), address.port());
@@ -82,18 +98,17 @@ fn once(program: &Path, answers: bool, word: &str) -> std::io::Result<(Duration,
     std::fs::create_dir_all(home.0.join(".aurora"))?;
     let clusters = serde_json::json!([{"name": "c", "scheduler_uri": format!("http://{address}")}]);
     std::fs::write(home.0.join(".aurora/clusters.json"), clusters.to_string())?;
-    if answers {
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                std::thread::spawn(move || serve(stream));
-            }
-        });
-    }
+    let serve = Arc::new(serve);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let serve = serve.clone();
+            std::thread::spawn(move || serve(stream));
+        }
+    });
     let line = format!(
-        "stty cols 200 rows 50; exec {} --cluster c",
+        "stty cols 200 rows 50; exec {} --cluster c {arguments}",
         program.display()
     );
-    let begun = Instant::now();
     let mut running = Running(
         Command::new("script")
             .args(["-qfec", &line, "/dev/null"])
@@ -106,11 +121,20 @@ fn once(program: &Path, answers: bool, word: &str) -> std::io::Result<(Duration,
             .stderr(Stdio::null())
             .spawn()?,
     );
-    let mut screen = running
-        .0
-        .stdout
-        .take()
-        .ok_or_else(|| std::io::Error::other("no output"))?;
+    let screen = running.0.stdout.take();
+    let screen = screen.ok_or_else(|| std::io::Error::other("no output"))?;
+    Ok((running, screen, home))
+}
+
+/// How long it took until a word was on the screen, and what the program had in memory then.
+fn once(program: &Path, answers: bool, word: &str) -> std::io::Result<(Duration, f64)> {
+    let serve: Serve = if answers {
+        Box::new(serve)
+    } else {
+        Box::new(hear)
+    };
+    let begun = Instant::now();
+    let (running, mut screen, _home) = run(program, serve, "")?;
     let (mut seen, mut piece) = (Vec::new(), [0; 65_536]);
     loop {
         let count = screen.read(&mut piece)?;
@@ -118,7 +142,7 @@ fn once(program: &Path, answers: bool, word: &str) -> std::io::Result<(Duration,
         let is_there = seen.windows(word.len()).any(|part| part == word.as_bytes());
         if is_there {
             let took = begun.elapsed();
-            return Ok((took, resident_child(running.0.id())));
+            return Ok((took, of_child(&running, "VmRSS:")));
         }
         if count == 0 || begun.elapsed() > Duration::from_secs(30) {
             let said = String::from_utf8_lossy(&seen).into_owned();
@@ -127,12 +151,19 @@ fn once(program: &Path, answers: bool, word: &str) -> std::io::Result<(Duration,
     }
 }
 
-/// What the child of a process has in memory, in bytes.
-fn resident_child(parent: u32) -> f64 {
+/// What the workbench has in memory, in bytes: `VmRSS:` now, `VmHWM:` at most so far.
+pub(super) fn of_child(running: &Running, what: &str) -> f64 {
+    let parent = running.0.id();
     let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
     let children = children.unwrap_or_default();
     let child = children.split_whitespace().next().unwrap_or("self");
-    resident(child)
+    memory(child, what)
+}
+
+/// Never answers.
+fn hear(mut stream: TcpStream) {
+    // Until the workbench ends.
+    let _ = std::io::copy(&mut stream, &mut std::io::sink());
 }
 
 /// A feed that stays open, the first page of the jobs, and nothing else.

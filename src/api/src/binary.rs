@@ -93,6 +93,11 @@ impl<'a> BinaryReader<'a> {
         }
     }
 
+    /// How many bytes were read.
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
+
     pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
         let end = self.at.checked_add(len);
         let bytes = end.and_then(|end| self.input.get(self.at..end));

@@ -6,6 +6,7 @@
 pub mod binary;
 pub mod brief;
 pub mod drain_plan;
+pub mod elements;
 pub mod eval;
 pub mod feed;
 pub mod instances;

@@ -126,7 +126,9 @@ pub fn encode_unknown_method(protocol: Protocol, method: &str, sequence: i32) ->
     write_message(protocol, method, EXCEPTION, sequence, Failure(&text, 1))
 }
 
-fn read_header_binary(input: &mut BinaryReader<'_>) -> Result<(String, u8, i32), DecodeError> {
+pub(crate) fn read_header_binary(
+    input: &mut BinaryReader<'_>,
+) -> Result<(String, u8, i32), DecodeError> {
     let first = input.i32()?;
     if first < 0 {
         if (first as u32) & 0xffff_0000 != STRICT {

@@ -353,9 +353,20 @@ fn is_of_tls(error: &reqwest::Error) -> bool {
 
 /// Reads an answer of at most `limit` bytes.
 pub(crate) async fn read_all(
-    mut response: reqwest::Response,
+    response: reqwest::Response,
     limit: usize,
 ) -> Result<Bytes, HttpError> {
+    let mut body = BytesMut::new();
+    read_by(response, limit, &mut |bytes| body.extend_from_slice(bytes)).await?;
+    Ok(body.freeze())
+}
+
+/// Reads an answer of at most `limit` bytes, and hands it on as it comes.
+pub(crate) async fn read_by(
+    mut response: reqwest::Response,
+    limit: usize,
+    take: &mut (dyn FnMut(&[u8]) + Send),
+) -> Result<(), HttpError> {
     let url = response.url().to_string();
     let too_large = || HttpError::TooLarge {
         url: url.clone(),
@@ -365,12 +376,15 @@ pub(crate) async fn read_all(
     if announced > limit as u64 {
         return Err(too_large());
     }
-    let mut body = BytesMut::new();
+    let mut length = 0;
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > limit => return Err(too_large()),
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => return Ok(body.freeze()),
+            Ok(Some(chunk)) if length + chunk.len() > limit => return Err(too_large()),
+            Ok(Some(chunk)) => {
+                length += chunk.len();
+                take(&chunk);
+            }
+            Ok(None) => return Ok(()),
             Err(error) => return Err(transport_error(&url, &error)),
         }
     }

@@ -1,19 +1,21 @@
 //! Thrift calls to the scheduler, with upstream's rules for what is tried again
 //! (aurora: `src/main/python/apache/aurora/client/api/scheduler_client.py`, `SchedulerProxy`).
 
+use std::marker::PhantomData;
 use std::time::Duration;
 
+use aurora_api::elements::Elements;
 use aurora_api::message::{self, Protocol};
 use aurora_api::model::{Response, ResponseCode};
 use aurora_api::service::Call;
-use aurora_api::wire::DecodeError;
+use aurora_api::wire::{DecodeError, Wire};
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use tokio::time::Instant;
 
 use crate::directory::Target;
-use crate::http::{Http, HttpError, Outgoing, read_all};
+use crate::http::{Http, HttpError, Outgoing, read_by};
 use crate::place::{Address, Place};
 use crate::results::FromResult;
 
@@ -163,16 +165,25 @@ impl Scheduler {
 
     /// Makes a call and gives back the whole answer, whatever its code (but `ERROR_TRANSIENT` is tried again).
     pub async fn call(&self, call: impl Into<Call>, retry: Retry) -> Result<Response, CallError> {
-        let call = call.into();
+        self.call_into(call.into(), retry, &mut Whole::default())
+            .await
+    }
+
+    /// Makes a call whose answer goes where it is said, from its beginning with every try.
+    async fn call_into(
+        &self,
+        call: Call,
+        retry: Retry,
+        intake: &mut dyn Intake,
+    ) -> Result<Response, CallError> {
         let method = call.method();
         let body = Bytes::from(message::encode_call(Protocol::Binary, 0, &call));
         let give_up = Instant::now() + self.patience;
         let mut pause = FIRST_PAUSE;
         loop {
-            let failure = match self.exchange(body.clone()).await {
+            let failure = match self.exchange(body.clone(), intake).await {
                 Ok(answer) => {
-                    let response = message::decode_reply(Protocol::Binary, &answer)
-                        .map_err(|fault| CallError::Decode { method, fault })?;
+                    let response = answer.map_err(|fault| CallError::Decode { method, fault })?;
                     if response.response_code != ResponseCode::ErrorTransient {
                         return Ok(response);
                     }
@@ -227,15 +238,28 @@ impl Scheduler {
     ) -> Result<T, CallError> {
         let call = call.into();
         let method = call.method();
-        let response = self.call(call, retry).await?;
-        if response.response_code != ResponseCode::Ok {
-            return Err(CallError::Answer {
-                method,
-                code: response.response_code,
-                messages: combine_messages(&response),
-            });
-        }
+        let response = fine(method, self.call(call, retry).await?)?;
         take(method, response)
+    }
+
+    /// Makes a call whose result is one collection of structs, and takes these in one by one as they come: the answer is
+    /// never held whole. What was taken in of a try that failed is dropped.
+    pub async fn ask_each<T: Wire, S: Default + Send>(
+        &self,
+        call: impl Into<Call>,
+        retry: Retry,
+        fold: impl Fn(&mut S, T) + Send,
+    ) -> Result<S, CallError> {
+        let call = call.into();
+        let method = call.method();
+        let mut each = Each {
+            elements: Elements::default(),
+            taken: S::default(),
+            fold,
+            of: PhantomData,
+        };
+        fine(method, self.call_into(call, retry, &mut each).await?)?;
+        Ok(each.taken)
     }
 
     /// Why a task is as it is (`GET /ext/v1/explain/TASK`), in JSON; `None` for a task that the scheduler does not know.
@@ -250,7 +274,11 @@ impl Scheduler {
         self.place.now().http
     }
 
-    async fn exchange(&self, body: Bytes) -> Result<Bytes, HttpError> {
+    async fn exchange(
+        &self,
+        body: Bytes,
+        intake: &mut dyn Intake,
+    ) -> Result<Result<Response, DecodeError>, HttpError> {
         let Address { base, http, .. } = self.place.now();
         let url = base.join("api").map_err(|error| HttpError::Malformed {
             url: base.to_string(),
@@ -268,8 +296,80 @@ impl Scheduler {
             body,
         };
         let response = http.send(request).await?;
-        read_all(response, MAX_ANSWER).await
+        intake.begin();
+        // What is wrong with it is told when all of it was read, as the connection goes on.
+        let mut fault = None;
+        let mut take = |bytes: &[u8]| {
+            if fault.is_none() {
+                fault = intake.take(bytes).err();
+            }
+        };
+        read_by(response, MAX_ANSWER, &mut take).await?;
+        Ok(match fault {
+            Some(fault) => Err(fault),
+            None => intake.end(),
+        })
     }
+}
+
+/// Where an answer goes.
+trait Intake: Send {
+    /// One begins.
+    fn begin(&mut self);
+    /// It goes on.
+    fn take(&mut self, bytes: &[u8]) -> Result<(), DecodeError>;
+    /// It is complete.
+    fn end(&mut self) -> Result<Response, DecodeError>;
+}
+
+/// It is read at its end.
+#[derive(Default)]
+struct Whole(Vec<u8>);
+
+impl Intake for Whole {
+    fn begin(&mut self) {
+        self.0.clear();
+    }
+    fn take(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+    fn end(&mut self) -> Result<Response, DecodeError> {
+        message::decode_reply(Protocol::Binary, &std::mem::take(&mut self.0))
+    }
+}
+
+/// Its elements are taken in one by one.
+struct Each<T, S, F> {
+    elements: Elements,
+    taken: S,
+    fold: F,
+    of: PhantomData<fn(T)>,
+}
+
+impl<T: Wire, S: Default + Send, F: Fn(&mut S, T) + Send> Intake for Each<T, S, F> {
+    fn begin(&mut self) {
+        (self.elements, self.taken) = Default::default();
+    }
+    fn take(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
+        let (taken, fold) = (&mut self.taken, &self.fold);
+        self.elements.take(bytes, |element| fold(taken, element))
+    }
+    fn end(&mut self) -> Result<Response, DecodeError> {
+        std::mem::take(&mut self.elements).end()
+    }
+}
+
+/// An answer that is OK.
+fn fine(method: &'static str, response: Response) -> Result<Response, CallError> {
+    if response.response_code != ResponseCode::Ok {
+        return Err(CallError::Answer {
+            method,
+            code: response.response_code,
+            messages: combine_messages(&response),
+        });
+    }
+    Ok(response)
 }
 
 /// The typed result of an OK answer to `method`.

@@ -1,8 +1,8 @@
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use aurora_api::model::{GetTierConfigResult, Result as ApiResult};
-use aurora_api::service::arguments::{CreateJob, GetTierConfigs};
+use aurora_api::model::{GetTierConfigResult, JobSummary, JobSummaryResult, Result as ApiResult};
+use aurora_api::service::arguments::{CreateJob, GetJobSummary, GetTierConfigs};
 
 use super::*;
 use crate::auth::Auth;
@@ -19,6 +19,7 @@ fn target(url: &str, patience: Duration) -> Target {
         patience,
         local: None,
         entry: None,
+        moved: Default::default(),
     }
 }
 
@@ -100,6 +101,38 @@ async fn a_lost_connection_is_tried_again_for_reads_only() {
         }
         assert_eq!(server.seen().len(), calls);
     }
+}
+
+#[tokio::test]
+async fn what_was_taken_in_of_a_try_that_failed_is_dropped() {
+    let summary = |name: &str| {
+        let mut summary = JobSummary::default();
+        summary.job.key.name = name.to_owned();
+        summary
+    };
+    let found = move |names: &[&str]| {
+        let summaries = names.iter().map(|name| summary(name)).collect();
+        ok(ApiResult::JobSummaryResult(JobSummaryResult { summaries }))
+    };
+    let count = AtomicUsize::new(0);
+    let server = Server::scheduler(move |_| match count.fetch_add(1, Ordering::SeqCst) {
+        0 => Response {
+            response_code: ResponseCode::ErrorTransient,
+            ..found(&["a", "b"])
+        },
+        1 => found(&["a", "b", "c"]),
+        _ => response(ResponseCode::AuthFailed, &["no"]),
+    });
+    let scheduler = Scheduler::new(&target(&server.url(), LONG), "t");
+    let each = |names: &mut Vec<String>, found: JobSummary| names.push(found.job.key.name);
+    let ask = || GetJobSummary { role: None };
+    let names = scheduler.ask_each(ask(), Retry::Safe, each).await;
+    assert_eq!(names.unwrap(), ["a", "b", "c"]);
+    let refused = scheduler.ask_each(ask(), Retry::Safe, each).await;
+    assert!(
+        matches!(refused, Err(CallError::Answer { .. })),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]

@@ -182,8 +182,9 @@ pub(crate) fn remark(state: &State) -> Option<&'static str> {
     let Some(job) = state.view.place.job() else {
         return found::remark(state);
     };
-    let polled = state.store.version == Some(0);
-    let is_cut = polled && state.store.tasks_of(job).count() >= usize::from(MOST_POLLED);
+    let record = state.store.jobs.get(job)?;
+    let tasks: u32 = record.states.values().sum();
+    let is_cut = state.store.version == Some(0) && tasks > u32::from(MOST_POLLED);
     is_cut.then_some("the first 20,000 tasks; this scheduler gives no pages")
 }
 

@@ -61,25 +61,29 @@ pub(super) fn upstream() -> Server {
             }]
             .into(),
         }),
-        Call::GetTasksWithoutConfigs(_) => Result::ScheduleStatusResult(ScheduleStatusResult {
-            tasks: vec![ScheduledTask {
-                assigned_task: AssignedTask {
-                    task_id: "t-1".to_owned(),
-                    slave_host: Some("h-1".to_owned()),
-                    task: config(),
-                    instance_id: 4,
-                    ..AssignedTask::default()
-                },
-                status: ScheduleStatus::Running,
-                task_events: vec![TaskEvent {
-                    timestamp: NOW,
+        Call::GetTasksWithoutConfigs(asked) => {
+            let limit = asked.query.as_ref().and_then(|query| query.limit);
+            assert_eq!(limit, Some(20_000));
+            Result::ScheduleStatusResult(ScheduleStatusResult {
+                tasks: vec![ScheduledTask {
+                    assigned_task: AssignedTask {
+                        task_id: "t-1".to_owned(),
+                        slave_host: Some("h-1".to_owned()),
+                        task: config(),
+                        instance_id: 4,
+                        ..AssignedTask::default()
+                    },
                     status: ScheduleStatus::Running,
-                    message: Some("it runs".to_owned()),
-                    ..TaskEvent::default()
+                    task_events: vec![TaskEvent {
+                        timestamp: NOW,
+                        status: ScheduleStatus::Running,
+                        message: Some("it runs".to_owned()),
+                        ..TaskEvent::default()
+                    }],
+                    ..ScheduledTask::default()
                 }],
-                ..ScheduledTask::default()
-            }],
-        }),
+            })
+        }
         other => panic!("{other:?} is not a read of the workbench"),
     };
     Server::start(move |request| match request.target.as_str() {
@@ -99,6 +103,7 @@ pub(super) fn target(server: &Server) -> Target {
         patience: Duration::from_secs(5),
         local: None,
         entry: None,
+        moved: Default::default(),
     }
 }
 

@@ -188,3 +188,15 @@ fn what_is_here_is_not_asked_for() {
     assert_eq!(asked(&bench, "jobs"), None);
     assert_eq!(found(&bench), ["job w/prod/web"]);
 }
+
+#[test]
+fn a_job_that_is_not_all_here_is_said_to_be() {
+    for (version, tasks, says) in [(0, 20_001, true), (0, 20_000, false), (3, 20_001, false)] {
+        let mut bench = super::fleet::cluster(version);
+        bench.feed(job("w/prod/huge", &[(ScheduleStatus::Running, tasks)]));
+        bench.event(Event::Run("instances w/prod/huge".to_owned()));
+        let crumb = screen(&bench.state).crumb.unwrap().1;
+        let said = crumb.contains("the first 20,000 tasks");
+        assert_eq!(said, says, "{version} {tasks}: {crumb}");
+    }
+}
