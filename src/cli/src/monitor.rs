@@ -193,6 +193,7 @@ mod tests {
             patience: Duration::from_secs(5),
             local: None,
             entry: None,
+            moved: Default::default(),
         };
         let scheduler = Scheduler::new(&target, "t");
         let key = FullKey::parse("west/r/e/n").unwrap();

@@ -14,6 +14,7 @@ use crate::clusters::{self, Cluster, ClustersError};
 use crate::endpoints::{Endpoints, EndpointsError, Liveness};
 use crate::leader::{self, LeaderError};
 use crate::netrc::{self, Netrc};
+pub use crate::place::Moved;
 
 /// What of the process's environment decides where clusters are looked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -107,6 +108,8 @@ pub struct Target {
     pub local: Option<Endpoints>,
     /// The entry of `clusters.json`, when it comes from there.
     pub entry: Option<Cluster>,
+    /// Where the scheduler is now, when another one leads since.
+    pub moved: Moved,
 }
 
 /// Why a name leads nowhere.
@@ -295,6 +298,7 @@ impl Directory {
             patience: PATIENCE,
             local: None,
             entry: Some(cluster.clone()),
+            moved: Moved::default(),
         })
     }
 }
@@ -331,6 +335,7 @@ pub fn local_target(endpoints: Endpoints) -> Result<Target, LookupError> {
         patience: LOCAL_PATIENCE,
         local: Some(endpoints),
         entry: None,
+        moved: Moved::default(),
     })
 }
 

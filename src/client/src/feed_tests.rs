@@ -17,6 +17,7 @@ fn target(server: &Server) -> Target {
         patience: Duration::ZERO,
         local: None,
         entry: None,
+        moved: Default::default(),
     }
 }
 

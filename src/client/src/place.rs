@@ -1,7 +1,7 @@
 //! Where a cluster's scheduler is. For a cluster that is found through ZooKeeper that changes with the leader: after a lost
 //! connection it is looked for again (aurora: `scheduler_client.py`, `SchedulerProxy.invalidate`).
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use reqwest::Url;
 
@@ -10,6 +10,28 @@ use crate::directory::Target;
 use crate::http::{Http, describe};
 use crate::leader;
 use crate::netrc::Netrc;
+
+/// Where the scheduler of a cluster was found after its lookup. Clones share it, and so all calls and feeds of a
+/// [`Target`]; whether it moved does not make it another target.
+#[derive(Clone, Debug, Default)]
+pub struct Moved(Arc<Mutex<Option<Url>>>);
+
+impl PartialEq for Moved {
+    fn eq(&self, _: &Moved) -> bool {
+        true
+    }
+}
+
+impl Moved {
+    fn to(&self, base: Url) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(base);
+    }
+
+    fn latest(&self) -> Option<Url> {
+        let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        latest.clone()
+    }
+}
 
 /// The place of a scheduler. Clones share it.
 #[derive(Clone, Debug)]
@@ -20,6 +42,7 @@ pub(crate) struct Place {
 #[derive(Debug)]
 struct Shared {
     now: RwLock<Address>,
+    moved: Moved,
     /// The cluster's entry, when ZooKeeper says where the scheduler is.
     moving: Option<Cluster>,
     user_agent: String,
@@ -49,6 +72,7 @@ impl Place {
         Place {
             shared: Arc::new(Shared {
                 now: RwLock::new(address),
+                moved: target.moved.clone(),
                 moving,
                 user_agent: user_agent.to_owned(),
                 netrc: target.netrc.clone(),
@@ -58,6 +82,9 @@ impl Place {
 
     /// The address now.
     pub(crate) fn now(&self) -> Address {
+        if let Some(latest) = self.shared.moved.latest() {
+            self.shared.move_to(latest);
+        }
         let now = self.shared.now.read();
         now.unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -68,7 +95,7 @@ impl Place {
             return;
         };
         match leader::look(cluster, 1).await {
-            Ok(base) => self.shared.move_to(base),
+            Ok(base) => self.shared.moved.to(base),
             Err(error) => tracing::debug!("no leader of {}: {}", cluster.name, describe(&error)),
         }
     }
