@@ -11,7 +11,7 @@ use aurora_tui_model::text;
 use serde_json::{Map, Value as Json};
 
 use crate::headless::Runner;
-use crate::plain::joined;
+use crate::plain::{joined, named};
 
 /// Blanks between two columns.
 const GAP: &str = "  ";
@@ -55,6 +55,9 @@ impl Form {
                 writeln!(out, "{}", joined(&shown.status).trim())?;
                 if let Some((place, count)) = &shown.crumb {
                     writeln!(out, "{place}: {count}")?;
+                }
+                if let Body::Table(view) = &shown.body {
+                    named(out, &view.above)?;
                 }
                 let titles: Vec<String> = table
                     .names()

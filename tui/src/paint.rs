@@ -186,7 +186,7 @@ pub(crate) fn paint(state: &State, screen: &Screen, look: &Look) -> (Buffer, Opt
 
 fn body(canvas: &mut Canvas<'_>, area: Rect, body: &Body) {
     match body {
-        Body::Table(view) => table(canvas, area, view),
+        Body::Table(view) => page::table_below(canvas, area, view),
         Body::Task(fields, processes, events) => {
             page::task(canvas, area, fields, processes, events);
         }
@@ -241,10 +241,10 @@ fn widths(view: &Table, rows: std::ops::Range<usize>, room: usize, now_ms: i64) 
         .collect();
     // What must not go is not narrowed much either.
     let least = |at: usize| {
-        natural[at].min(if view.columns[at].spare == 0 {
-            WIDEST_KEY
-        } else {
-            NARROWEST
+        natural[at].min(match &view.columns[at] {
+            column if column.whole => usize::MAX,
+            column if column.spare == 0 => WIDEST_KEY,
+            _ => NARROWEST,
         })
     };
     let mut shown: Vec<usize> = (0..natural.len()).collect();
@@ -426,5 +426,49 @@ fn table(canvas: &mut Canvas<'_>, area: Rect, view: &TableView) {
             &view.table.rows[at].cells,
             over,
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aurora_tui_model::table::{Column, Row};
+
+    use super::*;
+
+    #[test]
+    fn times_and_numbers_are_drawn_whole_or_not_at_all() {
+        let columns = vec![
+            Column::text("name", 0),
+            Column::time("last", 2),
+            Column::number("count", 1),
+            Column::text("message", 3),
+        ];
+        let cells = [
+            "a name of 20 letters",
+            "2026-11-23 18:14:00",
+            "1234567890123",
+            "a message of twenty-six...",
+        ];
+        let table = Table::new(
+            columns,
+            vec![Row {
+                id: "1".to_owned(),
+                cells: cells.map(Cell::text).to_vec(),
+                ..Row::default()
+            }],
+        );
+        for (room, expected) in [
+            (100, [20, 19, 13, 26]),
+            // Words give.
+            (76, [20, 19, 13, 18]),
+            // The most spare go.
+            (69, [20, 19, 13, 0]),
+            (50, [20, 0, 13, 0]),
+            (20, [20, 0, 0, 0]),
+            // What must not go is cut where there is no other way.
+            (10, [10, 0, 0, 0]),
+        ] {
+            assert_eq!(widths(&table, 0..1, room, 0), expected, "{room}");
+        }
     }
 }

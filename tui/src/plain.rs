@@ -235,7 +235,10 @@ impl Talk<'_> {
             writeln!(self.out, "{place}: {count}")?;
         }
         match shown.body {
-            Body::Table(view) => table(self.out, &view, now_ms),
+            Body::Table(view) => {
+                named(self.out, &view.above)?;
+                table(self.out, &view, now_ms)
+            }
             Body::Task(fields, view, below) | Body::Host(fields, view, below) => {
                 named(self.out, &fields)?;
                 table(self.out, &view, now_ms)?;
@@ -273,7 +276,8 @@ pub(crate) fn joined(line: &[Segment]) -> String {
     line.iter().map(|segment| segment.text.as_str()).collect()
 }
 
-fn named(out: Out<'_>, fields: &[(&'static str, Cell)]) -> std::io::Result<()> {
+/// Labelled values, a line each.
+pub(crate) fn named(out: Out<'_>, fields: &[(&'static str, Cell)]) -> std::io::Result<()> {
     for (name, cell) in fields {
         writeln!(out, "{name}: {}", cell.text)?;
     }

@@ -55,6 +55,8 @@ impl Segment {
 /// A table as it is shown.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TableView {
+    /// Labels and values above it.
+    pub above: Vec<(&'static str, Cell)>,
     /// Columns and rows, filtered and in order.
     pub table: Arc<Table>,
     /// The selected row.
@@ -244,6 +246,11 @@ pub fn body_rows(state: &State) -> usize {
     usize::from(state.size.1.saturating_sub(chrome))
 }
 
+/// Of the rows of a table's view, those of the fields above it.
+pub fn above_rows(rows: usize, fields: usize) -> usize {
+    fields.min(rows / 2)
+}
+
 /// Of the rows of a task's view, those of its fields and of its processes (title and header included); the rest is for
 /// events.
 pub fn task_split(rows: usize, fields: usize, processes: usize) -> (usize, usize) {
@@ -295,7 +302,10 @@ pub(crate) fn table_span(state: &State) -> (usize, usize) {
             let (fields, grid, rows) = update_split(all, fields, grid);
             (fields + grid, rows)
         }
-        _ => (0, all),
+        _ => {
+            let above = above_rows(all, views::above(state).len());
+            (above, all - above)
+        }
     };
     (above, rows.saturating_sub(1))
 }
@@ -465,7 +475,13 @@ pub fn snapshot(state: &State) -> Json {
             .collect()
     };
     let body = match body::body(state) {
-        Body::Table(view) => view.table.to_json(now_ms),
+        Body::Table(view) => {
+            let mut table = view.table.to_json(now_ms);
+            if !view.above.is_empty() {
+                table["fields"] = json!(named(view.above));
+            }
+            table
+        }
         Body::Task(fields, processes, events) => {
             json!({
                 "fields": named(fields),

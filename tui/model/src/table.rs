@@ -15,6 +15,8 @@ pub struct Column {
     pub name: &'static str,
     /// Whether numbers stand at the right.
     pub right: bool,
+    /// Whether a part of a value says nothing, or something else: such a column is drawn whole or not at all.
+    pub whole: bool,
     /// How soon it goes when there is no room: the highest goes first; 0 never goes.
     pub spare: u8,
 }
@@ -25,7 +27,16 @@ impl Column {
         Column {
             name,
             right: false,
+            whole: false,
             spare,
+        }
+    }
+
+    /// A column of times.
+    pub const fn time(name: &'static str, spare: u8) -> Column {
+        Column {
+            whole: true,
+            ..Column::text(name, spare)
         }
     }
 
@@ -34,6 +45,7 @@ impl Column {
         Column {
             name,
             right: true,
+            whole: true,
             spare,
         }
     }
@@ -118,6 +130,15 @@ impl Cell {
         match self.since_ms {
             Some(since) => Cow::Owned(Value::Number((now_ms - since).max(0) as f64)),
             None => Cow::Borrowed(&self.value),
+        }
+    }
+
+    /// A minute, in UTC and without its year, which filters and JSON have.
+    pub fn minute(at_ms: i64) -> Cell {
+        Cell {
+            text: crate::text::utc_minute(at_ms),
+            value: Value::Text(crate::text::utc(at_ms)),
+            ..Cell::default()
         }
     }
 

@@ -135,6 +135,11 @@ pub fn utc(milliseconds: i64) -> String {
     )
 }
 
+/// Month, day and minute in UTC: `01-31 23:59`.
+pub fn utc_minute(milliseconds: i64) -> String {
+    utc(milliseconds).chars().skip(5).take(11).collect()
+}
+
 /// Date and time in UTC as links have it: `2026-01-31T23:59:07Z`.
 pub(crate) fn utc_link(milliseconds: i64) -> String {
     format!("{}Z", utc(milliseconds).replace(' ', "T"))

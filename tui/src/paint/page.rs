@@ -1,6 +1,8 @@
 //! Pages of one object: labelled values, a table, and what happened below it.
 
-use aurora_tui_model::screen::{GridLine, TableView, host_split, task_split, update_split};
+use aurora_tui_model::screen::{
+    GridLine, TableView, above_rows, host_split, task_split, update_split,
+};
 use aurora_tui_model::table::{Cell, Table};
 use aurora_tui_model::theme::Scope;
 use ratatui::layout::Rect;
@@ -9,6 +11,13 @@ use super::{Canvas, beside_marks, cells, has_glyph, header, table, widths};
 
 /// Where values begin.
 const VALUES: u16 = 12;
+
+/// A table below what is known of its object.
+pub(super) fn table_below(canvas: &mut Canvas<'_>, area: Rect, view: &TableView) {
+    let rows = above_rows(usize::from(area.height), view.above.len());
+    let area = fields(canvas, area, &view.above, rows);
+    table(canvas, area, view);
+}
 
 /// A task: its fields, its processes, its events.
 pub(super) fn task(

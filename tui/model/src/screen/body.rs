@@ -13,6 +13,7 @@ fn table_view(state: &State, table: Arc<Table>, empty: String) -> TableView {
     let rows = table.rows.iter().enumerate();
     let rows = rows.skip(state.view.top).take(body_rows(state));
     TableView {
+        above: views::above(state),
         selected: views::selected(state, &table),
         top: state.view.top,
         marked: rows

@@ -162,16 +162,63 @@ pub(super) fn bottom(state: &State) -> Bottom {
         ("help", "help"),
         ("quit", "quit"),
     ];
-    let lines = hints
-        .iter()
-        .chain(&always)
-        .filter(|(line, _)| *line != "back" || state.view.place != Place::Jobs)
-        .filter(|(line, _)| *line != "actions" || !state.setup.read_only);
-    pairs(
+    let keyed = |lines: &[(&str, &str)]| -> Vec<(String, String)> {
+        let lines = lines
+            .iter()
+            .filter(|(line, _)| *line != "back" || state.view.place != Place::Jobs)
+            .filter(|(line, _)| *line != "actions" || !state.setup.read_only);
+        let keys = |line: &str| state.setup.keymap.keys_for(view, line);
         lines
-            .filter_map(|(line, text)| {
-                Some((state.setup.keymap.keys_for(view, line)?, (*text).to_owned()))
-            })
-            .collect(),
-    )
+            .filter_map(|(line, text)| Some((keys(line)?, (*text).to_owned())))
+            .collect()
+    };
+    pairs(fitting(
+        keyed(hints),
+        keyed(&always),
+        usize::from(state.size.0),
+    ))
+}
+
+/// As many of the view's own hints as fit beside those that stand everywhere. Half a hint tells nothing.
+fn fitting(
+    mut own: Vec<(String, String)>,
+    always: Vec<(String, String)>,
+    room: usize,
+) -> Vec<(String, String)> {
+    let width = |hints: &[(String, String)]| -> usize {
+        let widths = hints.iter();
+        widths
+            .map(|(keys, hint)| text::width(keys) + text::width(hint) + 3)
+            .sum()
+    };
+    // No blanks are needed behind the last one.
+    let room = (room + 2).saturating_sub(width(&always));
+    while width(&own) > room && own.pop().is_some() {}
+    own.extend(always);
+    own
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_are_whole_and_the_way_to_help_is_always_there() {
+        let hint = |keys: &str, text: &str| (keys.to_owned(), text.to_owned());
+        let own = || vec![hint("enter", "task"), hint("l", "logs")];
+        let always = || vec![hint("?", "help")];
+        // `enter task  l logs  ? help` has 26 columns.
+        for (room, expected) in [
+            (80, "enter l ?"),
+            (26, "enter l ?"),
+            (25, "enter ?"),
+            (18, "enter ?"),
+            (17, "?"),
+            (3, "?"),
+        ] {
+            let found = fitting(own(), always(), room);
+            let keys: Vec<String> = found.into_iter().map(|(keys, _)| keys).collect();
+            assert_eq!(keys.join(" "), expected, "{room}");
+        }
+    }
 }

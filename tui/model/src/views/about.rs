@@ -9,7 +9,7 @@ use crate::theme::Scope;
 /// What changed on the cluster since the workbench looks at it, newest first.
 pub(super) fn events(state: &State) -> Table {
     let columns = vec![
-        Column::text("time", 0),
+        Column::time("time", 0),
         Column::number("ago", 1),
         Column::text("kind", 0),
         Column::text("object", 0),

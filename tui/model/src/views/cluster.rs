@@ -213,7 +213,7 @@ pub(super) fn mebibytes(count: i64) -> Cell {
 
 pub(super) fn journal(state: &State) -> Table {
     let columns = vec![
-        Column::text("time", 0),
+        Column::time("time", 0),
         Column::text("outcome", 0),
         Column::text("action", 0),
         Column::text("cluster", 1),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aurora_api::feed::{QuotaRecord, RoleRecord};
+use aurora_api::feed::{CronRun, QuotaRecord, RoleRecord};
 use aurora_api::model::{JobUpdateAction, JobUpdateStatus};
 
 use crate::state::State;
@@ -10,6 +10,8 @@ use crate::table::{Age, Cell, Column, Row, Table};
 use crate::text;
 use crate::theme::Scope;
 use crate::told::{Answer, Question};
+
+use super::job;
 
 #[derive(Default)]
 struct RoleSums<'a> {
@@ -100,51 +102,48 @@ pub(super) fn crons(state: &State) -> Table {
     let columns = vec![
         Column::text("job", 0),
         Column::text("schedule", 0),
-        Column::number("active", 1),
-        Column::text("last", 2),
+        Column::number("active", 3),
+        Column::time("last", 2),
         Column::text("outcome", 1),
-        Column::text("next", 1),
-        Column::text("then", 4),
-        Column::number("changed", 3),
+        Column::time("next", 0),
+        Column::text("then", 5),
+        Column::number("changed", 4),
     ];
     let rows = crate::pages::jobs(state)
         .filter_map(|job| Some((job, job.cron_schedule.as_deref()?)))
-        .map(|(job, schedule)| {
-            let last = job.cron_last.as_ref();
-            let outcome = last.map_or_else(Cell::none, |run| {
-                let cell = Cell::text(&run.outcome);
-                match run.outcome.as_str() {
-                    "missed" => cell.scope(Scope::Bad),
-                    "skipped" => cell.scope(Scope::Warn),
-                    _ => cell,
-                }
-            });
+        .map(|(record, schedule)| {
+            let run = record.cron_last.as_ref();
+            let told = |of: fn(&CronRun) -> Cell| run.map_or_else(Cell::none, of);
             Row {
-                id: job.job.to_string(),
-                problem: last.is_some_and(|run| run.outcome == "missed"),
+                id: record.job.to_string(),
+                problem: run.is_some_and(|run| run.outcome == "missed"),
                 cells: vec![
-                    Cell::text(&job.job.to_string()),
+                    Cell::text(&record.job.to_string()),
                     Cell::text(schedule),
-                    Cell::count(i64::from(job.active)).dim_zero(),
-                    last.map_or_else(Cell::none, |run| Cell::text(&text::utc(run.minute_ms))),
-                    outcome,
-                    last.and_then(|run| run.next_ms.first())
-                        .map_or_else(Cell::none, |next| Cell::text(&text::utc(*next))),
-                    last.map_or_else(Cell::none, |run| Cell::text(&later(&run.next_ms))),
-                    super::cluster::age_of(job),
+                    Cell::count(i64::from(record.active)).dim_zero(),
+                    told(|run| match job::has_run(run) {
+                        true => Cell::minute(run.minute_ms),
+                        false => Cell::none(),
+                    }),
+                    told(|run| job::outcome(run, "")),
+                    told(|run| {
+                        let next = run.next_ms.first();
+                        next.map_or_else(Cell::none, |next| Cell::minute(*next))
+                    }),
+                    told(|run| Cell::text(&later(&run.next_ms))),
+                    super::cluster::age_of(record),
                 ],
-                attributes: vec![("role".to_owned(), job.job.0.role.clone())],
+                attributes: vec![("role".to_owned(), record.job.0.role.clone())],
             }
         })
         .collect();
     Table::new(columns, rows)
 }
 
-/// The times after the next one, by month, day and minute.
+/// The times after the next one.
 fn later(times: &[i64]) -> String {
-    let short = |time: &i64| text::utc(*time).chars().skip(5).take(11).collect();
-    let times: Vec<String> = times.iter().skip(1).map(short).collect();
-    times.join(", ")
+    let times = times.iter().skip(1).map(|time| text::utc_minute(*time));
+    times.collect::<Vec<_>>().join(", ")
 }
 
 pub(super) fn update_scope(status: JobUpdateStatus) -> Scope {
@@ -212,7 +211,7 @@ pub(super) fn updates(state: &State) -> Table {
 
 pub(super) fn audit(state: &State) -> Table {
     let columns = vec![
-        Column::text("time", 0),
+        Column::time("time", 0),
         Column::text("user", 0),
         Column::text("method", 0),
         Column::text("target", 0),

@@ -8,6 +8,7 @@ mod find;
 mod fleet;
 mod help;
 pub(crate) mod host;
+mod job;
 mod quotas;
 mod task;
 mod timeline;
@@ -17,7 +18,7 @@ mod why;
 
 use crate::place::Place;
 use crate::state::State;
-use crate::table::{Sort, Table};
+use crate::table::{Cell, Sort, Table};
 
 pub(crate) use cache::{Cache, is_timed, selected, table};
 pub(crate) use cluster::{is_problem, status_scope};
@@ -61,6 +62,14 @@ fn all(state: &State) -> Option<Table> {
         | Place::Logs(..)
         | Place::Tails(..) => return None,
     })
+}
+
+/// Labels and values above the table of the view on the screen.
+pub(crate) fn above(state: &State) -> Vec<(&'static str, Cell)> {
+    match &state.view.place {
+        Place::Instances(job) => job::fields(state, job),
+        _ => Vec::new(),
+    }
 }
 
 /// The order of a view when nobody chose one.

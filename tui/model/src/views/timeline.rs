@@ -13,7 +13,7 @@ use super::status_scope;
 /// Events of all tasks that the scheduler still knows, newest first. Ids are the task's, then the event's number.
 pub(super) fn timeline(state: &State, job: &JobPath, instance: Option<i32>) -> Table {
     let mut columns = vec![
-        Column::text("time", 0),
+        Column::time("time", 0),
         Column::number("ago", 1),
         Column::text("event", 0),
         Column::text("host", 2),

@@ -91,19 +91,41 @@ fn views_follow_their_topics_and_lead_further() {
     let Line::Job(mut record) = cron(0, NOW - 9_000, Some("* * * * *")) else {
         unreachable!("a job's line");
     };
-    record.cron_last = Some(feed::CronRun {
-        minute_ms: 60_000,
-        outcome: "launched".to_owned(),
-        next_ms: vec![120_000, 180_000, 86_400_000],
-    });
-    bench.feed(Line::Job(record));
+    // The minute in which it was scheduled is no run.
+    for (outcome, last) in [("scheduled", ""), ("launched", "01-01 00:01")] {
+        record.cron_last = Some(feed::CronRun {
+            minute_ms: 60_000,
+            outcome: outcome.to_owned(),
+            next_ms: vec![120_000, 180_000, 240_000, 300_000, 86_400_000],
+        });
+        bench.feed(Line::Job(record.clone()));
+        let then = "01-01 00:03, 01-01 00:04, 01-01 00:05, 01-02 00:00";
+        assert_eq!(
+            rows(&bench),
+            [format!(
+                "w/devel/report|* * * * *|0|{last}|{outcome}|01-01 00:02|{then}|9s"
+            )]
+        );
+    }
+    // Filters and JSON have the year.
+    let data = snapshot(&bench.state);
+    assert_eq!(data["data"]["rows"][0]["next"], "1970-01-01 00:02:00");
+    bench.keys("enter");
+    let Body::Table(view) = screen(&bench.state).body else {
+        panic!("not a table");
+    };
+    let above = view.above.iter();
+    let above: Vec<String> = above
+        .map(|(name, cell)| format!("{name} {}", cell.text))
+        .collect();
     assert_eq!(
-        rows(&bench),
+        above,
         [
-            "w/devel/report|* * * * *|0|1970-01-01 00:01:00|launched|1970-01-01 00:02:00|01-01 00:03, 01-02 00:00|9s"
+            "schedule * * * * *",
+            "last 01-01 00:01 UTC launched",
+            "next 01-01 00:02, 01-01 00:03, 01-01 00:04, 01-01 00:05, 01-02 00:00 UTC",
         ]
     );
-    bench.keys("enter");
     assert!(
         matches!(&bench.state.view.place, Place::Instances(job) if job.to_string() == "w/devel/report")
     );
