@@ -32,6 +32,7 @@ mod manual;
 mod monitor;
 mod options;
 mod pace;
+mod pending;
 mod progress;
 mod quota;
 mod resources;

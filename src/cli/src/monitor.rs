@@ -11,6 +11,7 @@ use aurora_client::scheduler::{Retry, Scheduler, take};
 use crate::context::{Outcome, job_query};
 use crate::keys::{FullKey, id_list};
 use crate::pace::Pace;
+use crate::pending::Reasons;
 use crate::progress::Progress;
 
 /// RUNNING, or anything that comes after it.
@@ -25,20 +26,25 @@ pub(crate) struct Goal {
     pub(crate) name: &'static str,
     /// Whether a task has come to it.
     pub(crate) is_reached: fn(ScheduleStatus) -> bool,
+    /// Whether tasks that have no place yet are in its way.
+    pub(crate) needs_places: bool,
 }
 
 impl Goal {
     pub(crate) const RUNNING: Goal = Goal {
         name: "RUNNING",
         is_reached: running_or_finished,
+        needs_places: true,
     };
     pub(crate) const FINISHED: Goal = Goal {
         name: "FINISHED",
         is_reached: ScheduleStatus::is_terminal,
+        needs_places: true,
     };
     pub(crate) const KILLED: Goal = Goal {
         name: "killed",
         is_reached: ScheduleStatus::is_terminal,
+        needs_places: false,
     };
 }
 
@@ -53,8 +59,13 @@ pub(crate) async fn wait_until(
 ) -> Outcome<bool> {
     let mut wait = pace.start();
     let mut progress = Progress::new();
+    let mut reasons = Reasons::default();
+    let query = TaskQuery {
+        instance_ids: instances.filter(|ids| !ids.is_empty()).cloned(),
+        ..job_query(key)
+    };
     loop {
-        let tasks = query(scheduler, key, instances).await?;
+        let tasks = tasks(scheduler, query.clone()).await?;
         let states = states(&tasks);
         let reached = |status: &ScheduleStatus| (goal.is_reached)(*status);
         let waiting = states.iter().filter(|(_, status)| !reached(status));
@@ -70,21 +81,16 @@ pub(crate) async fn wait_until(
             wait.elapsed().as_secs(),
             id_list(waiting.into_iter().take(5))
         ));
+        if goal.needs_places {
+            reasons.tell(scheduler, query.clone(), &tasks).await;
+        }
         if !wait.go_on().await {
             return Ok(false);
         }
     }
 }
 
-async fn query(
-    scheduler: &Scheduler,
-    key: &FullKey,
-    instances: Option<&BTreeSet<i32>>,
-) -> Outcome<Vec<ScheduledTask>> {
-    let query = TaskQuery {
-        instance_ids: instances.filter(|ids| !ids.is_empty()).cloned(),
-        ..job_query(key)
-    };
+async fn tasks(scheduler: &Scheduler, query: TaskQuery) -> Outcome<Vec<ScheduledTask>> {
     let call = GetTasksWithoutConfigs { query: Some(query) };
     let response = scheduler.call(call, Retry::Never).await?;
     if response.response_code != ResponseCode::Ok {

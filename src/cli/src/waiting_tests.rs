@@ -1,5 +1,6 @@
 //! Waits that are given up, at a pace that tests can wait for.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aurora_api::model::{
@@ -108,6 +109,34 @@ async fn kills_that_take_too_long() {
             .filter(|call| matches!(call, Call::KillTasks(_)));
         assert_eq!(asked.count(), kills, "{line}");
     }
+}
+
+/// Reasons are worth asking for; without them the wait goes on.
+#[tokio::test]
+async fn waits_go_on_when_nobody_tells_why() {
+    let asked = AtomicUsize::new(0);
+    let scheduler = move |call: &Call| match call {
+        Call::AddInstances(_) => response(ResponseCode::Ok, &[]),
+        Call::GetPendingReason(_) => {
+            asked.fetch_add(1, Ordering::SeqCst);
+            response(ResponseCode::Error, &["no"])
+        }
+        Call::GetTasksWithoutConfigs(_) => ok(Answer::ScheduleStatusResult(ScheduleStatusResult {
+            tasks: vec![ScheduledTask {
+                status: match asked.load(Ordering::SeqCst) {
+                    0..3 => ScheduleStatus::Pending,
+                    _ => ScheduleStatus::Running,
+                },
+                ..ScheduledTask::default()
+            }],
+        })),
+        other => panic!("unexpected {}", other.method()),
+    };
+    let line = "job add west/www/prod/hello/0 1 --wait-until RUNNING";
+    let (outcome, calls) = run(Program::Client, line, scheduler).await;
+    assert_eq!(outcome, Ok(()));
+    let asked = |call: &&Call| matches!(call, Call::GetPendingReason(_));
+    assert_eq!(calls.iter().filter(asked).count(), 3);
 }
 
 #[tokio::test]

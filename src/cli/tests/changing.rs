@@ -11,11 +11,11 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use aurora_api::model::*;
 use aurora_api::service::Call;
-use support::fake::{self, Reply, Server, response};
+use support::fake::{self, Reply, Server, ok, response};
 use support::*;
 
 #[test]
@@ -84,6 +84,53 @@ fn create_waits_until_running() {
     assert_eq!(world.aurora(&command).status.code(), Some(0));
     // Three polls and the look at the end.
     assert_eq!(server.methods()[2..], ["getTasksWithoutConfigs"; 4]);
+}
+
+/// The scheduler tells what is missing until it is asked, and then it is there.
+#[test]
+fn why_instances_stay_pending_is_told() {
+    let placed = AtomicBool::new(false);
+    let server = Server::scheduler(move |call| match call {
+        Call::GetTierConfigs(_) => tiers(),
+        Call::CreateJob(_) => response(ResponseCode::Ok, &[]),
+        Call::GetTasksWithoutConfigs(_) => {
+            let status = match placed.load(Ordering::SeqCst) {
+                false => ScheduleStatus::Pending,
+                true => ScheduleStatus::Running,
+            };
+            let running = task(0, ScheduleStatus::Running);
+            tasks(vec![running, task(1, status), task(2, status)])
+        }
+        Call::GetPendingReason(arguments) => {
+            // Which of its tasks are pending the scheduler knows; it refuses to be told (aurora: ReadOnlySchedulerImpl.java).
+            let query = arguments.query.as_ref().unwrap();
+            assert_eq!(query.statuses, None);
+            placed.store(true, Ordering::SeqCst);
+            let reason = |id| PendingReason {
+                task_id: format!("www-prod-hello-{id}"),
+                reason: "Insufficient: CPU".into(),
+            };
+            ok(aurora_api::model::Result::GetPendingReasonResult(
+                GetPendingReasonResult {
+                    reasons: [reason(2), reason(1)].into(),
+                },
+            ))
+        }
+        other => panic!("unexpected {}", other.method()),
+    });
+    let world = World::new(&server.url()).with_eval(&evaluated(None));
+    let create = [
+        "job",
+        "create",
+        "west/www/prod/hello",
+        "job.aurora",
+        "--wait-until=RUNNING",
+    ];
+    let output = world.aurora(&create);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    let told = " INFO] Instances [1, 2] are PENDING: Insufficient: CPU\n";
+    assert_eq!(stderr.matches(told).count(), 1, "{stderr}");
 }
 
 #[test]
