@@ -83,7 +83,7 @@ impl From<LookupError> for CommandError {
             LookupError::Clusters(_) => ExitCode::Crash,
             LookupError::Stale { .. } => ExitCode::NetworkError,
             LookupError::Leader {
-                cause: LeaderError::Silent(_) | LeaderError::Nobody(_),
+                cause: LeaderError::Silent(_) | LeaderError::Nobody { .. },
                 ..
             } => ExitCode::Timeout,
             // Upstream's code for whatever else goes wrong while the leader is looked up.

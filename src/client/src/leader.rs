@@ -39,8 +39,15 @@ pub enum LeaderError {
         source: aurora_zk::Error,
     },
     /// Nobody leads.
-    #[error("No schedulers detected in {0}!")]
-    Nobody(String),
+    #[error("No schedulers detected in {cluster}! ZooKeeper ({servers}) has none at {path}")]
+    Nobody {
+        /// The cluster.
+        cluster: String,
+        /// Who was asked.
+        servers: String,
+        /// The node without a member.
+        path: String,
+    },
     /// The leader's address makes no URL.
     #[error("the leader names an endpoint that makes no URL: {0}")]
     BadEndpoint(String),
@@ -106,7 +113,11 @@ async fn first_leader(
             tokio::time::sleep(PAUSE).await;
         }
     }
-    Err(LeaderError::Nobody(cluster.name.clone()))
+    Err(LeaderError::Nobody {
+        cluster: cluster.name.clone(),
+        servers,
+        path: path.to_owned(),
+    })
 }
 
 /// `h1,h2` and a port for all.
@@ -137,6 +148,23 @@ fn first(members: &BTreeMap<String, Member>) -> Result<Option<Url>, LeaderError>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fake_zookeeper::{self, Member as Content};
+
+    #[tokio::test]
+    async fn a_set_without_a_leader_is_named() {
+        // A node that holds nothing is no member.
+        let port = fake_zookeeper::start(&Content::default()).port();
+        let entry = format!(
+            r#"[{{"name":"west","zk":"127.0.0.1","zk_port":{port},"scheduler_zk_path":"/s"}}]"#
+        );
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), entry).unwrap();
+        let clusters = crate::clusters::load(&[file.path().to_owned()]).unwrap();
+        let error = look(&clusters["west"], 1).await.unwrap_err().to_string();
+        let expected =
+            format!("No schedulers detected in west! ZooKeeper (127.0.0.1:{port}) has none at /s");
+        assert_eq!(error, expected);
+    }
 
     #[test]
     fn hosts_share_a_port() {
