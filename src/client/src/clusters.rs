@@ -142,8 +142,10 @@ fn parse(path: &Path, text: &str) -> Result<Vec<Cluster>, ClustersError> {
         };
         let zk_port = match all.get("zk_port") {
             None | Some(Value::Null) => 2181,
+            // Upstream's integers may be written as texts.
             Some(value) => value
                 .as_u64()
+                .or_else(|| value.as_str()?.trim().parse().ok())
                 .and_then(|port| u16::try_from(port).ok())
                 .ok_or_else(|| {
                     layout(format!(
@@ -184,12 +186,25 @@ mod tests {
             ["a", "b"]
         );
         assert_eq!(names(r#"{"k":{"name":"a"}}"#).unwrap(), ["a"]);
+        for port in ["2182", "\"2182\""] {
+            let text = format!(r#"[{{"name":"a","zk_port":{port}}}]"#);
+            let found = parse(Path::new("f"), &text).unwrap();
+            assert_eq!(found[0].zk_port, 2182);
+        }
         for (bad, expected) in [
             ("[", "Unable to parse f"),
             ("3", "a list or an object"),
             ("[3]", "must be objects"),
             (r#"[{"name":3}]"#, "name must be a text"),
             (r#"[{"name":"a","zk":3}]"#, "`zk` of cluster `a`"),
+            (
+                r#"[{"name":"a","zk_port":"x"}]"#,
+                "`zk_port` of cluster `a`",
+            ),
+            (
+                r#"[{"name":"a","zk_port":65536}]"#,
+                "`zk_port` of cluster `a`",
+            ),
         ] {
             let error = names(bad).unwrap_err();
             assert!(error.contains(expected), "{bad}: {error}");
