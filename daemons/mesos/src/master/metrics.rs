@@ -5,7 +5,7 @@ use std::fs;
 use aurora_mesos::resources::{Resources, from_thousandths};
 use aurora_mesos::v1::{Metric, TaskState};
 
-use super::core::{Counters, Master, Time};
+use super::core::{Counters, Framework, Master, Time};
 use super::run::Info;
 
 struct Snapshot(Vec<Metric>);
@@ -35,6 +35,15 @@ pub(crate) fn of(master: &Master, now: Time, info: &Info) -> Vec<Metric> {
     agents(&mut all, master);
     frameworks(&mut all, master);
     tasks(&mut all, master);
+    for (name, value) in master.frameworks.values().flat_map(Framework::metrics) {
+        all.add(name, value);
+    }
+    for (share, role) in master.role_shares() {
+        all.add(
+            format!("allocator/mesos/roles/{role}/shares/dominant"),
+            share,
+        );
+    }
     let counters = &master.counters;
     all.count("master/outstanding_offers", master.offers.len());
     all.add(

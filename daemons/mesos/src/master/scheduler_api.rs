@@ -53,6 +53,7 @@ pub(crate) fn handle(shell: &Arc<Shell>, request: &Request) -> Result<Response, 
         master
             .check_call(&id, stream_id.as_deref())
             .map_err(|error| Box::new(refusal(&error)))?;
+        master.count_call(&id, kind);
         Ok(carry_out(master, now, kind, &id, call))
     })
 }

@@ -10,6 +10,7 @@ use aurora_mesos::v1::{
 
 use super::framework::event;
 use super::state::{PendingOffer, TaskEntry};
+use super::tally::OfferFate;
 use super::time::Time;
 use super::{Master, validate};
 use crate::link;
@@ -51,6 +52,7 @@ impl Master {
         for offer in &offers {
             pool.left.add(&offer.resources);
         }
+        self.count_offers(id, OfferFate::Accepted, offers.len());
         if self
             .agents
             .get(&pool.agent_id)

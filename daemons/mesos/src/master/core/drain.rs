@@ -246,7 +246,7 @@ impl Master {
         for (framework, task_id, state) in lost {
             let status =
                 self.master_status(now, &task_id, Some(id), state, loss.reason, loss.message);
-            self.counters.count_end(state, &status);
+            self.count_end(&framework, state, &status);
             self.tell_task_updated(framework.clone(), status.clone(), state);
             self.send_update(&framework, status);
         }

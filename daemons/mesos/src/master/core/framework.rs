@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aurora_mesos::v1::scheduler::{
-    Error, Event, EventType, Subscribe, Subscribed, UpdateFramework,
+    CallType, Error, Event, EventType, Subscribe, Subscribed, UpdateFramework,
 };
 use aurora_mesos::v1::{FrameworkId, FrameworkInfo, StatusReason, TaskState, master};
 
@@ -57,6 +57,13 @@ fn error_event(message: &str) -> Event {
 }
 
 impl Master {
+    /// Counts a call of a framework that is known.
+    pub(crate) fn count_call(&mut self, id: &FrameworkId, kind: CallType) {
+        if let Some(framework) = self.frameworks.get_mut(id) {
+            framework.tally.call(kind);
+        }
+    }
+
     /// A scheduler opened a stream. Whatever the outcome, the answer goes out on it.
     pub(crate) fn subscribe(&mut self, now: Time, stream: Stream, subscribe: Subscribe) {
         let key = stream.key;
@@ -112,6 +119,7 @@ impl Master {
         let Some(framework) = self.frameworks.get_mut(&id) else {
             return Ok(());
         };
+        framework.tally.call(CallType::Subscribe);
         framework.stream = Some(stream.clone());
         framework.suppressed = suppressed;
         framework.constraints = constraints;

@@ -244,7 +244,7 @@ impl Master {
             task.state = state;
             super::tasks::push_status(&mut task, &status);
             if !keep {
-                self.counters.count_end(state, &status);
+                self.count_end(id, state, &status);
             }
             if let Some(framework) = self.frameworks.get_mut(id) {
                 if keep {

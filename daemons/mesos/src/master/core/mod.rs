@@ -23,6 +23,7 @@ mod maintenance;
 mod offers;
 mod registry;
 mod state;
+mod tally;
 mod tasks;
 mod time;
 mod validate;

@@ -13,6 +13,7 @@ use aurora_mesos::v1::{
 use super::Master;
 use super::framework::event;
 use super::state::{Agent, Filter, Framework, PendingOffer};
+use super::tally::OfferFate;
 use super::time::Time;
 
 const DEFAULT_REFUSE_SECONDS: f64 = 5.0;
@@ -47,6 +48,7 @@ impl Master {
         }
         for (framework, ids) in made {
             let offers = ids.iter().filter_map(|id| self.wire_offer(id)).collect();
+            self.count_offers(&framework, OfferFate::Sent, ids.len());
             let event = Event {
                 offers: Some(Offers { offers }),
                 ..event(EventType::Offers)
@@ -104,18 +106,31 @@ impl Master {
             })
     }
 
-    fn roles_in_order(&self) -> Vec<String> {
+    fn active_roles(&self) -> BTreeSet<String> {
         let active = self
             .frameworks
             .values()
             .filter(|framework| framework.stream.is_some());
-        let roles: BTreeSet<String> = active
+        active
             .flat_map(|framework| framework.info.effective_roles())
             .map(str::to_owned)
-            .collect();
+            .collect()
+    }
+
+    fn roles_in_order(&self) -> Vec<String> {
+        let roles = self.active_roles();
         if roles.len() < 2 {
             return roles.into_iter().collect();
         }
+        sorted(self.shares_of(roles))
+    }
+
+    /// The dominant share of each role that a framework is subscribed with.
+    pub(crate) fn role_shares(&self) -> Vec<(f64, String)> {
+        self.shares_of(self.active_roles())
+    }
+
+    fn shares_of(&self, roles: BTreeSet<String>) -> Vec<(f64, String)> {
         let total = self.cluster_total();
         let shares = roles.into_iter().map(|role| {
             let of_role = |resources: &Resources| {
@@ -137,7 +152,7 @@ impl Master {
             }
             (dominant_share(&allocated, &total), role)
         });
-        sorted(shares.collect())
+        shares.collect()
     }
 
     fn frameworks_in_order(&self, role: &str) -> Vec<&Framework> {
@@ -271,6 +286,7 @@ impl Master {
             let rescind = Rescind {
                 offer_id: id.clone(),
             };
+            self.count_offers(&offer.framework_id, OfferFate::Rescinded, 1);
             self.send(
                 &offer.framework_id,
                 Event {
@@ -320,7 +336,14 @@ impl Master {
                 && let Some(offer) = self.remove_offer(id)
             {
                 self.refuse(now, &offer, &offer.resources, filters);
+                self.count_offers(framework, OfferFate::Declined, 1);
             }
+        }
+    }
+
+    pub(super) fn count_offers(&mut self, id: &FrameworkId, fate: OfferFate, count: usize) {
+        if let Some(framework) = self.frameworks.get_mut(id) {
+            framework.tally.offers(fate, count);
         }
     }
 

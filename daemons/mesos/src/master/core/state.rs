@@ -13,6 +13,7 @@ use aurora_mesos::v1::{
 use super::constraints::Constraints;
 use super::effect::StreamKey;
 use super::registry::Drain;
+use super::tally::Tally;
 use super::time::Time;
 
 /// Completed tasks that a framework keeps (`mesos: max_completed_tasks_per_framework`).
@@ -37,6 +38,7 @@ pub(crate) struct Framework {
     pub(crate) unreachable_tasks: BTreeMap<TaskId, Task>,
     pub(crate) completed_tasks: VecDeque<Task>,
     pub(crate) executors: BTreeMap<(AgentId, ExecutorId), ExecutorInfo>,
+    pub(crate) tally: Tally,
     pub(crate) registered: Time,
     pub(crate) reregistered: Option<Time>,
     /// When it is removed unless it subscribes again.
@@ -99,6 +101,7 @@ impl Framework {
             unreachable_tasks: BTreeMap::new(),
             completed_tasks: VecDeque::new(),
             executors: BTreeMap::new(),
+            tally: Tally::default(),
             registered: now,
             reregistered: None,
             failover_deadline: None,

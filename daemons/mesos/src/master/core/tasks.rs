@@ -50,6 +50,14 @@ pub(super) fn push_status(task: &mut Task, status: &TaskStatus) {
 }
 
 impl Master {
+    /// Counts the end of a task that a framework had.
+    pub(super) fn count_end(&mut self, id: &FrameworkId, state: TaskState, status: &TaskStatus) {
+        self.counters.count_end(state, status);
+        if let Some(framework) = self.frameworks.get_mut(id) {
+            framework.tally.end(state);
+        }
+    }
+
     /// A status that the master makes itself: without uuid, not to be acknowledged.
     pub(super) fn master_status(
         &self,
@@ -154,7 +162,7 @@ impl Master {
         let state = task.state;
         let freed = (!was_terminal && state.is_terminal()).then(|| Resources::of(&task.resources));
         if let Some(resources) = freed {
-            self.counters.count_end(state, &status);
+            self.count_end(&framework_id, state, &status);
             if let Some(agent) = self.agents.get_mut(agent_id) {
                 agent.release(&framework_id, &resources);
             }

@@ -201,3 +201,49 @@ fn ends_are_counted_by_state_source_and_reason() {
     );
     assert_eq!(world.master.counters.tasks_ended[&TaskState::Finished], 1);
 }
+
+/// The names are those of `getFrameworkMetricPrefix` and `FrameworkMetrics` (mesos: `src/master/metrics.cpp`).
+#[test]
+fn a_framework_has_metrics_of_its_own() {
+    let name = r#","name":"by hand/1""#;
+    let mut world = ready_with(&format!("{PARTITION_AWARE}{name}"));
+    let id: FrameworkId = "M-0000".into();
+    let tasks = ["t", "u"].map(|id| task(id, "cpus:1")).into();
+    world.master.count_call(&id, scheduler::CallType::Accept);
+    world.launch("M-0000", &["M-O0"], 0.0, tasks);
+    world.update("M-S0", "t", TaskState::Running, 1);
+    world.update("M-S0", "u", TaskState::Failed, 2);
+    world.pass(SECOND);
+    world.master.decline(world.now, &id, &["M-O1".into()], None);
+    // Nobody has got this one, so it is no end of the framework's.
+    world.launch("M-0000", &["bogus"], 0.0, vec![task("v", "cpus:1")]);
+    let told = world.master.frameworks[&id].metrics();
+    let not_zero: Vec<_> = told
+        .iter()
+        .filter(|(_, value)| *value != 0.0)
+        .map(|(name, value)| {
+            (
+                name.trim_start_matches("master/frameworks/by%20hand%2F1/M-0000/"),
+                *value,
+            )
+        })
+        .collect();
+    assert_eq!(
+        not_zero,
+        [
+            ("subscribed", 1.0),
+            ("calls", 2.0),
+            ("calls/subscribe", 1.0),
+            ("calls/accept", 1.0),
+            ("offers/sent", 2.0),
+            ("offers/accepted", 1.0),
+            ("offers/declined", 1.0),
+            ("tasks/active/task_running", 1.0),
+            ("tasks/terminal/task_failed", 1.0),
+        ]
+    );
+    // 17 kinds of calls and 14 states, with four ends of offers, all calls, and whether it is there.
+    assert_eq!(told.len(), 17 + 14 + 4 + 2);
+    // One core of four is in use by the one role.
+    assert_eq!(world.master.role_shares(), [(0.25, "*".to_owned())]);
+}
