@@ -142,7 +142,7 @@ struct Tasks {
     lines: Vec<Line>,
 }
 
-fn whole(topic: &str, lines: Vec<Line>) -> Vec<Line> {
+fn whole(topic: &str, mut lines: Vec<Line>) -> Vec<Line> {
     let mark = |part| {
         Line::Snapshot(Snapshot {
             topic: topic.to_owned(),
@@ -150,10 +150,10 @@ fn whole(topic: &str, lines: Vec<Line>) -> Vec<Line> {
             part,
         })
     };
-    std::iter::once(mark(SnapshotPart::Begin))
-        .chain(lines)
-        .chain([mark(SnapshotPart::End)])
-        .collect()
+    // In place: they may be many.
+    lines.insert(0, mark(SnapshotPart::Begin));
+    lines.push(mark(SnapshotPart::End));
+    lines
 }
 
 fn job(summary: JobSummary) -> Line {

@@ -134,8 +134,11 @@ impl Store {
                 let said = news::of_job(self.jobs.get(&job.job), &job);
                 self.tell(said, at_ms);
                 self.see(SUMMARY, format!("job {}", job.job));
-                self.job_log.note(&job.job);
-                self.jobs.insert(job.job.clone(), job);
+                // A scheduler that is polled tells all of them again and again.
+                if self.jobs.get(&job.job) != Some(&job) {
+                    self.job_log.note(&job.job);
+                    self.jobs.insert(job.job.clone(), job);
+                }
             }
             Line::JobRemoved(removed) => {
                 self.heard(removed.seq);
@@ -251,9 +254,14 @@ impl Store {
     fn keep_only(&mut self, topic: &str, seen: &BTreeSet<String>) {
         if topic == SUMMARY {
             if !self.is_paged("jobs") {
-                self.job_log.forget();
-                self.jobs
-                    .retain(|job, _| seen.contains(&format!("job {job}")));
+                let log = &mut self.job_log;
+                self.jobs.retain(|job, _| {
+                    let stays = seen.contains(&format!("job {job}"));
+                    if !stays {
+                        log.note(job);
+                    }
+                    stays
+                });
             }
             if !self.is_paged("hosts") {
                 self.hosts

@@ -203,7 +203,14 @@ fn rows_of_changed_jobs_are_made_anew_and_the_others_kept() {
         std::sync::Arc::ptr_eq(&rows.0, &rows.1)
     };
     assert!(is_kept(6) && !is_kept(7));
-    // A snapshot may have dropped any.
-    bench.feed_all(whole("summary", jobs(0..3).collect()));
-    assert_eq!(shown(&bench.state).rows.len(), 3);
+    // What a snapshot tells again is the same; what it does not tell is gone, however much that is.
+    for (told, kept) in [(0..39, true), (0..38, true), (0..3, false)] {
+        let before = shown(&bench.state);
+        bench.feed_all(whole("summary", jobs(told.clone()).collect()));
+        let after = shown(&bench.state);
+        assert_eq!(after.rows.len(), told.len());
+        assert_eq!(*after, *shown(&bench.state.clone()));
+        let rows = (row(&before, 2).unwrap(), row(&after, 2).unwrap());
+        assert_eq!(std::sync::Arc::ptr_eq(&rows.0, &rows.1), kept, "{told:?}");
+    }
 }
