@@ -10,10 +10,11 @@ use aurora_api::model::{
 };
 use aurora_api::service::Call as ThriftCall;
 use aurora_api::service::arguments::{
-    AbortJobUpdate, CreateJob, DescheduleCronJob, DrainHosts, EndMaintenance, ForceTaskState,
-    KillTasks, PauseJobUpdate, PruneTasks, PulseJobUpdate, RestartShards, ResumeJobUpdate,
-    RollbackJobUpdate, ScheduleCronJob, SetQuota, StartCronJob, StartJobUpdate, StartMaintenance,
-    TriggerExplicitTaskReconciliation, TriggerImplicitTaskReconciliation,
+    AbortJobUpdate, CommitRecovery, CreateJob, DeleteRecoveryTasks, DescheduleCronJob, DrainHosts,
+    EndMaintenance, ForceTaskState, KillTasks, PauseJobUpdate, PerformBackup, PruneTasks,
+    PulseJobUpdate, RestartShards, ResumeJobUpdate, RollbackJobUpdate, ScheduleCronJob, SetQuota,
+    StageRecovery, StartCronJob, StartJobUpdate, StartMaintenance,
+    TriggerExplicitTaskReconciliation, TriggerImplicitTaskReconciliation, UnloadRecovery,
 };
 use aurora_api::wire::Wire;
 use aurora_client::auth::Auth;
@@ -285,6 +286,22 @@ fn thrift(call: Call) -> Result<ThriftCall, String> {
             }),
         }
         .into(),
+        Subject::Backup(backup) => match call.action {
+            Action::BackupStage => StageRecovery {
+                backup_id: backup.name,
+            }
+            .into(),
+            Action::BackupDelete => DeleteRecoveryTasks {
+                query: Some(TaskQuery {
+                    task_ids: Some(backup.tasks()),
+                    ..TaskQuery::default()
+                }),
+            }
+            .into(),
+            Action::BackupUnload => UnloadRecovery::default().into(),
+            Action::BackupCommit => CommitRecovery::default().into(),
+            _ => PerformBackup::default().into(),
+        },
         Subject::Reconciliation(_) => match call.action {
             Action::ReconcileImplicit => TriggerImplicitTaskReconciliation::default().into(),
             _ => TriggerExplicitTaskReconciliation {

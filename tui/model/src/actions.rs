@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::place::Place;
 
 pub use crate::plan::{
-    Cron, Ended, Forced, HostTarget, Hosts, Instances, JobOfFile, Plan, PlannedRounds, Quota,
-    Reconciliation, Request, Subject, Target, Update, Wish,
+    Backup, Cron, Ended, Forced, HostTarget, Hosts, Instances, JobOfFile, Plan, PlannedRounds,
+    Quota, Reconciliation, Request, Subject, Target, Update, Wish,
 };
 
 /// What kind of object an action is done to.
@@ -34,6 +34,8 @@ pub enum Kind {
     CronFile,
     /// The whole cluster.
     Cluster,
+    /// Backups of the scheduler's state.
+    Backup,
 }
 
 macro_rules! actions {
@@ -87,6 +89,11 @@ actions! {
     TaskForce "task-force" 'F' Task "A task is taken for something else.";
     Prune "prune" 'X' Ended "Ended tasks of a job are forgotten.";
     ReconcileExplicit "reconcile-explicit" 'E' Cluster "Mesos is asked for each task.";
+    BackupPerform "backup-perform" 'B' Backup "The scheduler's state is written into a backup.";
+    BackupStage "backup-stage" 'S' Backup "A backup is loaded, to be looked at.";
+    BackupDelete "backup-delete" 'X' Backup "Tasks of a job leave the staged backup.";
+    BackupUnload "backup-unload" 'U' Backup "The staged backup is dropped.";
+    BackupCommit "backup-commit" 'C' Backup "The scheduler's state becomes the staged backup.";
     ReconcileImplicit "reconcile-implicit" 'I' Cluster "Mesos is asked for all tasks that it has.";
 }
 

@@ -40,6 +40,8 @@ pub const VIEWS: &[&str] = &[
     "metrics",
     "sla",
     "events",
+    "backups",
+    "storage",
     "settings",
     "clusters",
     "find",
@@ -113,6 +115,10 @@ pub enum Place {
     Sla,
     /// What changed on the cluster since the workbench looks.
     Events,
+    /// Backups of the scheduler's state.
+    Backups,
+    /// What the scheduler counts about its state and log.
+    Storage,
     /// How the workbench is set up.
     Settings,
     /// Clusters that are configured.
@@ -142,6 +148,8 @@ const LISTS: &[Place] = &[
     Place::Metrics,
     Place::Sla,
     Place::Events,
+    Place::Backups,
+    Place::Storage,
     Place::Settings,
     Place::Clusters,
     Place::Find,
@@ -182,6 +190,8 @@ impl Place {
             Place::Metrics => "metrics",
             Place::Sla => "sla",
             Place::Events => "events",
+            Place::Backups => "backups",
+            Place::Storage => "storage",
             Place::Settings => "settings",
             Place::Clusters => "clusters",
             Place::Find => "find",
@@ -237,7 +247,8 @@ impl Place {
             Place::Quotas => vec![Question::Quotas],
             Place::Offers => vec![Question::Offers],
             Place::Host(host) => vec![Question::OffersOf(host.clone())],
-            Place::Metrics | Place::Sla => vec![Question::Vars],
+            Place::Backups => vec![Question::Backups],
+            Place::Metrics | Place::Storage | Place::Sla => vec![Question::Vars],
             _ => Vec::new(),
         }
     }

@@ -29,6 +29,8 @@ pub enum Question {
     Config(JobPath, Option<String>),
     /// How the configurations of a job's instances differ, or what an update changes, by its id.
     Diff(JobPath, Option<String>),
+    /// Backups of the scheduler's state, and the one that is staged.
+    Backups,
     /// What the scheduler counts.
     Vars,
     /// What a drain of these hosts would do.
@@ -52,6 +54,7 @@ impl Question {
             Question::OffersOf(_) => "what the host offers",
             Question::Config(..) => "the configuration",
             Question::Diff(..) => "the configurations that are compared",
+            Question::Backups => "the scheduler's backups",
             Question::Vars => "what the scheduler counts",
             Question::Drain(_) => "the forecast of the drain",
             Question::JobFile(_) => "what the job file asks for",
@@ -74,6 +77,8 @@ pub enum Answer {
     Offers(Vec<Offer>),
     /// To [`Question::Config`] and [`Question::Diff`].
     Sheet(Vec<Section>),
+    /// To [`Question::Backups`].
+    Backups(Backups),
     /// To [`Question::Vars`].
     Vars(BTreeMap<String, f64>),
     /// To [`Question::Drain`].
@@ -93,6 +98,15 @@ pub struct Section {
     pub title: String,
     /// Its lines; in differences they begin with `+`, `-` or a blank.
     pub lines: Vec<String>,
+}
+
+/// Backups of the scheduler's state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backups {
+    /// Their names.
+    pub names: BTreeSet<String>,
+    /// Tasks of the one that is staged, by job; nothing when none is.
+    pub staged: Option<BTreeMap<String, BTreeSet<String>>>,
 }
 
 /// Amounts of the three resources that quotas count.

@@ -21,7 +21,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Look, configs, page, poll};
+use super::{Look, backups, configs, page, poll};
 use crate::data::Events;
 
 /// Rows of a page, and how many pages are read at most.
@@ -48,6 +48,7 @@ pub(crate) async fn ask(scheduler: Scheduler, generation: u64, what: WatchWhat, 
         Question::Quotas
         | Question::Config(..)
         | Question::Diff(..)
+        | Question::Backups
         | Question::Vars
         | Question::Offers
         | Question::OffersOf(_) => 5,
@@ -67,6 +68,7 @@ impl Look for Asked {
         let scheduler = &self.scheduler;
         let found = match &self.question {
             Question::Update(job, id) => update(scheduler, job, id).await?,
+            Question::Backups => backups::backups(scheduler).await?,
             Question::Config(job, task) => configs::config(scheduler, job, task.as_deref()).await?,
             Question::Diff(job, None) => configs::instances(scheduler, job).await?,
             Question::Diff(job, Some(id)) => configs::update(scheduler, job, id).await?,
@@ -108,6 +110,7 @@ async fn read(scheduler: &Scheduler, question: &Question) -> Result<Option<Answe
         Question::Update(..)
         | Question::Config(..)
         | Question::Diff(..)
+        | Question::Backups
         | Question::JobFile(_)
         | Question::Paths(_)
         | Question::JobsOf(_) => None,

@@ -1,6 +1,7 @@
 //! Watching things again and again, until stopped: by a host's observer, or by the scheduler.
 
 mod ask;
+mod backups;
 mod configs;
 mod job_file;
 mod look;

@@ -15,8 +15,8 @@ use aurora_tui_model::event::{
 };
 use aurora_tui_model::jobfile::{Charge, Fate, FromFile, Group};
 use aurora_tui_model::told::{
-    Amounts, Answer, InstanceStep, Offer, Question, QuotaUse, Section, Strategy, UpdateInfo,
-    UpdateStep,
+    Amounts, Answer, Backups, InstanceStep, Offer, Question, QuotaUse, Section, Strategy,
+    UpdateInfo, UpdateStep,
 };
 use tokio::sync::watch;
 
@@ -343,6 +343,10 @@ fn answer(question: Question) -> Answer {
             ports: 100,
             revocable: false,
         }]),
+        Question::Backups => Answer::Backups(Backups {
+            names: ["scheduler-backup-2026-01-02-03-00".to_owned()].into(),
+            staged: None,
+        }),
         Question::Config(..) => Answer::Sheet(vec![Section {
             title: "instances 0-2".to_owned(),
             lines: [

@@ -217,6 +217,8 @@ commands! {
     "metrics" List "[FILTER]" (0, 0) true Shows "what the scheduler counts, with its last values";
     "sla" List "[FILTER]" (0, 0) true Shows "service levels of the cluster and of jobs";
     "events" List "[FILTER]" (0, 0) true Shows "what changed on the cluster since the workbench looks";
+    "backups" List "[FILTER]" (0, 0) true Shows "backups of the scheduler's state, and the way back to one";
+    "storage" List "[FILTER]" (0, 0) true Shows "the scheduler's log and state, as it counts them";
     "settings" List "[FILTER]" (0, 0) true Shows "how the workbench is set up";
     "clusters" List "[FILTER]" (0, 0) true Shows "clusters that are configured or open, and how they are";
     "cluster" Cluster "NAME" (1, 1) false Shows "another cluster; it is opened beside the others";
@@ -294,6 +296,11 @@ commands! {
     "prune" Change "[JOB]" (0, 1) false Changes "forget the ended tasks of a job";
     "reconcile-explicit" Change "" (0, 0) false Changes "have Mesos tell about each task";
     "reconcile-implicit" Change "" (0, 0) false Changes "have Mesos tell all tasks that it has";
+    "backup-perform" Change "" (0, 0) false Changes "write the scheduler's state into a backup";
+    "backup-stage" Change "[BACKUP]" (0, 1) false Changes "load a backup, to look at it and go back to it";
+    "backup-delete" Change "[JOB]" (0, 1) false Changes "take a job's tasks out of the staged backup";
+    "backup-unload" Change "" (0, 0) false Changes "drop the staged backup";
+    "backup-commit" Change "" (0, 0) false Changes "make the staged backup the scheduler's state";
     "examples" Examples "" (0, 0) false Shows "launch the example jobs (on an empty cluster)";
     "mouse" Mouse "" (0, 0) false Shows "use the mouse, or leave it to the terminal";
     "redraw" Redraw "" (0, 0) false Shows "draw everything anew";

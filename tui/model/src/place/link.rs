@@ -268,6 +268,8 @@ mod tests {
             "aurora://west/metrics",
             "aurora://west/sla",
             "aurora://west/events",
+            "aurora://west/backups",
+            "aurora://west/storage",
             "aurora://west/settings",
             "aurora://west/clusters",
             "aurora://west/find?filter=web",

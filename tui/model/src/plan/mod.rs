@@ -2,6 +2,7 @@
 //!
 //! Each kind of object has a file of its own, with its answers to the questions of [`Planned`].
 
+mod backup;
 mod cron;
 mod file;
 mod hosts;
@@ -24,6 +25,7 @@ use crate::store::{SUMMARY, Store, UPDATES, job_topic};
 use crate::text;
 use crate::told::{Amounts, Question};
 
+pub use backup::Backup;
 pub use cron::Cron;
 pub use file::JobOfFile;
 pub use hosts::{HostTarget, Hosts};
@@ -53,6 +55,8 @@ pub enum Wish {
     Prune(JobPath),
     /// Mesos's view of all tasks.
     Reconcile,
+    /// Backups: which one is staged, or the job whose tasks leave the staged one.
+    Backup(Option<String>),
     /// Maintenance of hosts, group by group.
     Rounds(Rounds),
     /// What a job file says.
@@ -69,7 +73,11 @@ impl Wish {
             | Wish::Force(job, ..)
             | Wish::Prune(job)
             | Wish::File(FileJob { job, .. }) => Some(job),
-            Wish::Hosts(_) | Wish::Quota(..) | Wish::Reconcile | Wish::Rounds(_) => None,
+            Wish::Hosts(_)
+            | Wish::Quota(..)
+            | Wish::Reconcile
+            | Wish::Backup(_)
+            | Wish::Rounds(_) => None,
         }
     }
 
@@ -93,6 +101,7 @@ impl Wish {
             | Wish::Hosts(_)
             | Wish::Quota(..)
             | Wish::Reconcile
+            | Wish::Backup(_)
             | Wish::File(_)
             | Wish::Rounds(_) => SUMMARY.to_owned(),
         }
@@ -121,13 +130,14 @@ impl Request {
             (Wish::Quota(..), _) => vec![Question::Quotas],
             (Wish::File(aim), _) => vec![Question::JobFile(aim.clone()), Question::Quotas],
             (Wish::Reconcile, _) => vec![Question::Vars],
+            (Wish::Backup(_), _) => vec![Question::Backups],
             _ => Vec::new(),
         }
     }
 
     /// Whether nothing can be said of it before those questions are answered.
     pub(crate) fn rests_on_answers(&self) -> bool {
-        matches!(self.wish, Wish::File(_))
+        matches!(self.wish, Wish::File(_) | Wish::Backup(_))
     }
 }
 
@@ -150,6 +160,8 @@ pub enum Subject {
     Ended(Ended),
     /// A reconciliation.
     Reconciliation(Reconciliation),
+    /// Backups.
+    Backup(Backup),
     /// Maintenance in rounds.
     Rounds(PlannedRounds),
     /// A job as a file has it.
@@ -207,6 +219,7 @@ impl Subject {
             Subject::Forced(part) => part,
             Subject::Ended(part) => part,
             Subject::Reconciliation(part) => part,
+            Subject::Backup(part) => part,
             Subject::Rounds(part) => part,
             Subject::File(part) => part,
         }
@@ -296,6 +309,9 @@ impl Plan {
                 Forced::resolve(store, job, id, *after).map(Subject::Forced)
             }
             Wish::Prune(job) => Ended::resolve(store, job).map(Subject::Ended),
+            Wish::Backup(name) => {
+                Backup::resolve(store, action, name.as_deref()).map(Subject::Backup)
+            }
             Wish::Rounds(rounds) => PlannedRounds::resolve(store, rounds).map(Subject::Rounds),
             Wish::File(aim) => JobOfFile::resolve(store, action, aim).map(Subject::File),
             Wish::Reconcile => Ok(Subject::Reconciliation(Reconciliation::resolve(

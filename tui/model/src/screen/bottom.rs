@@ -149,7 +149,9 @@ pub(super) fn bottom(state: &State) -> Bottom {
             ("filter", "filter"),
             ("next-sort", "sort"),
         ],
+        Place::Backups => &[("actions", "actions"), ("filter", "filter")],
         Place::Audit
+        | Place::Storage
         | Place::Journal
         | Place::Sla
         | Place::Events

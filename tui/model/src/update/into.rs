@@ -145,6 +145,8 @@ pub(super) fn inside(state: &State) -> Result<Place, String> {
         | Place::Metrics
         | Place::Sla
         | Place::Events
+        | Place::Backups
+        | Place::Storage
         | Place::Settings
         | Place::Quotas
         | Place::Find

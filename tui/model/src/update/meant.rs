@@ -50,6 +50,7 @@ fn described(wish: &Wish) -> String {
         Wish::Hosts(hosts) => hosts.join(", "),
         Wish::Rounds(rounds) => rounds.hosts().join(", "),
         Wish::Quota(role, _) => role.clone(),
+        Wish::Backup(name) => name.clone().unwrap_or_default(),
         Wish::Reconcile => String::new(),
     }
 }
@@ -60,6 +61,7 @@ pub(super) fn kinds_here(state: &State) -> Vec<Kind> {
         Place::Hosts | Place::Host(_) | Place::Maintenance => vec![Kind::Hosts, Kind::Rounds],
         Place::Quotas | Place::Roles => vec![Kind::Role],
         Place::Metrics => vec![Kind::Cluster],
+        Place::Backups => vec![Kind::Backup],
         Place::Updates => vec![Kind::Update, Kind::File],
         Place::Update(..) => vec![Kind::Update, Kind::Instances, Kind::File],
         Place::Crons => vec![Kind::Cron, Kind::CronFile, Kind::Instances],
@@ -112,6 +114,10 @@ pub(super) fn aim_here(state: &State, action: Action) -> Result<Aim, String> {
         Kind::Update => Wish::Update(selected_job(state)?),
         Kind::Ended => Wish::Prune(selected_job(state)?),
         Kind::Cluster => Wish::Reconcile,
+        Kind::Backup => Wish::Backup(match (action, &state.view.place) {
+            (Action::BackupStage, Place::Backups) => chosen(state).into_iter().next(),
+            _ => None,
+        }),
         Kind::Hosts => Wish::Hosts(hosts_here(state)?),
         Kind::Rounds => Wish::Rounds(rounds(state, &[])?),
         Kind::Role => {
@@ -296,6 +302,7 @@ pub(super) fn aim_named(state: &State, action: Action, words: &[String]) -> Resu
             Wish::File(file_job(state, action, path, rest.first())?)
         }
         (Kind::Hosts, hosts) => Wish::Hosts(hosts.to_vec()),
+        (Kind::Backup, [name, ..]) => Wish::Backup(Some(name.clone())),
         (Kind::Rounds, words) => Wish::Rounds(rounds(state, words)?),
         (Kind::Role, [role]) => return Ok(Aim::Form(Box::new(quota_form(state, role)))),
         (Kind::Role, [role, amounts @ ..]) => Wish::Quota(role.clone(), quota::parse(amounts)?),

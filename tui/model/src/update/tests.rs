@@ -1,6 +1,7 @@
 //! Keys and events in, state and effects out. (long: one bench and all scripts that use it)
 
 mod any;
+mod backups;
 mod changes;
 mod clusters;
 mod figures;

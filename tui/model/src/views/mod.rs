@@ -1,6 +1,7 @@
 //! What each view shows, as tables.
 
 mod about;
+mod backups;
 mod cache;
 mod cluster;
 mod figures;
@@ -50,6 +51,8 @@ fn all(state: &State) -> Option<Table> {
         Place::Metrics => figures::metrics(state),
         Place::Sla => figures::sla(state),
         Place::Events => about::events(state),
+        Place::Backups => backups::backups(state),
+        Place::Storage => backups::storage(state),
         Place::Settings => about::settings(state),
         Place::Clusters => about::clusters(state),
         Place::Find => find::find(state),
@@ -68,6 +71,7 @@ fn all(state: &State) -> Option<Table> {
 pub(crate) fn above(state: &State) -> Vec<(&'static str, Cell)> {
     match &state.view.place {
         Place::Instances(job) => job::fields(state, job),
+        Place::Backups => backups::staged(state),
         _ => Vec::new(),
     }
 }
@@ -83,7 +87,9 @@ pub(crate) fn default_sort(place: &Place) -> Option<&'static str> {
         Place::Maintenance => Some("host"),
         Place::Updates => Some("changed"),
         Place::Journal | Place::Audit | Place::Timeline(..) => Some("-time"),
-        Place::Bookmarks | Place::Metrics => Some("name"),
+        Place::Bookmarks | Place::Metrics | Place::Storage => Some("name"),
+        // Their names are times.
+        Place::Backups => Some("-backup"),
         Place::Sla => Some("object"),
         Place::Clusters => Some("cluster"),
         Place::Update(..)

@@ -1,0 +1,42 @@
+//! The scheduler's backups, and the one that is staged.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aurora_api::job_key::JobPath;
+use aurora_api::model::{ListBackupsResult, QueryRecoveryResult, TaskQuery};
+use aurora_api::service::arguments::{ListBackups, QueryRecovery};
+use aurora_client::http::describe;
+use aurora_client::scheduler::{CallError, Retry, Scheduler};
+use aurora_tui_model::told::{Answer, Backups};
+
+/// The backups that there are, and what the staged one has.
+pub(super) async fn backups(scheduler: &Scheduler) -> Result<Option<Answer>, String> {
+    let listed: ListBackupsResult = scheduler
+        .ask(ListBackups::default(), Retry::Safe)
+        .await
+        .map_err(|error| describe(&error))?;
+    let query = QueryRecovery {
+        query: Some(TaskQuery::default()),
+    };
+    let staged: Result<QueryRecoveryResult, CallError> = scheduler.ask(query, Retry::Safe).await;
+    let staged = match staged {
+        Ok(staged) => Some(by_job(staged)),
+        // That is how it says that none is staged; who may list backups may look into them.
+        Err(CallError::Answer { .. }) => None,
+        Err(error) => return Err(describe(&error)),
+    };
+    Ok(Some(Answer::Backups(Backups {
+        names: listed.backups,
+        staged,
+    })))
+}
+
+fn by_job(staged: QueryRecoveryResult) -> BTreeMap<String, BTreeSet<String>> {
+    let mut out: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for task in staged.tasks {
+        let assigned = task.assigned_task;
+        let job = JobPath(assigned.task.job).to_string();
+        out.entry(job).or_default().insert(assigned.task_id);
+    }
+    out
+}
