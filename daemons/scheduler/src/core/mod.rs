@@ -148,6 +148,15 @@ pub struct Step {
     pub effects: Vec<Effect>,
 }
 
+impl Step {
+    /// Makes room for what so many launches add.
+    fn make_room(&mut self, launches: usize) {
+        self.ops.reserve(launches);
+        self.changes.reserve(launches);
+        self.effects.reserve(launches);
+    }
+}
+
 /// Something that the world can see.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {

@@ -350,6 +350,9 @@ impl Offers {
             black_box((texts, lots, held.host.name.len()));
             black_box((agent.residents.len(), agent.offer));
         }
+        for held in &next {
+            black_box(held.host.name.as_bytes().first().copied());
+        }
         view.read_ahead(next.iter().map(|held| &*held.host.name));
     }
 

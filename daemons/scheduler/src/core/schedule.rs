@@ -242,6 +242,7 @@ impl Core {
         let next = candidates.cursor();
         let known = (&self.agents, self.store.read());
         self.offers.read_ahead(known, next, ids.len());
+        self.out.make_room(ids.len());
         let mut launched = 0;
         let mut unplaced = Vec::new();
         // All tasks of a group need the same: where one finds nothing, the next finds nothing either.

@@ -56,10 +56,12 @@ impl SlotIndex {
     }
 
     /// Reads the buckets of hashes that will be asked for one by one. In a large index none is in the processor's cache;
-    /// asked for together, the answers of the memory come together.
+    /// asked for together, the answers of the memory come together: all buckets' places first, then their entries.
     pub(crate) fn read_ahead(&self, hashes: impl Iterator<Item = u32>) {
-        for hash in hashes {
-            black_box(self.bucket(hash).last().copied());
+        let hashes: Vec<u32> = hashes.collect();
+        let buckets: Vec<&[(u32, Slot)]> = hashes.iter().map(|hash| self.bucket(*hash)).collect();
+        for bucket in buckets {
+            black_box((bucket.first().copied(), bucket.last().copied()));
         }
     }
 
