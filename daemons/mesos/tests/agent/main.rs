@@ -151,7 +151,9 @@ async fn a_fork_bomb_stays_within_its_container() {
     let world = World::new().await;
     let _agent = world.agent(&["--cgroups-pids-max", "60"]).await;
     let bomb = "bomb_of_the_test() { bomb_of_the_test & bomb_of_the_test & sleep 1000; }";
-    let mut info = task("t1", &format!("{bomb}; bomb_of_the_test"));
+    // A shell ends when it cannot fork: the task's own does so once, when there is room.
+    let command = format!("{bomb}; bomb_of_the_test & exec sleep 1000");
+    let mut info = task("t1", &command);
     info.resources[1].scalar = Some(aurora_mesos::v1::Scalar { value: 512.0 });
     world.master.run(info);
     world.master.wait_for_state("t1", TaskState::Running).await;
