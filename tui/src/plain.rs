@@ -307,11 +307,11 @@ fn rows(out: Out<'_>, table: &Table, selected: Option<usize>, now_ms: i64) -> st
         };
         writeln!(out, "{sign}{}", values.join(", "))?;
     }
-    match table.rows.len() {
-        count @ MOST_ROWS.. if count > MOST_ROWS => {
-            writeln!(out, "{} more; a filter shows fewer", count - MOST_ROWS)
-        }
-        _ => Ok(()),
+    // Of a large table not all rows are here.
+    let told = table.rows.len().min(MOST_ROWS);
+    match table.shown.saturating_sub(told) {
+        0 => Ok(()),
+        more => writeln!(out, "{more} more; a filter shows fewer"),
     }
 }
 
@@ -320,6 +320,7 @@ mod tests {
     use std::sync::Arc;
 
     use aurora_tui_model::actions::Progress;
+    use aurora_tui_model::table::{Column, Row};
 
     use super::*;
     use crate::tests::{Fake, NOW, member};
@@ -343,6 +344,32 @@ mod tests {
         );
         ended.await.unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn rows_that_are_not_told_are_counted() {
+        for (here, shown, said) in [
+            (3, 3, None),
+            (201, 201, Some("1 more;")),
+            (3, 1_000_000, Some("999997 more;")),
+            (400, 1_000_000, Some("999800 more;")),
+        ] {
+            let row = Row {
+                cells: vec![Cell::text("x")],
+                ..Row::default()
+            };
+            let mut table = Table::new(vec![Column::text("name", 0)], vec![row; here]);
+            table.shown = shown;
+            let mut out = Vec::new();
+            rows(&mut out, &table, None, NOW).unwrap();
+            let told = String::from_utf8(out).unwrap();
+            let last = told.lines().last().filter(|line| line.contains("more"));
+            assert_eq!(last.is_some(), said.is_some(), "{here} of {shown}");
+            assert!(
+                last.is_none_or(|last| last.starts_with(said.unwrap())),
+                "{last:?}"
+            );
+        }
     }
 
     #[tokio::test(start_paused = true)]
