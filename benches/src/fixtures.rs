@@ -325,12 +325,16 @@ impl World {
 
     /// Hosts of which a part runs production and a part preemptible tasks.
     pub(crate) fn filled(hosts: usize, production: f64, preemptible: f64) -> World {
-        let mut world = World::new();
-        world.offer_hosts(0..hosts);
+        World::new().fill(hosts, production, preemptible)
+    }
+
+    /// The same of a world that has no hosts yet.
+    pub(crate) fn fill(mut self, hosts: usize, production: f64, preemptible: f64) -> World {
+        self.offer_hosts(0..hosts);
         let part = |part: f64| (part * hosts as f64).round() as usize;
-        world.run(job("jmh", "benchmark", "preferred", part(production)));
-        world.run(job("victim", "victim", "preemptible", part(preemptible)));
-        world
+        self.run(job("jmh", "benchmark", "preferred", part(production)));
+        self.run(job("victim", "victim", "preemptible", part(preemptible)));
+        self
     }
 }
 

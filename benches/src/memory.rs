@@ -2,17 +2,14 @@
 
 use std::process::{Command, ExitCode};
 
-use aurora_api::model::ScheduleStatus;
-use aurora_scheduler::core::{Core, Op, Store};
-
-use crate::fixtures::{World, flags, job};
 use crate::measure::{Figure, Suite};
+use running::{TASKS_PER_JOB, running};
+
+#[path = "../../daemons/scheduler/tests/support/running.rs"]
+mod running;
 
 /// The argument that makes this program a measuring child.
 pub(crate) const CHILD: &str = "memory-of-tasks";
-
-const TASKS_PER_JOB: usize = 1_000;
-const TASKS_PER_HOST: usize = 200;
 
 pub(crate) fn per_task(suite: &Suite) -> Vec<Figure> {
     let mut figures = Vec::new();
@@ -46,7 +43,7 @@ pub(crate) fn child(tasks: &str) -> ExitCode {
         return ExitCode::FAILURE;
     };
     let before = resident();
-    let core = running(tasks);
+    let core = running(tasks / TASKS_PER_JOB);
     let after = resident();
     let (Some(before), Some(after)) = (before, after) else {
         return ExitCode::FAILURE;
@@ -57,70 +54,4 @@ pub(crate) fn child(tasks: &str) -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
-}
-
-fn running(tasks: usize) -> Core {
-    let mut store = Store::default();
-    let mut placed = 0;
-    for n in 0..tasks / TASKS_PER_JOB {
-        let mut world = World::new();
-        let name = format!("service-{n}");
-        for op in world
-            .create(job("jmh", &name, "preemptible", TASKS_PER_JOB))
-            .ops
-        {
-            let op = match op {
-                Op::AddConfig { config, .. } => Op::AddConfig {
-                    id: aurora_scheduler::core::store::ConfigId(n as u64 + 1),
-                    config,
-                },
-                Op::InsertTasks {
-                    instances,
-                    seed,
-                    time,
-                    ..
-                } => Op::InsertTasks {
-                    config: aurora_scheduler::core::store::ConfigId(n as u64 + 1),
-                    instances,
-                    // Every world begins with the same seed.
-                    seed: seed ^ n as u128,
-                    time,
-                },
-                other => other,
-            };
-            store.apply(&op).expect("the ops come from a store");
-        }
-        let view = store.read();
-        let ids: Vec<_> = view
-            .jobs()
-            .filter(|job| job.key.name == name)
-            .flat_map(|job| view.tasks_of_job(job))
-            .map(|task| task.id())
-            .collect();
-        for task in ids {
-            let host = placed / TASKS_PER_HOST;
-            placed += 1;
-            let status = |status| Op::SaveStatus {
-                task: task.clone(),
-                status,
-                message: None,
-                time: 3,
-            };
-            let ops = [
-                Op::Assign {
-                    task: task.clone(),
-                    agent: format!("agent-{host}").into(),
-                    host: format!("host-{host}").into(),
-                    ports: Vec::new(),
-                    time: 2,
-                },
-                status(ScheduleStatus::Starting),
-                status(ScheduleStatus::Running),
-            ];
-            for op in ops {
-                store.apply(&op).expect("the task is there");
-            }
-        }
-    }
-    Core::recover(flags(), store, 4).0
 }

@@ -150,7 +150,12 @@ pub(crate) fn limit_mismatch(suite: &Suite) -> Vec<Figure> {
 /// No offers at all.
 pub(crate) fn full(suite: &Suite) -> Vec<Figure> {
     let hosts = if suite.smoke { 1_000 } else { 10_000 };
-    let mut world = World::filled(hosts, 0.1, 0.9);
+    // From one try to the next a minute passes, and what is measured of all jobs every minute is no part of a try.
+    let config = Config {
+        sla_stat_refresh_interval: i64::MAX / 4,
+        ..flags()
+    };
+    let mut world = World::over(Core::new(config)).fill(hosts, 0.1, 0.9);
     world.create(with(job("jmh", "late", "preferred", 1), limit("host", 0)));
     let figure = Figure::new("S5", format!("{hosts} hosts, no offers"), "attempt").run(
         suite.samples(50),
