@@ -31,6 +31,8 @@ const GAP: usize = 2;
 const LEAST: (u16, u16) = (16, 4);
 /// A column may be narrowed to this many columns before columns are left out.
 const NARROWEST: usize = 12;
+/// Columns of words where there is no room at all.
+const FEWEST: usize = 6;
 /// A column that always stays is kept up to this wide.
 const WIDEST_KEY: usize = 40;
 
@@ -266,9 +268,14 @@ fn widths(view: &Table, rows: std::ops::Range<usize>, room: usize, now_ms: i64) 
     }
     let gaps = shown.len().saturating_sub(1) * GAP;
     let mut excess = (out.iter().sum::<usize>() + gaps).saturating_sub(room);
-    // The widest gives first: down to the least, and where even that is too much, down to one column.
-    for hard in [false, true] {
-        let floor = |at: usize| if hard { 1 } else { least(at) };
+    // The widest gives first: down to the least; where even that is too much, what may be cut down to a few columns; at last
+    // everything down to one.
+    let few = |at: usize| match view.columns[at].whole {
+        true => natural[at],
+        false => natural[at].min(FEWEST),
+    };
+    let floors: [&dyn Fn(usize) -> usize; 3] = [&least, &few, &|_| 1];
+    for floor in floors {
         while excess > 0 {
             let givers = shown.iter().copied().filter(|at| out[*at] > floor(*at));
             let Some(widest) = givers.max_by_key(|at| out[*at]) else {
@@ -439,7 +446,7 @@ mod tests {
     fn times_and_numbers_are_drawn_whole_or_not_at_all() {
         let columns = vec![
             Column::text("name", 0),
-            Column::time("last", 2),
+            Column::whole("last", 2),
             Column::number("count", 1),
             Column::text("message", 3),
         ];
@@ -465,10 +472,22 @@ mod tests {
             (69, [20, 19, 13, 0]),
             (50, [20, 0, 13, 0]),
             (20, [20, 0, 0, 0]),
-            // What must not go is cut where there is no other way.
+            // What must not go is cut where there is no other way: words first.
             (10, [10, 0, 0, 0]),
         ] {
             assert_eq!(widths(&table, 0..1, room, 0), expected, "{room}");
+        }
+        let mut always = table;
+        for column in &mut always.columns {
+            column.spare = 0;
+        }
+        // Words are cut first, times last.
+        for (room, expected) in [
+            (60, [11, 19, 13, 11]),
+            (50, [6, 19, 13, 6]),
+            (44, [6, 13, 13, 6]),
+        ] {
+            assert_eq!(widths(&always, 0..1, room, 0), expected, "{room}");
         }
     }
 }

@@ -32,8 +32,8 @@ impl Column {
         }
     }
 
-    /// A column of times.
-    pub const fn time(name: &'static str, spare: u8) -> Column {
+    /// A column of times and the like.
+    pub const fn whole(name: &'static str, spare: u8) -> Column {
         Column {
             whole: true,
             ..Column::text(name, spare)

@@ -64,10 +64,10 @@ pub(super) fn bottom(state: &State) -> Bottom {
         Place::Instances(_) => &[
             ("enter", "task"),
             ("logs", "logs"),
-            ("sandbox", "files"),
-            ("mark", "mark"),
             ("actions", "actions"),
+            ("sandbox", "files"),
             ("filter", "filter"),
+            ("mark", "mark"),
         ],
         Place::Update(..) => &[
             ("enter", "task"),
@@ -107,11 +107,11 @@ pub(super) fn bottom(state: &State) -> Bottom {
         ],
         Place::Sandbox(..) => &[("enter", "open"), ("filter", "filter")],
         Place::Logs(..) | Place::Tails(..) => &[
-            ("next-pane", "pane"),
-            ("zoom", "zoom"),
-            ("last", "follow"),
             ("filter", "filter"),
             ("convert", "search"),
+            ("last", "follow"),
+            ("next-pane", "pane"),
+            ("zoom", "zoom"),
             ("merge", "merge"),
         ],
         Place::File(..) => &[
@@ -122,9 +122,9 @@ pub(super) fn bottom(state: &State) -> Bottom {
         ],
         Place::Hosts | Place::Crons | Place::Updates | Place::Maintenance => &[
             ("enter", "into"),
-            ("mark", "mark"),
             ("actions", "actions"),
             ("filter", "filter"),
+            ("mark", "mark"),
         ],
         Place::Host(_) => &[
             ("enter", "task"),
@@ -150,13 +150,14 @@ pub(super) fn bottom(state: &State) -> Bottom {
             ("next-sort", "sort"),
         ],
         Place::Backups => &[("actions", "actions"), ("filter", "filter")],
-        Place::Audit
-        | Place::Storage
-        | Place::Journal
-        | Place::Sla
-        | Place::Events
-        | Place::Settings
-        | Place::Help(_) => &[("filter", "filter"), ("next-sort", "sort")],
+        Place::Audit | Place::Events | Place::Journal => &[
+            ("enter", "into"),
+            ("filter", "filter"),
+            ("next-sort", "sort"),
+        ],
+        Place::Storage | Place::Sla | Place::Settings | Place::Help(_) => {
+            &[("filter", "filter"), ("next-sort", "sort")]
+        }
     };
     let always = [
         ("back", "back"),

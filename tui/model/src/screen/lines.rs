@@ -162,7 +162,10 @@ pub(super) fn sheet(state: &State, pane: &Pane, missing: String) -> TextView {
         };
     }
     let view = file(state, pane, missing);
-    let mut remarks = vec![format!("{} lines", pane.buffer.len())];
+    let mut remarks = vec![match pane.buffer.len() {
+        1 => "1 line".to_owned(),
+        count => format!("{count} lines"),
+    }];
     let filter = &state.view.filter.filter;
     if !filter.is_empty() {
         let lines = (0..pane.buffer.len()).filter(|at| line_matches(pane, *at, filter, &[]));

@@ -67,7 +67,7 @@ pub(super) fn enter(state: &mut State) -> Result<Vec<Effect>, String> {
         }
         Place::Quotas => change::ask(state, Action::QuotaSet, &[], "")?,
         Place::Clusters => return Ok(vec![cluster(&selected_id(state)?)]),
-        Place::Why(_) => return open(state, &leads_to(state)?),
+        Place::Why(_) | Place::Events | Place::Audit => return open(state, &leads_to(state)?),
         Place::Journal => return open(state, &link_of_entry(state)?.to_string()),
         // The rows of these are links.
         Place::Find | Place::Related(..) | Place::Bookmarks => {

@@ -1,15 +1,18 @@
 //! What the workbench saw, how it is set up, and the clusters that it knows.
 
 use crate::desk::{Link, Peer};
+use crate::place::Place;
 use crate::state::State;
 use crate::table::{Age, Cell, Column, Row, Table};
 use crate::text;
 use crate::theme::Scope;
 
+use super::why::leads_to;
+
 /// What changed on the cluster since the workbench looks at it, newest first.
 pub(super) fn events(state: &State) -> Table {
     let columns = vec![
-        Column::time("time", 0),
+        Column::whole("time", 0),
         Column::number("ago", 1),
         Column::text("kind", 0),
         Column::text("object", 0),
@@ -29,7 +32,11 @@ pub(super) fn events(state: &State) -> Table {
                 false => Scope::None,
             }),
         ],
-        attributes: Vec::new(),
+        attributes: leads_to(match news.kind {
+            "job" => news.object.parse().ok().map(Place::Instances),
+            "host" => Some(Place::Host(news.object.clone())),
+            _ => None,
+        }),
     });
     Table::new(columns, rows.collect())
 }

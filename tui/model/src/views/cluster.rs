@@ -213,11 +213,11 @@ pub(super) fn mebibytes(count: i64) -> Cell {
 
 pub(super) fn journal(state: &State) -> Table {
     let columns = vec![
-        Column::time("time", 0),
+        Column::whole("time", 0),
         Column::text("outcome", 0),
         Column::text("action", 0),
         Column::text("cluster", 1),
-        Column::text("job", 0),
+        Column::text("object", 0),
         Column::text("instances", 1),
         Column::text("who", 3),
         Column::text("detail", 2),
@@ -227,6 +227,8 @@ pub(super) fn journal(state: &State) -> Table {
         .journal
         .iter()
         .enumerate()
+        // Of one second the later comes first, as of all.
+        .rev()
         .map(|(at, entry)| {
             let scope = match entry.outcome.as_str() {
                 "confirmed" => Scope::Good,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use aurora_api::feed::{CronRun, QuotaRecord, RoleRecord};
 use aurora_api::model::{JobUpdateAction, JobUpdateStatus};
 
+use crate::place::Place;
 use crate::state::State;
 use crate::table::{Age, Cell, Column, Row, Table};
 use crate::text;
@@ -12,6 +13,7 @@ use crate::theme::Scope;
 use crate::told::{Answer, Question};
 
 use super::job;
+use super::why::leads_to;
 
 #[derive(Default)]
 struct RoleSums<'a> {
@@ -103,9 +105,9 @@ pub(super) fn crons(state: &State) -> Table {
         Column::text("job", 0),
         Column::text("schedule", 0),
         Column::number("active", 3),
-        Column::time("last", 2),
+        Column::whole("last", 2),
         Column::text("outcome", 1),
-        Column::time("next", 0),
+        Column::whole("next", 0),
         Column::text("then", 5),
         Column::number("changed", 4),
     ];
@@ -211,7 +213,7 @@ pub(super) fn updates(state: &State) -> Table {
 
 pub(super) fn audit(state: &State) -> Table {
     let columns = vec![
-        Column::time("time", 0),
+        Column::whole("time", 0),
         Column::text("user", 0),
         Column::text("method", 0),
         Column::text("target", 0),
@@ -222,6 +224,7 @@ pub(super) fn audit(state: &State) -> Table {
         .audit
         .iter()
         .enumerate()
+        .rev()
         .map(|(at, record)| Row {
             id: format!("{} {at}", record.time_ms),
             problem: false,
@@ -232,7 +235,7 @@ pub(super) fn audit(state: &State) -> Table {
                 Cell::text(&record.target),
                 Cell::text(&record.detail),
             ],
-            attributes: Vec::new(),
+            attributes: leads_to(record.target.parse().ok().map(Place::Instances)),
         })
         .collect();
     Table::new(columns, rows)

@@ -88,7 +88,7 @@ pub(super) fn directory(state: &State) -> Table {
     let columns = vec![
         Column::text("name", 0),
         Column::number("size", 0),
-        Column::time("modified", 1),
+        Column::whole("modified", 1),
         Column::text("mode", 2),
     ];
     let Detail::Directory(Some(entries)) = &state.view.detail else {
@@ -258,7 +258,7 @@ fn resources(config: &Json) -> String {
 /// The events of the task on the screen, newest first.
 pub(crate) fn events(state: &State) -> Table {
     let columns = vec![
-        Column::time("time", 0),
+        Column::whole("time", 0),
         Column::text("event", 0),
         Column::number("ago", 1),
         Column::text("message", 0),

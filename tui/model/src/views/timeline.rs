@@ -13,7 +13,7 @@ use super::status_scope;
 /// Events of all tasks that the scheduler still knows, newest first. Ids are the task's, then the event's number.
 pub(super) fn timeline(state: &State, job: &JobPath, instance: Option<i32>) -> Table {
     let mut columns = vec![
-        Column::time("time", 0),
+        Column::whole("time", 0),
         Column::number("ago", 1),
         Column::text("event", 0),
         Column::text("host", 2),
@@ -31,16 +31,21 @@ pub(super) fn timeline(state: &State, job: &JobPath, instance: Option<i32>) -> T
             events.map(move |(at, event)| (task, at, event))
         })
         .collect();
-    // What happened in the same millisecond happened in the order in which it was told.
-    events
-        .sort_by_key(|(task, at, event)| (-event.time_ms, task.task_id.as_str(), usize::MAX - at));
+    // What happened in the same millisecond happened to the younger task last, and to one task in the order in which it was
+    // told.
+    let begun = |task: &TaskRecord| task.events.first().map_or(0, |first| first.time_ms);
+    events.sort_by_key(|(task, at, event)| (-event.time_ms, -begun(task), usize::MAX - at));
     let rows = events.into_iter().map(|(task, at, event)| {
         let scope = status_scope(event.status);
         let mut cells = vec![
             Cell::text(&text::utc(event.time_ms)).scope(Scope::Dim),
             Cell::age(Age::Since(event.time_ms)),
             Cell::text(event.status.name()).scope(scope),
-            task.host.as_deref().map_or_else(Cell::none, Cell::text),
+            // As long as it waited it was nowhere.
+            match &task.host {
+                Some(host) if scope != Scope::StateWaiting => Cell::text(host),
+                _ => Cell::none(),
+            },
             event.message.as_deref().map_or_else(Cell::none, Cell::text),
             Cell::text(&task.task_id).scope(Scope::Dim),
         ];

@@ -182,7 +182,7 @@ pub(super) fn instances(state: &State, job: &JobPath) -> Table {
 /// What became of it, newest first.
 pub(crate) fn steps(state: &State) -> Table {
     let columns = vec![
-        Column::time("time", 0),
+        Column::whole("time", 0),
         Column::text("event", 0),
         Column::text("who", 1),
         Column::text("message", 0),

@@ -13,6 +13,12 @@ use crate::told::Answer;
 /// The attribute of a row with the place that it leads to, as the path of a link.
 pub(crate) const LEADS_TO: &str = "leads_to";
 
+/// The attribute of a row that leads to a place.
+pub(super) fn leads_to(place: Option<Place>) -> Vec<(String, String)> {
+    let path = place.map(|place| (LEADS_TO.to_owned(), place.path()));
+    path.into_iter().collect()
+}
+
 /// Rows as they are told, numbered, since they may be alike.
 #[derive(Default)]
 struct Told(Vec<Row>);
@@ -22,7 +28,7 @@ impl Told {
     fn lead(&mut self, about: &str, what: &str, scope: Scope, place: Place) {
         self.add(about, what, scope);
         if let Some(row) = self.0.last_mut() {
-            row.attributes.push((LEADS_TO.to_owned(), place.path()));
+            row.attributes = leads_to(Some(place));
         }
     }
 

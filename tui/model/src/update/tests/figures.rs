@@ -80,6 +80,9 @@ fn what_changes_on_the_cluster_is_told_newest_first() {
     );
     bench.keys("p");
     assert_eq!(rows(&bench).len(), 1, "a failure is a problem");
+    bench.keys("enter");
+    let link = bench.state.link_here().to_string();
+    assert_eq!(link, "aurora://dev/instances/w/devel/hello");
 }
 
 #[test]

@@ -188,6 +188,21 @@ fn views_follow_their_topics_and_lead_further() {
         ["1970-01-01 00:00:00|eve|killTasks|w/devel/hello|1"]
     );
 
+    // Of one second the later comes first.
+    let Line::Audit(first) = audited.clone() else {
+        unreachable!("a record of the audit");
+    };
+    let second = Line::Audit(AuditRecord {
+        seq: seq(8),
+        method: "pruneTasks".to_owned(),
+        ..first
+    });
+    bench.feed(second);
+    assert!(rows(&bench)[0].contains("pruneTasks"), "{:?}", rows(&bench));
+    bench.keys("enter");
+    let link = bench.state.link_here().to_string();
+    assert_eq!(link, "aurora://dev/instances/w/devel/hello");
+
     bench.keys("g h enter");
     assert!(bench.state.topics.contains("host/h1"));
     bench.feed_all(whole(

@@ -52,7 +52,7 @@ fn a_timeline_tells_all_runs_newest_first() {
                 with_events(
                     0,
                     "b",
-                    &[(69_000, Pending), (60_000, Pending), (60_000, Running)],
+                    &[(70_000, Pending), (60_000, Pending), (60_000, Running)],
                 ),
                 with_events(1, "a", &[(75_000, Running)]),
             ],
@@ -67,11 +67,16 @@ fn a_timeline_tells_all_runs_newest_first() {
         [
             "2001-09-09 01:45:40 1m RUNNING  t0b",
             "2001-09-09 01:45:40 1m PENDING  t0b",
-            "2001-09-09 01:45:31 1m PENDING  t0b",
+            // Of two tasks the younger one's came last.
+            "2001-09-09 01:45:30 1m PENDING  t0b",
             "2001-09-09 01:45:30 1m FAILED exit 3 t0a",
             "2001-09-09 01:45:20 1m RUNNING  t0a",
             "2001-09-09 01:45:10 1m PENDING  t0a",
         ]
+    );
+    assert_eq!(
+        told(&bench, &["event", "host"])[..2],
+        ["RUNNING h1", "PENDING "]
     );
     let link = bench.state.link_here().to_string();
     assert_eq!(link, "aurora://dev/timeline/w/devel/hello/0");
