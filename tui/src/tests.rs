@@ -196,6 +196,8 @@ fn frames() {
         ("quota_form", "quotas", "enter"),
         ("help", "help", ""),
         ("settings", "settings", ""),
+        ("clusters", "clusters", ""),
+        ("backups", "backups", ""),
         (
             "confirm",
             "instances www-data/devel/hello; kill www-data/devel/hello/0",

@@ -11,6 +11,7 @@ pub(super) fn help(state: &State, view: &str) -> Table {
         Column::text("keys", 0),
         Column::text("command", 0),
         Column::text("meaning", 0),
+        Column::text("arguments", 1),
     ];
     let mut rows: Vec<Row> = Vec::new();
     let bindings = state.setup.keymap.bindings(view);
@@ -34,24 +35,24 @@ pub(super) fn help(state: &State, view: &str) -> Table {
             .filter(|(_, binding, _)| binding.run == [spec.name])
             .map(|(keys, _, _)| show_sequence(keys))
             .collect();
-        let usage = format!("{} {}", spec.name, spec.args);
         let meaning = own
             .iter()
             .find(|(_, binding, _)| binding.run == [spec.name] && !binding.desc.is_empty())
             .map_or(spec.summary, |(_, binding, _)| binding.desc.as_str());
-        let mut row = |keys: &str, command: &str, meaning: &str| {
+        let mut row = |keys: &str, command: &str, meaning: &str, arguments: &str| {
             rows.push(Row {
                 id: format!("{keys} {command}"),
                 problem: false,
                 cells: vec![
                     Cell::text(keys).scope(Scope::HintKey),
-                    Cell::text(command.trim_end()),
+                    Cell::text(command),
                     Cell::text(meaning),
+                    Cell::text(arguments).scope(Scope::Dim),
                 ],
                 attributes: Vec::new(),
             });
         };
-        row(&bare.join(", "), &usage, meaning);
+        row(&bare.join(", "), spec.name, meaning, spec.args);
         for (keys, binding, _) in own
             .iter()
             .filter(|(_, binding, _)| binding.run != [spec.name])
@@ -60,6 +61,7 @@ pub(super) fn help(state: &State, view: &str) -> Table {
                 &show_sequence(keys),
                 &binding.run.join("; "),
                 &binding.describe(),
+                "",
             );
         }
     }
