@@ -14,6 +14,7 @@ use std::time::Duration;
 use aurora_client::http::{HttpError, describe};
 use aurora_client::observer::{LogStream, Observer};
 use aurora_tui_model::event::{Event, Seen, Stream, Watch, WatchWhat};
+use tokio::time::Instant;
 
 pub(crate) use self::ask::ask;
 pub(crate) use self::job_file::{ask as ask_of_files, is_of_files};
@@ -25,6 +26,9 @@ const TASK_PERIOD: Duration = Duration::from_secs(1);
 const HISTORY_PERIOD: Duration = Duration::from_secs(10);
 const DIRECTORY_PERIOD: Duration = Duration::from_secs(2);
 const TROUBLE_PERIOD: Duration = Duration::from_secs(1);
+/// A pause is at least so many times as long as the look before it: whoever takes long to answer has much to do, or much to
+/// tell.
+const REST: u32 = 4;
 
 /// Watches until nobody listens.
 pub(crate) async fn watch(observer: Observer, generation: u64, watch: Watch, events: Events) {
@@ -151,10 +155,12 @@ impl Looked {
 async fn poll(looked: &impl Look, generation: u64, events: &Events, period: Duration) {
     let mut last = None;
     loop {
+        let begun = Instant::now();
         let (seen, pause) = match looked.look().await {
             Ok(seen) => (seen, period),
             Err(why) => (Seen::Trouble(why), TROUBLE_PERIOD),
         };
+        let pause = pause.max(begun.elapsed() * REST);
         if last.as_ref() != Some(&seen) {
             if !report(events, Event::Seen(generation, seen.clone())).await {
                 return;
@@ -162,5 +168,52 @@ async fn poll(looked: &impl Look, generation: u64, events: &Events, period: Dura
             last = Some(seen);
         }
         tokio::time::sleep(pause).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// Answers after a time, and notes when it was asked.
+    struct Slow {
+        takes: Duration,
+        begun: Instant,
+        asked: Mutex<Vec<u64>>,
+    }
+
+    impl Look for Slow {
+        async fn look(&self) -> Result<Seen, String> {
+            self.asked
+                .lock()
+                .unwrap()
+                .push(self.begun.elapsed().as_secs());
+            tokio::time::sleep(self.takes).await;
+            Ok(Seen::Absent("nothing".to_owned()))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_answers_slowly_is_asked_seldom() {
+        for (takes, expected) in [
+            (0, [0, 5, 10, 15]),
+            (1, [0, 6, 12, 18]),
+            (10, [0, 50, 100, 150]),
+        ] {
+            let slow = Slow {
+                takes: Duration::from_secs(takes),
+                begun: Instant::now(),
+                asked: Mutex::default(),
+            };
+            let (events, _heard) = mpsc::channel(4);
+            let watched = poll(&slow, 0, &events, Duration::from_secs(5));
+            let patience = Duration::from_secs(expected[3] + takes);
+            assert!(tokio::time::timeout(patience, watched).await.is_err());
+            assert_eq!(*slow.asked.lock().unwrap(), expected, "{takes}");
+        }
     }
 }
