@@ -37,6 +37,7 @@ mod http;
 mod images;
 mod launch_helper;
 mod operator;
+mod outgoing;
 mod paths;
 mod process;
 mod registration;

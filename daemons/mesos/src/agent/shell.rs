@@ -15,6 +15,7 @@ use super::containerizer::{ContainerEvent, Containerizer};
 use super::core::{Agent, CallAnswer, ConnectionId, Effect, Launch, Now, Refusal};
 use super::durable::CheckpointError;
 use super::environment::{ExecutorFacts, executor_environment};
+use super::outgoing::Outgoing;
 use super::paths::Paths;
 use super::process::Identity;
 use crate::link;
@@ -123,15 +124,6 @@ pub(crate) struct ShellConfig {
     pub(crate) executor_environment: Vec<(String, String)>,
 }
 
-/// The calls that go to the master.
-enum Outgoing {
-    /// Nobody is there: status updates are sent again anyway, and registering tells the rest.
-    Nowhere,
-    /// The state was read for registering: what happens after that has to be told once the stream stands.
-    Kept(Vec<link::Call>),
-    Open(mpsc::Sender<link::Call>),
-}
-
 struct Connection {
     events: mpsc::Sender<Bytes>,
     format: Format,
@@ -188,7 +180,7 @@ impl Shell {
             own: sender.downgrade(),
             connections: HashMap::new(),
             next_connection: 1,
-            outgoing: Outgoing::Nowhere,
+            outgoing: Outgoing::default(),
             processes: HashMap::new(),
             stopping: None,
         };
@@ -270,7 +262,7 @@ impl Shell {
 
     /// Gives the last calls a moment to leave.
     async fn drain_outgoing(&mut self) {
-        if let Outgoing::Open(calls) = std::mem::replace(&mut self.outgoing, Outgoing::Nowhere) {
+        if let Outgoing::Open(calls) = std::mem::take(&mut self.outgoing) {
             let left = calls.clone();
             drop(calls);
             let empty = async {
@@ -301,10 +293,7 @@ impl Shell {
     fn on_input(&mut self, input: Input) -> Result<(), CheckpointError> {
         match input {
             Input::Connected { calls } => {
-                let kept = std::mem::replace(&mut self.outgoing, Outgoing::Open(calls));
-                if let Outgoing::Kept(kept) = kept {
-                    kept.into_iter().for_each(|call| self.send(call));
-                }
+                self.outgoing.connected(calls);
                 Ok(())
             }
             Input::Master(event) => {
@@ -315,7 +304,7 @@ impl Shell {
                 self.perform(effects)
             }
             Input::MasterLost => {
-                self.outgoing = Outgoing::Nowhere;
+                self.outgoing.lost();
                 self.agent.master_lost();
                 Ok(())
             }
@@ -333,7 +322,7 @@ impl Shell {
             // Whoever has left does not come back: the dropped reply ends the registration.
             Input::Subscription(_) if matches!(self.stopping, Some(Finished::Left(_))) => Ok(()),
             Input::Subscription(reply) => {
-                self.outgoing = Outgoing::Kept(Vec::new());
+                self.outgoing.registering();
                 // The link may have ended meanwhile.
                 let _ = reply.send(self.agent.subscription());
                 Ok(())
@@ -425,7 +414,7 @@ impl Shell {
                     let agent = self.agent.id().map(|id| id.value.as_str());
                     tokio::task::block_in_place(|| self.store.write(agent, &record))?;
                 }
-                Effect::Send(call) => self.send(*call),
+                Effect::Send(call) => self.outgoing.send(*call),
                 Effect::Event { connection, event } => self.event(connection, &event),
                 Effect::Close { connection } => {
                     self.connections.remove(&connection);
@@ -445,22 +434,6 @@ impl Shell {
             }
         }
         Ok(())
-    }
-
-    fn send(&mut self, call: link::Call) {
-        match &mut self.outgoing {
-            Outgoing::Nowhere => {}
-            // Heads are sent again on registering.
-            Outgoing::Kept(_) if matches!(call, link::Call::StatusUpdate(_)) => {}
-            Outgoing::Kept(kept) if kept.len() < MASTER_QUEUE => kept.push(call),
-            Outgoing::Kept(_) => {}
-            Outgoing::Open(calls) => {
-                if calls.try_send(call).is_err() {
-                    tracing::warn!("the master does not take calls; registering again");
-                    self.outgoing = Outgoing::Nowhere;
-                }
-            }
-        }
     }
 
     fn event(&mut self, connection: ConnectionId, event: &api_v1::Event) {

@@ -359,21 +359,22 @@ impl Master {
         }
     }
 
+    /// Told also of an executor that the agent no longer named when it registered: it may have ended while there was no
+    /// master to tell.
     fn executor_exited(&mut self, agent_id: &AgentId, exited: &link::ExecutorExited) {
-        if self.forget_executor(agent_id, &exited.framework_id, &exited.executor_id) {
-            let failure = scheduler::Failure {
-                agent_id: Some(agent_id.clone()),
-                executor_id: Some(exited.executor_id.clone()),
-                status: Some(exited.status),
-            };
-            self.send(
-                &exited.framework_id,
-                scheduler::Event {
-                    failure: Some(failure),
-                    ..event(scheduler::EventType::Failure)
-                },
-            );
-        }
+        self.forget_executor(agent_id, &exited.framework_id, &exited.executor_id);
+        let failure = scheduler::Failure {
+            agent_id: Some(agent_id.clone()),
+            executor_id: Some(exited.executor_id.clone()),
+            status: Some(exited.status),
+        };
+        self.send(
+            &exited.framework_id,
+            scheduler::Event {
+                failure: Some(failure),
+                ..event(scheduler::EventType::Failure)
+            },
+        );
     }
 
     pub(super) fn forget_executor(

@@ -132,17 +132,19 @@ fn an_executor_is_charged_once_and_until_it_exits() {
         world.launch("M-0000", &["M-O1"], 0.0, vec![changed]),
         ["2: c TASK_ERROR REASON_TASK_INVALID"]
     );
-    let exited = link::ExecutorExited {
-        framework_id: "M-0000".into(),
-        executor_id: ExecutorId::from("x"),
-        status: 256,
+    let mut exit = |executor: &str, status: i32| {
+        let exited = link::ExecutorExited {
+            framework_id: "M-0000".into(),
+            executor_id: ExecutorId::from(executor),
+            status,
+        };
+        let call = link::Call::ExecutorExited(exited);
+        world.master.agent_call(world.now, &"M-S0".into(), call);
+        world.told()
     };
-    world.master.agent_call(
-        world.now,
-        &"M-S0".into(),
-        link::Call::ExecutorExited(exited),
-    );
-    assert_eq!(world.told(), ["2: FAILURE x 256"]);
+    assert_eq!(exit("x", 256), ["2: FAILURE x 256"]);
+    // It ended while there was no master, so that the agent did not name it when it registered.
+    assert_eq!(exit("y", -1), ["2: FAILURE y -1"]);
     let agent = &world.master.agents[&"M-S0".into()];
     assert_eq!(agent.used_sum.to_string(), "cpus:2; mem:64");
 }
