@@ -192,7 +192,7 @@ mod tests {
                 .lock()
                 .unwrap()
                 .push(self.begun.elapsed().as_secs());
-            tokio::time::sleep(self.takes).await;
+            tokio::time::advance(self.takes).await;
             Ok(Seen::Absent("nothing".to_owned()))
         }
     }
