@@ -120,11 +120,17 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        if self.control_group.is_some()
-            && process::is_alive(self.pid())
-            && !std::thread::panicking()
-        {
-            self.stop();
+        let pid = self.pid();
+        // An agent ends its executors, and takes its control groups away; a test that has failed goes no further here.
+        let ends = || self.child.try_wait().is_ok_and(|status| status.is_some());
+        if self.control_group.is_some() && process::is_alive(pid) {
+            process::signal(pid, Signal::SIGTERM);
+            let ended = wait::holds_within(wait::PATIENCE, ends);
+            assert!(
+                ended || std::thread::panicking(),
+                "the agent does not end\n{}",
+                self.log()
+            );
         }
         // It may have ended already; either way it is over after this.
         drop(self.child.kill());

@@ -32,6 +32,20 @@ pub fn until<T, E: Display>(what: &str, ask: impl FnMut() -> Result<T, E>) -> T 
     until_within(what, PATIENCE, ask)
 }
 
+/// Whether a condition holds before the deadline, for what must not panic.
+pub fn holds_within(patience: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + patience;
+    loop {
+        if condition() {
+            return true;
+        }
+        if Instant::now() >= deadline {
+            return false;
+        }
+        pause();
+    }
+}
+
 /// Between two looks at a condition.
 #[allow(
     clippy::disallowed_methods,

@@ -48,6 +48,7 @@ impl Agent {
         if executor.state == ExecutorState::Terminated {
             return effects;
         }
+        let command = executor.command;
         executor.state = ExecutorState::Terminated;
         executor.connection = None;
         executor.recovering = false;
@@ -62,13 +63,17 @@ impl Agent {
             self.counters.container_launch_errors += 1;
         }
         self.end_tasks(now, &framework_id, &executor_id, &termination, &mut effects);
-        effects.push(Effect::Send(Box::new(link::Call::ExecutorExited(
-            link::ExecutorExited {
-                framework_id: framework_id.clone(),
-                executor_id: executor_id.clone(),
-                status: ended.status.unwrap_or(-1),
-            },
-        ))));
+        // Nobody but this agent knows of an executor that it has made for a task (mesos: src/slave/slave.cpp,
+        // executorTerminated).
+        if !command {
+            effects.push(Effect::Send(Box::new(link::Call::ExecutorExited(
+                link::ExecutorExited {
+                    framework_id: framework_id.clone(),
+                    executor_id: executor_id.clone(),
+                    status: ended.status.unwrap_or(-1),
+                },
+            ))));
+        }
         self.remove_if_settled(&framework_id, &executor_id, &mut effects);
         effects
     }

@@ -457,6 +457,14 @@ fn a_command_task_gets_the_built_in_executor() {
         "the master does not know it"
     );
     assert_eq!(subscription.tasks[0].executor_id, None);
+    assert_eq!(
+        world.ended(Some(0)),
+        [
+            "record t1 TASK_FAILED",
+            "send t1 TASK_FAILED REASON_EXECUTOR_TERMINATED"
+        ],
+        "nor is its end told"
+    );
 }
 
 #[test]
