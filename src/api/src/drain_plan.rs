@@ -91,6 +91,10 @@ pub struct PlannedJob {
     pub at_once: u32,
     /// How many of the replacements find room elsewhere, now.
     pub fits: u32,
+    /// Why the others find none, each reason in words; empty where all find room. It holds nothing up by itself: what a
+    /// policy lets go goes, and its replacement waits.
+    #[serde(default)]
+    pub no_room: Vec<String>,
     /// What holds the drain up, in words.
     pub blockers: Vec<String>,
     /// About how long it takes, seconds; absent where only a coordinator knows.

@@ -117,15 +117,16 @@ impl Core {
             running_needed: least.map(clamp),
             at_once: clamp(at_once),
             fits,
+            no_room: no_room(fits, tasks.len(), &why),
             blockers: Vec::new(),
             estimate_secs: None,
         };
-        self.block(&mut job, span, policy.filter(|_| is_asked), &why);
+        self.block(&mut job, span, policy.filter(|_| is_asked));
         job.estimate_secs = self.estimate(&job, span, is_asked, request.timeout_secs);
         job
     }
 
-    fn block(&self, job: &mut PlannedJob, span: Millis, asked: Option<&SlaPolicy>, why: &Vetoes) {
+    fn block(&self, job: &mut PlannedJob, span: Millis, asked: Option<&SlaPolicy>) {
         let lost = count(job.lost.len());
         if let Some(least) = job.running_needed
             && job.at_once < lost
@@ -142,17 +143,6 @@ impl Core {
             job.blockers.push(format!(
                 "{} is asked about each of the {lost}, one at a time",
                 policy.coordinator_url
-            ));
-        }
-        if job.fits < lost {
-            let why: Vec<String> = why.iter().map(ToString::to_string).collect();
-            let why = match why.is_empty() {
-                true => "there are no offers".to_owned(),
-                false => why.join(", "),
-            };
-            job.blockers.push(format!(
-                "{} of the {lost} replacements find no room elsewhere now ({why})",
-                lost - job.fits
             ));
         }
     }
@@ -205,6 +195,16 @@ fn policy_of(policy: &DefaultPolicy) -> SlaPolicy {
             count,
             duration_secs,
         }),
+    }
+}
+
+fn no_room(fits: u32, lost: usize, why: &Vetoes) -> Vec<String> {
+    if fits >= count(lost) {
+        return Vec::new();
+    }
+    match why.is_empty() {
+        true => vec!["there are no offers".to_owned()],
+        false => why.iter().map(ToString::to_string).collect(),
     }
 }
 

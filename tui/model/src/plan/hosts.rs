@@ -125,19 +125,28 @@ pub(super) fn told(plan: &DrainPlan) -> Vec<String> {
 
 fn of_job(job: &PlannedJob) -> String {
     let lost = instances::text(job.lost.iter().copied());
+    let noun = match job.lost.as_slice() {
+        [_] => "instance",
+        _ => "instances",
+    };
     let needed = job
         .running_needed
         .map_or_else(String::new, |needed| format!(", {needed} needed"));
+    let why = match job.no_room.as_slice() {
+        [] => String::new(),
+        reasons => format!(" ({})", reasons.join(", ")),
+    };
     let homeless = match job.lost.len().saturating_sub(job.fits as usize) {
         0 => String::new(),
-        some => format!("; {some} find no room elsewhere now"),
+        1 => format!("; 1 finds no room elsewhere now{why}"),
+        some => format!("; {some} find no room elsewhere now{why}"),
     };
     let held = match job.blockers.as_slice() {
         [] => String::new(),
         blockers => format!("; HELD UP: {}", blockers.join("; ")),
     };
     format!(
-        "{} loses {lost}: {} run now, {} then{needed}{homeless}{held}",
+        "{} loses {noun} {lost}: {} run now, {} then{needed}{homeless}{held}",
         job.job, job.running_before, job.running_after
     )
 }

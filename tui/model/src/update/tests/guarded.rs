@@ -124,6 +124,10 @@ pub(super) fn forecast() -> Answer {
         running_needed: Some(2),
         active: 3,
         at_once: 1,
+        no_room: match lost.len() {
+            1 => Vec::new(),
+            _ => vec!["Insufficient: CPU".to_owned()],
+        },
         lost,
         blockers,
         policy: PlannedPolicy::None("no policy".to_owned()),
@@ -165,10 +169,13 @@ fn the_forecast_stands_in_front_of_a_drain() {
             .find(part)
             .unwrap_or_else(|| panic!("no {part:?} in {question}"))
     };
-    let held =
-        place("x/prod/web loses 0: 3 run now, 2 then, 2 needed; HELD UP: its coordinator says no");
-    let other =
-        place("w/devel/hello loses 0-1: 3 run now, 1 then, 2 needed; 1 find no room elsewhere now");
+    let held = place(
+        "x/prod/web loses instance 0: 3 run now, 2 then, 2 needed; HELD UP: its coordinator says no",
+    );
+    let other = place(
+        "w/devel/hello loses instances 0-1: 3 run now, 1 then, 2 needed; \
+         1 finds no room elsewhere now (Insufficient: CPU)",
+    );
     assert!(held < other, "what holds it up comes first");
     place("It takes about 1m.");
     assert!(bench.sent().is_empty());
