@@ -97,6 +97,15 @@ pub fn end_all(directory: &Path) {
     }
 }
 
+/// Ends, when dropped, whatever belongs to a directory.
+pub struct Ended<'a>(pub &'a Path);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        end_all(self.0);
+    }
+}
+
 /// Removes a control group and those in it from every hierarchy; one that is not there, or still in use, stays.
 pub fn remove_control_group(name: &str) {
     for hierarchy in fs::read_dir("/sys/fs/cgroup")

@@ -187,7 +187,7 @@ fn wire_recovery() {
     let agent = program("aurora-mesos-agent", "agent", &agent);
     let commands = serde_json::json!({"master": master, "agent": agent}).to_string();
     fs::write(directory.path().join("commands.json"), commands).unwrap();
-    let _end = Ended(directory.path());
+    let _end = process::Ended(directory.path());
 
     let control = programs::workspace().join("tests/wire/control.py");
     let started = Command::new("python3")
@@ -212,13 +212,4 @@ fn wire_recovery() {
         failed.is_empty() && passed.len() == 15,
         "failed: {failed:?}\n{text}"
     );
-}
-
-/// Ends whatever belongs to a directory.
-struct Ended<'a>(&'a Path);
-
-impl Drop for Ended<'_> {
-    fn drop(&mut self) {
-        process::end_all(self.0);
-    }
 }

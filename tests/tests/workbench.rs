@@ -1,9 +1,13 @@
 //! The workbench in a real pseudo-terminal, on a real cluster.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::Duration;
 
-use aurora_tests::cluster::{Cluster, role};
+use aurora_tests::cluster::{Cluster, role, scratch};
+use aurora_tests::skip::{is_root, skip};
 use aurora_tests::terminal::Terminal;
 use aurora_tests::{process, programs, wait};
 use nix::sys::signal::Signal;
@@ -29,12 +33,22 @@ fn job_file(role: &str) -> String {
 }
 
 fn workbench(cluster: &Cluster, arguments: &[&str], columns: u16, rows: u16) -> Terminal {
-    let state = cluster.state().display().to_string();
-    let home = cluster.directory().display().to_string();
+    workbench_in(
+        cluster.directory(),
+        &[&["--cluster", "devcluster"], arguments].concat(),
+        columns,
+        rows,
+    )
+}
+
+/// On a cluster whose state is, or will be, in `state` of a directory.
+fn workbench_in(directory: &Path, arguments: &[&str], columns: u16, rows: u16) -> Terminal {
+    let state = directory.join("state").display().to_string();
+    let home = directory.display().to_string();
     let path = std::env::var("PATH").unwrap();
     Terminal::start(
         &programs::program("aurora-tui"),
-        &[&["--cluster", "devcluster"], arguments].concat(),
+        arguments,
         &[
             ("TERM", "xterm-256color"),
             ("LANG", "C.UTF-8"),
@@ -337,4 +351,24 @@ fn without_a_screen_it_shows_and_refuses_honestly() {
     let (code, output, errors) = tui(&[]);
     assert_eq!((code, output.as_str()), (Some(5), ""), "{errors}");
     assert!(errors.contains("terminal"), "{errors}");
+}
+
+#[test]
+fn what_the_start_of_a_cluster_finds_amiss_is_on_the_screen() {
+    if !is_root() {
+        return skip(
+            "what_the_start_of_a_cluster_finds_amiss_is_on_the_screen",
+            "only root has tasks of other users",
+        );
+    }
+    let directory = scratch();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    let _end = process::Ended(directory.path());
+    let mut terminal = workbench_in(directory.path(), &["--local"], 120, 30);
+    terminal.wait_for("tasks of other users than root cannot reach their sandboxes");
+    terminal.keys("q");
+    terminal.wait_for("stop");
+    terminal.keys("s");
+    assert_eq!(terminal.wait_for_end(), 0);
+    assert_eq!(process::belonging_to(directory.path()), []);
 }

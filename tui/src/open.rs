@@ -7,7 +7,8 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use aurora_client::directory::{Directory, Environment, Target, local_target};
 use aurora_client::local::{self, StartOptions};
-use aurora_tui_model::state::{Setup, State};
+use aurora_tui_model::state::{Level, Notice, Setup, State};
+use aurora_tui_model::text;
 use aurora_tui_model::update::rounds_found;
 use tokio::sync::mpsc;
 
@@ -86,6 +87,7 @@ impl Opening {
             cluster,
             source,
             state_dir,
+            said,
         } = connected;
         let wanted = Wanted {
             cluster: cluster.clone(),
@@ -105,7 +107,7 @@ impl Opening {
             read_only: args.read_only || args.replay.is_some(),
             local: state_dir.is_some(),
             rules: loaded.rules.clone(),
-            facts: facts(env, &loaded.look),
+            facts: facts(env, &loaded.look, &said),
             clusters: clusters(environment.clone()),
             keymap: loaded.keymap.clone(),
             warnings,
@@ -121,6 +123,10 @@ impl Opening {
         state.layouts = kept.layouts;
         state.bookmarks = kept.bookmarks;
         state.mouse = args.mouse;
+        state.notice = (!said.is_empty()).then(|| Notice {
+            level: Level::Warn,
+            text: text::clean(&said.join("; ")),
+        });
         if let Some(rounds) = &kept.rounds {
             // Claimed for a moment, in order to learn whether somebody else has them.
             let owner = data.rounds_owner();
@@ -143,6 +149,8 @@ struct Connected {
     source: Arc<dyn Source>,
     /// The state directory of a local cluster.
     state_dir: Option<PathBuf>,
+    /// What was said at its start, a sentence each.
+    said: Vec<String>,
 }
 
 /// Finds the cluster, starts a local one, or opens a recorded session.
@@ -157,13 +165,15 @@ async fn connect(
             cluster: replay.cluster().to_owned(),
             source: Arc::new(replay),
             state_dir: None,
+            said: Vec::new(),
         });
     }
-    let target = match args.local {
-        Some(_) => attach_or_start(args, &environment, name).await?,
-        None => find(environment, name)?,
-    };
-    Ok(Connected::to(target))
+    match args.local {
+        Some(_) => attach_or_start(args, &environment, name)
+            .await
+            .map_err(Fault::from),
+        None => Ok(Connected::to(find(environment, name)?)),
+    }
 }
 
 impl Connected {
@@ -172,6 +182,7 @@ impl Connected {
             cluster: target.cluster.clone(),
             state_dir: target.local.as_ref().map(|local| local.state_dir.clone()),
             source: Arc::new(Cluster::new(target)),
+            said: Vec::new(),
         }
     }
 }
@@ -186,12 +197,12 @@ async fn attach_or_start(
     args: &Args,
     environment: &Environment,
     name: Option<&str>,
-) -> anyhow::Result<Target> {
+) -> anyhow::Result<Connected> {
     let state_dir = local_dir(environment, name)?;
     if let Some(endpoints) =
         local::attach(&state_dir).context("cannot look for the local cluster")?
     {
-        return Ok(local_target(endpoints)?);
+        return Ok(Connected::to(local_target(endpoints)?));
     }
     // Progress is for a person; it may go nowhere.
     let _ = writeln!(
@@ -204,14 +215,20 @@ async fn attach_or_start(
         state_dir,
         demo: args.demo,
     };
-    let endpoints = local::start_detached(&options)
+    let started = local::start_detached(&options)
         .await
         .context("cannot start the local cluster")?;
-    Ok(local_target(endpoints)?)
+    for sentence in &started.said {
+        let _ = writeln!(std::io::stderr(), "aurora-tui: {sentence}");
+    }
+    Ok(Connected {
+        said: started.said,
+        ..Connected::to(local_target(started.endpoints)?)
+    })
 }
 
 /// How things look and where files are, by name.
-fn facts(env: &Env, look: &Look) -> Vec<(String, String)> {
+fn facts(env: &Env, look: &Look, said: &[String]) -> Vec<(String, String)> {
     let dir = |dir: &Option<PathBuf>| {
         let shown = dir.as_ref().map(|dir| dir.display().to_string());
         shown.unwrap_or_else(|| "none: there is no home directory".to_owned())
@@ -224,7 +241,9 @@ fn facts(env: &Env, look: &Look) -> Vec<(String, String)> {
         ("configuration", dir(&env.config_dir)),
         ("state", dir(&env.state_dir)),
     ];
-    facts.map(|(name, value)| (name.to_owned(), value)).to_vec()
+    let said = said.iter().map(|said| ("said at the start", said.clone()));
+    let all = facts.into_iter().chain(said);
+    all.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// The clusters that are configured, and where their schedulers are.

@@ -133,9 +133,10 @@ async fn start(flags: &ClusterFlags) -> anyhow::Result<()> {
     if lock::holder(&layout.lock())?.is_some() {
         return wait_for_other(&layout, flags).await;
     }
-    if let Some(obstacle) = layout.obstacle() {
+    let lacking = flags.demo.then(demo::lacking).flatten();
+    for warning in layout.obstacle().into_iter().chain(lacking) {
         // It is in the log, too; a closed standard error is no reason not to start.
-        let _ = writeln!(std::io::stderr(), "aurora-local: {obstacle}");
+        let _ = writeln!(std::io::stderr(), "aurora-local: {warning}");
     }
     let log = layout.log("local");
     let errors = layout.open_log("local")?;

@@ -18,12 +18,18 @@ use base64::engine::general_purpose::STANDARD;
 
 const USER_AGENT: &str = concat!("Aurora Local;", env!("CARGO_PKG_VERSION"));
 
+const NO_EXAMPLES: &str = "no example jobs are installed: they are looked for in share/aurora/examples beside this \
+                           program's directory and in /usr/share/aurora/examples";
+
+/// What is missing for the example jobs, in one sentence.
+pub(crate) fn lacking() -> Option<String> {
+    examples().is_none().then(|| NO_EXAMPLES.to_owned())
+}
+
 /// Creates the jobs of every example that are of this cluster. What fails is logged: the cluster is there all the same.
 pub(crate) async fn create(endpoints: &Endpoints) {
     let Some(dir) = examples() else {
-        tracing::warn!(
-            "no example jobs are installed (share/aurora/examples beside this program's directory)"
-        );
+        tracing::warn!("{NO_EXAMPLES}");
         return;
     };
     for file in job_files(&dir) {

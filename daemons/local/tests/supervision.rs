@@ -417,6 +417,35 @@ fn stopping_what_does_not_run() {
     assert!(!world.path("state").exists());
 }
 
+#[test]
+fn what_a_start_finds_amiss_is_said_to_who_asked() {
+    let world = World::new();
+    let said = |arguments: &[&str]| {
+        let output = world.command("start").args(arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        world.output("stop");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let open = |mode| {
+        fs::set_permissions(world.dir.path(), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    open(0o755);
+    assert_eq!(said(&[]), "");
+    // There is no share/aurora/examples beside these programs.
+    let told = said(&["--demo"]);
+    assert!(
+        told.starts_with("aurora-local: no example jobs are installed")
+            && told.lines().count() == 1,
+        "{told}"
+    );
+    if nix::unistd::geteuid().is_root() {
+        open(0o700);
+        let told = said(&[]);
+        let place = world.dir.path().display();
+        assert!(told.contains(&format!("run `chmod o+x {place}`")), "{told}");
+    }
+}
+
 /// Between taking the lock and saying its name a start has none; a stop at that moment is meant for it.
 #[test]
 fn a_stop_waits_for_a_start_to_say_its_name() {

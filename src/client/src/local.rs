@@ -31,6 +31,15 @@ pub struct StartOptions {
     pub demo: bool,
 }
 
+/// A cluster that runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Started {
+    /// Where its daemons are.
+    pub endpoints: Endpoints,
+    /// What `aurora-local` said that a person should know, a sentence each: jobs that cannot run, say.
+    pub said: Vec<String>,
+}
+
 /// Why a local cluster cannot be started, found or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum LocalError {
@@ -72,30 +81,36 @@ pub fn attach(state_dir: &Path) -> Result<Option<Endpoints>, LocalError> {
 }
 
 /// Starts a cluster, or finds the one that runs already, and returns when it is ready.
-pub async fn start_detached(options: &StartOptions) -> Result<Endpoints, LocalError> {
+pub async fn start_detached(options: &StartOptions) -> Result<Started, LocalError> {
     let mut arguments = vec!["--cluster-name".to_owned(), options.cluster.clone()];
     if options.demo {
         arguments.push("--demo".to_owned());
     }
-    run("start", &options.state_dir, &arguments, START_DEADLINE).await?;
-    attach(&options.state_dir)?.ok_or_else(|| {
+    let told = run("start", &options.state_dir, &arguments, START_DEADLINE).await?;
+    let endpoints = attach(&options.state_dir)?.ok_or_else(|| {
         LocalError::Failed(format!(
             "the cluster in {} ended right after its start; its log is in {}",
             options.state_dir.display(),
             log(&options.state_dir).display()
         ))
+    })?;
+    Ok(Started {
+        endpoints,
+        said: sentences(&told.errors),
     })
 }
 
 /// Stops the cluster of a state directory and waits until all its processes are gone. It is no error when none runs.
 /// Gives back the line of JSON that `aurora-local stop` says about it.
 pub async fn stop(state_dir: &Path) -> Result<String, LocalError> {
-    run("stop", state_dir, &[], STOP_DEADLINE).await
+    Ok(run("stop", state_dir, &[], STOP_DEADLINE).await?.output)
 }
 
 /// What `aurora-local status` says of a state directory: one JSON object (see the program's manual).
 pub async fn status(state_dir: &Path) -> Result<serde_json::Value, LocalError> {
-    let text = run("status", state_dir, &[], Duration::from_secs(30)).await?;
+    let text = run("status", state_dir, &[], Duration::from_secs(30))
+        .await?
+        .output;
     serde_json::from_str(&text).map_err(|error| {
         LocalError::Failed(format!("`aurora-local status` said {text:?}: {error}"))
     })
@@ -105,12 +120,28 @@ fn log(state_dir: &Path) -> PathBuf {
     state_dir.join("logs/local.log")
 }
 
+/// Its lines without the program's name in front.
+fn sentences(errors: &str) -> Vec<String> {
+    let lines = errors.lines().map(|line| line.trim());
+    let lines = lines.map(|line| line.strip_prefix("aurora-local: ").unwrap_or(line));
+    lines
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// What a program wrote that ended well.
+struct Told {
+    output: String,
+    errors: String,
+}
+
 async fn run(
     verb: &'static str,
     state_dir: &Path,
     arguments: &[String],
     deadline: Duration,
-) -> Result<String, LocalError> {
+) -> Result<Told, LocalError> {
     let program = programs::find("aurora-local")?;
     let failed = |cause| LocalError::Run {
         program: program.clone(),
@@ -159,7 +190,10 @@ async fn run(
         Ok(result) => result.map_err(failed)?,
     };
     if status.success() {
-        return Ok(String::from_utf8_lossy(&out).into_owned());
+        return Ok(Told {
+            output: String::from_utf8_lossy(&out).into_owned(),
+            errors: String::from_utf8_lossy(&err).into_owned(),
+        });
     }
     let said = String::from_utf8_lossy(&err);
     Err(LocalError::Failed(match said.trim() {
