@@ -115,6 +115,10 @@ pub(crate) async fn run(
         code = NO_DATA;
     }
     runner.crew.settle();
+    if let Some(gone) = screen::gone(runner.state()).filter(|_| code == DONE) {
+        writeln!(err, "aurora-tui: {gone}")?;
+        code = FAILED;
+    }
     let form = errand.snapshot.unwrap_or(Form::Text);
     if let Some(rows) = runner.all_rows(form, errand.sized) {
         return Ok(match listing::write(&mut runner, rows, out).await? {

@@ -322,6 +322,14 @@ async fn errands_end_with_honest_codes() {
             "",
         ),
         (
+            "no such job to show",
+            accepted(),
+            exec("instances www-data/devel/none"),
+            1,
+            0,
+            "There is no job www-data/devel/none on",
+        ),
+        (
             "bad line",
             accepted(),
             exec("jobs; nope"),

@@ -456,6 +456,13 @@ fn crumb(state: &State) -> (String, String) {
     (text::clean(&path), counter)
 }
 
+/// What is said when the object of the view does not exist (any more), in one sentence.
+pub fn gone(state: &State) -> Option<String> {
+    let words = body::gone(state)?;
+    let line = words.first()?;
+    Some(line.iter().map(|segment| segment.text.as_str()).collect())
+}
+
 /// All lines of a text that was asked for as a whole, those that a filter hides excepted; none in other views.
 pub fn sheet(state: &State) -> Vec<String> {
     let pane = state.view.pane().filter(|_| state.view.place.is_sheet());

@@ -141,7 +141,7 @@ fn was_followed(state: &State) -> bool {
 }
 
 /// What is said when the object of a view does not exist (any more).
-fn gone(state: &State) -> Option<Vec<Vec<Segment>>> {
+pub(super) fn gone(state: &State) -> Option<Vec<Vec<Segment>>> {
     if !state.is_told() {
         let text = format!(
             "This scheduler's event feed does not tell about {}.",

@@ -57,6 +57,18 @@ fn items<'a>(value: &'a Json, name: &str) -> impl Iterator<Item = &'a Json> {
         .flatten()
 }
 
+/// A member in words; none where it is zero, empty or does not hold.
+fn member(name: &str, value: &Json) -> Option<String> {
+    match value {
+        Json::Bool(true) => Some(name.to_owned()),
+        Json::Bool(false) => None,
+        value if value.as_i64() == Some(0) => None,
+        value => Some(words(value))
+            .filter(|words| !words.is_empty())
+            .map(|words| format!("{name} {words}")),
+    }
+}
+
 /// A value in words: texts as they are, objects as `name value`, nothing for null.
 fn words(value: &Json) -> String {
     match value {
@@ -69,10 +81,7 @@ fn words(value: &Json) -> String {
         Json::Object(members) => {
             let texts: Vec<String> = members
                 .iter()
-                .filter(|(_, value)| value.as_i64() != Some(0))
-                .map(|(name, value)| (name.replace('_', " "), words(value)))
-                .filter(|(_, value)| !value.is_empty())
-                .map(|(name, value)| format!("{name} {value}"))
+                .filter_map(|(name, value)| member(&name.replace('_', " "), value))
                 .collect();
             texts.join(", ")
         }
@@ -148,12 +157,10 @@ fn failing(state: &State, answer: &Json, told: &mut Told) {
         return;
     };
     let processes = state.view.task.iter().flat_map(|task| &task.processes);
-    let failed: Vec<&Process> = processes
-        .filter(|process| {
-            matches!(process.state.as_str(), "FAILED" | "LOST")
-                || process.return_code.is_some_and(|code| code != 0)
-        })
-        .collect();
+    let (failed, others): (Vec<&Process>, Vec<&Process>) = processes.partition(|process| {
+        matches!(process.state.as_str(), "FAILED" | "LOST")
+            || process.return_code.is_some_and(|code| code != 0)
+    });
     for process in &failed {
         let logs = Place::Logs(here.clone(), Some(process.name.clone()));
         told.lead("exit", &exit(process), Scope::Bad, logs);
@@ -169,6 +176,15 @@ fn failing(state: &State, answer: &Json, told: &mut Told) {
         let logs = Place::Logs(here.clone(), Some(process.name.clone()));
         let what = format!("what {} wrote last", process.name);
         told.lead("output", &what, Scope::None, logs);
+    }
+    // They come and end though the task goes on: from afar it looks healthy.
+    for process in others.iter().filter(|process| process.run > 0) {
+        let what = format!(
+            "{} has ended {} time(s) and was started again",
+            process.name, process.run
+        );
+        let logs = Place::Logs(here.clone(), Some(process.name.clone()));
+        told.lead("restarts", &what, Scope::Warn, logs);
     }
     if !failed.is_empty() {
         let sandbox = Place::Sandbox(here.clone(), String::new());
@@ -226,7 +242,14 @@ fn waiting(state: &State, answer: &Json, told: &mut Told) {
             told.add("nearest", line.trim_end_matches("; missing "), Scope::None);
         }
     }
-    for name in ["asks", "quota"] {
+    let free = answer.pointer("/quota/limits_this_task") == Some(&Json::Bool(false));
+    if free {
+        told.add("quota", "does not limit this task", Scope::None);
+    }
+    for name in ["asks", "quota"]
+        .into_iter()
+        .filter(|name| !(free && *name == "quota"))
+    {
         let said = answer.get(name).map(words).unwrap_or_default();
         if !said.is_empty() {
             told.add(name, &said, Scope::None);

@@ -117,26 +117,34 @@ fn a_failed_task_is_explained_with_ways_to_its_evidence() {
         return_code: Some(137),
         ..Process::default()
     };
+    let again = Process {
+        name: "again".to_owned(),
+        state: "RUNNING".to_owned(),
+        run: 7,
+        ..Process::default()
+    };
     let info = TaskInfo {
-        processes: vec![failed],
+        processes: vec![failed, again],
         ..TaskInfo::default()
     };
     bench.event(Event::Seen(generation, Seen::Task(info)));
     assert_eq!(
-        rows(&bench)[..6],
+        rows(&bench)[..7],
         [
             "status|FAILED for 5s",
             "exit|main: exit code 137 (signal 9) after 4s, run 2",
             "memory|Memory limit exceeded: Requested: 64MB",
             "output|what main wrote last",
+            "restarts|again has ended 7 time(s) and was started again",
             "files|its sandbox",
             "earlier|FAILED 1m ago after 2s of running on h1",
         ]
     );
     for (keys, place) in [
         ("g g j enter", "logs/w/devel/hello/t0b/main"),
-        ("g g j j j j enter", "sandbox/w/devel/hello/t0b"),
-        ("g g j j j j j enter", "task/w/devel/hello/t0a"),
+        ("g g j j j j enter", "logs/w/devel/hello/t0b/again"),
+        ("g g j j j j j enter", "sandbox/w/devel/hello/t0b"),
+        ("g g j j j j j j enter", "task/w/devel/hello/t0a"),
     ] {
         bench.keys(keys);
         assert_eq!(bench.state.view.place.path(), place, "{keys}");

@@ -255,7 +255,7 @@ fn a_waiting_task_is_explained() {
         "hosts": {"known": 7, "without_offer": 2, "looked_at": 5, "suitable": 0, "kept_for_others": 1,
             "excluded": {"Insufficient: ram": 5},
             "nearest": [{"host": "h9", "vetoes": ["Insufficient: ram"], "missing": {"ram_mb": 12.0}}]},
-        "next_attempt_ms": NOW + 5_000, "quota": null,
+        "next_attempt_ms": NOW + 5_000, "quota": {"limits_this_task": false, "allowed": null, "used": {"cpus": 2.0}},
         "evidence": [{"status": "FAILED", "host": "h3", "ended_ms": NOW - 120_000, "ran_for_ms": 4_000, "message": "exit 1"}],
         "events": [{"time_ms": 0, "status": "PENDING", "message": null}],
     });
@@ -271,6 +271,7 @@ fn a_waiting_task_is_explained() {
             "hosts|7 known, 2 without offer, 5 looked at, 0 suitable, 1 kept for others",
             "excluded|5 host(s): Insufficient: ram",
             "nearest|h9: Insufficient: ram; missing ram mb 12.0",
+            "quota|does not limit this task",
             "asks|cpus 1.5, ram mb 999999",
             "next try|in 5s",
             "earlier|FAILED 2m ago after 4s of running on h3 because exit 1",
