@@ -11,9 +11,9 @@ pub enum Auth {
     /// Nothing.
     #[default]
     None,
-    /// The secret of a local cluster.
+    /// A secret without a name.
     Bearer(String),
-    /// A user's password, from `~/.netrc`.
+    /// A user's password, from `~/.netrc`; or the secret of a local cluster, under the name of who runs the client.
     Basic {
         /// User name.
         user: String,

@@ -326,7 +326,7 @@ pub fn local_target(endpoints: Endpoints) -> Result<Target, LookupError> {
         cluster: endpoints.cluster.clone(),
         display: scheduler.clone(),
         scheduler,
-        auth: Auth::Bearer(secret.trim().to_owned()),
+        auth: secret_of(login(), secret.trim()),
         netrc: Netrc::default(),
         auth_help: format!(
             "The secret in {} was refused; it may be of an earlier run of the cluster.",
@@ -337,6 +337,24 @@ pub fn local_target(endpoints: Endpoints) -> Result<Target, LookupError> {
         entry: None,
         moved: Moved::default(),
     })
+}
+
+/// The secret with a name, which the scheduler writes down beside each change.
+fn secret_of(user: Option<String>, secret: &str) -> Auth {
+    let secret = secret.to_owned();
+    // RFC 7617: the name ends with the first colon.
+    match user.filter(|user| !user.contains(':')) {
+        Some(user) => Auth::Basic {
+            user,
+            password: secret,
+        },
+        None => Auth::Bearer(secret),
+    }
+}
+
+fn login() -> Option<String> {
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok()??;
+    Some(user.name)
 }
 
 fn parse_url(name: &str, text: &str) -> Result<Url, LookupError> {
@@ -466,7 +484,16 @@ mod tests {
         assert!(error.contains("cannot read the secret"), "{error}");
         std::fs::write(state_dir.join("token"), "s3cret\n").unwrap();
         let target = directory.find("dev").unwrap();
-        assert_eq!(target.auth, Auth::Bearer("s3cret".into()));
+        let named = |user: &str| Auth::Basic {
+            user: user.to_owned(),
+            password: "s3cret".to_owned(),
+        };
+        let whoami = std::process::Command::new("whoami").output().unwrap();
+        let whoami = String::from_utf8(whoami.stdout).unwrap();
+        assert_eq!(target.auth, named(whoami.trim()));
+        let nameless = Auth::Bearer("s3cret".to_owned());
+        assert_eq!(secret_of(None, "s3cret"), nameless);
+        assert_eq!(secret_of(Some("a:b".to_owned()), "s3cret"), nameless);
         assert_eq!(target.patience, LOCAL_PATIENCE);
         endpoints.pid_start_time += 1;
         endpoints.write().unwrap();

@@ -87,6 +87,8 @@ pub async fn evaluate_with(
     };
     let input = serde_json::to_vec(request).map_err(|error| run(std::io::Error::other(error)))?;
     let child = Command::new(program)
+        // What it says of a fault is for the job file's author, and is not about its own code.
+        .env_remove("RUST_BACKTRACE")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

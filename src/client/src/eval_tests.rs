@@ -64,7 +64,10 @@ async fn a_time_out_kills_the_whole_group() {
 #[tokio::test]
 async fn an_end_without_an_answer_says_what_was_said() {
     let dir = tempfile::tempdir().unwrap();
-    let program = script(dir.path(), "echo 'memory allocation failed' >&2; exit 3");
+    let program = script(
+        dir.path(),
+        "echo \"memory allocation failed${RUST_BACKTRACE+, with a backtrace}\" >&2; exit 3",
+    );
     let error = evaluate_with(&program, &request(), DEADLINE)
         .await
         .unwrap_err()
@@ -72,4 +75,8 @@ async fn an_end_without_an_answer_says_what_was_said() {
     assert!(error.contains("hello.aurora"), "{error}");
     assert!(error.contains("exit status: 3"), "{error}");
     assert!(error.contains("memory allocation failed"), "{error}");
+    assert!(
+        !error.contains("backtrace"),
+        "the tests have RUST_BACKTRACE set: {error}"
+    );
 }
