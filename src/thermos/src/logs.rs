@@ -56,7 +56,13 @@ pub fn effective(process: &Process, defaults: &LogDefaults) -> Logging {
 
 /// Opens a log file for the process itself to append to.
 pub(crate) fn open_appending(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).open(path)
+    let opened = OpenOptions::new().append(true).create(true).open(path);
+    opened.map_err(named(path))
+}
+
+/// Which file an error is about.
+fn named(path: &Path) -> impl FnOnce(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// A log file that is moved aside when it is full: `stdout` becomes `stdout.1`, that `stdout.2`, and so on.
@@ -74,7 +80,7 @@ impl RotatingFile {
     pub(crate) fn create(path: &Path, policy: RotatePolicy) -> io::Result<Self> {
         Ok(Self {
             path: path.to_owned(),
-            file: File::create(path)?,
+            file: File::create(path).map_err(named(path))?,
             written: 0,
             limit: u64::try_from(policy.log_size).unwrap_or(0).max(1),
             backups: policy.backups.max(1),

@@ -295,6 +295,11 @@ fn kills() {
             "@0 kill60 @1 p+ p=-15 @2",
             "p:WAITING p:FORKED [60] ACTIVE CLEANING [1] p:RUNNING term p 7 p:KILLED(-15) FINALIZING f:WAITING f:FORKED [1]",
         ),
+        // Final processes that run already go on, within the new time.
+        (
+            "@0 p+ p=0 @1 f+ kill60 @6 f=0 @7",
+            "p:WAITING p:FORKED [60] p:RUNNING p:SUCCESS(0) CLEANING FINALIZING f:WAITING f:FORKED [1] f:RUNNING FINALIZING [1] f:SUCCESS(0) KILLED finished [KILLED]",
+        ),
         // A run whose coordinator is not there any more when the end comes is lost.
         (
             "@0 p+ p? @1 lose @1",

@@ -1,18 +1,29 @@
 //! Scenarios of outputs, refusals and idle tasks.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use aurora_api::thermos::{ProcessState, TaskState};
 use aurora_thermos::core::Turn;
 use aurora_thermos::{StartError, TaskRunner, procs};
 use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::place::{is_root, process, until, with};
+use super::place::{Place, is_root, process, until, with};
 use super::scenarios::Scenario;
+
+/// Runs the task to its end in a process whose output can be read: consoles and complaints are the runner's own.
+fn as_child(place: &Place, task: &Value) -> Output {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .arg("sleeper")
+        .arg(&place.root)
+        .arg(task.to_string());
+    command.stdin(Stdio::null()).output().unwrap()
+}
 
 /// All of them, by name.
 pub(crate) const ODD: &[(&str, Scenario)] = &[
@@ -71,20 +82,31 @@ pub(crate) const ODD: &[(&str, Scenario)] = &[
             "processes": [logged("c", "console"), logged("b", "both")],
             "constraints": [{"order": ["c", "b"]}],
         });
-        // The console is the runner's own output, so the runner has to be a child.
-        let output = Command::new(std::env::current_exe().unwrap())
-            .arg("sleeper")
-            .arg(&place.root)
-            .arg(task.to_string())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
+        let output = as_child(place, &task);
         assert!(output.status.success(), "{output:?}");
         assert_eq!(String::from_utf8_lossy(&output.stdout), "c out\nb out\n");
         assert_eq!(String::from_utf8_lossy(&output.stderr), "c err\nb err\n");
         assert_eq!(place.file(".logs/c/0/stdout"), None);
         assert_eq!(place.log("b", 0, "stdout"), "b out\n");
         assert_eq!(place.log("b", 0, "stderr"), "b err\n");
+    }),
+    ("a_log_that_cannot_be_opened_is_named", |place| {
+        let rotating = json!({"logger": {"mode": "rotate"}});
+        let task =
+            json!({"processes": [process("a", "true"), with(process("r", "true"), rotating)]});
+        let logs = ["a", "r"].map(|name| place.sandbox().join(".logs").join(name).join("0/stdout"));
+        for log in &logs {
+            fs::create_dir_all(log).unwrap();
+        }
+        let output = as_child(place, &task);
+        let said = String::from_utf8_lossy(&output.stderr);
+        for (name, log) in ["a", "r"].iter().zip(&logs) {
+            let expected = format!(
+                "coordinator of {name}: opening the logs: {}: Is a directory (os error 21)\n",
+                log.display()
+            );
+            assert!(said.contains(&expected), "{said}");
+        }
     }),
     ("another_user_without_root_is_refused", |place| {
         if is_root() {
@@ -125,6 +147,24 @@ pub(crate) const ODD: &[(&str, Scenario)] = &[
             let look = "umask; ulimit -Sn; ulimit -Hn; ulimit -Hc; touch file; stat -c %a file";
             place.finish(json!({"processes": [process("p", look)]}));
             assert_eq!(place.log("p", 0, "stdout"), "0027\n300\n400\n0\n640\n");
+        },
+    ),
+    (
+        "a_process_finds_no_signal_ignored_and_nothing_to_read",
+        |place| {
+            // bash blocks signals of its own; what it executes has those of before.
+            let look = "readlink /proc/$$/fd/0; exec sed -n 's/^SigIgn:\\t//p; s/^SigBlk:\\t//p' /proc/self/status";
+            place.finish(json!({"processes": [process("p", look)]}));
+            let seen = place.log("p", 0, "stdout");
+            let [input, blocked, ignored] = seen.lines().collect::<Vec<_>>()[..] else {
+                panic!("{seen}");
+            };
+            assert_eq!((blocked, input), ("0000000000000000", "/dev/null"));
+            // Coordinators ignore SIGINT, and Rust's programs SIGPIPE.
+            let ignored = u64::from_str_radix(ignored, 16).unwrap();
+            for signal in [Signal::SIGINT, Signal::SIGPIPE] {
+                assert_eq!(ignored & 1 << (signal as u32 - 1), 0, "{signal}");
+            }
         },
     ),
     ("an_idle_task_wakes_nobody", |place| {
