@@ -23,6 +23,9 @@ use crate::{disk, local};
 
 /// How long a task may take to end once it was told to, as upstream.
 const KILL_WAIT: Duration = Duration::from_secs(60);
+/// What the endpoints of the lifecycle leave for SIGTERM, the final processes and SIGKILL; half of it all when there is less
+/// than twice that.
+const FOR_SIGNALS: Duration = Duration::from_secs(10);
 /// The time for one POST of the lifecycle, unless the environment says otherwise.
 const SIGNAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Its variable.
@@ -238,11 +241,10 @@ async fn stop(
     if let Some((lifecycle, port)) = lifecycle {
         let timeout = signal_timeout(std::env::var(SIGNAL_TIMEOUT_VARIABLE).ok().as_deref());
         for (endpoint, wait) in &lifecycle.escalation {
-            // Half of what is left stays for the signals.
-            let patience = Duration::from_secs(*wait).min(left() / 2);
             match local::request(Method::POST, *port, endpoint, timeout.min(left() / 2)).await {
                 Ok(answer) => {
                     tracing::info!(endpoint, status = answer.status, "asked the task to end");
+                    let patience = Duration::from_secs(*wait).min(before_signals(left()));
                     if drive(runner, wake, Instant::now() + patience).await? {
                         return Ok(());
                     }
@@ -258,6 +260,11 @@ async fn stop(
         runner.abandon();
     }
     Ok(())
+}
+
+/// How much of the time that is left an endpoint may have.
+fn before_signals(left: Duration) -> Duration {
+    left - FOR_SIGNALS.min(left / 2)
 }
 
 /// Lets the task run until it is over, at most until `deadline`; whether it is over.
@@ -324,6 +331,14 @@ mod tests {
                 Duration::from_millis(expected),
                 "{text:?}"
             );
+        }
+    }
+
+    #[test]
+    fn endpoints_have_all_but_the_last_seconds() {
+        for (left, expected) in [(120, 110), (30, 20), (20, 10), (10, 5), (4, 2), (0, 0)] {
+            let [left, expected] = [left, expected].map(Duration::from_secs);
+            assert_eq!(before_signals(left), expected, "{left:?}");
         }
     }
 

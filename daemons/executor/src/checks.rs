@@ -271,6 +271,14 @@ mod tests {
             run("echo out; echo err >&2; exit 3", long).unwrap_err(),
             "Command 'echo out; echo err >&2; exit 3' returned non-zero exit status 3 with output 'out\nerr\n'"
         );
+        let long_winded = "printf '%5000s'; exit 1";
+        assert_eq!(
+            run(long_winded, long).unwrap_err(),
+            format!(
+                "Command '{long_winded}' returned non-zero exit status 1 with output '{:1024}'",
+                ""
+            )
+        );
         assert_eq!(
             run("sleep 100", Duration::from_millis(50)).unwrap_err(),
             "Health check timed out."

@@ -163,8 +163,12 @@ fn start(
         Ending::failed(format!("Task initialization failed: {error}"))
     };
     let user = owner.filter(|_| flags.execute_as_user.is_none() && !is_docker);
+    let name = match user {
+        Some(role) => role.to_owned(),
+        None => own_name().map_err(|error| unstarted(&refusal(&error.into())))?,
+    };
     let task = instance
-        .task(&assigned.task_id, &ports, user.unwrap_or(&job.role))
+        .task(&assigned.task_id, &ports, &name)
         .map_err(|error| unstarted(&error))?;
     let disk = task
         .resources
@@ -222,6 +226,12 @@ fn start(
         announcer,
         disk,
     })
+}
+
+/// The name of the executor's own user.
+fn own_name() -> Result<String, users::LookupError> {
+    let own = users::by_uid(nix::unistd::getuid().as_raw())?;
+    Ok(own.name)
 }
 
 /// Why the runner would not start, in upstream's words where it has some.

@@ -53,7 +53,7 @@ async fn failure_and_unreadable_tasks() {
         (
             json!([process("p", "echo {{nothing}}")]),
             json!({}),
-            "Could not deserialize Thermos task from AssignedTask: Got invalid task: Unexpected unbound refs: {{nothing}}",
+            "Could not deserialize Thermos task from AssignedTask: Got invalid task: Unexpected unbound refs: {{nothing}}. Make sure you are not nesting template variables.",
         ),
         (
             json!([process("p", "echo {{thermos.ports[x]}}")]),

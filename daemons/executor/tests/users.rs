@@ -30,7 +30,7 @@ fn is_root(test: &str) -> bool {
 #[tokio::test]
 async fn in_docker_processes_run_as_the_containers_user() {
     let mut agent = Agent::start(&[]).await;
-    let mut task = assigned(process("id -u"), json!({}));
+    let mut task = assigned(process("id -un; echo {{thermos.user}}"), json!({}));
     // A user that the image need not have.
     task.task.job.role = "no-such-user-here".into();
     task.task.container = Container::Docker(DockerContainer {
@@ -41,8 +41,11 @@ async fn in_docker_processes_run_as_the_containers_user() {
     agent.expect("TASK_STARTING", "").await;
     agent.expect("TASK_RUNNING", HEALTHY).await;
     agent.expect("TASK_FINISHED", "Task finished.").await;
-    let own = nix::unistd::getuid().to_string();
-    assert_eq!(agent.file(".logs/p/0/stdout").unwrap().trim(), own);
+    let own = support::own_user();
+    assert_eq!(
+        agent.file(".logs/p/0/stdout").unwrap(),
+        format!("{own}\n{own}\n")
+    );
     assert!(agent.exit().await.success());
 }
 
@@ -53,11 +56,12 @@ async fn without_root_the_executors_own_user_runs_the_task() {
     }
     let mut agent = Agent::start_as(Some("nobody"), &[]).await;
     // The role of these tasks is root.
-    agent.launch(&assigned(process("id -un"), json!({})));
+    let who = process("id -un; echo {{thermos.user}}");
+    agent.launch(&assigned(who, json!({})));
     agent.expect("TASK_STARTING", "").await;
     agent.expect("TASK_RUNNING", HEALTHY).await;
     agent.expect("TASK_FINISHED", "Task finished.").await;
-    assert_eq!(agent.file(".logs/p/0/stdout").unwrap(), "nobody\n");
+    assert_eq!(agent.file(".logs/p/0/stdout").unwrap(), "nobody\nnobody\n");
     let nobody = aurora_thermos::users::by_name("nobody").unwrap();
     assert_eq!(
         std::fs::metadata(agent.sandbox()).unwrap().uid(),
