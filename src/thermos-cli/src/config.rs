@@ -166,7 +166,7 @@ fn job_tasks(path: &Path, bindings: &[(String, String)]) -> anyhow::Result<Vec<L
     let evaluate = |request: &EvalRequest| -> anyhow::Result<EvalAnswer> {
         let answer = runtime.block_on(eval::evaluate(request, EVAL_PATIENCE))?;
         match answer.errors.first() {
-            Some(error) => bail!("{}", error.message),
+            Some(error) => bail!("{}", aurora_client::job_file::render(error)),
             None => Ok(answer),
         }
     };

@@ -386,14 +386,58 @@ fn configurations() {
     );
 }
 
-#[test]
-fn a_job_file_is_run() {
+/// Whether this test can run; says so when it cannot.
+fn evaluates(test: &str) -> bool {
     let eval = Path::new(env!("CARGO_BIN_EXE_thermos")).with_file_name("aurora-eval");
     if !eval.exists() {
-        return skip::skip(
-            "a_job_file_is_run",
-            "aurora-eval is not built beside thermos",
-        );
+        skip::skip(test, "aurora-eval is not built beside thermos");
+    }
+    eval.exists()
+}
+
+/// The configurations of upstream's `test_common.py`, and one with a fault in it.
+#[test]
+fn tasks_that_a_file_exports() {
+    if !evaluates("tasks_that_a_file_exports") {
+        return;
+    }
+    let root = Root::new();
+    let task = "proc = Process(name='process', cmdline='echo hello world')\ntask = Task(name='task', processes=[proc])\n";
+    let one = root.file("one.thermos", &format!("{task}export(task)\n"));
+    let two = root.file(
+        "two.thermos",
+        &format!("{task}export(task(name='task1'))\nexport(task(name='task2'))\n"),
+    );
+    let none = root.file("none.thermos", "");
+    let bad = root.file("bad.thermos", "x = 1\nTask(name = nobody)\n");
+    for (arguments, code, expected) in [
+        (vec![&*one], 0, "\"name\": \"task\""),
+        (vec!["--task", "task2", &two], 0, "\"name\": \"task2\""),
+        (
+            vec!["--task", "unknown", &one],
+            1,
+            "thermos: Could not find task unknown!",
+        ),
+        (
+            vec![&two],
+            1,
+            "thermos: Multiple tasks in config but no task name specified! There are: task1, task2",
+        ),
+        (vec![&none], 1, "thermos: No tasks specified!"),
+        (vec![&bad], 1, &format!("thermos: {bad}:2:")),
+    ] {
+        let (text, ended) = root.say("inspect", &arguments);
+        assert_eq!(ended, Some(code), "{arguments:?}: {text}");
+        assert!(text.contains(expected), "{arguments:?}: {text}");
+    }
+    let (text, _) = root.say("run", &[&bad]);
+    assert!(text.contains("name 'nobody' is not defined"), "{text}");
+}
+
+#[test]
+fn a_job_file_is_run() {
+    if !evaluates("a_job_file_is_run") {
+        return;
     }
     let root = Root::new();
     let config = root.file(
