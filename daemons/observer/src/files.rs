@@ -152,7 +152,7 @@ fn downloading(
     sender: mpsc::Sender<Bytes>,
 ) -> Response {
     tokio::spawn(async move {
-        if let Err(reason) = send(file, span, &sender).await {
+        if let Err(reason) = send(file, span, &sender, STALL).await {
             tracing::warn!(reason, "a download broke off");
         }
     });
@@ -162,19 +162,20 @@ fn downloading(
     response
 }
 
-/// Reads and sends while somebody takes it. A thread is borrowed for each piece and not for the whole, because there are
-/// fewer threads than clients that may be slow.
+/// Reads and sends while somebody takes it, at least a piece in each `stall`. A thread is borrowed for each piece and not for
+/// the whole, because there are fewer threads than clients that may be slow.
 async fn send(
     file: File,
     mut span: Range<u64>,
     sender: &mpsc::Sender<Bytes>,
+    stall: Duration,
 ) -> Result<(), String> {
     let file = Arc::new(file);
     while !span.is_empty() {
-        let room = match tokio::time::timeout(STALL, sender.reserve()).await {
+        let room = match tokio::time::timeout(stall, sender.reserve()).await {
             Ok(Ok(room)) => room,
             Ok(Err(_gone)) => return Ok(()),
-            Err(_) => return Err(format!("nothing was taken for {STALL:?}")),
+            Err(_) => return Err(format!("nothing was taken for {stall:?}")),
         };
         let (file, start) = (file.clone(), span.start);
         let limit = DOWNLOAD_PIECE.min(span.end - start);
@@ -240,8 +241,8 @@ fn range(header: Option<&str>, size: u64) -> Wanted {
 /// Answers with a piece of a file: `{"offset","length","data"}`, or `{}` when there is none to be had.
 fn chunk(root: Place<'_>, below: &Path, request: &Request) -> Response {
     // -1, the default, is the end of the file for the offset and as much as there is for the length; 0 is a number.
-    let number = |name: &str| match request.parameter(name) {
-        None => Some(-1),
+    let number = |name: &str| match request.parameter(name).as_deref() {
+        None | Some("") => Some(-1),
         Some(text) => text.parse::<i64>().ok(),
     };
     let piece = || {
@@ -263,7 +264,27 @@ fn chunk(root: Place<'_>, below: &Path, request: &Request) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use super::{Wanted, range};
+    use super::*;
+
+    #[tokio::test]
+    async fn a_download_is_given_up_when_nothing_is_taken_for_long() {
+        assert_eq!(STALL, Duration::from_secs(60));
+        let size = 3 * DOWNLOAD_PIECE;
+        let file = || {
+            let file = tempfile::tempfile().unwrap();
+            file.set_len(size).unwrap();
+            file
+        };
+        let stall = Duration::from_millis(20);
+        // There is room for one piece, which nobody takes.
+        let (sender, receiver) = mpsc::channel(1);
+        let given_up = send(file(), 0..size, &sender, stall).await;
+        assert_eq!(given_up, Err("nothing was taken for 20ms".to_owned()));
+        drop(receiver);
+        // Nor is anybody waited for who has gone.
+        let gone = send(file(), 0..size, &sender, Duration::MAX).await;
+        assert_eq!(gone, Ok(()));
+    }
 
     #[test]
     fn ranges() {

@@ -96,6 +96,10 @@ async fn files_and_logs_are_read_in_pieces_and_only_with_the_secret() {
     let log = format!("/logdata/{TASK}/hello/0/stdout");
     assert_eq!(get(address, &log).await, json!({"offset": 12, "length": 0}));
     assert_eq!(
+        get(address, &format!("{log}?offset=&length=")).await,
+        json!({"offset": 12, "length": 0})
+    );
+    assert_eq!(
         get(address, &format!("{log}?offset=0&length=8")).await,
         json!({"offset": 0, "length": 8, "data": "one &lt;b&gt;\n"})
     );
