@@ -303,6 +303,7 @@ impl Core {
                 cron::COUNTERS,
                 sla::COUNTERS,
                 updates::COUNTERS,
+                writes::COUNTERS,
                 &tasks::THROTTLE,
                 &schedule::PENALTY,
             ]

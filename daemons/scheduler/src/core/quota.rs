@@ -43,9 +43,13 @@ pub(crate) fn exceeded_by_update(view: &View, update: &JobUpdate) -> Option<Shor
     if Pool::of(desired) != Pool::ProdShared {
         return None;
     }
-    let role = &desired.job.role;
-    Shortage::of(view, role, |used| {
-        used.plus(&update_charge(view, update, Pool::ProdShared), 1)
+    let job = &update.summary.key.job;
+    let charge = |update| update_charge(view, update, Pool::ProdShared);
+    Shortage::of(view, &job.role, |used| {
+        // In the place of one that is active already: that it is in the way is for others to say.
+        let active = view.active_update(job);
+        let active = active.map_or(Usage::default(), |active| charge(&active.update));
+        used.plus(&charge(update), 1).plus(&active, -1)
     })
 }
 

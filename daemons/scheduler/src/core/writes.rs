@@ -23,6 +23,22 @@ use super::store::{Change, Task, TaskId};
 use super::tasks::{Entry, Outcome};
 use super::validate;
 
+/// How much the calls change (aurora: `SchedulerThriftInterface.java`).
+pub(crate) const COUNTERS: &[&str] = &[
+    "thrift_workload_addInstances",
+    "thrift_workload_createJob",
+    "thrift_workload_createOrUpdateCronTemplate",
+    "thrift_workload_drainHosts",
+    "thrift_workload_endMaintenance",
+    "thrift_workload_killTasks",
+    "thrift_workload_maintenanceStatus",
+    "thrift_workload_pruneTasks",
+    "thrift_workload_restartShards",
+    "thrift_workload_slaDrainHosts",
+    "thrift_workload_startJobUpdate",
+    "thrift_workload_startMaintenance",
+];
+
 /// Why a call is refused.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Refusal {
@@ -185,12 +201,12 @@ impl Core {
                 "Cron jobs may only be created/updated by calling scheduleCronJob.",
             ));
         }
+        self.check_not_updating(&job.key)?;
         let view = self.store.read();
         let is_active = view.job(&job.key).is_some_and(|job| job.active_count() > 0);
         if is_active || view.cron(&job.key).is_some() {
             return Err(invalid(format!("Job {} already exists", job.key)));
         }
-        self.check_not_updating(&job.key)?;
         self.check_limits(
             &job.task_config,
             i64::from(job.instance_count),
@@ -201,6 +217,8 @@ impl Core {
             last: job.instance_count - 1,
         };
         self.insert_tasks(job.task_config, all);
+        let count = u64::from(job.instance_count.unsigned_abs());
+        self.count("thrift_workload_createJob", count);
         done()
     }
 

@@ -267,6 +267,16 @@ fn sla_policies_must_leave_room_for_one() {
                 "CountSlaPolicy: durationSecs=7201 must be less than cluster-wide maximum of 7200 secs.",
             ),
         ),
+        (
+            20,
+            count(-1, 60),
+            Some("CountSlaPolicy: count=-1 must not be negative."),
+        ),
+        (
+            20,
+            percentage(95.0, -1),
+            Some("PercentageSlaPolicy: durationSecs=-1 must not be negative."),
+        ),
         (20, percentage(95.0, 7200), None),
         (
             20,

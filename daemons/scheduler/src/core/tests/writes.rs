@@ -40,6 +40,16 @@ fn a_job_exists_while_it_is_active() {
 }
 
 #[test]
+fn what_calls_change_is_counted_from_zero() {
+    let mut world = World::registered(config());
+    for name in crate::core::writes::COUNTERS {
+        assert_eq!(world.core.counters().get(*name), Some(&0), "{name}");
+    }
+    world.create(job("hello", 5));
+    assert_eq!(world.core.counters()["thrift_workload_createJob"], 5);
+}
+
+#[test]
 fn some_instances_can_be_killed() {
     let mut world = World::registered(config());
     world.create(job("hello", 5));

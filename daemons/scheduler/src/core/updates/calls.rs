@@ -16,7 +16,7 @@ use super::difference::Difference;
 use super::status::{Command, Direction, after};
 use crate::core::op::Op;
 use crate::core::store::Update;
-use crate::core::writes::{Answer, Refusal, Said, done, fault, invalid, told};
+use crate::core::writes::{Answer, Refusal, Said, done, fault, invalid, told, valid_key};
 use crate::core::{Core, quota, validate};
 
 /// Characters of a message.
@@ -163,7 +163,7 @@ impl Core {
         command: impl FnOnce(bool) -> Command,
     ) -> Answer {
         let message = checked_message(message)?;
-        let key = key.ok_or_else(|| fault("key is missing"))?;
+        let key = valid_update(key)?;
         let status = self.store.read().update(&key).and_then(Update::status);
         let status = status
             .ok_or_else(|| invalid(format!("Update does not exist {} of {}", key.id, key.job)))?;
@@ -175,7 +175,10 @@ impl Core {
     }
 
     pub(crate) fn pulse_job_update(&mut self, call: PulseJobUpdate) -> Answer {
-        let key = call.key.ok_or_else(|| fault("key is missing"))?;
+        let key = valid_update(call.key)?;
+        if key.id.trim().is_empty() {
+            return Err(fault("The update's id cannot be blank."));
+        }
         let now = self.now;
         let status = match self.updates.pulses.get_mut(&key) {
             Some(pulse) => {
@@ -218,6 +221,12 @@ fn group_total(settings: &mut JobUpdateSettings) -> Result<i64, Refusal> {
             batches.group_sizes.iter().copied().map(i64::from).sum()
         }
     })
+}
+
+fn valid_update(key: Option<JobUpdateKey>) -> Result<JobUpdateKey, Refusal> {
+    let key = key.ok_or_else(|| fault("key is missing"))?;
+    valid_key(Some(key.job.clone()))?;
+    Ok(key)
 }
 
 fn checked_message(message: Option<String>) -> Result<Option<String>, Refusal> {

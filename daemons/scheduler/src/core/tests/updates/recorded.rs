@@ -214,6 +214,10 @@ fn the_larger_side_of_each_kind_is_charged() {
         assert_eq!(code, ResponseCode::InvalidRequest, "{cpus} {ram_mb}");
         assert!(text.contains(lacking), "{text}");
     }
+    // Who asks once more is told of the update that is there, though both of them would be too much.
+    let (first, again) = (stage.key.clone(), stage.start(1, &[]));
+    assert!(again.result.is_some(), "{again:?}");
+    assert_eq!(stage.key, first);
     stage.play("settle\nis ROLLED_FORWARD");
     stage.world.create(other(0.5, 1536));
 }

@@ -8,6 +8,10 @@ fn while_it_is_updated_a_job_is_left_alone() {
     stage.play("job 2\nupdate 2");
     let job = Some(key(NAME));
     let calls: Vec<Call> = vec![
+        arguments::CreateJob {
+            description: Some(version("old", 2)),
+        }
+        .into(),
         arguments::KillTasks {
             job: job.clone(),
             instances: None,
@@ -149,6 +153,22 @@ fn unknown_updates_and_impossible_commands_are_refused() {
         panic!("{answer:?}");
     };
     assert_eq!(result.status, JobUpdatePulseStatus::Finished);
+    for (key, id, expected) in [
+        (
+            JobKey::new("www", "prod", ""),
+            "u",
+            "is not a valid job key",
+        ),
+        (key(NAME), " ", "cannot be blank"),
+    ] {
+        let key = Some(JobUpdateKey {
+            job: key,
+            id: id.to_owned(),
+        });
+        let (code, text) = stage.world.answer(arguments::PulseJobUpdate { key });
+        assert_eq!(code, ResponseCode::Error, "{text}");
+        assert!(text.contains(expected), "{text}");
+    }
     let long = arguments::AbortJobUpdate {
         key: stage.key.clone(),
         message: Some("m".repeat(1025)),

@@ -20,6 +20,7 @@ fn pausing_resuming_aborting() {
          run
          abort
          is ABORTED
+         abort
          settle
          # Tasks are left as they are, and those that are being killed are gone.
          new 0 old 2",
