@@ -12,10 +12,11 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aurora_api::model::*;
 use aurora_api::service::Call;
-use support::fake::{Reply, Server, ok};
+use support::fake::{self, Reply, Server, ok, response};
 use support::*;
 
 #[test]
@@ -111,6 +112,33 @@ fn status_of_nothing() {
         &["job", "status", "west/www/prod/hello", "--write"],
         0,
         json,
+    );
+}
+
+#[test]
+fn tries_that_failed_are_told() {
+    let tries = AtomicUsize::new(0);
+    let server = Server::start(move |request| match tries.fetch_add(1, Ordering::SeqCst) {
+        0 => Reply::Hangup,
+        1 => fake::thrift(request, &|_| {
+            response(ResponseCode::ErrorTransient, &["not", "ready"])
+        }),
+        _ => fake::thrift(request, &|_| tasks(vec![])),
+    });
+    let world = World::new(&server.url());
+    let stderr = world.check(&["job", "status", "west/www/prod/hello"], 6, "");
+    let told: Vec<&str> = stderr
+        .lines()
+        .filter_map(|line| line.strip_prefix(" WARN] "))
+        .collect();
+    let [lost, unready] = told[..] else {
+        panic!("{stderr}");
+    };
+    let is_lost = lost.starts_with("Transport error communicating with scheduler: ");
+    assert!(is_lost && lost.ends_with(", retrying..."), "{lost}");
+    assert_eq!(
+        unready,
+        "Connection error with scheduler: not, ready, reconnecting..."
     );
 }
 

@@ -247,6 +247,13 @@ fn task_scp() {
 }
 
 #[test]
+fn a_signal_ends_with_the_code_that_shells_have() {
+    let server = Server::scheduler(live_tasks);
+    let world = World::new(&server.url()).with_program("ssh", "kill -TERM $$");
+    world.check(&["task", "ssh", "west/www/prod/hello/0"], 128 + 15, "");
+}
+
+#[test]
 fn a_program_that_is_missing_is_named() {
     let server = Server::scheduler(live_tasks);
     let world = World::new(&server.url());

@@ -181,13 +181,14 @@ impl Scheduler {
         let give_up = Instant::now() + self.patience;
         let mut pause = FIRST_PAUSE;
         loop {
-            let failure = match self.exchange(body.clone(), intake).await {
+            // Whether the call may have gone through, and what happened.
+            let (lost, failure) = match self.exchange(body.clone(), intake).await {
                 Ok(answer) => {
                     let response = answer.map_err(|fault| CallError::Decode { method, fault })?;
                     if response.response_code != ResponseCode::ErrorTransient {
                         return Ok(response);
                     }
-                    combine_messages(&response)
+                    (false, combine_messages(&response))
                 }
                 Err(refusal @ HttpError::Refused { .. }) => {
                     return Err(CallError::Auth {
@@ -200,13 +201,13 @@ impl Scheduler {
                     error @ HttpError::Connect {
                         timed_out: true, ..
                     },
-                ) => error.to_string(),
+                ) => (false, error.to_string()),
                 Err(
                     error @ (HttpError::Connect { .. }
                     | HttpError::Transport { .. }
                     | HttpError::Status { .. }),
                 ) => match retry {
-                    Retry::Safe => error.to_string(),
+                    Retry::Safe => (true, error.to_string()),
                     Retry::Never => return Err(CallError::NotRetriable(error)),
                 },
                 Err(
@@ -223,7 +224,14 @@ impl Scheduler {
                     last: failure,
                 });
             }
-            tracing::warn!("Connection error with scheduler: {failure}, reconnecting...");
+            match lost {
+                true => tracing::warn!(
+                    "Transport error communicating with scheduler: {failure}, retrying..."
+                ),
+                false => {
+                    tracing::warn!("Connection error with scheduler: {failure}, reconnecting...");
+                }
+            }
             tokio::time::sleep(pause).await;
             self.place.look_again().await;
             pause = (pause * 2).min(LAST_PAUSE);
