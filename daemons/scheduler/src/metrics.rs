@@ -14,10 +14,27 @@ pub(crate) struct Metrics {
 /// How many names are kept; some hold the name of a job, and jobs come and go. Later ones are not counted.
 const MAX_NAMES: usize = 100_000;
 
+/// Counters of upstream's that are there from the beginning.
+const FROM_ZERO: [&str; 12] = [
+    "scheduler_backup_failed",
+    "scheduler_backup_success",
+    "scheduler_framework_disconnects",
+    "scheduler_framework_message",
+    "scheduler_framework_reregisters",
+    "scheduler_log_bytes_written",
+    "scheduler_log_entries_written",
+    "scheduler_log_snapshots",
+    "scheduler_lost_executors",
+    "scheduler_resource_offers",
+    "scheduler_status_update",
+    "slaves_lost",
+];
+
 impl Default for Metrics {
     fn default() -> Self {
+        let zeros = FROM_ZERO.map(|name| (name.to_owned(), 0));
         Metrics {
-            values: Mutex::default(),
+            values: Mutex::new(zeros.into()),
             started: Instant::now(),
         }
     }

@@ -86,6 +86,14 @@ impl WebhookConfig {
     }
 }
 
+/// What is counted, from zero.
+const COUNTERS: [&str; 4] = [
+    "webhooks_attempts",
+    "webhooks_errors",
+    "webhooks_success",
+    "webhooks_user_errors",
+];
+
 /// Takes transitions; the sending is done elsewhere.
 pub(crate) struct Webhook {
     statuses: Option<BTreeSet<ScheduleStatus>>,
@@ -97,6 +105,9 @@ impl Webhook {
     /// Starts sending, until this is dropped.
     pub(crate) fn start(config: WebhookConfig, metrics: Arc<Metrics>) -> anyhow::Result<Webhook> {
         let client = connector().map_err(anyhow::Error::msg)?;
+        for name in COUNTERS {
+            metrics.add(name, 0);
+        }
         let (queue, waiting) = mpsc::channel(QUEUE);
         let statuses = config.statuses.clone();
         tokio::spawn(send_all(config, client, waiting, metrics.clone()));

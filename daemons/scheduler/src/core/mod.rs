@@ -23,6 +23,7 @@ mod cache;
 mod classes;
 pub mod codec;
 pub mod config;
+mod counters;
 pub mod cron;
 mod executor;
 mod filter;
@@ -299,18 +300,7 @@ impl Core {
             crowded_jobs: BTreeSet::new(),
             prune_timers: BTreeSet::new(),
             began: now,
-            counters: [
-                cron::COUNTERS,
-                sla::COUNTERS,
-                updates::COUNTERS,
-                writes::COUNTERS,
-                &tasks::THROTTLE,
-                &schedule::PENALTY,
-            ]
-            .concat()
-            .into_iter()
-            .map(|name| (Cow::Borrowed(name), 0))
-            .collect(),
+            counters: counters::from_zero(),
             now,
             out: Step::default(),
         }
@@ -439,7 +429,7 @@ impl Core {
         self.offers.len()
     }
 
-    /// Upstream's counters by name, since this process began; those that are absent are zero.
+    /// Upstream's counters by name, since this process began.
     pub fn counters(&self) -> &BTreeMap<Cow<'static, str>, u64> {
         &self.counters
     }

@@ -201,6 +201,7 @@ impl Core {
             return;
         }
         self.count("schedule_attempts_fired", ids.len() as u64);
+        self.sample(PENALTY, group.penalty);
         let (launched, unplaced) = self.place(&stored, &mut group.blueprint, ids);
         self.count("schedule_attempts_no_match", unplaced.len() as u64);
         for id in &unplaced {
@@ -222,7 +223,6 @@ impl Core {
             // A turn that comes at once again would never let go.
             self.random.backoff(group.penalty, initial, max).max(1)
         };
-        self.sample(PENALTY, group.penalty);
         group.due = self.now.saturating_add(group.penalty);
         self.timers.set(group.due, Timer::Group(config));
         group.is_waiting = false;

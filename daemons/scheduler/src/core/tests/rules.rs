@@ -123,3 +123,16 @@ fn waits_are_summed_up() {
     let waited = value(&world, "scheduled_task_penalty_ms_total").unwrap();
     assert!(turns > 1 && waited > turns * 1000, "{turns} {waited}");
 }
+
+/// What a turn came after is noted with the turn, with one that finds everything a place as well.
+#[test]
+fn each_turns_wait_is_noted() {
+    let mut world = World::registered(config());
+    world.create(job("web", 1));
+    world.offer(&host("a"));
+    world.pass(2_000);
+    let counters = world.core.counters();
+    let first = u64::try_from(config().first_schedule_delay).unwrap();
+    assert_eq!(counters["scheduled_task_penalty_events"], 1);
+    assert_eq!(counters["scheduled_task_penalty_ms_total"], first);
+}

@@ -42,7 +42,12 @@ fn a_job_exists_while_it_is_active() {
 #[test]
 fn what_calls_change_is_counted_from_zero() {
     let mut world = World::registered(config());
-    for name in crate::core::writes::COUNTERS {
+    let others = [
+        "offer_accept_races",
+        "schedule_attempts_no_match",
+        "tasks_pruned",
+    ];
+    for name in crate::core::writes::COUNTERS.iter().chain(&others) {
         assert_eq!(world.core.counters().get(*name), Some(&0), "{name}");
     }
     world.create(job("hello", 5));
