@@ -24,6 +24,7 @@ pub(crate) struct Framework {
     pub(crate) user: String,
     pub(crate) failover_timeout: Duration,
     pub(crate) role: Option<String>,
+    pub(crate) principal: Option<String>,
     pub(crate) hostname: String,
     pub(crate) webui_url: String,
     pub(crate) capabilities: Vec<FrameworkCapabilityType>,
@@ -41,6 +42,7 @@ impl Framework {
             failover_timeout: self.failover_timeout.as_secs_f64(),
             checkpoint: true,
             role: self.role.clone(),
+            principal: self.principal.clone(),
             hostname: Some(self.hostname.clone()),
             webui_url: Some(self.webui_url.clone()),
             capabilities: self

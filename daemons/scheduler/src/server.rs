@@ -57,11 +57,13 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
         Some(path) => Some(Token::load(path)?),
         None => None,
     };
-    let secret = match &token {
-        Some(token) => Some(
+    let credentials = flags.credentials.credentials()?;
+    let secret = match (&credentials, &token) {
+        (Some(credentials), _) => Some(credentials.secret.clone()),
+        (None, Some(token)) => Some(
             Secret::bearer(token.reveal()).context("the secret in --token-file cannot be sent")?,
         ),
-        None => None,
+        (None, None) => None,
     };
     let cors = match &flags.enable_cors_for {
         Some(origin) => Some(
@@ -158,7 +160,11 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
         ..Options::default()
     };
     let mut server = tokio::spawn(serve(listener, routes, options, server_shutdown.clone()));
-    let info = framework(&flags, &config, &hostname, address)?.info(framework_id.as_deref());
+    let framework = Framework {
+        principal: flags.credentials.announced(credentials.as_ref()),
+        ..framework(&flags, &config, &hostname, address)?
+    };
+    let info = framework.info(framework_id.as_deref());
     let coordinators = tokio::spawn(coordinator::run(
         questions_receiver,
         span(config.sla_coordinator_timeout),
@@ -353,6 +359,7 @@ fn framework(
         user,
         failover_timeout: span(flags.framework_failover_timeout),
         role: flags.mesos_role.clone(),
+        principal: None,
         hostname: hostname.to_owned(),
         webui_url: format!(
             "{}://{hostname}:{}",

@@ -55,10 +55,6 @@ pub(crate) const IGNORED: &[Ignored] = ignored! {
     "the Mesos v1 HTTP API is the only way to Mesos": {
         "mesos-driver" Kind::OneOf(&["SCHEDULER_DRIVER", "V0_DRIVER", "V1_DRIVER"]),
     }
-    "--token-file holds the secret for Mesos, and no principal is announced": {
-        "framework-authentication-file" Kind::Text,
-        "framework-announce-principal" Kind::Bool,
-    }
     "what is remembered of offers has its own bounds": {
         "offer-static-ban-cache-max-size" Kind::Whole,
     }

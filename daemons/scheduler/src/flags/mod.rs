@@ -1,10 +1,12 @@
 //! The scheduler's flags. Names are upstream's where upstream has the flag; `-name=value` and underscores are understood.
 
 mod backups;
+mod credentials;
 mod decisions;
 mod executors;
 mod ignored;
 mod parse;
+mod properties;
 mod security;
 #[cfg(test)]
 mod table;
@@ -19,6 +21,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser};
 
 pub use backups::BackupFlags;
+pub use credentials::CredentialFlags;
 pub use decisions::DecisionFlags;
 use ignored::Ignored;
 use parse::duration;
@@ -104,6 +107,10 @@ pub struct Flags {
     /// Where clients find this scheduler.
     #[command(flatten)]
     pub zookeeper: ZooKeeperFlags,
+
+    /// How the framework shows Mesos who it is.
+    #[command(flatten)]
+    pub credentials: CredentialFlags,
 
     /// Users and what they may do.
     #[command(flatten)]

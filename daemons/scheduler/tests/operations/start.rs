@@ -1,5 +1,7 @@
 //! What a scheduler says when it begins.
 
+use std::os::unix::fs::PermissionsExt;
+
 use aurora_mesos::v1::FrameworkCapabilityType::PartitionAware;
 
 use super::*;
@@ -18,6 +20,32 @@ async fn partitions_are_asked_for_with_the_flag_alone() {
             expected,
             "{flags:?}"
         );
+    }
+}
+
+/// aurora: `CommandLineDriverSettingsModule.java`; what HTTP basic authentication shows is what a Mesos master with
+/// `--authenticate_http_frameworks` asks for.
+#[tokio::test]
+async fn the_master_is_shown_the_credentials_of_a_properties_file() {
+    let master = Master::start().await;
+    let state = tempfile::tempdir().unwrap();
+    let file = state.path().join("credentials.properties");
+    let text = "aurora_authentication_principal=fleet\naurora_authentication_secret=hush\n";
+    std::fs::write(&file, text).unwrap();
+    let token = state.path().join("token");
+    std::fs::write(&token, "of the cluster").unwrap();
+    std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let file = format!("-framework_authentication_file={}", file.display());
+    let token = format!("--token-file={}", token.display());
+    for (count, announce, principal) in [(1, false, None), (2, true, Some("fleet"))] {
+        let announce = format!("-framework_announce_principal={announce}");
+        let log = state.path().join("log");
+        let scheduler = Scheduler::start(master.address, &log, &[&file, &token, &announce]).await;
+        let calls = master.calls(CallType::Subscribe, count).await;
+        let last = calls.last().unwrap().subscribe.as_ref().unwrap();
+        assert_eq!(last.framework_info.principal.as_deref(), principal);
+        assert_eq!(master.secrets().last().unwrap().as_deref(), Some("hush"));
+        assert!(scheduler.terminate().await);
     }
 }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION};
 use http::{Method, Request, Response, StatusCode};
@@ -32,6 +34,16 @@ impl Secret {
         let mut value = HeaderValue::try_from(format!("Bearer {}", token.trim()))?;
         value.set_sensitive(true);
         Ok(Self(value))
+    }
+
+    /// A principal and its secret, sent by HTTP basic authentication (mesos: `docs/authentication.md`). A colon ends the
+    /// principal, so it must have none.
+    pub fn basic(principal: &str, secret: &str) -> Self {
+        let text = STANDARD.encode(format!("{principal}:{secret}"));
+        let mut value =
+            HeaderValue::try_from(format!("Basic {text}")).expect("base64 is plain characters");
+        value.set_sensitive(true);
+        Self(value)
     }
 }
 
@@ -321,5 +333,9 @@ mod tests {
         let secret = Secret::bearer("hush\n").expect("a valid header");
         assert_eq!(format!("{secret:?}"), "Secret(..)");
         assert_eq!(secret.0.as_bytes(), b"Bearer hush");
+        // RFC 7617, section 2.
+        let secret = Secret::basic("Aladdin", "open sesame");
+        assert_eq!(format!("{secret:?}"), "Secret(..)");
+        assert_eq!(secret.0.as_bytes(), b"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
     }
 }

@@ -306,7 +306,13 @@ impl Driver {
                     was_connected,
                 } => {
                     let reason = chain(&error);
-                    tracing::info!(%master, %reason, was_connected, "no subscription");
+                    match error {
+                        // Without a person this stays so: no credentials, wrong ones, a role that is not permitted.
+                        ClientError::Status {
+                            status: 401 | 403, ..
+                        } => tracing::warn!(%master, %reason, "the master refuses the framework"),
+                        _ => tracing::info!(%master, %reason, was_connected, "no subscription"),
+                    }
                     if was_connected && !self.emit(SchedulerEvent::Disconnected { reason }).await {
                         return;
                     }
