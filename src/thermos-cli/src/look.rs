@@ -252,7 +252,7 @@ pub(crate) fn kill(places: &Places, args: &KillArgs) -> anyhow::Result<ExitCode>
         write!(out, "Killing {}...", printable(task.task_id()))?;
         out.flush()?;
         match takeover::kill(&task) {
-            Ok(_) => writeln!(out, "done.")?,
+            Ok(()) => writeln!(out, "done.")?,
             Err(error) => {
                 writeln!(out, "failed: {:#}", anyhow::Error::from(error))?;
                 code = ExitCode::FAILURE;

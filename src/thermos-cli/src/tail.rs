@@ -15,7 +15,8 @@ use clap::Args;
 use crate::Places;
 use crate::look::printable;
 
-/// How much of the end is shown first, in bytes.
+/// How many lines of the end are shown first, as upstream; and how much of them at most, in bytes.
+const LINES: usize = 10;
 const BACK: u64 = 16 << 10;
 /// Between two looks at a growing log.
 const LOOK: Duration = Duration::from_millis(200);
@@ -58,8 +59,7 @@ pub(crate) fn tail(places: &Places, args: &TailArgs) -> anyhow::Result<ExitCode>
         printable(&chosen.log.display().to_string())
     )?;
     let mut log = File::open(&chosen.log)?;
-    let size = log.metadata()?.len();
-    log.seek(SeekFrom::Start(size.saturating_sub(BACK)))?;
+    seek_last_lines(&mut log)?;
     copy(&mut log, &mut out)?;
     let mut check = Instant::now() + CHECK;
     let mut goes_on = active;
@@ -74,6 +74,19 @@ pub(crate) fn tail(places: &Places, args: &TailArgs) -> anyhow::Result<ExitCode>
         follow(&mut log, &chosen.log, &mut out)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Goes to where the last lines begin.
+fn seek_last_lines(log: &mut File) -> io::Result<()> {
+    let from = log.metadata()?.len().saturating_sub(BACK);
+    log.seek(SeekFrom::Start(from))?;
+    let mut end = Vec::new();
+    log.take(BACK).read_to_end(&mut end)?;
+    // What ends the last line begins none.
+    let lines = end.strip_suffix(b"\n").unwrap_or(&end);
+    let mut ends = (0..lines.len()).rev().filter(|&at| lines[at] == b'\n');
+    let begin = ends.nth(LINES - 1).map_or(0, |before| before + 1);
+    log.seek(SeekFrom::Start(from + begin as u64)).map(drop)
 }
 
 /// Copies what was added; a log that was moved aside since is read to its end, and then the one in its place.
@@ -143,4 +156,34 @@ fn is_active(chosen: &Chosen) -> bool {
                     )
             })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_lines_are_shown_first() {
+        let numbers = |from, to| (from..=to).map(|n| format!("{n}\n")).collect::<String>();
+        let long = "x".repeat(20 << 10);
+        for (text, expected) in [
+            ("", ""),
+            ("one", "one"),
+            (&numbers(1, 10), &*numbers(1, 10)),
+            (&numbers(1, 12), &numbers(3, 12)),
+            (
+                &format!("{}last", numbers(1, 12)),
+                &format!("{}last", numbers(4, 12)),
+            ),
+            ("\n\n\n", "\n\n\n"),
+            (&long, &long[..16 << 10]),
+        ] {
+            let mut log = tempfile::tempfile().unwrap();
+            log.write_all(text.as_bytes()).unwrap();
+            seek_last_lines(&mut log).unwrap();
+            let mut shown = String::new();
+            log.read_to_string(&mut shown).unwrap();
+            assert_eq!(shown, expected);
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use aurora_api::thermos::{ProcessState, ProcessStatus, RunnerCkpt};
 use nix::errno::Errno;
@@ -398,17 +398,7 @@ impl Machine for Host {
     }
 
     fn finish_task(&mut self) {
-        let (active, finished) = (
-            self.paths.task(Stage::Active),
-            self.paths.task(Stage::Finished),
-        );
-        let moved = fs::rename(&active, &finished).and_then(|()| {
-            fs::File::options()
-                .write(true)
-                .open(&finished)?
-                .set_modified(SystemTime::now())
-        });
-        if let Err(error) = moved {
+        if let Err(error) = self.paths.finish() {
             tracing::error!(task = self.paths.task_id(), %error, "cannot move the task file to the finished ones");
         }
     }

@@ -115,6 +115,20 @@ impl TaskPaths {
         check_component(process)?;
         Ok(self.checkpoint_dir().join(format!("coordinator.{process}")))
     }
+
+    /// Moves the task's file to the finished ones, where it is as new as the task's end.
+    ///
+    /// # Errors
+    /// When it cannot be moved; of the kind `NotFound` when it is not among the active ones.
+    pub(crate) fn finish(&self) -> io::Result<()> {
+        let finished = self.task(Stage::Finished);
+        if let Some(folder) = finished.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::rename(self.task(Stage::Active), &finished)?;
+        let file = fs::File::options().write(true).open(&finished)?;
+        file.set_modified(SystemTime::now())
+    }
 }
 
 /// The folder that holds `stdout` and `stderr` of one run (0, 1, …) of a process.

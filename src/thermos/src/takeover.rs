@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 
 use crate::checkpoint::{ReadError, Reader, WriteError, Writer};
 use crate::clock;
-use crate::paths::{Stage, TaskPaths};
+use crate::paths::TaskPaths;
 use crate::procs::{self, ProcessId};
 use crate::state::{self, RunnerState, is_run_over};
 
@@ -53,15 +53,22 @@ pub enum TakeoverError {
 }
 
 /// Kills a task without its final processes: SIGKILL to its runner, then to whatever its records name and still is what they
-/// name; and writes down how it ended. A task that has ended already stays as it is. Says the task's state.
+/// name; and writes down how it ended. Of a task that has ended already, or of which there is no record, only the file is moved
+/// to the finished ones.
 ///
 /// # Errors
 /// [`TakeoverError`].
-pub fn kill(paths: &TaskPaths) -> Result<TaskState, TakeoverError> {
+pub fn kill(paths: &TaskPaths) -> Result<(), TakeoverError> {
     let stream = paths.runner();
-    let (known, _) = state::read_stream(&stream)?;
+    let known = match state::read_stream(&stream) {
+        Ok((known, _)) => known,
+        Err(ReadError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            return finish(paths);
+        }
+        Err(error) => return Err(error.into()),
+    };
     if known.is_over() {
-        return Ok(known.task_state());
+        return finish(paths);
     }
     // Looked at before the runner dies, for they may die with it.
     let alive = alive_runs(&known);
@@ -69,8 +76,8 @@ pub fn kill(paths: &TaskPaths) -> Result<TaskState, TakeoverError> {
     writer.mend(&mut Reader::new(&stream))?;
     // It may have written on until it died.
     let (mut state, _) = state::read_stream(&stream)?;
-    if state.is_over() {
-        return Ok(state.task_state());
+    if state.is_over() || state.header.is_none() {
+        return finish(paths);
     }
     let uid = header_uid(&state);
     for run in latest_runs(&state) {
@@ -111,13 +118,14 @@ pub fn kill(paths: &TaskPaths) -> Result<TaskState, TakeoverError> {
         }
     }
     record(&mut state, task_status(TaskState::Killed, now))?;
-    let (active, finished) = (paths.task(Stage::Active), paths.task(Stage::Finished));
-    if let Some(folder) = finished.parent() {
-        fs::create_dir_all(folder).map_err(TakeoverError::Move)?;
-    }
-    match fs::rename(active, finished) {
+    finish(paths)
+}
+
+/// Moves the task's file, which somebody else may have done.
+fn finish(paths: &TaskPaths) -> Result<(), TakeoverError> {
+    match paths.finish() {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(TakeoverError::Move(error)),
-        _ => Ok(TaskState::Killed),
+        _ => Ok(()),
     }
 }
 
@@ -210,4 +218,60 @@ fn task_status(state: TaskState, now: f64) -> RunnerCkpt {
         runner_pid: Some(nix::unistd::getpid().as_raw()),
         runner_uid: i32::try_from(nix::unistd::getuid().as_raw()).ok(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::paths::Stage;
+    use aurora_api::thermos::RunnerHeader;
+
+    /// Tasks whose runner died before or after all that it had to say, but did not move their file.
+    #[test]
+    fn what_has_ended_or_never_begun_leaves_the_active_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let status = |state| task_status(state, 1.0);
+        let header = || RunnerCkpt::RunnerHeader(RunnerHeader::default());
+        for (name, records) in [
+            ("no-stream", None),
+            ("empty-stream", Some(vec![])),
+            ("no-header", Some(vec![status(TaskState::Active)])),
+            (
+                "ended",
+                Some(vec![
+                    status(TaskState::Active),
+                    header(),
+                    status(TaskState::Success),
+                ]),
+            ),
+        ] {
+            let paths = TaskPaths::new(dir.path(), name).unwrap();
+            let active = paths.task(Stage::Active);
+            fs::create_dir_all(active.parent().unwrap()).unwrap();
+            fs::write(&active, "{}").unwrap();
+            if let Some(records) = &records {
+                let mut writer = Writer::lock(paths.runner()).unwrap();
+                for record in records {
+                    writer.write(record).unwrap();
+                }
+            }
+            let before = fs::read(paths.runner()).ok();
+            kill(&paths).unwrap();
+            assert!(!active.exists(), "{name}");
+            assert!(paths.task(Stage::Finished).exists(), "{name}");
+            assert_eq!(fs::read(paths.runner()).ok(), before, "{name}");
+        }
+    }
+
+    #[test]
+    fn who_is_led_by_a_stranger_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = TaskPaths::new(dir.path(), "t").unwrap();
+        let _leader = Writer::lock(paths.runner()).unwrap();
+        let refused = kill(&paths).unwrap_err();
+        assert!(
+            matches!(refused, TakeoverError::Stranger { recorded: None }),
+            "{refused}"
+        );
+    }
 }
