@@ -94,10 +94,7 @@ impl Core {
         let (random, agents) = (&mut self.random, &mut self.agents);
         match self.offers.add(known, random, agents, row, (offer, host)) {
             Added::Held(key) => self.hold(key),
-            Added::Twice(other) => {
-                self.bump("offer_accept_races");
-                self.decline(vec![other, id]);
-            }
+            Added::Twice(other) => self.decline(vec![other, id]),
             Added::Rescinded => {}
         }
     }

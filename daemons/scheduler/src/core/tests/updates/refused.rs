@@ -7,7 +7,16 @@ fn while_it_is_updated_a_job_is_left_alone() {
     let mut stage = Stage::new();
     stage.play("job 2\nupdate 2");
     let job = Some(key(NAME));
+    let mut cron = version("old", 2);
+    cron.cron_schedule = Some("* * * * *".to_owned());
+    cron.task_config.is_service = false;
     let calls: Vec<Call> = vec![
+        arguments::ScheduleCronJob {
+            description: Some(cron.clone()),
+        }
+        .into(),
+        arguments::ReplaceCronTemplate { config: Some(cron) }.into(),
+        arguments::DescheduleCronJob { job: job.clone() }.into(),
         arguments::CreateJob {
             description: Some(version("old", 2)),
         }
@@ -174,6 +183,25 @@ fn unknown_updates_and_impossible_commands_are_refused() {
         message: Some("m".repeat(1025)),
     };
     assert_eq!(stage.world.answer(long).0, ResponseCode::Error);
+}
+
+/// Of a job of which no task is left nothing stays.
+#[test]
+fn updates_of_jobs_that_are_gone_are_forgotten() {
+    let mut stage = Stage::new();
+    stage.play("update 1\nsettle\nis ROLLED_FORWARD\nrestart\npass 86400s");
+    assert_eq!(stage.world.core.store().read().updates().count(), 1);
+    let id = stage.world.active(NAME, 0).id();
+    stage.world.call(arguments::KillTasks {
+        job: Some(key(NAME)),
+        ..arguments::KillTasks::default()
+    });
+    stage.world.status(&id, v1::TaskState::Killed);
+    // Its last task is remembered for two days.
+    stage.play("pass 172000s");
+    assert_eq!(stage.world.core.store().read().updates().count(), 1);
+    stage.play("pass 2000s");
+    assert_eq!(stage.world.core.store().read().updates().count(), 0);
 }
 
 #[test]
