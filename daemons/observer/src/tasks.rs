@@ -177,19 +177,20 @@ impl Observer {
         })
     }
 
-    /// `?task_id=a,b`: a map by id of what `tell` says of each known task.
+    /// `?task_id=a,b`: a map by id of what `tell` says of each known task, and of `unknown` for the others unless it is null.
     pub(crate) fn by_ids(
         &self,
         request: &Request,
+        unknown: &Value,
         tell: impl Fn(&Observer, &Task) -> Value,
     ) -> Response {
         let ids = request.parameter("task_id").unwrap_or_default();
-        let mut answer = Map::new();
-        for id in ids.split(',').filter(|id| !id.is_empty()) {
-            if let Some(task) = self.task(id) {
-                answer.insert(id.to_owned(), tell(self, &task));
-            }
-        }
+        let told = ids.split(',').filter(|id| !id.is_empty()).map(|id| {
+            let task = self.task(id);
+            let said = task.map_or_else(|| unknown.clone(), |task| tell(self, &task));
+            (id.to_owned(), said)
+        });
+        let answer: Map<String, Value> = told.filter(|(_, said)| !said.is_null()).collect();
         ok(&Value::Object(answer))
     }
 

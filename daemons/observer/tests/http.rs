@@ -74,7 +74,7 @@ async fn a_task_is_shown_from_its_launch_to_its_end() {
     assert_eq!(
         run,
         json!({TASK: {"hello": {"process_name": "hello", "process_run": 0, "state": "FAILED",
-            "start_time": 1_700_000_001.5, "stop_time": 1_700_000_009.0, "return_code": 7}}})
+            "start_time": 1_700_000_001.5, "stop_time": 1_700_000_009.0, "return_code": 7}}, "other": {}})
     );
     let task = &get(address, &format!("/j/task/{TASK}")).await[TASK];
     assert_eq!(
