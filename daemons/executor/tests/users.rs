@@ -108,10 +108,12 @@ async fn records_that_cannot_be_written_lose_the_task() {
     std::fs::write(agent.sandbox().join("go"), "").unwrap();
     let (state, message, _) = agent.status().await;
     assert_eq!(state, "TASK_LOST");
-    assert!(
-        message.starts_with("Runner died while task was active: "),
-        "{message}"
+    let stream = records.0.join("checkpoints/task-1/runner");
+    let expected = format!(
+        "Runner died while task was active: cannot write the checkpoint stream {}: ",
+        stream.display()
     );
+    assert!(message.starts_with(&expected), "{message}");
     assert!(agent.exit().await.success());
 }
 

@@ -255,11 +255,16 @@ impl Writer {
     /// [`WriteError::Locked`] when another process leads the stream, [`WriteError::Io`] otherwise.
     pub fn lock(path: impl Into<PathBuf>) -> Result<Self, WriteError> {
         let path = path.into();
+        Self::lock_called(&path, path.clone())
+    }
+
+    /// The same, called `path` in errors.
+    pub(crate) fn lock_called(stream: &Path, path: PathBuf) -> Result<Self, WriteError> {
         let fault = |source| WriteError::Io {
             path: path.clone(),
             source,
         };
-        if let Some(folder) = path.parent() {
+        if let Some(folder) = stream.parent() {
             std::fs::create_dir_all(folder).map_err(fault)?;
         }
         let file = OpenOptions::new()
@@ -267,7 +272,7 @@ impl Writer {
             .append(true)
             .create(true)
             .mode(0o644)
-            .open(&path)
+            .open(stream)
             .map_err(fault)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { path, file }),

@@ -129,8 +129,8 @@ impl TaskRunner {
     /// # Errors
     /// [`StartError`]; nothing runs then.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
-        // Only for its check of the id: nothing is on disk yet.
-        TaskPaths::new(&settings.checkpoint_root, &settings.task_id)?;
+        // For its check of the id, and for errors: nothing is on disk yet.
+        let called = TaskPaths::new(&settings.checkpoint_root, &settings.task_id)?;
         let own_uid = nix::unistd::getuid().as_raw();
         let user = match &settings.user {
             Some(name) => users::by_name(name)?,
@@ -151,7 +151,7 @@ impl TaskRunner {
         let root = crate::host::open_dir(&settings.checkpoint_root)?;
         let anchor = format!("/proc/self/fd/{}", root.as_raw_fd());
         let paths = TaskPaths::new(anchor, &settings.task_id)?;
-        let writer = Writer::lock(paths.runner())?;
+        let writer = Writer::lock_called(&paths.runner(), called.runner())?;
         if !writer.is_empty()? {
             let (state, _) = crate::state::read_stream(&paths.runner())?;
             return Err(StartError::OnRecord {

@@ -510,10 +510,11 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
         let task = json!({"processes": [process("p", "true")]});
         let mut run = place.run(task.clone());
         let error = TaskRunner::start(place.settings(task.clone())).unwrap_err();
-        assert!(
-            error.to_string().contains("is locked by another process"),
-            "{error}"
+        let expected = format!(
+            "{} is locked by another process",
+            place.paths().runner().display()
         );
+        assert!(error.to_string().contains(&expected), "{error}");
         run.until_over(Duration::from_secs(20));
         drop(run);
         let error = TaskRunner::start(place.settings(task)).unwrap_err();
