@@ -8,8 +8,9 @@ use aurora_mesos::v1::Volume;
 
 use super::executors::{custom_executors, mount};
 use super::parse::{duration, megabytes, sla_metrics};
+use super::tiers::tiers;
 use crate::core::Config;
-use crate::core::config::{NamePattern, OfferOrder, SlaMetrics, Tier, Tiers};
+use crate::core::config::{NamePattern, OfferOrder, SlaMetrics, Tiers};
 use crate::core::cron::Zone;
 
 /// A kind of container.
@@ -542,58 +543,4 @@ fn docker_parameters(text: &str) -> anyhow::Result<Vec<DockerParameter>> {
         });
     }
     Ok(parameters)
-}
-
-/// Upstream's tier file: `{"default": NAME, "tiers": {NAME: {"preemptible": BOOL, "revocable": BOOL}}}` (aurora:
-/// `TierManager.java`).
-fn tiers(text: &str) -> anyhow::Result<Tiers> {
-    #[derive(serde::Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct File {
-        default: String,
-        tiers: std::collections::BTreeMap<String, Properties>,
-    }
-    #[derive(serde::Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Properties {
-        preemptible: bool,
-        revocable: bool,
-    }
-    let file: File = serde_json::from_str(text)?;
-    if !file.tiers.contains_key(&file.default) {
-        bail!("the default tier `{}` is not among the tiers", file.default);
-    }
-    Ok(Tiers {
-        default: file.default,
-        tiers: file
-            .tiers
-            .into_iter()
-            .map(|(name, tier)| {
-                let tier = Tier {
-                    preemptible: tier.preemptible,
-                    revocable: tier.revocable,
-                };
-                (name, tier)
-            })
-            .collect(),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn tier_files() {
-        let good = r#"{"default": "b", "tiers": {"a": {"preemptible": false, "revocable": false},
-            "b": {"preemptible": true, "revocable": true}}}"#;
-        let tiers = super::tiers(good).unwrap();
-        assert_eq!(tiers.default, "b");
-        assert!(tiers.tiers["b"].revocable && !tiers.tiers["a"].preemptible);
-        for bad in [
-            "",
-            r#"{"default": "c", "tiers": {"a": {"preemptible": false, "revocable": false}}}"#,
-            r#"{"default": "a", "tiers": {"a": {"preemptible": false}}}"#,
-        ] {
-            assert!(super::tiers(bad).is_err(), "{bad}");
-        }
-    }
 }

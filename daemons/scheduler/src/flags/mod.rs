@@ -10,6 +10,7 @@ mod properties;
 mod security;
 #[cfg(test)]
 mod table;
+mod tiers;
 mod zookeeper;
 
 use std::any::TypeId;

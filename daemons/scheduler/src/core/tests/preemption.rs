@@ -5,7 +5,8 @@
 //!
 //! * `run NAME ROLE/TIER/PRIORITY CPUS on HOST`: a job of one task, placed there and RUNNING
 //! * `job NAME ROLE/TIER/PRIORITY CPUS xCOUNT [limit|deny HOST]`: a job that waits
-//! * `offer HOST CPUS`: an offer of so many cores and of all the memory
+//! * `offer HOST CPUS [MEM]`: an offer of so many cores, and of so many MiB or all the memory; `1+2` cores are three, of which
+//!   Mesos may take back two
 //! * `rescind`: all offers are taken back
 //! * `pass SECONDS: WHAT`: time goes by; what was preempted and what was launched
 //! * `end NAME`: its task is reported KILLED
@@ -39,6 +40,12 @@ fn flags() -> Config {
     }
 }
 
+/// Cores to keep, and cores that Mesos may take back.
+fn cores(text: &str) -> (f64, f64) {
+    let (firm, lent) = text.split_once('+').unwrap_or((text, "0"));
+    (firm.parse().unwrap(), lent.parse().unwrap())
+}
+
 fn job_of(name: &str, standing: &str, cpus: &str, count: i32) -> JobConfiguration {
     let [role, tier, priority] = standing.split('/').collect::<Vec<_>>()[..] else {
         panic!("{standing}");
@@ -51,8 +58,8 @@ fn job_of(name: &str, standing: &str, cpus: &str, count: i32) -> JobConfiguratio
     let mut resources = job.task_config.resources;
     resources.retain(|resource| !matches!(resource, Resource::NumCpus(_)));
     // The executor takes a quarter of a core more.
-    let cpus: f64 = cpus.parse::<f64>().unwrap() - 0.25;
-    resources.insert(Resource::NumCpus(Double(cpus)));
+    let (firm, lent) = cores(cpus);
+    resources.insert(Resource::NumCpus(Double(firm + lent - 0.25)));
     job.task_config.resources = resources;
     job
 }
@@ -116,7 +123,7 @@ impl Script {
         match words[..] {
             ["run", name, standing, cpus, "on", host] => {
                 self.world.create(job_of(name, standing, cpus, 1));
-                self.offer(host, cpus);
+                self.offer(host, cpus, 8192.0);
                 self.world.pass(20_000);
                 let task = self.task(name);
                 self.world.status(&task.id(), TaskState::Running);
@@ -134,7 +141,8 @@ impl Script {
                 }
                 self.world.create(job);
             }
-            ["offer", host, cpus] => self.offer(host, cpus),
+            ["offer", host, cpus] => self.offer(host, cpus, 8192.0),
+            ["offer", host, cpus, mem] => self.offer(host, cpus, mem.parse().unwrap()),
             ["rescind"] => {
                 let ids: Vec<_> = self
                     .world
@@ -170,13 +178,24 @@ impl Script {
         }
     }
 
-    fn offer(&mut self, name: &str, cpus: &str) {
+    fn offer(&mut self, name: &str, cpus: &str, mem: f64) {
         let name = known(name);
         if !self.hosts.contains(&name) {
             self.hosts.push(name);
         }
-        let cpus = cpus.parse().unwrap();
-        self.world.offer(&Host { cpus, ..host(name) });
+        let (cpus, lent) = cores(cpus);
+        let mut offer = self.world.make_offer(&Host {
+            cpus,
+            mem,
+            ..host(name)
+        });
+        if lent > 0.0 {
+            offer.resources.push(v1::Resource {
+                revocable: Some(v1::RevocableInfo {}),
+                ..scalar("cpus", lent)
+            });
+        }
+        self.world.mesos(MesosEvent::Offers(vec![offer]));
     }
 
     fn restart(&mut self) {
@@ -226,7 +245,6 @@ fn who_may_make_whom_go() {
     for (waiting, running, goes) in [
         // Preemptible ones go for those that are not, whatever role and priority.
         ("www/preferred/0", "db/preemptible/9", true),
-        ("www/preferred/0", "db/revocable/9", false),
         ("www/preemptible/9", "www/preferred/0", false),
         // Among equals: the same role, and strictly less priority.
         ("www/preferred/1", "www/preferred/0", true),
@@ -235,10 +253,6 @@ fn who_may_make_whom_go() {
         ("www/preemptible/1", "www/preemptible/0", true),
         ("www/preemptible/1", "db/preemptible/0", false),
     ] {
-        let tier = running.split('/').nth(1).unwrap();
-        if tier == "revocable" {
-            continue;
-        }
         script(&format!(
             "run victim {running} 4 on a
              job needy {waiting} 4 x1
@@ -280,6 +294,26 @@ fn the_largest_go_first() {
          pass 300:
          preemptor_slot_search_attempts_for_prod = 0",
     );
+}
+
+/// What Mesos may take back is no room for those that need it for good: neither an offer's cores nor those of a task that goes.
+/// That task's memory is. (aurora: `PreemptionVictimFilterTest.java`)
+#[test]
+fn what_is_lent_makes_no_room() {
+    for (running, offer, goes) in [
+        ("www/preemptible/0 1", "0+4", false),
+        ("www/preemptible/0 1", "1", true),
+        ("www/revocable/0 0+1", "1", false),
+        ("www/revocable/0 0+1", "2 1000", true),
+    ] {
+        script(&format!(
+            "run victim {running} on a
+             offer a {offer}
+             job needy db/preferred/0 2 x1
+             pass 300:{}",
+            if goes { " -victim" } else { "" }
+        ));
+    }
 }
 
 #[test]
