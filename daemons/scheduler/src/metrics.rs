@@ -15,7 +15,16 @@ pub(crate) struct Metrics {
 const MAX_NAMES: usize = 100_000;
 
 /// Counters of upstream's that are there from the beginning.
-const FROM_ZERO: [&str; 12] = [
+const FROM_ZERO: [&str; 21] = [
+    "mesos_scheduler_event_ERROR",
+    "mesos_scheduler_event_FAILURE",
+    "mesos_scheduler_event_INVERSE_OFFERS",
+    "mesos_scheduler_event_MESSAGE",
+    "mesos_scheduler_event_OFFERS",
+    "mesos_scheduler_event_RESCIND",
+    "mesos_scheduler_event_RESCIND_INVERSE_OFFER",
+    "mesos_scheduler_event_SUBSCRIBED",
+    "mesos_scheduler_event_UPDATE",
     "scheduler_backup_failed",
     "scheduler_backup_success",
     "scheduler_framework_disconnects",

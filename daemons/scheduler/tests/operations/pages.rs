@@ -145,6 +145,9 @@ async fn operators_pages_show_what_there_is() {
         ("mesos_scheduler_event_SUBSCRIBED", 1),
         ("mesos_scheduler_event_OFFERS", 1),
         ("mesos_scheduler_event_UPDATE", 1),
+        ("mesos_scheduler_event_RESCIND", 0),
+        ("slaves_lost", 0),
+        ("scheduler_backup_failed", 0),
         ("scheduler_resource_offers", 1),
         // The one that was made is used.
         ("outstanding_offers", 0),

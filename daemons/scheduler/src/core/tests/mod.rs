@@ -19,6 +19,7 @@ mod matching;
 mod offers;
 mod placement;
 mod preemption;
+mod quota;
 mod replay;
 mod rules;
 mod samples;
