@@ -85,7 +85,8 @@ pub(crate) fn workload(response: &Response) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-fn missing(argument: &str) -> Response {
+/// Refuses a call that lacks an argument.
+pub(super) fn missing(argument: &str) -> Response {
     error(format!("The argument {argument} is missing."))
 }
 

@@ -9,6 +9,7 @@ use aurora_api::model::{
 use aurora_api::service::Call;
 
 use super::answer::{done, empty, error, ok};
+use super::read::missing;
 use crate::backups::Backups;
 use crate::core::store::{TaskId, decode_snapshot, encode_snapshot};
 use crate::core::{AuditRecord, Millis, Op, Store};
@@ -58,14 +59,15 @@ impl Recovery {
                 let name = call.backup_id.unwrap_or_default();
                 Box::new(move || this.stage(name))
             }
-            Call::QueryRecovery(call) => {
-                let query = call.query.unwrap_or_default();
-                Box::new(move || this.query(&query))
-            }
-            Call::DeleteRecoveryTasks(call) => {
-                let query = call.query.unwrap_or_default();
-                Box::new(move || this.delete(&query))
-            }
+            // A query that was left out is no query for everything.
+            Call::QueryRecovery(call) => match call.query {
+                Some(query) => Box::new(move || this.query(&query)),
+                None => return Ok(missing("query")),
+            },
+            Call::DeleteRecoveryTasks(call) => match call.query {
+                Some(query) => Box::new(move || this.delete(&query)),
+                None => return Ok(missing("query")),
+            },
             Call::CommitRecovery(_) => return Ok(self.commit(handle, user).await),
             Call::UnloadRecovery(_) => {
                 *self.staged() = None;

@@ -80,7 +80,7 @@ impl Core {
         let hosts = names(call.hosts)?;
         self.count("thrift_workload_drainHosts", hosts.len() as u64);
         for host in &hosts {
-            self.request_drain(host, Some(nothing_is_promised()), 0);
+            self.request_drain(host, nothing_is_promised(), 0);
             let mode = match active_on(self.store.read(), host).next() {
                 Some(_) => MaintenanceMode::Draining,
                 None => MaintenanceMode::Drained,
@@ -97,9 +97,12 @@ impl Core {
     /// The tasks are looked at as soon as this is done.
     pub(crate) fn sla_drain_hosts(&mut self, call: SlaDrainHosts) -> Answer {
         let hosts = names(call.hosts)?;
+        // Without one nothing would be promised to anybody, which is what `drainHosts` is for.
+        let policy = call.default_sla_policy;
+        let policy = policy.ok_or_else(|| fault("defaultSlaPolicy is missing"))?;
         self.count("thrift_workload_slaDrainHosts", hosts.len() as u64);
         for host in &hosts {
-            self.request_drain(host, call.default_sla_policy.clone(), call.timeout_secs);
+            self.request_drain(host, policy.clone(), call.timeout_secs);
         }
         self.set_modes(&hosts, MaintenanceMode::Draining);
         self.poll_by(self.now);
@@ -162,10 +165,10 @@ impl Core {
         }
     }
 
-    fn request_drain(&mut self, host: &str, policy: Option<SlaPolicy>, timeout_secs: i64) {
+    fn request_drain(&mut self, host: &str, policy: SlaPolicy, timeout_secs: i64) {
         let request = HostMaintenanceRequest {
             host: host.to_owned(),
-            default_sla_policy: policy,
+            default_sla_policy: Some(policy),
             timeout_secs,
             created_timestamp_ms: self.now,
         };
@@ -307,7 +310,7 @@ impl Core {
             return;
         };
         if active_on(self.store.read(), &host).any(is_movable) {
-            self.request_drain(&host, Some(nothing_is_promised()), 0);
+            self.request_drain(&host, nothing_is_promised(), 0);
             self.drain_tasks(&host);
         }
     }

@@ -374,6 +374,8 @@ async fn a_backup_is_made_looked_at_changed_and_becomes_the_state() {
         job_name: Some("large".to_owned()),
         ..TaskQuery::default()
     };
+    let refused = scheduler.call(DeleteRecoveryTasks { query: None }).await;
+    assert_code(&refused, ResponseCode::Error);
     let deleted = DeleteRecoveryTasks { query: Some(large) };
     assert_code(&scheduler.call(deleted).await, ResponseCode::Ok);
     let left = scheduler.call(QueryRecovery { query: all() }).await;

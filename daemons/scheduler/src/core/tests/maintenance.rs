@@ -302,6 +302,28 @@ fn hosts_that_no_offer_named() {
     assert_eq!(response.response_code, ResponseCode::Error);
 }
 
+/// A drain that is to keep promises is not taken for one that keeps none.
+#[test]
+fn a_drain_with_promises_names_them() {
+    let mut world = World::registered(config());
+    let id = world.running(job("web", 1));
+    let hosts = Hosts {
+        host_names: ["a".to_owned()].into(),
+    };
+    let (code, text) = world.answer(arguments::SlaDrainHosts {
+        hosts: Some(hosts),
+        default_sla_policy: None,
+        timeout_secs: 0,
+    });
+    assert_eq!(
+        (code, &*text),
+        (ResponseCode::Error, "defaultSlaPolicy is missing")
+    );
+    world.pass(120_000);
+    let task = world.core.store().read().task(&id).unwrap();
+    assert_eq!(task.status, ScheduleStatus::Running);
+}
+
 #[test]
 fn nothing_is_placed_on_a_host_that_drains_or_is_drained_until_it_is_back() {
     let mut world = World::registered(config());
