@@ -435,11 +435,10 @@ pub(crate) fn host_attributes(attributes: &[MesosAttribute]) -> BTreeSet<Attribu
     for attribute in attributes {
         let value = match attribute.kind {
             ValueType::Text => attribute.text.as_ref().map(|text| text.value.clone()),
-            // Rust writes 3 for 3.0 unless asked for its debug form, Java writes 3.0.
-            ValueType::Scalar => attribute
-                .scalar
-                .as_ref()
-                .map(|scalar| format!("{:?}", scalar.value)),
+            ValueType::Scalar => {
+                let scalar = attribute.scalar.as_ref();
+                scalar.map(|scalar| as_java_writes(scalar.value))
+            }
             ValueType::Ranges | ValueType::Set => None,
         };
         if let Some(value) = value {
@@ -451,4 +450,40 @@ pub(crate) fn host_attributes(attributes: &[MesosAttribute]) -> BTreeSet<Attribu
         values,
     });
     attributes.collect()
+}
+
+/// Constraints name values as upstream's scheduler shows them: `3.0`, and with an exponent what is very large or small.
+fn as_java_writes(number: f64) -> String {
+    let size = number.abs();
+    if size == 0.0 || !size.is_finite() || (1e-3..1e7).contains(&size) {
+        return format!("{number:?}");
+    }
+    let text = format!("{number:E}");
+    match text.split_once('E') {
+        Some((digits, exponent)) if !digits.contains('.') => format!("{digits}.0E{exponent}"),
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::as_java_writes;
+
+    /// By the rules of `java.lang.Double.toString`.
+    #[test]
+    fn numbers_as_java_writes_them() {
+        for (number, text) in [
+            (0.0, "0.0"),
+            (3.0, "3.0"),
+            (-0.5, "-0.5"),
+            (0.001, "0.001"),
+            (0.0005, "5.0E-4"),
+            (9_999_999.0, "9999999.0"),
+            (1e7, "1.0E7"),
+            (-12_500_000.0, "-1.25E7"),
+            (1e21, "1.0E21"),
+        ] {
+            assert_eq!(as_java_writes(number), text);
+        }
+    }
 }
