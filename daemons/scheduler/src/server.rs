@@ -176,7 +176,7 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
         secret,
         handle,
         calls_receiver,
-        metrics,
+        metrics.clone(),
         registration,
     ));
     let advertised = match server_set {
@@ -191,6 +191,7 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
                 endpoint,
                 name,
                 registered.clone(),
+                metrics,
             )?)
         }
         None => None,
