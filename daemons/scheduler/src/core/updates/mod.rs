@@ -138,7 +138,7 @@ impl Core {
 
     fn hear(&mut self, news: &News) {
         let updater = self.updates.rolling.get(&news.job);
-        let Some(updater) = updater.filter(|updater| updater.is_working_on(news.instance)) else {
+        let Some(updater) = updater.filter(|updater| updater.concerns(news.instance)) else {
             return;
         };
         let task = self.store.read().task(&news.task);

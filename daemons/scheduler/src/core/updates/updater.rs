@@ -161,6 +161,11 @@ impl Updater {
         }
     }
 
+    /// Whether the instance is among those of the update, its turn come or not.
+    pub(super) fn concerns(&self, instance: i32) -> bool {
+        self.targets.contains_key(&instance)
+    }
+
     pub(super) fn is_working_on(&self, instance: i32) -> bool {
         self.working.contains(&instance)
     }

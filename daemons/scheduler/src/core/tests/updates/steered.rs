@@ -101,6 +101,22 @@ fn pulses_keep_a_coordinated_update_going() {
     );
 }
 
+/// An instance whose turn has not come is news enough to notice that pulses stay away; one of no concern is not.
+#[test]
+fn pulses_are_missed_whatever_instance_there_is_news_of() {
+    Stage::new().play(
+        "job 4
+         update 4 only=0 only=1 pulse=60s
+         pulse
+         moving 1
+         pass 70s
+         fail 3
+         is ROLLING_FORWARD
+         fail 1
+         is ROLL_FORWARD_AWAITING_PULSE",
+    );
+}
+
 /// A leader dies after each line; the next one comes to the same end.
 #[test]
 fn a_successor_goes_on_from_any_point() {
