@@ -377,9 +377,7 @@ impl Core {
             Timer::Prune(job) => self.kept_long_enough(&job),
             Timer::Cron(job, minute) => self.cron_due(&job, minute),
             Timer::CronFollowUp(job, waited) => self.cron_follow_up_due(job, waited),
-            Timer::UpdateLook(job, instance, generation) => {
-                self.update_look_due(&job, instance, generation);
-            }
+            Timer::UpdateLook(job, instance) => self.update_look_due(&job, instance),
             Timer::UpdateKill(job, task, generation, waited) => {
                 self.try_kill_again(job, task, generation, waited);
             }

@@ -32,8 +32,8 @@ pub(crate) enum Timer {
     Cron(JobKey, Millis),
     /// Whether the earlier run of a cron job is gone; with the wait before this look.
     CronFollowUp(JobKey, Millis),
-    /// An instance of an update may have been running for long enough; with the updater's generation.
-    UpdateLook(JobKey, i32, u64),
+    /// An instance of an update may have been running for long enough.
+    UpdateLook(JobKey, i32),
     /// Another try to kill a task that an update waits for; with the updater's generation and the wait before.
     UpdateKill(JobKey, TaskId, u64, Millis),
     /// The next batch of such tries.

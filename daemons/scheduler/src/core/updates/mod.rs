@@ -318,14 +318,14 @@ impl Core {
             };
             let at = self.now.saturating_add(updater.min_running().max(1));
             self.timers
-                .set(at, Timer::UpdateLook(job.clone(), instance, generation));
+                .set(at, Timer::UpdateLook(job.clone(), instance));
         }
     }
 
-    /// An instance may have been running for long enough.
-    pub(crate) fn update_look_due(&mut self, job: &JobKey, instance: i32, generation: u64) {
+    /// An instance may have been running for long enough. A look that was set before a pause is as good as any.
+    pub(crate) fn update_look_due(&mut self, job: &JobKey, instance: i32) {
         let updater = self.updates.rolling.get(job);
-        if let Some(updater) = updater.filter(|updater| updater.generation == generation) {
+        if let Some(updater) = updater.filter(|updater| updater.concerns(instance)) {
             let seen = updater.see(instance, self.store.read().active_task(job, instance));
             self.evaluate_update(job, Some((instance, seen)));
         }

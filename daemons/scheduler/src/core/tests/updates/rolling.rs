@@ -27,6 +27,23 @@ fn one_instance_after_the_other() {
     );
 }
 
+/// What goes on after a pause has been running all the while: the look that was set before the pause still comes.
+#[test]
+fn a_pause_does_not_make_an_instance_younger() {
+    Stage::new().play(
+        "job 1
+         update 1 watch=10s
+         run
+         pass 4s
+         pause
+         resume
+         pass 5s
+         says 0 INSTANCE_UPDATING
+         pass 1s
+         is ROLLED_FORWARD",
+    );
+}
+
 #[test]
 fn a_queue_is_refilled_and_a_batch_is_not() {
     for (strategy, moving) in [("group=2", "moving 2"), ("batch=2", "moving 1")] {
