@@ -166,13 +166,7 @@ async fn listen(
                 }
             }
             SchedulerEvent::Error { message } => return MesosEnd::Refused(message),
-            SchedulerEvent::InverseOffers(offers) => {
-                metrics.add(
-                    "scheduler_inverse_offers",
-                    i64::try_from(offers.len()).unwrap_or(i64::MAX),
-                );
-                MesosEvent::InverseOffers(offers)
-            }
+            SchedulerEvent::InverseOffers(offers) => MesosEvent::InverseOffers(offers),
             // Only counted, as upstream does.
             SchedulerEvent::Message(_) => {
                 metrics.add("scheduler_framework_message", 1);
