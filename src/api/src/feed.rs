@@ -1,18 +1,21 @@
 //! The event feed: one JSON object a line on `GET /ext/v1/events`, from the scheduler to everything that watches it.
 //!
-//! Version 3. A line is an object with one key that says what it is: `{"task": {…}}`. Readers pass over keys they do not
+//! Version 4. A line is an object with one key that says what it is: `{"task": {…}}`. Readers pass over keys they do not
 //! know. The feed starts with `hello`, then for each topic `snapshot` (begin), the topic's records, `snapshot` (end), and
 //! from then on changes in log order. Only durable changes are sent.
 //!
 //! Topics: `summary` (always: jobs, hosts, quotas in brief), `job/ROLE/ENV/NAME`, `role/ROLE` and `host/HOST` (tasks),
-//! `updates`, `maintenance`, `audit`.
+//! `updates`, `maintenance`, `audit`. `job/ROLE/ENV/NAME/INSTANCES` tells some instances of a job, at most
+//! [`MOST_INSTANCES`]: they are written as in `0-2:5`, in order and in as few ranges as there are.
 //!
 //! A reader that asks with `summary=N` is not told the tables of the summary that have more than N rows when it begins;
 //! [`Counts`] says which, and how many rows there are. It reads those as pages ([`PageOf`]). A feed that goes on from a
-//! position is told everything: whoever was not told a table begins anew.
+//! position is told everything: whoever was not told a table begins anew. With `tasks=N` the tasks of a job that has more
+//! than N of them are not told under `job/ROLE/ENV/NAME` but [`Counted`], and read as pages too; so are those of a job that
+//! comes to have more.
 //!
 //! Version 1 had neither the last three topics nor [`JobRecord::update`] and [`JobRecord::cron_last`]; version 2 not
-//! [`Counts`].
+//! [`Counts`]; version 3 neither [`Counted`] nor topics of some instances.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,7 +27,10 @@ use crate::job_key::JobPath;
 use crate::model::{JobUpdateAction, JobUpdateStatus, MaintenanceMode, ScheduleStatus};
 
 /// The version of the lines described here; it is in [`Hello`].
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
+
+/// A topic is about so many instances of a job at most.
+pub const MOST_INSTANCES: usize = 10_000;
 
 /// Where in the log a change stands: the entry's index and the change's place inside the entry. Text form `12345.2`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,6 +94,8 @@ pub enum Line {
     Counts(Counts),
     /// A topic's snapshot begins or ends.
     Snapshot(Snapshot),
+    /// A job has too many tasks to be told: in the place of its records.
+    Counted(Counted),
     /// A job's counts: topic `summary`.
     Job(JobRecord),
     /// A job without tasks any more: topic `summary`.
@@ -144,6 +152,17 @@ pub struct Counts {
     pub tables: BTreeMap<String, TableSize>,
     /// Job updates that go on or wait.
     pub updating: u64,
+}
+
+/// A job's tasks are counted instead of told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// The job's topic.
+    pub topic: String,
+    /// The position at which they were counted.
+    pub seq: Seq,
+    /// How many they are, ended ones included.
+    pub tasks: u64,
 }
 
 /// How large a table is.
@@ -470,8 +489,8 @@ pub struct Heartbeat {
 mod tests {
     use super::*;
 
-    /// Written by hand: what readers of version 3 rely on. A change of it is a new version.
-    const GOLDEN: &str = include_str!("../tests/data/feed-v3.ndjson");
+    /// Written by hand: what readers of version 4 rely on. A change of it is a new version.
+    const GOLDEN: &str = include_str!("../tests/data/feed-v4.ndjson");
 
     #[test]
     fn lines_are_read_and_written_as_in_the_golden_file() {
@@ -484,7 +503,7 @@ mod tests {
         }
         assert_eq!(
             kinds.len(),
-            17,
+            18,
             "every kind of line is in the file: {kinds:?}"
         );
     }

@@ -169,6 +169,8 @@ struct Position {
     /// Whether a table of the summary was left out. Which are is settled anew where a feed begins, so that what is left out
     /// at one time and told at another cannot be missed.
     is_partial: bool,
+    /// Topics of jobs whose tasks were counted; the same is true of them.
+    counted: BTreeSet<String>,
     /// The newest position seen.
     last: Option<Seq>,
 }
@@ -182,6 +184,10 @@ impl Position {
                 *self = Position::default();
                 return;
             }
+            Line::Counted(counted) => {
+                self.counted.insert(counted.topic.clone());
+                return;
+            }
             Line::Counts(counts) => {
                 self.is_partial = counts.tables.values().any(|table| !table.told);
                 return;
@@ -190,6 +196,7 @@ impl Position {
                 match part {
                     SnapshotPart::Begin => {
                         self.whole.remove(topic);
+                        self.counted.remove(topic);
                         self.begun.insert(topic.clone());
                         return;
                     }
@@ -220,11 +227,13 @@ impl Position {
     fn keep(&mut self, topics: &BTreeSet<String>) {
         self.whole.retain(|topic| topics.contains(topic));
         self.begun.retain(|topic| topics.contains(topic));
+        self.counted.retain(|topic| topics.contains(topic));
     }
 
     /// From where a new connection with these topics can go on without a snapshot.
     fn resume(&self, topics: &BTreeSet<String>) -> Option<Seq> {
-        if !self.is_partial && topics.iter().all(|topic| self.whole.contains(topic)) {
+        let is_told = |topic: &String| self.whole.contains(topic) && !self.counted.contains(topic);
+        if !self.is_partial && topics.iter().all(is_told) {
             self.last
         } else {
             None

@@ -211,6 +211,8 @@ impl Store {
             }
             Line::Heartbeat(heartbeat) => self.heard(heartbeat.seq),
             Line::Counts(counts) => self.counts = Some(counts),
+            // Told to those who ask for it.
+            Line::Counted(_) => {}
         }
     }
 

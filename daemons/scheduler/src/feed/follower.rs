@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aurora_api::feed::{Counts, Heartbeat, Hello, Line, Seq, Snapshot, SnapshotPart};
+use aurora_api::feed::{Counted, Counts, Heartbeat, Hello, Line, Seq, Snapshot, SnapshotPart};
 use aurora_api::model::{JobKey, JobUpdateKey};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::Bounds;
 use super::hub::{Hub, Key, Lost, TaskHost};
 use super::outlet::{Gone, Outlet};
 use super::render;
 use super::topic::{Topic, Wanted};
-use crate::core::store::{ConfigId, Task, TaskId};
+use crate::core::store::{ConfigId, Job, Task, TaskId, instance_of};
 use crate::core::{AuditRecord, View};
 
 /// Time between heartbeats.
@@ -81,8 +82,9 @@ pub(super) struct Follower {
     hub: Arc<Hub>,
     out: Outlet,
     topics: BTreeSet<Topic>,
-    /// Tables of the summary with more rows are left out.
-    bound: Option<usize>,
+    bounds: Bounds,
+    /// Topics of jobs whose tasks are not told.
+    counted: BTreeSet<Topic>,
     /// How large the tables were when that was last told, and which are left out.
     counts: Counts,
     counted_at: Instant,
@@ -96,16 +98,12 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    pub(super) fn new(
-        hub: Arc<Hub>,
-        out: Outlet,
-        wanted: Wanted,
-        bound: Option<usize>,
-    ) -> Follower {
+    pub(super) fn new(hub: Arc<Hub>, out: Outlet, wanted: Wanted, bounds: Bounds) -> Follower {
         Follower {
             hub,
             out,
-            bound,
+            bounds,
+            counted: BTreeSet::new(),
             counts: render::counts(Seq::default(), &View::default()),
             counted_at: Instant::now(),
             topics: wanted.topics,
@@ -203,7 +201,7 @@ impl Follower {
         let (view, seq) = self.hub.newest();
         self.pending = Pending::default();
         self.counts = render::counts(seq, &view);
-        if let Some(bound) = self.bound {
+        if let Some(bound) = self.bounds.rows {
             for table in self.counts.tables.values_mut() {
                 table.told = usize::try_from(table.rows).is_ok_and(|rows| rows <= bound);
             }
@@ -231,6 +229,9 @@ impl Follower {
             Ok(since) => since,
             Err(lost) => return self.reset(&lost).await,
         };
+        for topic in self.grown(&since.view) {
+            self.snapshot(&topic, &since.view, self.cursor).await?;
+        }
         // Of several changes of one thing the last counts: a record tells all of it.
         let mut tasks: BTreeMap<TaskId, (Seq, Arc<JobKey>)> = BTreeMap::new();
         let mut quotas: BTreeMap<String, Seq> = BTreeMap::new();
@@ -239,7 +240,7 @@ impl Follower {
             self.pending.note(seq, &key);
             match key {
                 Key::Task { id, job, host } => {
-                    if self.wants(&job, &host) {
+                    if self.wants(&since.view, &id, &job, &host) {
                         tasks.insert(id, (seq, job));
                     }
                 }
@@ -331,6 +332,8 @@ impl Follower {
         let new: Vec<Topic> = wanted.topics.difference(&self.topics).cloned().collect();
         self.topics = wanted.topics;
         self.denied = wanted.denied;
+        let topics = &self.topics;
+        self.counted.retain(|topic| topics.contains(topic));
         self.refuse().await?;
         for topic in &new {
             self.snapshot(topic, &view, seq).await?;
@@ -338,10 +341,32 @@ impl Follower {
         Ok(())
     }
 
-    fn wants(&self, job: &JobKey, host: &TaskHost) -> bool {
+    /// Whether a job has more tasks than are told.
+    fn is_too_large(&self, job: &JobKey, view: &View) -> bool {
+        let most = self.bounds.tasks.unwrap_or(usize::MAX);
+        view.job(job).is_some_and(|job| job.task_count() > most)
+    }
+
+    /// Topics of jobs that were told and have become too large.
+    fn grown(&self, view: &View) -> Vec<Topic> {
+        let told = self.topics.difference(&self.counted);
+        let grown = told.filter(|topic| match topic {
+            Topic::Job(key) => self.is_too_large(key, view),
+            _ => false,
+        });
+        grown.cloned().collect()
+    }
+
+    fn wants(&self, view: &View, id: &TaskId, job: &JobKey, host: &TaskHost) -> bool {
         self.topics.iter().any(|topic| match topic {
             Topic::Summary | Topic::Updates | Topic::Maintenance | Topic::Audit => false,
-            Topic::Job(key) => key == job,
+            Topic::Job(key) => key == job && !self.counted.contains(topic),
+            Topic::Instances(key, wanted) => {
+                let known = || view.task(id).map(|task| task.instance);
+                let instance = instance_of(id, job).or_else(known);
+                // As of a host.
+                key == job && instance.is_none_or(|instance| wanted.contains(&instance))
+            }
             Topic::Role(role) => *role == job.role,
             Topic::Host(name) => match host {
                 TaskHost::Nowhere => false,
@@ -363,11 +388,32 @@ impl Follower {
         self.line(&mark(SnapshotPart::Begin)).await?;
         match topic {
             Topic::Summary => self.summary(view, seq).await?,
+            Topic::Job(key) if self.is_too_large(key, view) => {
+                self.counted.insert(topic.clone());
+                let tasks = view.job(key).map_or(0, Job::task_count);
+                self.line(&Line::Counted(Counted {
+                    topic: topic.to_string(),
+                    seq,
+                    tasks: tasks as u64,
+                }))
+                .await?;
+            }
             Topic::Job(key) => {
+                self.counted.remove(topic);
                 if let Some(job) = view.job(key) {
                     for task in view.tasks_of_job(job) {
                         self.task(seq, task).await?;
                     }
+                }
+            }
+            Topic::Instances(key, wanted) => {
+                let active = wanted.iter();
+                let active = active.filter_map(|instance| view.active_task(key, *instance));
+                let ended = view.job(key).into_iter();
+                let ended = ended.flat_map(|job| view.ended_tasks(job));
+                let ended = ended.filter(|task| wanted.contains(&task.instance));
+                for task in active.chain(ended) {
+                    self.task(seq, task).await?;
                 }
             }
             Topic::Role(role) => {

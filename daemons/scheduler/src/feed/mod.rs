@@ -32,17 +32,25 @@ pub(crate) struct Subscription {
     pub(crate) wanted: Wanted,
     /// Where it goes on.
     pub(crate) from: Option<Seq>,
-    /// Tables of the summary with more rows are left out, where it begins with snapshots.
-    pub(crate) bound: Option<usize>,
+    pub(crate) bounds: Bounds,
     /// Who asks; feeds are limited for each.
     pub(crate) principal: String,
     pub(crate) encoding: Encoding,
 }
 
+/// What is too much to be told.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Bounds {
+    /// Tables of the summary with more rows are left out, where it begins with snapshots.
+    pub(crate) rows: Option<usize>,
+    /// Jobs with more tasks are counted.
+    pub(crate) tasks: Option<usize>,
+}
+
 /// What this scheduler offers under `/ext/v1`, with versions.
 pub(crate) const CAPABILITIES: &[(&str, u32)] = &[
     ("events", VERSION),
-    ("pages", 2),
+    ("pages", 3),
     ("explain", 2),
     ("audit", 1),
 ];
@@ -73,7 +81,12 @@ pub(crate) fn open(
             .map(|(name, _)| (*name).to_owned())
             .collect(),
     };
-    let follower = Follower::new(hub.clone(), outlet, subscription.wanted, subscription.bound);
+    let follower = Follower::new(
+        hub.clone(),
+        outlet,
+        subscription.wanted,
+        subscription.bounds,
+    );
     let hub = hub.clone();
     let from = subscription.from;
     tokio::spawn(async move {

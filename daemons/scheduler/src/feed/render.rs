@@ -54,7 +54,12 @@ pub(crate) fn job_keys(view: &View) -> impl Iterator<Item = &JobKey> {
 
 /// A task as it is now.
 pub(super) fn task(seq: Seq, task: &Task) -> Line {
-    Line::Task(TaskRecord {
+    Line::Task(task_record(seq, task))
+}
+
+/// The same as a record.
+pub(crate) fn task_record(seq: Seq, task: &Task) -> TaskRecord {
+    TaskRecord {
         seq,
         task_id: task.id().to_string(),
         job: JobPath(task.job().clone()),
@@ -79,7 +84,7 @@ pub(super) fn task(seq: Seq, task: &Task) -> Line {
                 message: event.message.as_deref().map(str::to_owned),
             })
             .collect(),
-    })
+    }
 }
 
 /// A task that is gone.

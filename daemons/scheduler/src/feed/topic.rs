@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use aurora_api::feed::MOST_INSTANCES;
+use aurora_api::instances;
 use aurora_api::job_key::{JobPath, is_good_identifier};
 use aurora_api::model::JobKey;
 
@@ -13,6 +15,8 @@ pub(crate) enum Topic {
     Summary,
     /// The tasks of a job.
     Job(JobKey),
+    /// The tasks of some instances of a job.
+    Instances(JobKey, BTreeSet<i32>),
     /// The tasks of a role.
     Role(String),
     /// The tasks of a host.
@@ -51,6 +55,10 @@ impl fmt::Display for Topic {
         match self {
             Topic::Summary => f.write_str("summary"),
             Topic::Job(key) => write!(f, "job/{key}"),
+            Topic::Instances(key, wanted) => {
+                let wanted = instances::text(wanted.iter().copied());
+                write!(f, "job/{key}/{}", wanted.replace(',', ":"))
+            }
             Topic::Role(role) => write!(f, "role/{role}"),
             Topic::Host(host) => write!(f, "host/{host}"),
             Topic::Updates => f.write_str("updates"),
@@ -70,11 +78,22 @@ fn parse(text: &str) -> Option<Topic> {
     }
     let (kind, name) = text.split_once('/')?;
     match kind {
-        "job" => Some(Topic::Job(name.parse::<JobPath>().ok()?.0)),
+        "job" => of_job(name),
         "role" => is_good_identifier(name).then(|| Topic::Role(name.to_owned())),
         "host" => (!name.is_empty() && name.len() <= 255).then(|| Topic::Host(name.to_owned())),
         _ => None,
     }
+}
+
+/// `ROLE/ENV/NAME`, and instances of it. Commas stand between topics.
+fn of_job(name: &str) -> Option<Topic> {
+    if let Ok(JobPath(key)) = name.parse() {
+        return Some(Topic::Job(key));
+    }
+    let (job, wanted) = name.rsplit_once('/')?;
+    let JobPath(key) = job.parse().ok()?;
+    let wanted = instances::parse(&wanted.replace(':', ","), MOST_INSTANCES)?;
+    Some(Topic::Instances(key, wanted))
 }
 
 /// Reads a list of topics. `summary` is always among them.
@@ -109,6 +128,7 @@ mod tests {
         let texts = [
             "summary",
             "job/www-data/prod/hello",
+            "job/www-data/prod/hello/0-2:5",
             "role/www-data",
             "host/10.0.0.1",
             "updates",
@@ -123,7 +143,17 @@ mod tests {
         assert_eq!(written, expected);
         assert_eq!(parse_all([]).unwrap(), BTreeSet::from([Topic::Summary]));
         for bad in [
-            "", "job", "job/a/b", "role/", "role/a b", "host/", "update", "Summary",
+            "",
+            "job",
+            "job/a/b",
+            "job/a/b/c/",
+            "job/a/b/c/0/1",
+            "job/a/b/c/0-10000",
+            "role/",
+            "role/a b",
+            "host/",
+            "update",
+            "Summary",
         ] {
             let error = parse_all(["summary", bad]).unwrap_err();
             assert!(error.contains("topic 2") && error.contains(bad), "{error}");

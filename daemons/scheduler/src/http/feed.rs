@@ -9,7 +9,7 @@ use http::header::{CACHE_CONTROL, CONTENT_ENCODING, HeaderValue, VARY};
 use tokio::sync::mpsc;
 
 use super::{Routes, asks_for_gzip};
-use crate::feed::{self, CAPABILITIES, Encoding, Greeting, Subscription, Wanted};
+use crate::feed::{self, Bounds, CAPABILITIES, Encoding, Greeting, Subscription, Wanted};
 use crate::security::Caller;
 
 /// Who asks for a feed.
@@ -37,7 +37,7 @@ impl Routes {
         )
     }
 
-    /// `GET /ext/v1/events?from=N&topics=T,T…&summary=ROWS`.
+    /// `GET /ext/v1/events?from=N&topics=T,T…&summary=ROWS&tasks=TASKS`.
     pub(super) fn events(&self, request: &Request) -> Response {
         let list = request.parameter("topics").unwrap_or_default();
         let topics = match feed::parse_all(list.split(',').filter(|topic| !topic.is_empty())) {
@@ -56,17 +56,9 @@ impl Routes {
                 );
             }
         };
-        let bound = match request.parameter("summary").map(|text| text.parse()) {
-            None => None,
-            Some(Ok(rows)) => Some(rows),
-            Some(Err(_)) => {
-                return reply::error(
-                    StatusCode::BAD_REQUEST,
-                    "bad-summary",
-                    "`summary` is the number of rows up to which a table of the summary is told.",
-                    "Leave it out to be told all of them.",
-                );
-            }
+        let bounds = match bounds(request) {
+            Ok(bounds) => bounds,
+            Err(refusal) => return *refusal,
         };
         let greeting = Greeting {
             cluster: self.api.config.cluster_name.clone(),
@@ -81,7 +73,7 @@ impl Routes {
         let subscription = Subscription {
             wanted: Wanted::of(topics, principal.is_trusted),
             from,
-            bound,
+            bounds,
             principal: principal.name,
             encoding,
         };
@@ -149,6 +141,33 @@ impl Routes {
     }
 }
 
+/// What is too much for who asks for a feed.
+fn bounds(request: &Request) -> Result<Bounds, Box<Response>> {
+    let number = |name: &str, code, message| match request.parameter(name).map(|text| text.parse())
+    {
+        None => Ok(None),
+        Some(Ok(number)) => Ok(Some(number)),
+        Some(Err(_)) => Err(Box::new(reply::error(
+            StatusCode::BAD_REQUEST,
+            code,
+            message,
+            "Leave it out to be told all of them.",
+        ))),
+    };
+    Ok(Bounds {
+        rows: number(
+            "summary",
+            "bad-summary",
+            "`summary` is the number of rows up to which a table of the summary is told.",
+        )?,
+        tasks: number(
+            "tasks",
+            "bad-tasks",
+            "`tasks` is the number of tasks up to which those of a job are told.",
+        )?,
+    })
+}
+
 fn stream(pieces: mpsc::Receiver<Bytes>, encoding: Encoding) -> Response {
     let mut response = reply::stream(StatusCode::OK, "application/x-ndjson", pieces);
     let headers = response.headers_mut();
@@ -165,6 +184,6 @@ fn bad_topics(fault: &str) -> Response {
         StatusCode::BAD_REQUEST,
         "bad-topic",
         fault,
-        "Topics are summary, job/ROLE/ENV/NAME, role/ROLE, host/HOST, updates, maintenance and audit.",
+        "Topics are summary, job/ROLE/ENV/NAME[/INSTANCES], role/ROLE, host/HOST, updates, maintenance and audit.",
     )
 }

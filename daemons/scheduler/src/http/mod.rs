@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use aurora_api::model::JobKey;
 use aurora_daemon::server::{Request, Response, Service};
 use aurora_daemon::{html, reply, server};
 use bytes::Bytes;
@@ -141,10 +142,17 @@ impl Routes {
             ["events"] if reads => self.events(&request),
             ["explain", task] if reads => self.explain(task).await,
             ["audit"] if reads => self.audit(&request),
-            [name] if reads => match self.page(name, &request).await {
+            [name] if reads => match self.page(name, None, &request).await {
                 Some(page) => page,
                 None => nothing_here(&["ext"]),
             },
+            ["instances", role, environment, name] if reads => {
+                let job = Some(JobKey::new(role, environment, name));
+                match self.page("instances", job, &request).await {
+                    Some(page) => page,
+                    None => nothing_here(&["ext"]),
+                }
+            }
             _ => nothing_here(&["ext"]),
         }
     }

@@ -102,7 +102,7 @@ async fn operators_pages_show_what_there_is() {
         ("/mname", 400, "Usage"),
         ("/vars.json?pretty=true", 200, "{\n  \""),
         ("/apibeta", 303, ""),
-        ("/ext/v1", 200, r#""capabilities":{"events":3,"pages":2"#),
+        ("/ext/v1", 200, r#""capabilities":{"events":4,"pages":3"#),
     ] {
         let answer = scheduler.get(path).await;
         assert_eq!(answer.status, status, "{path}: {}", answer.text());
@@ -208,6 +208,20 @@ async fn pages_explanations_and_the_audit_trail() {
             json!([{"instances": 2}]),
         ),
         ("quotas", 0, json!([])),
+        (
+            "instances/www-data/devel/large?columns=id,status,problem&sort=-instance",
+            2,
+            json!([
+                {"id": "1", "status": "PENDING", "problem": "yes"},
+                {"id": "0", "status": "PENDING", "problem": "yes"},
+            ]),
+        ),
+        (
+            "instances/www-data/devel/large?columns=instance&filter=instance=1%20status=PENDING&sort=-for",
+            1,
+            json!([{"instance": 1}]),
+        ),
+        ("instances/www-data/devel/none", 0, json!([])),
     ] {
         let page = scheduler.get(&format!("/ext/v1/{path}")).await.json();
         assert_eq!(

@@ -119,6 +119,12 @@ pub(crate) fn instance_in(head: &str, prefix: &str) -> Option<i32> {
     number.parse().ok().filter(|_| is_plain)
 }
 
+/// The instance whose task has this id; `None` when it is not spelled as [`task_id`] does for this job.
+pub(crate) fn instance_of(id: &str, job: &JobKey) -> Option<i32> {
+    let (head, _) = split(id)?;
+    instance_in(head, &id_prefix(job))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

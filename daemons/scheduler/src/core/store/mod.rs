@@ -29,6 +29,7 @@ mod view;
 
 pub(crate) use cow::FastMap;
 pub use events::{Event, Events, Note};
+pub(crate) use ids::instance_of;
 pub use ids::task_id;
 pub(crate) use names::{NameId, Names, Trait, ValueId, values_in};
 pub use record::{

@@ -167,6 +167,7 @@ fn covers(topic: &Topic, task: &TaskRecord) -> bool {
     match topic {
         Topic::Summary | Topic::Updates | Topic::Maintenance | Topic::Audit => false,
         Topic::Job(key) => task.job.0 == *key,
+        Topic::Instances(key, wanted) => task.job.0 == *key && wanted.contains(&task.instance),
         Topic::Role(role) => task.job.0.role == *role,
         Topic::Host(host) => task.host.as_ref() == Some(host),
     }
@@ -239,6 +240,7 @@ impl Client {
             Line::Quota(record) => seen(record.seq),
             Line::Heartbeat(heartbeat) => seen(heartbeat.seq),
             Line::Counts(_) => {}
+            Line::Counted(counted) => panic!("{counted:?} though all is asked for"),
             Line::Update(record) => seen(record.seq),
             Line::UpdateRemoved(record) => seen(record.seq),
             Line::Maintenance(record) => seen(record.seq),
@@ -281,7 +283,7 @@ fn greeting() -> Greeting {
 
 fn subscription(topics: BTreeSet<Topic>, from: Option<Seq>) -> Subscription {
     Subscription {
-        bound: None,
+        bounds: Bounds::default(),
         wanted: Wanted::of(topics, true),
         from,
         principal: "test".to_owned(),
@@ -304,6 +306,8 @@ fn some_topics(random: &mut StdRng) -> BTreeSet<Topic> {
     let all = [
         "job/www-data/devel/x",
         "job/www-data/devel/y",
+        "job/www-data/devel/x/0:2-3",
+        "job/www-data/devel/z/1",
         "role/www-data",
         "host/h1",
     ];

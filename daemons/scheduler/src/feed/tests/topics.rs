@@ -354,7 +354,11 @@ async fn large_tables_are_counted_and_left_out_for_those_who_ask_for_that() {
     let hub = world.hub.clone();
     let begin = |bound| {
         let wanted = subscription(parse_all([]).unwrap(), None);
-        open(&hub, greeting(), Subscription { bound, ..wanted }).unwrap()
+        let bounds = Bounds {
+            rows: bound,
+            ..Bounds::default()
+        };
+        open(&hub, greeting(), Subscription { bounds, ..wanted }).unwrap()
     };
     let is_end = |line: &Line| matches!(line, Line::Snapshot(end) if end.part == SnapshotPart::End);
     for (bound, jobs, hosts) in [
@@ -396,4 +400,97 @@ async fn large_tables_are_counted_and_left_out_for_those_who_ask_for_that() {
         panic!("{line:?}");
     };
     assert_eq!(counts.tables["hosts"].rows, 3);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn jobs_of_many_tasks_are_counted_and_some_of_their_instances_told() {
+    let mut world = World::new(5);
+    let grow = |world: &mut World, instances: std::ops::Range<i32>| {
+        for instance in instances {
+            let ops = world.insert_of(job("x", 1).task_config, instance);
+            publish(world, &ops);
+        }
+    };
+    grow(&mut world, 0..3);
+    let wanted = parse_all(["job/www-data/devel/x", "job/www-data/devel/x/1:5"]).unwrap();
+    let begin = |world: &World, tasks| {
+        let bounds = Bounds {
+            tasks,
+            ..Bounds::default()
+        };
+        let all = subscription(wanted.clone(), None);
+        open(&world.hub, greeting(), Subscription { bounds, ..all }).unwrap()
+    };
+    let is_end = |line: &Line| {
+        matches!(line, Line::Snapshot(end)
+            if end.part == SnapshotPart::End && end.topic == "job/www-data/devel/x/1:5")
+    };
+    // Of the job and of those instances, and how many there are.
+    for (bound, tasks, counted) in [(None, 4, None), (Some(3), 4, None), (Some(2), 1, Some(3))] {
+        let mut pieces = begin(&world, bound);
+        let mut told = Vec::new();
+        while !told.iter().any(is_end) {
+            told.extend(lines(&next(&mut pieces).await));
+        }
+        let found = told.iter().filter(|line| matches!(line, Line::Task(_)));
+        assert_eq!(found.count(), tasks, "{bound:?}");
+        let count = told.iter().find_map(|line| match line {
+            Line::Counted(counted) => Some((counted.topic.as_str(), counted.tasks)),
+            _ => None,
+        });
+        let counted = counted.map(|tasks| ("job/www-data/devel/x", tasks));
+        assert_eq!(count, counted, "{bound:?}");
+    }
+
+    // One that grows is counted from then on; of its tasks those are told that are asked for.
+    let mut pieces = begin(&world, Some(3));
+    until(&mut pieces, is_end).await;
+    grow(&mut world, 3..6);
+    let mut told = Vec::new();
+    let is_told = |line: &Line| matches!(line, Line::Task(task) if task.instance == 5);
+    while !told.iter().any(is_told) {
+        told.extend(lines(&next(&mut pieces).await));
+    }
+    let counted = told
+        .iter()
+        .position(|line| matches!(line, Line::Counted(_)));
+    let after = told[counted.expect("it is counted")..].iter();
+    let tasks = after.filter_map(|line| match line {
+        Line::Task(task) => Some(task.instance),
+        _ => None,
+    });
+    assert_eq!(tasks.collect::<Vec<_>>(), [5]);
+
+    // A task that is gone is so for those instances alone.
+    let gone: Vec<_> = world
+        .tasks()
+        .into_iter()
+        .filter(|task| task.instance != 0)
+        .collect();
+    for task in gone {
+        let (task, time) = (task.id(), 9);
+        publish(
+            &mut world,
+            &[
+                Op::SaveStatus {
+                    task: task.clone(),
+                    status: ScheduleStatus::Finished,
+                    message: None,
+                    time,
+                },
+                Op::RemoveTasks { tasks: vec![task] },
+            ],
+        );
+    }
+    let mut told = Vec::new();
+    let is_last =
+        |line: &Line| matches!(line, Line::TaskRemoved(task) if task.task_id.contains("x-5-"));
+    while !told.iter().any(is_last) {
+        told.extend(lines(&next(&mut pieces).await));
+    }
+    let removed = told.iter().filter_map(|line| match line {
+        Line::TaskRemoved(removed) => removed.task_id.split('-').nth(4).map(str::to_owned),
+        _ => None,
+    });
+    assert_eq!(removed.collect::<Vec<_>>(), ["1", "5"]);
 }

@@ -1,5 +1,5 @@
-//! `GET /ext/v1/{jobs,tasks,hosts,roles,updates,crons,quotas}`: pages of what there is, filtered and sorted here, so that no
-//! client has to hold all of it.
+//! `GET /ext/v1/{jobs,tasks,hosts,roles,updates,crons,quotas,instances/ROLE/ENV/NAME}`: pages of what there is, filtered and
+//! sorted here, so that no client has to hold all of it.
 //!
 //! A page stands at its `cursor`, `around` the row of a key, or `from=end`; `lead` of its rows are before that place. All of
 //! it is of one moment, `seq`. With `unless=SEQ` it is told only if the table changed after that, which is waited for up to
@@ -8,11 +8,13 @@
 mod query;
 mod records;
 mod table;
+mod tasks;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use aurora_api::feed::Seq;
+use aurora_api::model::JobKey;
 use aurora_daemon::reply;
 use aurora_daemon::server::{Request, Response};
 use http::StatusCode;
@@ -20,8 +22,9 @@ use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use self::query::{Fault, Parameters, Query};
-use self::records::{CronRow, HostRow, JobRow, Moment, QuotaRow, RoleRow, TaskRow, UpdateRow};
+use self::records::{CronRow, HostRow, JobRow, Moment, QuotaRow, RoleRow, UpdateRow};
 use self::table::{Page, Record, page};
+use self::tasks::{InstanceRow, TaskRow};
 use super::Routes;
 use crate::feed::Kind;
 
@@ -30,8 +33,13 @@ const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
 impl Routes {
     /// A page; `None` when there are none of this name.
-    pub(super) async fn page(&self, name: &str, request: &Request) -> Option<Response> {
-        let kinds = kinds_of(name)?;
+    pub(super) async fn page(
+        &self,
+        name: &str,
+        job: Option<JobKey>,
+        request: &Request,
+    ) -> Option<Response> {
+        let kinds = kinds_of(name, job.is_some())?;
         let parameters = Parameters {
             filter: request.parameter("filter").unwrap_or_default(),
             sort: request.parameter("sort").unwrap_or_default(),
@@ -60,6 +68,7 @@ impl Routes {
             seq,
             now: (self.clock)(),
             zone: self.api.config.cron_timezone.clone(),
+            job,
         });
         let made = match name {
             "jobs" => make::<JobRow>(&parameters, moment, JobRow::all).await,
@@ -67,6 +76,7 @@ impl Routes {
             "hosts" => make::<HostRow>(&parameters, moment, HostRow::all).await,
             "updates" => make::<UpdateRow>(&parameters, moment, UpdateRow::all).await,
             "crons" => make::<CronRow>(&parameters, moment, CronRow::all).await,
+            "instances" => make::<InstanceRow>(&parameters, moment, InstanceRow::all).await,
             "quotas" => make::<QuotaRow>(&parameters, moment, QuotaRow::all).await,
             _ => make::<RoleRow>(&parameters, moment, RoleRow::all).await,
         };
@@ -107,9 +117,10 @@ impl Routes {
     }
 }
 
-/// What a table is made of; `None` when there is none of this name.
-fn kinds_of(name: &str) -> Option<&'static [Kind]> {
+/// What a table is made of; `None` when there is none of this name, of a job or of all.
+fn kinds_of(name: &str, of_job: bool) -> Option<&'static [Kind]> {
     Some(match name {
+        "instances" if of_job => &[Kind::Task, Kind::Host],
         "jobs" => &[Kind::Task, Kind::Cron, Kind::Update],
         "tasks" => &[Kind::Task, Kind::Host],
         "hosts" => &[Kind::Host, Kind::Task, Kind::Maintenance],

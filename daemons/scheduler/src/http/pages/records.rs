@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use aurora_api::brief::{Brief, kind};
 use aurora_api::feed::{QuotaRecord, RoleRecord, Seq};
-use aurora_api::model::{MaintenanceMode, ResourceAggregate, ScheduleStatus};
-use aurora_api::resources::Amounts;
+use aurora_api::model::{JobKey, MaintenanceMode, ResourceAggregate, ScheduleStatus};
 use aurora_filter::Value;
 
 use super::table::{Column, Record};
 use crate::core::cron::Zone;
-use crate::core::store::{Cron, Host, Job, Pool, Task, Update, Usage};
+use crate::core::store::{Cron, Host, Job, Pool, Update, Usage};
 use crate::core::{CronOutcome, Millis, View, consumption, next_runs};
 use crate::feed::render::{
     host as host_record, instances_of, job_keys, job_record, outcome, quota_record, tasks_on,
@@ -23,19 +22,21 @@ pub(super) struct Moment {
     pub(super) seq: Seq,
     pub(super) now: Millis,
     pub(super) zone: Zone,
+    /// The job that a table of instances is about.
+    pub(super) job: Option<JobKey>,
 }
 
 const MIB: f64 = 1024.0 * 1024.0;
 
-fn text(value: impl Into<String>) -> Value {
+pub(super) fn text(value: impl Into<String>) -> Value {
     Value::Text(value.into())
 }
 
-fn maybe(value: Option<&str>) -> Value {
+pub(super) fn maybe(value: Option<&str>) -> Value {
     value.map_or(Value::None, text)
 }
 
-fn number(value: impl TryInto<i64>) -> Value {
+pub(super) fn number(value: impl TryInto<i64>) -> Value {
     Value::Number(value.try_into().unwrap_or(i64::MAX) as f64)
 }
 
@@ -44,11 +45,11 @@ fn time(value: Option<Millis>) -> Value {
 }
 
 /// Amounts of memory and disk are bytes here, so that `ram>=4GiB` means what it says.
-fn mebibytes(value: i64) -> Value {
+pub(super) fn mebibytes(value: i64) -> Value {
     Value::Number(value as f64 * MIB)
 }
 
-fn yes(value: bool) -> Value {
+pub(super) fn yes(value: bool) -> Value {
     text(if value { "yes" } else { "no" })
 }
 
@@ -59,10 +60,12 @@ macro_rules! columns {
     };
 }
 
+pub(super) use columns;
+
 /// A job: it has tasks, a schedule, or both.
 pub(super) struct JobRow {
     moment: Arc<Moment>,
-    key: aurora_api::model::JobKey,
+    key: JobKey,
 }
 
 impl JobRow {
@@ -160,65 +163,11 @@ impl Record for JobRow {
     }
 }
 
-fn plain(record: impl serde::Serialize) -> Option<serde_json::Value> {
+pub(super) fn plain(record: impl serde::Serialize) -> Option<serde_json::Value> {
     serde_json::to_value(record).ok()
 }
 
-/// A task.
-pub(super) struct TaskRow {
-    moment: Arc<Moment>,
-    task: Task,
-    amounts: Amounts,
-}
-
-impl TaskRow {
-    pub(super) fn all(moment: &Arc<Moment>) -> Box<dyn Iterator<Item = TaskRow> + '_> {
-        let view = &moment.view;
-        let tasks = view.jobs().flat_map(|job| view.tasks_of_job(job));
-        Box::new(tasks.map(|task| TaskRow {
-            moment: moment.clone(),
-            task: task.clone(),
-            amounts: task.config.amounts.clone(),
-        }))
-    }
-}
-
-impl Record for TaskRow {
-    const COLUMNS: &'static [Column<TaskRow>] = columns! {
-        "task" => |row| text(&*row.task.id()),
-        "job" => |row| text(row.task.job().to_string()),
-        "role" => |row| text(&*row.task.job().role),
-        "environment" => |row| text(&*row.task.job().environment),
-        "name" => |row| text(&*row.task.job().name),
-        "instance" => |row| number(row.task.instance),
-        "status" => |row| text(row.task.status.name()),
-        "host" => |row| maybe(row.task.host()),
-        "tier" => |row| maybe(row.task.config.task.tier.as_deref()),
-        "failures" => |row| number(row.task.failure_count()),
-        "message" => |row| {
-            let last = row.task.events.last();
-            maybe(last.and_then(|event| event.message.as_deref()))
-        },
-        "cpus" => |row| Value::Number(row.amounts.cpus),
-        "ram" => |row| mebibytes(row.amounts.ram_mb),
-        "disk" => |row| mebibytes(row.amounts.disk_mb),
-        "changed_ms" => |row| number(row.task.last_event_time()),
-        "age" => |row| number(row.moment.now - row.task.last_event_time()),
-    };
-    const WORDS: usize = 11;
-    const AGES: &'static [(&'static str, &'static str)] = &[("age", "changed_ms")];
-    fn key(&self) -> String {
-        self.task.id().to_string()
-    }
-    /// Of its host.
-    fn attribute(&self, name: &str) -> Vec<&str> {
-        let host = self.task.host();
-        let host = host.and_then(|host| self.moment.view.host(host));
-        host.map_or_else(Vec::new, |host| values_of(host, name))
-    }
-}
-
-fn values_of<'a>(host: &'a Host, name: &str) -> Vec<&'a str> {
+pub(super) fn values_of<'a>(host: &'a Host, name: &str) -> Vec<&'a str> {
     let attributes = host.attributes.attributes.iter();
     let named = attributes.filter(|attribute| attribute.name == name);
     let values = named.flat_map(|attribute| &attribute.values);
@@ -450,6 +399,7 @@ impl RoleRow {
             seq,
             now,
             zone,
+            ..
         } = &**moment;
         let mut roles: BTreeMap<String, RoleRecord> = BTreeMap::new();
         for key in job_keys(view) {
