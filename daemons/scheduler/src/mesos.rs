@@ -149,7 +149,8 @@ async fn listen(
             SchedulerEvent::Rescind(id) => MesosEvent::Rescinded(id),
             SchedulerEvent::Update(status) => {
                 metrics.add("scheduler_status_update", 1);
-                count_status(&status, metrics);
+                let now = SystemTime::now().duration_since(UNIX_EPOCH);
+                count_status(&status, now.unwrap_or_default(), metrics);
                 MesosEvent::Status(vec![status])
             }
             SchedulerEvent::Failure(failure) => {
@@ -197,24 +198,23 @@ fn count(event: &SchedulerEvent, metrics: &Metrics) {
     metrics.add(name, 1);
 }
 
-/// (aurora: `TaskStatusStats.java`)
-fn count_status(status: &TaskStatus, metrics: &Metrics) {
-    let has_ended = status.state.is_terminal();
+/// Whatever has a reason counts as an exit, and a delay is noted when there is one: clocks differ. (aurora:
+/// `TaskStatusStats.java`)
+fn count_status(status: &TaskStatus, now: Duration, metrics: &Metrics) {
     if let (Some(source), TaskState::Lost) = (status.source, status.state) {
         metrics.add(&format!("task_lost_{source}"), 1);
     }
-    if let (Some(reason), true) = (status.reason, has_ended) {
+    if let Some(reason) = status.reason {
         metrics.add(&format!("task_exit_{reason}"), 1);
     }
-    let sent = status
-        .timestamp
-        .and_then(|at| Duration::try_from_secs_f64(at).ok());
-    if let (Some(source), Some(sent)) = (status.source, sent) {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let name = format!("task_delivery_delay_{source}");
-        metrics.timed(&name, now.saturating_sub(sent));
+    let sent = status.timestamp;
+    let sent = sent.and_then(|at| Duration::try_from_secs_f64(at).ok());
+    let delay = sent.and_then(|sent| now.checked_sub(sent));
+    if let (Some(source), Some(delay)) = (status.source, delay.filter(|delay| !delay.is_zero())) {
+        let name = format!("task_delivery_delay_{source}_requests");
+        metrics.add(&format!("{name}_events"), 1);
+        let micros = i64::try_from(delay.as_micros()).unwrap_or(i64::MAX);
+        metrics.add(&format!("{name}_micros_total"), micros);
     }
 }
 
@@ -333,5 +333,67 @@ fn acknowledge(
             uuid,
         }),
         ..Call::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Statuses as in upstream's test (aurora: `TaskStatusStatsTest.java`).
+    #[test]
+    fn statuses_are_counted_by_source_and_reason() {
+        use StatusReason::{AgentDisconnected, ContainerLimitationMemory, Reconciliation};
+        let metrics = Metrics::default();
+        let now = Duration::from_secs(1_000);
+        let master = Some(StatusSource::Master);
+        for (state, source, reason, sent) in [
+            (
+                TaskState::Lost,
+                master,
+                Some(AgentDisconnected),
+                Some(999.0),
+            ),
+            (
+                TaskState::Lost,
+                master,
+                Some(AgentDisconnected),
+                Some(998.5),
+            ),
+            (
+                TaskState::Failed,
+                master,
+                Some(ContainerLimitationMemory),
+                Some(999.0),
+            ),
+            (TaskState::Running, master, Some(Reconciliation), None),
+            (TaskState::Lost, None, None, Some(999.0)),
+            // Just now, and later than now.
+            (TaskState::Lost, master, None, Some(1_000.0)),
+            (TaskState::Running, master, None, Some(1_001.0)),
+        ] {
+            let status = TaskStatus {
+                state,
+                source,
+                reason,
+                timestamp: sent,
+                ..TaskStatus::default()
+            };
+            count_status(&status, now, &metrics);
+        }
+        let all = metrics.all();
+        for (name, expected) in [
+            ("task_lost_SOURCE_MASTER", 3),
+            ("task_exit_REASON_AGENT_DISCONNECTED", 2),
+            ("task_exit_REASON_CONTAINER_LIMITATION_MEMORY", 1),
+            ("task_exit_REASON_RECONCILIATION", 1),
+            ("task_delivery_delay_SOURCE_MASTER_requests_events", 3),
+            (
+                "task_delivery_delay_SOURCE_MASTER_requests_micros_total",
+                3_500_000,
+            ),
+        ] {
+            assert_eq!(all.get(name), Some(&expected), "{name}");
+        }
     }
 }

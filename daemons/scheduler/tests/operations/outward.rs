@@ -131,7 +131,7 @@ async fn the_registration_and_the_api_for_browsers_are_as_the_flags_say() {
         ("scheduler_lost_executors", 1),
         ("mesos_scheduler_event_FAILURE", 3),
         ("task_exit_REASON_RECONCILIATION", 1),
-        ("task_delivery_delay_SOURCE_MASTER_events", 1),
+        ("task_delivery_delay_SOURCE_MASTER_requests_events", 1),
     ] {
         assert_eq!(vars[name], expected, "{name}");
     }
