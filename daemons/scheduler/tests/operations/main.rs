@@ -139,7 +139,7 @@ async fn a_feed_beats_packs_and_refuses_what_strangers_may_not_read() {
     let Line::Hello(hello) = feed.next().await else {
         panic!("the first line is hello");
     };
-    assert_eq!((hello.version, hello.cluster.as_str()), (3, "test"));
+    assert_eq!((hello.version, hello.cluster.as_str()), (4, "test"));
     assert_eq!(hello.leader, scheduler.address.to_string());
     assert!(hello.server_time_ms > 1_700_000_000_000);
     assert!(hello.capabilities.contains(&"pages".to_owned()));
