@@ -470,6 +470,25 @@ async fn an_executor_without_checkpoints_ends_with_its_agent() {
 }
 
 #[tokio::test]
+async fn an_executor_waits_for_an_agent_that_has_not_set_up_its_routes() {
+    // What an agent answers that has just been started again (mesos: src/executor/executor.cpp, `_send`).
+    let mut server = Server::start().await;
+    let (_client, mut events) = executor(&server, true);
+    for answer in ["404 Not Found", "503 Service Unavailable"] {
+        let mut request = server.request("SUBSCRIBE").await;
+        let head = format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n");
+        request.answer(&head).await;
+    }
+    let mut records = server.request("SUBSCRIBE").await.open().await;
+    records.send(executor_subscribed()).await;
+    let subscribed = heard(&mut events).await;
+    assert!(
+        matches!(subscribed, Some(ExecutorEvent::Subscribed(_))),
+        "{subscribed:?}"
+    );
+}
+
+#[tokio::test]
 async fn an_executor_that_the_agent_does_not_know_ends() {
     let mut server = Server::start().await;
     let (_client, mut events) = executor(&server, true);

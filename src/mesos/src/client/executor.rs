@@ -236,10 +236,11 @@ impl Driver {
             };
             let reason = chain(&error);
             tracing::info!(agent = %self.config.agent, %reason, was_subscribed, "no subscription");
+            // 404 comes from an agent that has only begun to start. (mesos: src/executor/executor.cpp)
             let unknown_here = matches!(
                 error,
                 ClientError::Status {
-                    status: 400..=499,
+                    status: 400..=403 | 405..=499,
                     ..
                 }
             );
@@ -260,7 +261,9 @@ impl Driver {
                     .lost(format!("the agent did not come back within {patience:?}"))
                     .await;
             }
-            let pause = tokio::time::sleep(random_up_to(self.config.backoff_max));
+            // An agent of Mesos gives as the longest pause just the time that it waits for executors when it has come
+            // back (--executor_reregistration_timeout); the last moment of it would be too late.
+            let pause = tokio::time::sleep(random_up_to(self.config.backoff_max / 2));
             tokio::pin!(pause);
             loop {
                 tokio::select! {
