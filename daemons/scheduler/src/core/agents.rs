@@ -5,8 +5,7 @@
 
 use std::sync::Arc;
 
-use aurora_mesos::v1::Offer;
-
+use super::frames::Frame;
 use super::offers::Place;
 use super::store::{FastMap, Host, Slot};
 
@@ -38,8 +37,8 @@ pub(crate) struct Agent {
     pub(crate) residents: Vec<Slot>,
     changed: u64,
     pub(crate) offer: Option<Place>,
-    /// Its latest offer, of which id and resources are left out.
-    pub(crate) frame: Option<Box<Offer>>,
+    /// What its latest offer said besides its resources.
+    pub(crate) frame: Option<Box<Frame>>,
     /// What the latest offer said of its host, as it is stored; `None` when that may be another now.
     pub(crate) described: Option<Arc<Host>>,
 }

@@ -89,12 +89,11 @@ impl Core {
             }
             None => self.offered_host(row, &offer),
         };
-        let id = offer.id.clone();
         let known = (&self.config, self.store.names());
         let (random, agents) = (&mut self.random, &mut self.agents);
         match self.offers.add(known, random, agents, row, (offer, host)) {
             Added::Held(key) => self.hold(key),
-            Added::Twice(other) => self.decline(vec![other, id]),
+            Added::Twice(both) => self.decline(both.into()),
             Added::Rescinded => {}
         }
     }
@@ -103,8 +102,8 @@ impl Core {
     fn described(&self, row: Row, offer: &Offer) -> Option<Arc<Host>> {
         let agent = self.agents.at(row);
         let frame = agent.frame.as_deref()?;
-        let is_same = frame.hostname == offer.hostname && frame.attributes == offer.attributes;
-        agent.described.as_ref().filter(|_| is_same).map(Arc::clone)
+        let known = agent.described.as_ref()?;
+        frame.describes(offer).then(|| Arc::clone(known))
     }
 
     /// The host as an offer describes it, saved if that is news.

@@ -27,6 +27,7 @@ mod counters;
 pub mod cron;
 mod executor;
 mod filter;
+mod frames;
 mod history;
 mod join;
 mod launch;

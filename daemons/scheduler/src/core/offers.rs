@@ -15,6 +15,7 @@ use super::agents::{Agents, Row};
 use super::classes::{Class, Classes, Likeness};
 use super::config::{Config, OfferOrder};
 use super::filter::{Request, Unused};
+use super::frames::{Frame, Frames};
 use super::lots::{Lot, Shapes, loaned_cpus, usable};
 use super::random::Random;
 use super::store::{DEDICATED, FastMap, Host, Names, View};
@@ -76,6 +77,7 @@ pub(crate) struct Offers {
     arrivals: VecDeque<(u64, Place)>,
     pub(super) classes: Classes,
     shapes: Shapes,
+    frames: Frames,
     banned: HashSet<OfferId>,
     bans: VecDeque<OfferId>,
     last_sequence: u64,
@@ -87,8 +89,8 @@ pub(crate) struct Offers {
 pub(crate) enum Added {
     /// It is held under this key.
     Held(OrderKey),
-    /// There was another of the same agent; both are to be declined, so that Mesos puts them together.
-    Twice(OfferId),
+    /// There was another of the same agent, named first; both are to be declined, so that Mesos puts them together.
+    Twice([OfferId; 2]),
     /// It was rescinded before it came.
     Rescinded,
 }
@@ -125,7 +127,7 @@ impl Offers {
             && let Some(other) = self.remove(agents, place)
         {
             agents.at_mut(row).described = None;
-            return Added::Twice((&*other.id).into());
+            return Added::Twice([(&*other.id).into(), offer.id]);
         }
         let lots = self
             .shapes
@@ -160,8 +162,8 @@ impl Offers {
         };
         let id: Arc<str> = std::mem::take(&mut offer.id.value).into();
         let agent = agents.at_mut(row);
-        if agent.frame.as_deref() != Some(&offer) {
-            agent.frame = Some(Box::new(offer));
+        if !agent.frame.as_ref().is_some_and(|said| said.says(&offer)) {
+            agent.frame = Some(Box::new(self.frames.keep(offer, &host.name)));
         }
         let held = HeldOffer {
             key,
@@ -297,6 +299,7 @@ impl Offers {
         *self = Offers {
             last_sequence: self.last_sequence,
             shapes: std::mem::take(&mut self.shapes),
+            frames: std::mem::take(&mut self.frames),
             ..Offers::default()
         };
     }
@@ -366,8 +369,9 @@ impl Offers {
         let frame = agents.at(held.row).frame.as_deref();
         Offer {
             id: (&*held.id).into(),
+            agent_id: (&*held.agent).into(),
             resources: held.lots.iter().map(Lot::to_resource).collect(),
-            ..frame.cloned().unwrap_or_default()
+            ..frame.map(Frame::message).unwrap_or_default()
         }
     }
 }

@@ -298,3 +298,82 @@ fn free_slots_are_counted_by_size() {
     ];
     assert_eq!(some, expected.into());
 }
+
+/// An agent offers again and again, each time with one thing more or less about it: what is held is what came last.
+#[test]
+fn a_held_offer_is_told_as_it_came() {
+    let mut world = World::registered(config());
+    let rack = |kind, text: Option<&str>| v1::Attribute {
+        name: "rack".to_owned(),
+        kind,
+        text: text.map(|value| v1::Text {
+            value: value.to_owned(),
+        }),
+        ..v1::Attribute::default()
+    };
+    let of_text = |value| rack(v1::ValueType::Text, Some(value));
+    let of_number = |value| v1::Attribute {
+        scalar: Some(v1::Scalar { value }),
+        ..rack(v1::ValueType::Scalar, None)
+    };
+    type Change<'a> = dyn Fn(&mut v1::Offer) + 'a;
+    let changes: [(&str, &Change<'_>); 13] = [
+        ("nothing", &|_| ()),
+        ("a text", &|offer| offer.attributes = vec![of_text("1")]),
+        ("another text", &|offer| {
+            offer.attributes = vec![of_text("2")]
+        }),
+        ("a number", &|offer| offer.attributes = vec![of_number(2.0)]),
+        ("another number", &|offer| {
+            offer.attributes = vec![of_number(3.0)]
+        }),
+        ("a text and a number", &|offer| {
+            offer.attributes = vec![of_number(3.0), of_text("1"), of_text("")];
+        }),
+        ("in another order", &|offer| {
+            offer.attributes = vec![of_text(""), of_number(3.0), of_text("1")];
+        }),
+        ("another name of the host", &|offer| {
+            offer.hostname = "b".to_owned();
+        }),
+        ("where its agent listens", &|offer| {
+            offer.url = Some(v1::Url {
+                path: Some("/slave(1)".to_owned()),
+                ..v1::Url::default()
+            });
+        }),
+        ("what runs there", &|offer| {
+            offer.executor_ids = vec!["thermos-1".into()];
+        }),
+        ("maintenance", &|offer| {
+            offer.unavailability = Some(v1::Unavailability {
+                start: v1::TimeInfo {
+                    nanoseconds: i64::MAX,
+                },
+                ..v1::Unavailability::default()
+            });
+        }),
+        ("a role", &|offer| {
+            offer.allocation_info = Some(v1::AllocationInfo {
+                role: Some("www-data".to_owned()),
+            });
+        }),
+        ("another framework", &|offer| {
+            offer.framework_id = "F2".into();
+        }),
+    ];
+    for (what, change) in changes {
+        world.mesos(MesosEvent::Registered {
+            framework_id: "F1".to_owned(),
+            master: "m".to_owned(),
+        });
+        let mut offer = world.make_offer(&host("a"));
+        change(&mut offer);
+        world.mesos(MesosEvent::Offers(vec![offer.clone()]));
+        assert_eq!(
+            world.core.held_offers().collect::<Vec<_>>(),
+            [offer],
+            "{what}"
+        );
+    }
+}
