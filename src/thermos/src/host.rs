@@ -437,9 +437,13 @@ impl Machine for Host {
         let Some(live) = self.live.get(process) else {
             return;
         };
-        // The number comes from a file that the task's user can write to: it has to be the coordinator's child.
-        if procs::children(live.coordinator.as_raw()).contains(&pid) {
-            procs::signal(pid, Signal::SIGTERM);
+        let children = procs::children(live.coordinator.as_raw());
+        // The number comes from a file that the task's user can write to: it has to be the coordinator's child. The
+        // coordinator starts nothing else, so its other children are orphans of the run.
+        if children.contains(&pid) {
+            for child in children {
+                procs::signal(child, Signal::SIGTERM);
+            }
         }
     }
 

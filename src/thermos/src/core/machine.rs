@@ -52,7 +52,7 @@ pub trait Machine {
     fn drain(&mut self, process: &str) -> Vec<ProcessStatus>;
     /// Whether the coordinator of the process's current run lives.
     fn is_live(&self, process: &str) -> bool;
-    /// SIGTERM to the run's first process.
+    /// SIGTERM to the run's first process and to the orphans of the run.
     fn terminate(&mut self, process: &str, pid: ProcessId);
     /// SIGTERM to what was started by a process, left its session, and outlived it.
     fn terminate_strays(&mut self);

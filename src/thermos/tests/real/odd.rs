@@ -167,6 +167,17 @@ pub(crate) const ODD: &[(&str, Scenario)] = &[
             }
         },
     ),
+    ("orphans_of_a_running_process_are_told_to_end", |place| {
+        let orphan =
+            r#"trap "echo bye > bye; exit" TERM; echo $$ > far; while :; do sleep 0.05; done"#;
+        let line = format!("(setsid bash -c '{orphan}' &); exec sleep 1000");
+        let mut run = place.run(json!({"processes": [process("p", &line)]}));
+        run.until_run("p", ProcessState::Running, 1);
+        run.until_file(place, "far");
+        run.runner.kill(Duration::from_secs(60)).unwrap();
+        assert_eq!(run.until_over(Duration::from_secs(30)), TaskState::Killed);
+        assert_eq!(place.file("bye").as_deref(), Some("bye\n"));
+    }),
     ("an_idle_task_wakes_nobody", |place| {
         let mut run = place.run(json!({"processes": [process("p", "exec sleep 1000")]}));
         run.until_run("p", ProcessState::Running, 1);
