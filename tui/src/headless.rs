@@ -5,8 +5,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::Context;
-use aurora_tui_model::actions::{Action, Guard, Kind, Progress};
-use aurora_tui_model::command::{Target, Verb};
+use aurora_tui_model::actions::{Guard, Progress};
 use aurora_tui_model::desk::Of;
 use aurora_tui_model::event::Event;
 use aurora_tui_model::key::{Code, Key};
@@ -280,6 +279,7 @@ impl Runner {
         let state = self.state();
         let campaign = state.campaign.as_ref();
         state.awaiting.is_some()
+            || state.is_seeking()
             || state.launching
             || state.saving > 0
             || campaign.is_some_and(Campaign::is_claiming)
@@ -350,24 +350,6 @@ impl Runner {
         Ok(())
     }
 
-    /// The job whose tasks a line needs in order to find an instance's task, when it names one.
-    fn job_to_load(&self, line: &str) -> Option<String> {
-        let command = command::parse(line).ok()?;
-        let shows_task = matches!(
-            command.spec.verb,
-            Verb::Task | Verb::Why | Verb::Config | Verb::Logs | Verb::Sandbox | Verb::File
-        );
-        let changes_task =
-            Action::named(command.spec.name).is_some_and(|action| action.kind() == Kind::Task);
-        if !shows_task && !changes_task {
-            return None;
-        }
-        match command::target(command.words.first()?, &self.state().setup.cluster) {
-            Ok(Target::Job(job, Some(_))) => Some(job.to_string()),
-            Ok(Target::Job(_, None) | Target::Task(_)) | Err(_) => None,
-        }
-    }
-
     /// Waits until maintenance in rounds is over or stands still.
     async fn rounds(&mut self, err: &mut (dyn Write + Send)) -> std::io::Result<u8> {
         self.renew();
@@ -410,13 +392,6 @@ impl Runner {
         errand: &Errand,
         err: &mut (dyn Write + Send),
     ) -> std::io::Result<u8> {
-        if let Some(job) = self.job_to_load(line) {
-            self.take(Event::Run(format!("instances {job}")));
-            if let Err(waiting) = self.settled().await {
-                writeln!(err, "aurora-tui: {waiting}")?;
-                return Ok(NO_DATA);
-            }
-        }
         self.crew.state_mut().notice = None;
         let before = self.state().changes.len();
         self.take(Event::Run(line.to_owned()));

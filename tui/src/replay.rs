@@ -86,13 +86,8 @@ impl Replay {
 fn is_of(line: &Line, topic: &str) -> bool {
     match line {
         Line::Snapshot(snapshot) => snapshot.topic == topic,
-        Line::Task(task) => {
-            store::job_topic(&task.job) == topic
-                || task
-                    .host
-                    .as_ref()
-                    .is_some_and(|host| store::host_topic(host) == topic)
-        }
+        Line::Task(task) => store::Tells::of(topic).has(task),
+        Line::Counted(counted) => counted.topic == topic,
         Line::TaskRemoved(task) => {
             store::job_topic(&task.job) == topic || topic.starts_with("host/")
         }

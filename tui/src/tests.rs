@@ -4,6 +4,7 @@
 
 mod clusters;
 mod fake;
+mod instances;
 mod link;
 mod pages;
 mod panes;

@@ -91,8 +91,8 @@ impl Feed {
         Feed::start(target, user_agent, topics, None, SILENCE)
     }
 
-    /// The same, but tables of the summary that have more than `bound` rows are left out: the reader has them as pages
-    /// ([`Line::Counts`] says which).
+    /// The same, but tables of the summary that have more than `bound` rows are left out, and so are tasks of jobs that have
+    /// more: the reader has them as pages ([`Line::Counts`] and [`Line::Counted`] say which).
     pub fn bounded<T: Into<String>>(
         target: &Target,
         user_agent: &str,
@@ -394,6 +394,9 @@ impl Follower {
         let list: Vec<&str> = topics.iter().map(String::as_str).collect();
         let mut query = url.query_pairs_mut();
         query.append_pair("topics", &list.join(","));
+        if let Some(bound) = self.bound {
+            query.append_pair("tasks", &bound.to_string());
+        }
         match (self.position.resume(topics), self.bound) {
             (Some(from), _) => _ = query.append_pair("from", &from.to_string()),
             (None, Some(bound)) => _ = query.append_pair("summary", &bound.to_string()),

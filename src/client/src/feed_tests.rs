@@ -294,18 +294,26 @@ async fn a_feed_without_large_tables_begins_anew() {
             r#"{{"counts":{{"seq":"90.0","tables":{{"jobs":{{"rows":7,"told":{told}}}}},"updating":0}}}}"#
         )
     };
-    let script = |told| {
-        vec![
-            HELLO.into(),
-            counts(told),
+    let counted = r#"{"counted":{"topic":"job/a/b/c","seq":"90.0","tasks":7}}"#;
+    let script = |told, is_counted: bool| {
+        let counted = is_counted.then(|| counted.to_owned());
+        let begin_job = [HELLO.into(), counts(told), begin("job/a/b/c", "90.0")];
+        let rest = [
+            end("job/a/b/c", "90.0"),
             begin("summary", "90.0"),
             end("summary", "90.0"),
-        ]
+        ];
+        begin_job.into_iter().chain(counted).chain(rest).collect()
     };
-    let (server, _release) = scripted(vec![script(false), script(true), vec![HELLO.into()]]);
-    let mut feed = Feed::bounded(&target(&server), "t", ["summary"], 5);
+    let (server, _release) = scripted(vec![
+        script(false, false),
+        script(true, true),
+        script(true, false),
+        vec![HELLO.into()],
+    ]);
+    let mut feed = Feed::bounded(&target(&server), "t", ["job/a/b/c", "summary"], 5);
     let mut hellos = 0;
-    while hellos < 3 {
+    while hellos < 4 {
         if let Item::Line(Line::Hello(_)) = next(&mut feed).await {
             hellos += 1;
         }
@@ -316,9 +324,10 @@ async fn a_feed_without_large_tables_begins_anew() {
     assert_eq!(
         asked,
         [
-            "/ext/v1/events?topics=summary&summary=5",
-            "/ext/v1/events?topics=summary&summary=5",
-            "/ext/v1/events?topics=summary&from=90.0",
+            "/ext/v1/events?topics=job%2Fa%2Fb%2Fc%2Csummary&tasks=5&summary=5",
+            "/ext/v1/events?topics=job%2Fa%2Fb%2Fc%2Csummary&tasks=5&summary=5",
+            "/ext/v1/events?topics=job%2Fa%2Fb%2Fc%2Csummary&tasks=5&summary=5",
+            "/ext/v1/events?topics=job%2Fa%2Fb%2Fc%2Csummary&tasks=5&from=90.0",
         ]
     );
 }

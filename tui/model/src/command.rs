@@ -216,7 +216,7 @@ pub(crate) fn show_instances(instances: &BTreeSet<i32>) -> String {
 /// Reads `0`, `1,3`, `0-4`.
 pub(crate) fn instances(text: &str) -> Result<BTreeSet<i32>, String> {
     // The scheduler's own limit on tasks of a job is far below.
-    const MOST: i32 = 100_000;
+    const MOST: i32 = 1_000_000;
     let mut out = BTreeSet::new();
     for part in text.split(',') {
         let fault = || format!("`{part}` is not an instance or a range of them, such as 3 or 0-4");

@@ -11,6 +11,7 @@ pub mod command;
 pub mod desk;
 pub mod diff;
 pub mod event;
+mod follow;
 pub mod form;
 mod found;
 pub mod jobfile;

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use aurora_api::feed::{HostRecord, JobRecord, RoleRecord};
+use aurora_api::feed::{HostRecord, JobRecord, RoleRecord, TaskRecord};
+use aurora_api::job_key::JobPath;
 use serde::{Deserialize, Serialize};
 
 use crate::found::{self, Finds};
@@ -14,7 +15,7 @@ use crate::state::{State, View};
 use crate::store::{MOST_POLLED, Store};
 use crate::views;
 
-/// A table of more rows is read as pages.
+/// A table of more rows is read as pages, and so are the instances of a job of more tasks.
 pub const BOUND: usize = 5_000;
 /// Rows of a window.
 pub const ROWS: usize = 400;
@@ -46,7 +47,7 @@ pub enum Anchor {
 /// What is asked of a table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Query {
-    /// The table: `jobs`, `hosts`, `roles`, `crons`.
+    /// The table: `jobs`, `hosts`, `roles`, `crons`, `instances/ROLE/ENVIRONMENT/NAME`.
     pub table: String,
     /// What its rows have to pass.
     pub filter: String,
@@ -65,6 +66,8 @@ pub enum Records {
     Hosts(Vec<HostRecord>),
     /// Of `roles`.
     Roles(Vec<RoleRecord>),
+    /// Of `instances/…`: the task that stands for each.
+    Tasks(Vec<TaskRecord>),
 }
 
 /// A part of a table, as the scheduler told it.
@@ -115,20 +118,26 @@ pub struct Paging {
     pub(crate) finds: Finds,
 }
 
-/// The page table of a view, and the table of the summary in whose place it stands.
-fn tables(place: &Place) -> Option<(&'static str, &'static str)> {
-    match place {
-        Place::Jobs => Some(("jobs", "jobs")),
-        Place::Crons => Some(("crons", "jobs")),
-        Place::Roles => Some(("roles", "jobs")),
-        Place::Hosts => Some(("hosts", "hosts")),
-        _ => None,
-    }
+/// The page table that a view shows; none: all of its table is here.
+fn table(state: &State) -> Option<String> {
+    // And the table of the summary in whose place it stands.
+    let (table, summary) = match &state.view.place {
+        Place::Jobs => ("jobs", "jobs"),
+        Place::Crons => ("crons", "jobs"),
+        Place::Roles => ("roles", "jobs"),
+        Place::Hosts => ("hosts", "hosts"),
+        Place::Instances(job) => {
+            state.store.counted(job)?;
+            return Some(format!("instances/{job}"));
+        }
+        _ => return None,
+    };
+    state.store.is_paged(summary).then(|| table.to_owned())
 }
 
 /// Whether the view's table is read as pages.
 pub fn is_paged(state: &State) -> bool {
-    tables(&state.view.place).is_some_and(|(_, table)| state.store.is_paged(table))
+    table(state).is_some()
 }
 
 fn filter_and_sort(state: &State) -> (String, String) {
@@ -139,18 +148,20 @@ fn filter_and_sort(state: &State) -> (String, String) {
     }
     let sort = view.sort.as_ref().map(crate::table::Sort::show);
     let sort = sort.or_else(|| views::default_sort(&view.place).map(str::to_owned));
-    (filter.trim().to_owned(), sort.unwrap_or_default())
+    let mut sort = sort.unwrap_or_default();
+    // Equal ones stay in the order of their numbers.
+    if matches!(view.place, Place::Instances(_)) && sort.trim_start_matches('-') != "instance" {
+        sort.push_str(",instance");
+    }
+    (filter.trim().to_owned(), sort)
 }
 
 /// What is asked for the view on the screen; none when all of its table is here.
 pub fn query(state: &State) -> Option<Query> {
-    if state.looking.is_some() || !is_paged(state) {
-        return None;
-    }
-    let (table, _) = tables(&state.view.place)?;
+    let table = table(state).filter(|_| state.looking.is_none())?;
     let (filter, sort) = filter_and_sort(state);
     Some(Query {
-        table: table.to_owned(),
+        table,
         filter,
         sort,
         anchor: state.view.paging.anchor.clone(),
@@ -179,9 +190,18 @@ pub(crate) fn queries(state: &State) -> Vec<Query> {
 
 /// What is not here and no page brings, in words.
 pub(crate) fn remark(state: &State) -> Option<&'static str> {
+    if let Place::Related(kind, name) = &state.view.place {
+        let job = name.parse::<JobPath>().ok().filter(|_| kind == "job");
+        let is_counted = job.is_some_and(|job| state.store.counted(&job).is_some());
+        return is_counted.then_some("not the hosts of its tasks, which are too many");
+    }
     let Some(job) = state.view.place.job() else {
         return found::remark(state);
     };
+    if state.store.counted(job).is_some() {
+        let is_update = matches!(state.view.place, Place::Update(..));
+        return is_update.then_some("tasks of instances near the selected one only");
+    }
     let record = state.store.jobs.get(job)?;
     let tasks: u32 = record.states.values().sum();
     let is_cut = state.store.version == Some(0) && tasks > u32::from(MOST_POLLED);
@@ -233,6 +253,17 @@ pub(crate) fn hosts(state: &State) -> Box<dyn Iterator<Item = &HostRecord> + '_>
 pub(crate) fn roles(state: &State) -> Option<impl Iterator<Item = &RoleRecord>> {
     let known = &state.store.roles;
     Some(ids(state)?.filter_map(|id| known.get(id)))
+}
+
+/// The tasks that stand for the instances of a job, likewise.
+pub(crate) fn instances<'a>(state: &'a State, job: &JobPath) -> Vec<&'a TaskRecord> {
+    let known = state.store.instances(job);
+    match ids(state) {
+        None => known.into_values().collect(),
+        Some(ids) => ids
+            .filter_map(|id| known.get(&id.parse().ok()?).copied())
+            .collect(),
+    }
 }
 
 fn ids(state: &State) -> Option<impl Iterator<Item = &String>> {
@@ -372,8 +403,21 @@ fn place(view: &mut View, window: Window) {
     view.paging.window = Some(window);
 }
 
+/// Forgets the rows of a view that is left: they are read anew around the selected one.
+pub(crate) fn leave(view: &mut View) {
+    if matches!(view.place, Place::Instances(_)) && view.paging.window.take().is_some() {
+        let selected = view.selected.clone();
+        view.paging.anchor = selected.map_or(Anchor::Start, Anchor::Row);
+        view.paging.goal = None;
+    }
+}
+
 /// The rows that a view needs: those of its window, those that are marked, and its host.
 pub(crate) fn needed(state: &State) -> Vec<String> {
+    if let Place::Instances(job) = &state.view.place {
+        let here = ids(state).into_iter().flatten();
+        return here.map(|id| format!("{job}/{id}")).collect();
+    }
     let host = match &state.view.place {
         Place::Host(host) => Some(host),
         _ => None,
@@ -398,6 +442,7 @@ pub(crate) fn prune(store: &mut Store, needed: &BTreeSet<String>) {
     if store.is_paged("hosts") && store.hosts.len() > MOST_RECORDS {
         store.hosts.retain(|host, _| needed.contains(host));
     }
+    store.prune_tasks(MOST_RECORDS, needed);
     if store.roles.len() > MOST_RECORDS {
         store.roles.retain(|role, _| needed.contains(role));
     }

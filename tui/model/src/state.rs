@@ -8,6 +8,7 @@ use crate::actions::{Change, Plan, Request};
 use crate::desk::{Link as PeerLink, Peer};
 use crate::event::{FileEntry, TaskInfo, Watch};
 use crate::filter::Filter;
+use crate::follow;
 use crate::form::Form;
 use crate::journal::Entry;
 use crate::key::Key;
@@ -23,7 +24,7 @@ use crate::store::Store;
 use crate::table::Sort;
 use crate::theme::Warning;
 use crate::told::Question;
-use crate::update::Followed;
+use crate::update::{Followed, Sought};
 use crate::views::Cache;
 
 /// What does not change while the workbench runs.
@@ -308,6 +309,8 @@ pub struct State {
     pub campaign: Option<Campaign>,
     /// A change whose job's tasks are not here yet.
     pub awaiting: Option<Request>,
+    /// Commands about an instance whose task is not here yet.
+    pub(crate) sought: Option<Sought>,
     /// The journal, oldest first.
     pub journal: Vec<Entry>,
     /// Lines typed at the prompt, oldest first.
@@ -365,6 +368,7 @@ impl State {
             changes: Vec::new(),
             campaign: None,
             awaiting: None,
+            sought: None,
             journal: Vec::new(),
             history: Vec::new(),
             launching: false,
@@ -392,6 +396,11 @@ impl State {
     /// [`Age::Since`](crate::table::Age::Since): tables are not computed again because time goes by.
     pub fn elapsed_ms(&self, server_ms: i64) -> i64 {
         self.server_now_ms() - server_ms
+    }
+
+    /// Whether commands wait for a task that they are about.
+    pub fn is_seeking(&self) -> bool {
+        self.sought.is_some()
     }
 
     /// Whether the mouse is to be ours at this moment: views of text leave it to the terminal.
@@ -438,11 +447,12 @@ impl State {
                 None => "what the change is about".to_owned(),
             });
         }
-        if let Some(topic) = self.view.place.topic()
-            && self.is_told()
-            && !self.store.is_whole(&topic)
-            && !self.store.is_denied(&topic)
-        {
+        if let Some(sought) = &self.sought {
+            return Some(format!("the tasks of {}", sought.job));
+        }
+        let topics = follow::topics(self);
+        let is_open = |topic: &String| !self.store.is_whole(topic) && !self.store.is_denied(topic);
+        if self.is_told() && topics.iter().any(is_open) {
             return Some(match (&self.view.place, self.view.place.job()) {
                 (_, Some(job)) => format!("the tasks of {job}"),
                 (Place::Host(host), None) => format!("the tasks of {host}"),

@@ -13,10 +13,12 @@ use crate::told::Answers;
 
 mod log;
 mod news;
+mod topic;
 
 use log::JobLog;
 use news::MOST_NEWS;
 pub use news::News;
+pub use topic::{Tells, host_topic, instance_in, instances_topic, job_topic};
 
 /// The topic that is always followed.
 pub const SUMMARY: &str = "summary";
@@ -32,21 +34,14 @@ pub const MOST_POLLED: u16 = 20_000;
 /// So many records of who changed what are kept, the newest ones.
 const MOST_AUDIT: usize = 5_000;
 
-/// The topic of a host's tasks.
-pub fn host_topic(host: &str) -> String {
-    format!("host/{host}")
-}
-
-/// The topic of a job's tasks.
-pub fn job_topic(job: &JobPath) -> String {
-    format!("job/{job}")
-}
-
 /// How much of a topic is here.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Topic {
     whole: bool,
     denied: bool,
+    /// How many tasks a job has that are too many to be told.
+    counted: Option<u64>,
+    tells: Tells,
     /// Keys seen in the snapshot that is coming in.
     seen: Option<BTreeSet<String>>,
 }
@@ -115,6 +110,7 @@ impl Store {
                 match snapshot.part {
                     SnapshotPart::Begin => {
                         topic.seen = Some(BTreeSet::new());
+                        topic.tells = Tells::of(&snapshot.topic);
                         // Its records have no names by which they could be told apart from old ones.
                         if snapshot.topic == AUDIT {
                             self.audit.clear();
@@ -124,6 +120,7 @@ impl Store {
                         topic.whole = true;
                         topic.denied = false;
                         if let Some(seen) = topic.seen.take() {
+                            topic.counted = None;
                             self.keep_only(&snapshot.topic, &seen);
                         }
                     }
@@ -166,9 +163,12 @@ impl Store {
             }
             Line::Task(task) => {
                 self.heard(task.seq);
-                self.see(&job_topic(&task.job), task.task_id.clone());
-                if let Some(host) = &task.host {
-                    self.see(&host_topic(host), task.task_id.clone());
+                for topic in self.topics.values_mut() {
+                    if topic.tells.has(&task)
+                        && let Some(seen) = &mut topic.seen
+                    {
+                        seen.insert(task.task_id.clone());
+                    }
                 }
                 self.tasks.insert(task.task_id.clone(), task);
             }
@@ -211,8 +211,16 @@ impl Store {
             }
             Line::Heartbeat(heartbeat) => self.heard(heartbeat.seq),
             Line::Counts(counts) => self.counts = Some(counts),
-            // Told to those who ask for it.
-            Line::Counted(_) => {}
+            Line::Counted(counted) => {
+                self.heard(counted.seq);
+                let topic = self.topics.entry(counted.topic.clone()).or_default();
+                topic.seen = None;
+                // What was told of it is told no longer; what pages told later stays.
+                if topic.counted.replace(counted.tasks).is_none() {
+                    topic.tells = Tells::of(&counted.topic);
+                    self.drop_untold();
+                }
+            }
         }
     }
 
@@ -277,17 +285,29 @@ impl Store {
         } else if topic == MAINTENANCE {
             self.maintenance.retain(|host, _| seen.contains(host));
         } else {
+            let tells = Tells::of(topic);
             self.tasks
-                .retain(|id, task| !is_of(task, topic) || seen.contains(id));
+                .retain(|id, task| !tells.has(task) || seen.contains(id));
         }
+    }
+
+    /// Forgets tasks of which no topic tells.
+    fn drop_untold(&mut self) {
+        let topics = &self.topics;
+        self.tasks.retain(|_, task| is_told(topics, task));
     }
 
     /// Forgets what belongs to topics that are not followed any more.
     pub fn follow(&mut self, topics: &BTreeSet<String>) {
-        self.topics
-            .retain(|name, _| name == SUMMARY || topics.contains(name));
+        self.topics.retain(|name, topic| {
+            let stays = name == SUMMARY || topics.contains(name);
+            topic.whole &= stays;
+            // Which jobs are large is worth knowing when one comes back.
+            stays || topic.counted.is_some()
+        });
+        let told: Vec<Tells> = topics.iter().map(|topic| Tells::of(topic)).collect();
         self.tasks
-            .retain(|_, task| topics.iter().any(|topic| is_of(task, topic)));
+            .retain(|_, task| told.iter().any(|tells| tells.has(task)));
         if !topics.contains(UPDATES) {
             self.updates.clear();
         }
@@ -325,6 +345,18 @@ impl Store {
                     id
                 })
                 .collect(),
+            Records::Tasks(records) => records
+                .into_iter()
+                .map(|record| {
+                    let id = record.instance.to_string();
+                    // The feed may have told something newer since.
+                    let known = self.tasks.get(&record.task_id);
+                    if known.is_none_or(|known| known.seq <= record.seq) {
+                        self.tasks.insert(record.task_id.clone(), record);
+                    }
+                    id
+                })
+                .collect(),
             Records::Roles(records) => records
                 .into_iter()
                 .map(|record| {
@@ -344,6 +376,35 @@ impl Store {
     /// How large a table of the summary is, where the scheduler tells.
     pub fn size(&self, table: &str) -> Option<TableSize> {
         self.counts.as_ref()?.tables.get(table).copied()
+    }
+
+    /// How many tasks a job has that are too many to be told, so that only pages of them are here.
+    pub fn counted(&self, job: &JobPath) -> Option<u64> {
+        self.topics.get(&job_topic(job))?.counted
+    }
+
+    /// Whether all tasks of a job are here.
+    pub fn has_all(&self, job: &JobPath) -> bool {
+        self.is_whole(&job_topic(job)) && self.counted(job).is_none()
+    }
+
+    /// The topic that tells of some instances of a job: the job's own when all of it is here, or the feed has no other.
+    pub fn topic_of(&self, job: &JobPath, wanted: &[i32]) -> String {
+        let has_others = self.version.is_some_and(|version| version >= 4);
+        let narrow = (has_others && !self.has_all(job))
+            .then(|| instances_topic(job, wanted))
+            .flatten();
+        narrow.unwrap_or_else(|| job_topic(job))
+    }
+
+    /// Forgets tasks that pages told and that are not of these instances, by job and number, when there are many.
+    pub(crate) fn prune_tasks(&mut self, most: usize, needed: &BTreeSet<String>) {
+        let topics = &self.topics;
+        if self.tasks.len() > most && topics.values().any(|topic| topic.counted.is_some()) {
+            self.tasks.retain(|_, task| {
+                needed.contains(&format!("{}/{}", task.job, task.instance)) || is_told(topics, task)
+            });
+        }
     }
 
     /// Whether a topic's snapshot is complete.
@@ -397,13 +458,10 @@ impl Store {
     }
 }
 
-/// Whether a topic tells about a task.
-fn is_of(task: &TaskRecord, topic: &str) -> bool {
-    match (topic.strip_prefix("host/"), &task.host) {
-        (Some(name), Some(host)) => name == host,
-        (Some(_), None) => false,
-        (None, _) => job_topic(&task.job) == topic,
-    }
+/// Whether one of these topics tells a task.
+fn is_told(topics: &BTreeMap<String, Topic>, task: &TaskRecord) -> bool {
+    let mut told = topics.values().filter(|topic| topic.counted.is_none());
+    told.any(|topic| topic.tells.has(task))
 }
 
 fn rank(task: &TaskRecord) -> (bool, i64, Seq, &str) {

@@ -29,6 +29,9 @@ pub(super) async fn keep(scheduler: Scheduler, generation: u64, query: Query, ev
         let read = match query.table.as_str() {
             "hosts" => page(&scheduler, &query, known, Records::Hosts).await,
             "roles" => page(&scheduler, &query, known, Records::Roles).await,
+            table if table.starts_with("instances/") => {
+                page(&scheduler, &query, known, Records::Tasks).await
+            }
             _ => page(&scheduler, &query, known, Records::Jobs).await,
         };
         let (seen, pause) = match read {
@@ -93,7 +96,10 @@ async fn page<T: DeserializeOwned>(
     if let Some(unless) = &unless {
         parameters.extend([("unless", unless.as_str()), ("wait", WAIT)]);
     }
-    let path = ["ext", "v1", &query.table];
+    let path: Vec<&str> = ["ext", "v1"]
+        .into_iter()
+        .chain(query.table.split('/'))
+        .collect();
     let Some(told) = scheduler.get::<PageOf<T>>(&path, &parameters).await? else {
         return Ok(None);
     };

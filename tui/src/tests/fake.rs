@@ -14,6 +14,7 @@ use aurora_tui_model::event::{
     Call, Event, FileEntry, FileKind, Process, Seen, TaskInfo, Usage, Watch, WatchWhat,
 };
 use aurora_tui_model::jobfile::{Charge, Fate, FromFile, Group};
+use aurora_tui_model::store::Tells;
 use aurora_tui_model::told::{
     Amounts, Answer, Backups, InstanceStep, Offer, Question, QuotaUse, Section, Strategy,
     UpdateInfo, UpdateStep,
@@ -149,6 +150,22 @@ pub(super) fn hello_tasks() -> Vec<Line> {
     ]
 }
 
+/// The same of some instances.
+fn hello_some(topic: &str) -> Vec<Line> {
+    let mut lines = hello_tasks();
+    let tells = Tells::of(topic);
+    lines.retain(|line| match line {
+        Line::Task(task) => tells.has(task),
+        _ => true,
+    });
+    for line in &mut lines {
+        if let Line::Snapshot(mark) = line {
+            topic.clone_into(&mut mark.topic);
+        }
+    }
+    lines
+}
+
 pub(super) fn task_info() -> TaskInfo {
     TaskInfo {
         state: "ACTIVE".to_owned(),
@@ -214,6 +231,7 @@ impl Source for Fake {
                 for topic in wanted.difference(&sent) {
                     let lines = match topic.as_str() {
                         "job/www-data/devel/hello" => hello_tasks(),
+                        some if some.starts_with("job/www-data/devel/hello/") => hello_some(some),
                         "summary" => Vec::new(),
                         other => vec![
                             mark(other, SnapshotPart::Begin),

@@ -75,8 +75,22 @@ fn feed() -> Vec<String> {
     lines.collect()
 }
 
-/// A page of the jobs that begin with what is in quotes; a cursor is the number of a job.
+/// A page of the jobs that begin with what is in quotes.
 fn page(request: &Request) -> String {
+    page_of(request, JOBS, |at| {
+        let Line::Job(record) = job(&id(at), &[(ScheduleStatus::Running, 1)], 0) else {
+            unreachable!()
+        };
+        serde_json::json!(record)
+    })
+}
+
+/// A page of numbered rows; a cursor is the number of one.
+pub(super) fn page_of(
+    request: &Request,
+    count: usize,
+    record: impl Fn(usize) -> serde_json::Value,
+) -> String {
     let url = reqwest::Url::parse(&format!("http://h{}", request.target)).unwrap();
     let asked = |name: &str| {
         let mut pairs = url.query_pairs();
@@ -91,8 +105,8 @@ fn page(request: &Request) -> String {
     let prefix = filter.trim_matches('"').trim_start_matches("job-");
     let width = 10_usize.pow(u32::try_from(7 - prefix.len()).unwrap());
     let first = prefix.parse::<usize>().unwrap_or(0) * width;
-    let all: Range<usize> = first..(first + width).min(JOBS);
-    let is_descending = asked("sort").as_deref() == Some("-job");
+    let all: Range<usize> = first..(first + width).min(count);
+    let is_descending = asked("sort").is_some_and(|sort| sort.starts_with('-'));
     let at = |place: usize| match is_descending {
         true => all.end - 1 - place,
         false => all.start + place,
@@ -110,16 +124,11 @@ fn page(request: &Request) -> String {
         (None, None) => 0,
     };
     let end = (begin + limit).min(all.len());
-    let rows = (begin..end).map(|place| {
-        let Line::Job(record) = job(&id(at(place)), &[(ScheduleStatus::Running, 1)], 0) else {
-            unreachable!()
-        };
-        serde_json::json!({ "record": record })
-    });
+    let rows = (begin..end).map(|place| serde_json::json!({ "record": record(at(place)) }));
     let cursor = |place: usize| format!("{:07}", at(place));
     serde_json::json!({
         "seq": "5.0",
-        "total": JOBS,
+        "total": count,
         "shown": all.len(),
         "offset": begin,
         "rows": rows.collect::<Vec<_>>(),
@@ -167,7 +176,7 @@ fn selected(state: &State) -> String {
     state.view.selected.clone().unwrap_or_default()
 }
 
-fn data(state: &State) -> serde_json::Value {
+pub(super) fn data(state: &State) -> serde_json::Value {
     snapshot(state)["data"].take()
 }
 

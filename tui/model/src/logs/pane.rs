@@ -6,6 +6,9 @@ use crate::event::{Seen, Start, Stream, WINDOW};
 use crate::filter::Filter;
 use crate::text;
 
+/// Instances whose output is read at once; each takes two requests to a host every moment.
+pub(crate) const MOST_TAILS: usize = 8;
+
 /// A place in time that is being read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {

@@ -64,15 +64,25 @@ impl JobOfFile {
 
 /// How many tasks a job has, ended ones included.
 fn tasks(store: &Store, job: &JobPath) -> u32 {
-    u32::try_from(store.tasks_of(job).count()).unwrap_or(u32::MAX)
+    let tasks = store.counted(job);
+    let tasks = tasks.unwrap_or_else(|| store.tasks_of(job).count() as u64);
+    u32::try_from(tasks).unwrap_or(u32::MAX)
 }
 
 /// What speaks against it on the cluster as it is.
 fn against(store: &Store, aim: &FileJob, found: &FromFile) -> Option<String> {
     let mut updates = store.updates.values();
     let going_on = updates.find(|update| update.job == aim.job && update.status.is_active());
-    let tasks = store.tasks_of(&aim.job);
-    let active = tasks.filter(|task| task.status.is_active()).count();
+    let active = match store.counted(&aim.job) {
+        Some(_) => store
+            .jobs
+            .get(&aim.job)
+            .map_or(0, |job| job.active as usize),
+        None => {
+            let tasks = store.tasks_of(&aim.job);
+            tasks.filter(|task| task.status.is_active()).count()
+        }
+    };
     match (aim.purpose, &found.schedule) {
         (Purpose::Create | Purpose::Update, Some(_)) => {
             Some("the file gives it a cron schedule; `cron-schedule` takes it".to_owned())

@@ -6,7 +6,7 @@ use aurora_api::model::ScheduleStatus;
 
 use super::{Planned, Wish};
 use crate::actions::Action;
-use crate::store::Store;
+use crate::store::{Store, instances_topic};
 
 /// One instance and the task that it had when the plan was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +24,8 @@ pub struct Instances {
     pub job: JobPath,
     /// They.
     pub targets: Vec<Target>,
-    /// How many active instances the job has.
-    pub active: usize,
+    /// How many active instances the job has; none: that is not known here.
+    pub active: Option<usize>,
 }
 
 impl Instances {
@@ -37,6 +37,25 @@ impl Instances {
         wanted: Option<&[i32]>,
     ) -> Result<Instances, String> {
         let name = action.name();
+        let has_all = store.has_all(job);
+        match (store.counted(job), wanted) {
+            (Some(tasks), None) => {
+                return Err(format!(
+                    "cannot {name} all of {job}: it has {tasks} tasks, which are not all held here; name or mark instances, or use `aurora job {}`",
+                    match action {
+                        Action::Restart => "restart",
+                        _ => "killall",
+                    }
+                ));
+            }
+            (Some(_), Some(wanted)) if instances_topic(job, wanted).is_none() => {
+                return Err(format!(
+                    "cannot {name} {job}: {} instances are named, more than are followed at a time; do it in parts",
+                    wanted.len()
+                ));
+            }
+            _ => {}
+        }
         let known = store.instances(job);
         let mut targets: Vec<Target> = known
             .values()
@@ -46,7 +65,10 @@ impl Instances {
                 task: task.task_id.clone(),
             })
             .collect();
-        let active = targets.len();
+        let active = match has_all {
+            true => Some(targets.len()),
+            false => store.jobs.get(job).map(|job| job.active as usize),
+        };
         if let Some(wanted) = wanted {
             let missing: Vec<i32> = wanted
                 .iter()
@@ -125,8 +147,18 @@ impl Planned for Instances {
     }
 
     fn consequence(&self, action: Action) -> Vec<String> {
-        let (count, active) = (self.targets.len(), self.active);
-        let rest = active - count;
+        let count = self.targets.len();
+        let Some(active) = self.active else {
+            let again = match action {
+                Action::Restart => "and start again with the same configuration, at once",
+                _ => "and the scheduler does not start them again",
+            };
+            return vec![
+                format!("{count} instance(s) end, {again}."),
+                "How many others the job has is not known here.".to_owned(),
+            ];
+        };
+        let rest = active.saturating_sub(count);
         match action {
             Action::Restart => vec![
                 format!(
@@ -160,7 +192,7 @@ impl Planned for Instances {
 
     fn cli(&self, action: Action, cluster: &str) -> String {
         let key = format!("{cluster}/{}", self.job);
-        let whole = self.targets.len() == self.active;
+        let whole = self.active == Some(self.targets.len());
         match (action, whole) {
             (Action::Restart, true) => format!("aurora job restart {key}"),
             (Action::Restart, false) => format!("aurora job restart {key}/{}", self.text()),

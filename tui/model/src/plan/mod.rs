@@ -17,6 +17,7 @@ use aurora_api::job_key::JobPath;
 use aurora_api::model::ScheduleStatus;
 
 use crate::actions::{Action, Guard};
+use crate::follow;
 use crate::jobfile::{FileJob, Purpose};
 use crate::rounds::Rounds;
 use crate::rules::Rules;
@@ -82,10 +83,14 @@ impl Wish {
     }
 
     /// The topic that has to be whole before it can be resolved.
-    pub fn topic(&self) -> String {
+    pub fn topic(&self, store: &Store) -> String {
         match self {
-            Wish::Instances(job, _)
-            | Wish::Force(job, ..)
+            Wish::Instances(job, Some(wanted)) => store.topic_of(job, wanted),
+            Wish::Force(job, task, _) => {
+                let instance = follow::instance_of(store, job, task);
+                instance.map_or_else(|| job_topic(job), |one| store.topic_of(job, &[one]))
+            }
+            Wish::Instances(job, None)
             | Wish::Prune(job)
             | Wish::File(FileJob {
                 job,

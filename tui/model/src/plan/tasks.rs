@@ -107,6 +107,11 @@ pub struct Ended {
 
 impl Ended {
     pub(super) fn resolve(store: &Store, job: &JobPath) -> Result<Ended, String> {
+        if let Some(tasks) = store.counted(job) {
+            return Err(format!(
+                "cannot prune {job}: it has {tasks} tasks, which are not all held here; `aurora_admin prune_tasks` does it"
+            ));
+        }
         let ended = store.tasks_of(job).filter(|task| task.status.is_terminal());
         let mut tasks: Vec<String> = ended.map(|task| task.task_id.clone()).collect();
         tasks.sort();

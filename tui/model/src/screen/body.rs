@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Body, Segment, TableView, body_rows, is_empty_cluster, lines};
+use crate::follow;
 use crate::place::Place;
 use crate::state::{Detail, LinkState, State};
 use crate::table::Table;
@@ -133,11 +134,10 @@ fn nothing_here(state: &State) -> &'static str {
 
 /// Whether the topic of the view was followed at the moment that is looked at.
 fn was_followed(state: &State) -> bool {
-    let topic = state.view.place.topic();
+    let topics = follow::topics(state);
     !crate::pages::is_paged(state)
-        && state
-            .store
-            .is_whole(topic.as_deref().unwrap_or(crate::store::SUMMARY))
+        && state.store.is_whole(crate::store::SUMMARY)
+        && topics.iter().all(|topic| state.store.is_whole(topic))
 }
 
 /// What is said when the object of a view does not exist (any more).
@@ -150,13 +150,22 @@ pub(super) fn gone(state: &State) -> Option<Vec<Vec<Segment>>> {
         return Some(vec![vec![Segment::new(text, Scope::Warn)]]);
     }
     let job = state.view.place.job()?;
-    if !state.store.is_whole(&crate::store::job_topic(job)) {
+    let topics = follow::topics(state);
+    if topics.is_empty() || !topics.iter().all(|topic| state.store.is_whole(topic)) {
         return None;
+    }
+    let line = |text: String, scope| vec![Segment::new(text::clean(&text), scope)];
+    if let (Place::Timeline(_, None), Some(tasks)) = (&state.view.place, state.store.counted(job)) {
+        return Some(vec![line(
+            format!(
+                "{job} has {tasks} tasks, too many for one timeline; `timeline {job}/INSTANCE` is of one instance."
+            ),
+            Scope::Warn,
+        )]);
     }
     if state.store.is_paged("jobs") && state.view.place.task().is_none() {
         return None;
     }
-    let line = |text: String, scope| vec![Segment::new(text::clean(&text), scope)];
     if let Some(task) = state.view.place.task() {
         if state.store.tasks.contains_key(&task.task) {
             return None;

@@ -37,7 +37,7 @@ fn against(state: &State, action: Action, aim: Aim) -> Option<String> {
     let Aim::Wish(wish) = aim else {
         return None;
     };
-    if !state.store.is_whole(&wish.topic()) {
+    if !state.store.is_whole(&wish.topic(&state.store)) {
         return None;
     }
     let request = Request {
@@ -78,7 +78,8 @@ pub(super) fn ask(
     {
         return Err(format!("there is no job {job} on {}", state.setup.cluster));
     }
-    if wish.topic() == UPDATES && state.store.version.is_some_and(|version| version < 2) {
+    if wish.topic(&state.store) == UPDATES && state.store.version.is_some_and(|version| version < 2)
+    {
         return Err("this scheduler's event feed does not tell about updates".to_owned());
     }
     state.awaiting = Some(Request {
@@ -95,7 +96,7 @@ pub(super) fn resume(state: &mut State) {
     let Some(request) = &state.awaiting else {
         return;
     };
-    let topic = request.wish.topic();
+    let topic = request.wish.topic(&state.store);
     if state.store.is_denied(&topic) {
         let text = format!("{topic} may not be read, so nothing can be verified");
         state.awaiting = None;
@@ -260,7 +261,9 @@ pub(super) fn verify(state: &mut State) -> Vec<Effect> {
     for at in 0..state.changes.len() {
         let change = &state.changes[at];
         if change.progress == Progress::Accepted
-            && state.store.is_whole(&change.plan.request().wish.topic())
+            && state
+                .store
+                .is_whole(&change.plan.request().wish.topic(&state.store))
             && change.plan.missing(&state.store).is_none()
         {
             state.changes[at].progress = Progress::Confirmed;

@@ -189,9 +189,10 @@ pub(super) fn find_diff(
 }
 
 fn current(state: &State, job: &JobPath, instance: i32) -> Result<TaskRef, String> {
-    let task = state.store.current(job, instance).ok_or_else(|| {
-        format!("no task of {job}/{instance} is known here; `instances {job}` loads them")
-    })?;
+    let task = state
+        .store
+        .current(job, instance)
+        .ok_or_else(|| format!("the scheduler knows no task of {job}/{instance}"))?;
     Ok(TaskRef {
         job: job.clone(),
         task: task.task_id.clone(),

@@ -2,16 +2,13 @@
 
 use crate::event::{Process, Seen, Start, TaskInfo, Watch, WatchWhat};
 use crate::logs::Line;
-use crate::logs::pane::{Labels, Logs, Pane, Shape, Tail, Target};
+use crate::logs::pane::{Labels, Logs, MOST_TAILS, Pane, Shape, Tail, Target};
 use crate::moment::moment;
 use crate::place::Place;
 use crate::state::{Detail, Level, State, View};
 use crate::{screen, text};
 
 use super::{movement, notice};
-
-/// Instances whose output is read at once; each takes two requests to a host every moment.
-const MOST_TAILS: usize = 8;
 
 /// Brings the tails of several instances in line with the tasks that run them now.
 pub(super) fn follow_instances(state: &mut State) {
@@ -27,7 +24,14 @@ pub(super) fn follow_instances(state: &mut State) {
         })
         .map(|(instance, task)| (instance, task.task_id.clone()))
         .collect();
-    let left_out = tasks.len().saturating_sub(MOST_TAILS);
+    // Of a job whose tasks are counted not even all hosts are known.
+    let active = state.store.jobs.get(job).map_or(0, |job| job.active);
+    let known = match state.store.counted(job) {
+        Some(_) if wanted.is_empty() => usize::try_from(active).unwrap_or(usize::MAX),
+        Some(_) => wanted.len(),
+        None => tasks.len(),
+    };
+    let left_out = known.saturating_sub(MOST_TAILS);
     tasks.truncate(MOST_TAILS);
     if let Detail::Logs(logs) = &mut state.view.detail {
         logs.left_out = left_out;

@@ -16,6 +16,7 @@ mod past;
 mod roam;
 mod rounds;
 mod run;
+mod seek;
 mod sheet;
 mod tell;
 mod together;
@@ -29,7 +30,7 @@ use crate::place::Place;
 use crate::rules::Rules;
 use crate::state::{Detail, FilterBox, Level, LinkState, Mode, Notice, Pane, State, View};
 use crate::theme::Warning;
-use crate::{screen, text, views};
+use crate::{pages, screen, text, views};
 
 /// How many views `back` remembers.
 const HISTORY: usize = 50;
@@ -77,6 +78,7 @@ fn take(state: &mut State, event: Event) -> Vec<Effect> {
             effects.extend(tell::heard(state, newest));
             effects.extend(change::verify(state));
             change::resume(state);
+            effects.extend(seek::resume(state));
         }
         Event::Link(at_ms, link) => {
             state.now_ms = state.now_ms.max(at_ms);
@@ -209,6 +211,7 @@ fn settle_view(state: &mut State) {
 pub use rounds::found as rounds_found;
 
 pub(crate) use change::menu;
+pub(crate) use seek::Sought;
 pub(crate) use tell::Followed;
 
 pub(crate) fn notice(state: &mut State, level: Level, message: &str) {
@@ -249,6 +252,7 @@ fn forget_text(view: &mut View) {
         }
         Detail::Directory(_) | Detail::None => {}
     }
+    pages::leave(view);
     view.trouble = None;
 }
 

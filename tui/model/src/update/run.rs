@@ -15,7 +15,7 @@ use super::find::{
 };
 use super::movement::{page, step, turn_to};
 use super::{
-    change, go, into, lines, logs, notice, panes, past, roam, rounds, set_filter, together,
+    change, go, into, lines, logs, notice, panes, past, roam, rounds, seek, set_filter, together,
 };
 
 /// Runs command lines; a fault is shown and ends the run.
@@ -23,7 +23,13 @@ pub(super) fn lines(state: &mut State, text: &str) -> Vec<Effect> {
     let mut effects = Vec::new();
     let mut rest = command::split(text).into_iter();
     while let Some(line) = rest.next() {
-        let outcome = command::parse(&line)
+        let parsed = command::parse(&line);
+        if let Some(instance) = parsed.as_ref().ok().and_then(|it| seek::needed(state, it)) {
+            let lines: Vec<String> = [line].into_iter().chain(rest).collect();
+            seek::begin(state, instance, lines.join(";"));
+            break;
+        }
+        let outcome = parsed
             .map_err(|fault| fault.to_string())
             .and_then(|command| {
                 let outcome = refused(state, &command)
@@ -345,7 +351,7 @@ fn run(state: &mut State, command: &Command) -> Result<Vec<Effect>, String> {
                 return Ok(quit(state));
             }
             state.cancelled = true;
-            state.awaiting = None;
+            (state.awaiting, state.sought) = (None, None);
             notice(state, Level::Info, "once more to quit");
         }
         Verb::Quit if panes::close(state).is_ok() => {}

@@ -4,6 +4,7 @@ mod any;
 mod backups;
 mod changes;
 mod clusters;
+mod counted;
 mod figures;
 mod files;
 mod fleet;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::event::{Effect, Seen, Watch, WatchWhat};
+use crate::follow;
 use crate::pages;
 use crate::place::Place;
 use crate::state::{Detail, Mode, State};
@@ -16,19 +17,25 @@ pub(super) fn reconcile(state: &mut State) -> Vec<Effect> {
     let mut effects = Vec::new();
     let mut topics: BTreeSet<String> = [SUMMARY.to_owned()].into();
     let shown = panes::each(state, |state| {
-        state.view.place.topic().filter(|_| state.is_told())
+        state.is_told().then(|| follow::topics(state))
     });
-    topics.extend(shown.into_iter().flatten());
-    topics.extend(state.awaiting.as_ref().map(|request| request.wish.topic()));
+    topics.extend(shown.into_iter().flatten().flatten());
+    topics.extend(state.sought.as_ref().map(|sought| sought.topic(state)));
+    topics.extend(
+        state
+            .awaiting
+            .as_ref()
+            .map(|request| request.wish.topic(&state.store)),
+    );
     topics.extend(
         state
             .changes
             .iter()
             .filter(|change| !change.progress.is_over())
-            .map(|change| change.plan.request().wish.topic()),
+            .map(|change| change.plan.request().wish.topic(&state.store)),
     );
     if let Mode::Confirm(plan, ..) = &state.mode {
-        topics.insert(plan.request().wish.topic());
+        topics.insert(plan.request().wish.topic(&state.store));
     }
     if topics != state.topics {
         state.store.follow(&topics);

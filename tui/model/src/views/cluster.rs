@@ -128,10 +128,8 @@ pub(super) fn instances(state: &State, job: &JobPath) -> Table {
         Column::text("message", 5),
         Column::text("task", 6),
     ];
-    let rows = state
-        .store
-        .instances(job)
-        .into_values()
+    let rows = crate::pages::instances(state, job)
+        .into_iter()
         .map(|task| {
             let last = task.events.last();
             Row {
