@@ -207,7 +207,7 @@ fn first_rows() -> PageOf<JobRecord> {
     let page = page(&first_page(), 1_000_000);
     let records = match page.records {
         Records::Jobs(records) => records,
-        Records::Hosts(_) | Records::Roles(_) => Vec::new(),
+        Records::Hosts(_) | Records::Roles(_) | Records::Tasks(_) => Vec::new(),
     };
     PageOf {
         seq: seq(1),
