@@ -139,6 +139,8 @@ pub struct Registry {
     watches: Watches,
     looked: Option<Instant>,
     runs: BTreeSet<PathBuf>,
+    /// A root was not there when it was last looked for.
+    is_waiting: bool,
     tasks: HashMap<String, Known>,
     effort: Effort,
 }
@@ -151,6 +153,7 @@ impl Registry {
             watches: Watches::new(),
             looked: None,
             runs: BTreeSet::new(),
+            is_waiting: false,
             tasks: HashMap::new(),
             effort: Effort::default(),
         }
@@ -165,7 +168,7 @@ impl Registry {
         }
         let everything = self.looked.is_none() || blind || news.everything;
         let mut dirty = news.runs;
-        if everything || news.tree {
+        if everything || news.tree || self.is_waiting {
             let found = self.walk();
             for gone in self.runs.difference(&found) {
                 self.watches.forget(gone);
@@ -190,6 +193,8 @@ impl Registry {
     /// The runs of all agents, each directory on the way to them watched.
     fn walk(&mut self) -> BTreeSet<PathBuf> {
         self.effort.walks += 1;
+        // Asked before they are watched, so that one that comes meanwhile is seen by this walk or by the next.
+        self.is_waiting = !self.roots.iter().all(|root| root.is_dir());
         let watches = &mut self.watches;
         self.roots
             .iter()

@@ -97,6 +97,27 @@ async fn only_what_has_changed_is_looked_at() {
 }
 
 #[tokio::test]
+async fn an_agents_directory_may_come_later() {
+    // Apache Mesos' agent makes its work directory when it starts, and the observer may have been started before.
+    let (machine, place) = (Machine::new(), tempfile::tempdir().unwrap());
+    machine.launch();
+    let root = place.path().join("mesos/agent");
+    let shutdown = Shutdown::new();
+    let (address, _) = start_over(vec![root.clone()], &shutdown).await;
+    assert_eq!(get(address, "/j/task_id_count").await["all"], 0);
+    fs::create_dir(place.path().join("mesos")).unwrap();
+    fs::rename(machine.directory.path(), &root).unwrap();
+    assert_eq!(get(address, "/j/task_id_count").await["active"], 1);
+    // The agent's directory is thrown away, and another one takes its place.
+    let aside = place.path().join("aside");
+    fs::rename(&root, &aside).unwrap();
+    assert_eq!(get(address, "/j/task_id_count").await["all"], 0);
+    fs::rename(&aside, &root).unwrap();
+    assert_eq!(get(address, "/j/task_id_count").await["active"], 1);
+    shutdown.trigger();
+}
+
+#[tokio::test]
 async fn a_task_lies_about_itself_at_most() {
     let machine = Machine::new();
     machine.launch();
