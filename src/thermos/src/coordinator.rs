@@ -102,8 +102,9 @@ pub fn main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
                 text = format!("{text}: {cause}");
                 source = cause.source();
             }
-            // Nobody is left to be told if this fails.
-            let _ = writeln!(io::stderr(), "{text}");
+            text.push('\n');
+            // At once, since other coordinators write there too. Nobody is left to be told if this fails.
+            let _ = io::stderr().write_all(text.as_bytes());
             ExitCode::FAILURE
         }
     }

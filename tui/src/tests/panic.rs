@@ -215,7 +215,7 @@ fn a_panic_in_any_state_gives_the_terminal_back() {
     }
     let program = std::env::current_exe().unwrap();
     let script = format!(
-        "'{}' --exact {IN_ANY_STATE} --nocapture; echo ended; stty -a; read done",
+        "'{}' --exact {IN_ANY_STATE} --nocapture; read go; echo ended; stty -a; read done",
         program.display()
     );
     // It changes the terminal as programs on the whole screen do, and cleans up nothing when it is killed.
@@ -264,6 +264,12 @@ fn a_panic_in_any_state_gives_the_terminal_back() {
             }
             _ => tell(Signal::SIGUSR1),
         }
+        wait::until("the workbench to end", || match is_alive(workbench) {
+            true => Err("it goes on"),
+            false => Ok(()),
+        });
+        // What comes now is written on a screen that keeps its size.
+        terminal.keys("\r");
         let ended = terminal.wait_until("the end and the terminal's settings", |screen| {
             screen.contains("ended") && screen.contains("icanon")
         });
@@ -274,9 +280,9 @@ fn a_panic_in_any_state_gives_the_terminal_back() {
                 "{state}: {setting} in\n{ended}"
             );
         }
-        assert!(ended.contains("broken on purpose"), "{state}:\n{ended}");
         // The cursor is shown; all else that was asked of the terminal is taken back.
         let bytes = terminal.recent();
+        assert!(bytes.contains("broken on purpose"), "{state}:\n{bytes}");
         for (mode, is_set) in modes(&bytes) {
             assert_eq!(is_set, mode == "25", "{state}: mode {mode}");
         }
