@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+
+use crate::wait;
 
 /// A process of this machine.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,16 +109,17 @@ impl Drop for Ended<'_> {
     }
 }
 
-/// Removes a control group and those in it from every hierarchy; one that is not there, or still in use, stays.
+/// Removes a control group and those in it from every hierarchy. A process that was killed leaves its group a moment later,
+/// which is waited for; one that is still in use after that stays.
 pub fn remove_control_group(name: &str) {
-    for hierarchy in fs::read_dir("/sys/fs/cgroup")
-        .into_iter()
-        .flatten()
-        .flatten()
-    {
-        remove_group(&hierarchy.path().join(name));
-    }
-    remove_group(&Path::new("/sys/fs/cgroup").join(name));
+    let mounted = Path::new("/sys/fs/cgroup");
+    let hierarchies = fs::read_dir(mounted).into_iter().flatten().flatten();
+    let places = hierarchies.map(|entry| entry.path().join(name));
+    let groups: Vec<PathBuf> = places.chain([mounted.join(name)]).collect();
+    wait::holds_within(Duration::from_secs(10), || {
+        groups.iter().for_each(|group| remove_group(group));
+        !groups.iter().any(|group| group.exists())
+    });
 }
 
 /// The names of control groups that an embedded cluster made and the process is in: `aurora-…`.
