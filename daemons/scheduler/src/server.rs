@@ -160,10 +160,8 @@ pub async fn run(flags: Flags, shutdown: Shutdown) -> anyhow::Result<()> {
         ..Options::default()
     };
     let mut server = tokio::spawn(serve(listener, routes, options, server_shutdown.clone()));
-    let framework = Framework {
-        principal: flags.credentials.announced(credentials.as_ref()),
-        ..framework(&flags, &config, &hostname, address)?
-    };
+    let principal = flags.credentials.announced(credentials.as_ref());
+    let framework = framework(&flags, &config, &hostname, address, principal)?;
     let info = framework.info(framework_id.as_deref());
     let coordinators = tokio::spawn(coordinator::run(
         questions_receiver,
@@ -329,6 +327,7 @@ fn framework(
     config: &Config,
     hostname: &str,
     address: SocketAddr,
+    principal: Option<String>,
 ) -> anyhow::Result<Framework> {
     let user = match &flags.executor_user {
         Some(user) => user.clone(),
@@ -360,7 +359,7 @@ fn framework(
         user,
         failover_timeout: span(flags.framework_failover_timeout),
         role: flags.mesos_role.clone(),
-        principal: None,
+        principal,
         hostname: hostname.to_owned(),
         webui_url: format!(
             "{}://{hostname}:{}",

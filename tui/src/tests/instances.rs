@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aurora_api::feed::{Counted, Event as TaskEvent, Hello, Line, SnapshotPart, TaskRecord};
+use aurora_api::feed::{Counted, Event as TaskEvent, Line, SnapshotPart, TaskRecord};
 use aurora_api::model::ScheduleStatus;
 use aurora_tui_model::event::Event;
 use aurora_tui_model::state::State;
@@ -14,7 +14,7 @@ use aurora_tui_model::store::Tells;
 use super::exec;
 use super::fake::{NOW, job, mark, seq};
 use super::link::Bench;
-use super::pages::{data, page_of};
+use super::pages::{data, hello, page_of};
 use super::polling::target;
 use super::scheduler::{Reply, Server};
 use crate::args::Form;
@@ -75,18 +75,6 @@ fn snapshot_of(topic: &str, count: usize) -> Vec<Line> {
     let marks = [SnapshotPart::Begin, SnapshotPart::End].map(|part| mark(topic, part));
     let [begin, end] = marks;
     [begin].into_iter().chain(told).chain([end]).collect()
-}
-
-fn hello() -> Line {
-    Line::Hello(Hello {
-        feed: "f".to_owned(),
-        seq: seq(5),
-        cluster: "devcluster".to_owned(),
-        leader: "h:1".to_owned(),
-        server_time_ms: NOW,
-        version: aurora_api::feed::VERSION,
-        capabilities: vec!["pages".to_owned()],
-    })
 }
 
 /// A scheduler that counts the bytes that it sends. Topics come one list after the other.

@@ -41,6 +41,19 @@ fn id(at: usize) -> String {
     format!("www/prod/job-{at:07}")
 }
 
+/// How the feed of a scheduler with pages begins.
+pub(super) fn hello() -> Line {
+    Line::Hello(Hello {
+        feed: "f".to_owned(),
+        seq: seq(5),
+        cluster: "devcluster".to_owned(),
+        leader: "h:1".to_owned(),
+        server_time_ms: NOW,
+        version: aurora_api::feed::VERSION,
+        capabilities: vec!["pages".to_owned()],
+    })
+}
+
 fn feed() -> Vec<String> {
     let tables = [
         ("jobs", JOBS, false),
@@ -52,15 +65,7 @@ fn feed() -> Vec<String> {
         (name.to_owned(), TableSize { rows, told })
     };
     let lines = [
-        Line::Hello(Hello {
-            feed: "f".to_owned(),
-            seq: seq(5),
-            cluster: "devcluster".to_owned(),
-            leader: "h:1".to_owned(),
-            server_time_ms: NOW,
-            version: aurora_api::feed::VERSION,
-            capabilities: vec!["pages".to_owned()],
-        }),
+        hello(),
         Line::Counts(Counts {
             seq: seq(5),
             tables: tables.map(size).into(),

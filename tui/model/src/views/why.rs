@@ -242,15 +242,12 @@ fn waiting(state: &State, answer: &Json, told: &mut Told) {
             told.add("nearest", line.trim_end_matches("; missing "), Scope::None);
         }
     }
-    let free = answer.pointer("/quota/limits_this_task") == Some(&Json::Bool(false));
-    if free {
-        told.add("quota", "does not limit this task", Scope::None);
-    }
-    for name in ["asks", "quota"]
-        .into_iter()
-        .filter(|name| !(free && *name == "quota"))
-    {
-        let said = answer.get(name).map(words).unwrap_or_default();
+    let is_free = answer.pointer("/quota/limits_this_task") == Some(&Json::Bool(false));
+    for name in ["asks", "quota"] {
+        let said = match name {
+            "quota" if is_free => "does not limit this task".to_owned(),
+            name => answer.get(name).map(words).unwrap_or_default(),
+        };
         if !said.is_empty() {
             told.add(name, &said, Scope::None);
         }
